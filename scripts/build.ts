@@ -1,0 +1,93 @@
+// Builds dist/: one self-contained executable per program. The same commit gives the same bytes.
+import { execFileSync } from 'node:child_process'
+import { chmod, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { brotliCompressSync } from 'node:zlib'
+import { type BuildOptions, build, type Plugin } from 'esbuild'
+
+const PROGRAMS = ['telec', 'telec-watch', 'telec-update', 'telec-migrate']
+const TARGET = 'node20.20'
+
+const root = join(import.meta.dirname, '../../..') // this runs from node_modules/.cache/telec
+process.chdir(root)
+
+const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
+
+// An extensionless file is CommonJS or an ES module depending on the package.json around it, if there is one. This
+// header and the iife format are valid as both, so that a bundle runs wherever it is copied.
+const HEADER = `#!/usr/bin/env node
+var require=process.getBuiltinModule("node:module").createRequire(process.argv[1]);`
+
+const shared: BuildOptions = {
+  bundle: true,
+  minify: true,
+  platform: 'node',
+  target: TARGET,
+  legalComments: 'none',
+  logLevel: 'warning',
+}
+
+/** `packed:FILE` is a program below src/, bundled for itself and carried as compressed text until it is needed. */
+const packed: Plugin = {
+  name: 'packed',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^packed:/ }, ({ path }) => ({
+      path: path.slice('packed:'.length),
+      namespace: 'packed',
+    }))
+    onLoad({ filter: /.*/, namespace: 'packed' }, async ({ path }) => {
+      const format = path.endsWith('-loader.ts') ? 'esm' : 'iife' // module loaders are ES modules
+      const entry = join(root, 'src', path)
+      const { outputFiles, metafile } = await build({
+        ...shared,
+        entryPoints: [entry],
+        format,
+        write: false,
+        metafile: true,
+      })
+      const text = brotliCompressSync(outputFiles[0]?.contents ?? new Uint8Array()).toString('base64')
+      return {
+        contents: `import { brotliDecompressSync } from 'node:zlib'
+export const source = () => brotliDecompressSync(Buffer.from('${text}', 'base64')).toString()`,
+        watchFiles: Object.keys(metafile.inputs),
+        resolveDir: root,
+      }
+    })
+  },
+}
+
+await rm('dist', { recursive: true, force: true })
+await Promise.all(
+  PROGRAMS.map(async (program) => {
+    const outfile = `dist/${program}`
+    await build({
+      ...shared,
+      entryPoints: [`src/cli/${program}.ts`],
+      outfile,
+      format: 'iife',
+      banner: { js: HEADER },
+      plugins: [packed],
+      // yaml offers Node its CommonJS build; of the other one only what is used ends up in the bundle.
+      alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
+      loader: { '.service': 'text', '.timer': 'text', '.path': 'text', '.conf': 'text', '.plist': 'text' },
+      define: {
+        TELEC_VERSION: JSON.stringify(version),
+        TELEC_COMMIT: JSON.stringify(commit()),
+        __filename: '"telec"', // write-file-atomic hashes it into the names of temporary files
+      },
+    })
+    await chmod(outfile, 0o755)
+  }),
+)
+
+/** The commit that is built; `-dirty` where files differ from it, `unknown` outside a repository. */
+function commit(): string {
+  try {
+    return execFileSync('git', ['describe', '--always', '--abbrev=40', '--dirty', '--exclude=*'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim()
+  } catch {
+    return 'unknown'
+  }
+}

@@ -1,0 +1,104 @@
+import { resolve } from 'node:path'
+import { Command, Option } from 'commander'
+import { nameOf } from '../../channel/target.ts'
+import { parseConfig } from '../../config/load.ts'
+import { locate, type Paths } from '../../config/paths.ts'
+import type { Channel } from '../../config/schema.ts'
+import { type Answers, renderConfig } from '../../config/template.ts'
+import { headCommit } from '../../git/checkout.ts'
+import { locateRepository } from '../../git/git.ts'
+import { TelecError } from '../../system/errors.ts'
+import { createDurably, readText } from '../../system/files.ts'
+import { acquireLock } from '../../system/lock.ts'
+import type { World } from '../../system/world.ts'
+import { adopt } from '../../update/adopt.ts'
+import { readUpdateState } from '../../update/journal.ts'
+import { askForAnswers } from '../ask.ts'
+import type { DefineCommand } from '../main.ts'
+
+interface Options {
+  readonly checkout?: string
+  readonly channel: Channel
+  readonly pinnedMinor?: string
+  readonly remote?: string
+  readonly branch?: string
+  readonly install?: string
+  readonly service?: string
+  readonly scope?: 'user' | 'system'
+  readonly computer?: string
+  readonly system: boolean
+}
+
+export const initCommand: DefineCommand = (world) =>
+  new Command('init')
+    .description('write the configuration of this computer, and record what its checkout is at')
+    .option('--checkout <path>', 'the git work tree that the service runs from')
+    .addOption(
+      new Option('--channel <name>', 'what to follow').choices(['alpha', 'beta', 'stable']).default('alpha'),
+    )
+    .option('--pinned-minor <version>', 'with --channel stable: the minor version to stay on, such as 1.4')
+    .option('--remote <name>', "one of the checkout's remotes, or a URL (default: origin)")
+    .option('--branch <name>', 'what alpha follows (default: main)')
+    .option('--install <command>', 'run in the checkout after the migrations')
+    .option('--service <name>', 'the systemd unit or launchd label to restart')
+    .addOption(new Option('--scope <scope>', 'where the service runs').choices(['user', 'system']))
+    .option('--computer <name>', 'the name of this computer (default: the host name)')
+    .option('--system', 'configure in /etc/telec and keep the state in /var/lib/telec (root)', false)
+    .addHelpText(
+      'after',
+      `
+Without --checkout, in a terminal, it asks.
+
+Examples:
+  telec init --checkout ~/apps/web --service web.service --install 'npm ci'
+  telec init --checkout ~/apps/web --channel stable --pinned-minor 1.4`,
+    )
+    .action(async (options: Options) => {
+      const paths = locate(world, options)
+      verifyNotConfigured(paths)
+      const answers =
+        options.checkout === undefined
+          ? await askForAnswers(world)
+          : answersOf(world, { ...options, checkout: options.checkout })
+      await initialise(world, paths, answers)
+    })
+
+function verifyNotConfigured(paths: Paths): void {
+  if (readText(paths.config) === null) return
+  throw new TelecError('usage', `${paths.config} exists already; telec init does not overwrite it`, {
+    hint: 'edit it, or move it away and run telec init again',
+  })
+}
+
+function answersOf(world: World, options: Options & { checkout: string }): Answers {
+  return {
+    computer: options.computer ?? null,
+    channel: options.channel,
+    pinnedMinor: options.pinnedMinor ?? null,
+    checkout: options.checkout.startsWith('~/') ? options.checkout : resolve(world.cwd, options.checkout),
+    remote: options.remote ?? null,
+    branch: options.branch ?? null,
+    install: options.install ?? null,
+    service: options.service ?? null,
+    scope: options.scope ?? (options.system ? 'system' : null),
+  }
+}
+
+/** Checks what it is about to write as if it had been read, writes it, and records the baseline. */
+async function initialise(world: World, paths: Paths, answers: Answers): Promise<void> {
+  const text = renderConfig(answers)
+  const config = parseConfig(world, paths.config, text)
+  const repository = locateRepository(world, config.deployment.checkout)
+  await headCommit(world, repository)
+  const unlock = acquireLock(world, paths.lock)
+  try {
+    if (!(await createDurably(paths.config, text))) return verifyNotConfigured(paths)
+    const state = readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
+    world.out(`wrote ${paths.config}
+${nameOf(state.deployed)} is what is deployed here; later migrations are run from there on
+next: telec install, or telec run -- COMMAND where there is no systemd and no launchd
+`)
+  } finally {
+    unlock()
+  }
+}

@@ -1,0 +1,59 @@
+import { type Command, CommanderError } from 'commander'
+import { EXIT, EXIT_CODES_HELP, TelecError } from '../system/errors.ts'
+import { printable } from '../system/log.ts'
+import { signalAllGroups } from '../system/process.ts'
+import { COMMIT, VERSION } from '../system/version.ts'
+import { realWorld, type World } from '../system/world.ts'
+
+/** Defines a command; `leave` says with which exit code the program ends once the action is over. */
+export type DefineCommand = (world: World, leave: (code: number) => void) => Command
+
+/** Runs a program from its arguments to its exit code: the one place that sets it. */
+export async function main(program: string, define: DefineCommand): Promise<void> {
+  const world = realWorld(program)
+  passOnSignals()
+  let code: number = EXIT.done
+  try {
+    const command = define(world, (given) => {
+      code = given
+    })
+    command.name(program).version(`${program} ${VERSION} (${COMMIT})`).addHelpText('after', EXIT_CODES_HELP)
+    forEachCommand(command, (one) =>
+      one.exitOverride().showHelpAfterError('(--help shows what there is)').helpCommand(false),
+    )
+    await command.parseAsync(process.argv)
+  } catch (error) {
+    code = explain(world, error)
+  }
+  process.exitCode = code
+}
+
+/** Says what went wrong, in up to three parts: what, why, what to do. Returns the exit code. */
+function explain(world: World, error: unknown): number {
+  const say = (text: string) => world.log.error(text)
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage // commander has said it
+  if (error instanceof TelecError) {
+    say(`${world.program.name}: ${error.message}`)
+    for (const line of error.because?.split('\n') ?? []) say(`  ${printable(line)}`)
+    if (error.hint) say(`  what to do: ${error.hint}`)
+    return EXIT[error.kind]
+  }
+  say(`${world.program.name}: a bug in telec ${VERSION} (${COMMIT}); please report it with these lines`)
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  return EXIT.halted
+}
+
+/** What telec started goes with it: its children have process groups of their own, which a Ctrl-C does not reach. */
+function passOnSignals(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.prependOnceListener(signal, () => {
+      signalAllGroups('SIGTERM')
+      // Others may listen, too (telec run): only where nobody does is this the end.
+      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+    })
+}
+
+function forEachCommand(command: Command, visit: (command: Command) => void): void {
+  visit(command)
+  for (const one of command.commands) forEachCommand(one, visit)
+}

@@ -1,0 +1,33 @@
+import { Command } from 'commander'
+import { initCommand } from './commands/init.ts'
+import { installCommand, uninstallCommand } from './commands/install.ts'
+import { migrateCommand } from './commands/migrate.ts'
+import { runCommand } from './commands/run.ts'
+import { statusCommand } from './commands/status.ts'
+import { updateCommand } from './commands/update.ts'
+import { watchCommand } from './commands/watch.ts'
+import { type DefineCommand, main } from './main.ts'
+
+const COMMANDS = [
+  initCommand,
+  installCommand,
+  uninstallCommand,
+  statusCommand,
+  runCommand,
+  watchCommand,
+  updateCommand,
+  migrateCommand,
+]
+
+const telec: DefineCommand = (world, leave) => {
+  const command = new Command()
+    .description('Keeps a service that runs from a git checkout up to date. To deploy, push.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  telec init --checkout ~/apps/web --service web.service\n  telec install\n  telec status',
+    )
+  for (const define of COMMANDS) command.addCommand(define(world, leave))
+  return command
+}
+
+void main('telec', telec)

@@ -1,0 +1,95 @@
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+import { TelecError } from '../system/errors.ts'
+import { readText } from '../system/files.ts'
+import type { World } from '../system/world.ts'
+import type { Paths } from './paths.ts'
+import { type Config, ConfigSchema } from './schema.ts'
+
+/** Reads and checks `config.yml`. Throws a TelecError of kind `config` that names every fault and its line. */
+export function loadConfig(world: World, paths: Paths): Config {
+  const text = readText(paths.config)
+  if (text === null)
+    throw new TelecError('config', `there is no configuration: ${paths.config} does not exist`, {
+      hint: 'write one with: telec init --checkout PATH',
+    })
+  return parseConfig(world, paths.config, text)
+}
+
+/** @param path names the file in messages. */
+export function parseConfig(world: World, path: string, text: string): Config {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  const faults = document.errors.map((error) => ({
+    line: lines.linePos(error.pos[0]).line,
+    message: error.message.split('\n', 1)[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? '',
+  }))
+  if (faults.length > 0) throw faulty(path, faults)
+  const result = v.safeParse(ConfigSchema, document.toJS() ?? {})
+  if (!result.success)
+    throw faulty(
+      path,
+      result.issues.map((issue) => ({ line: lineOf(document, lines, issue), message: describe(issue) })),
+    )
+  const { deployment, ...rest } = result.output
+  return {
+    ...rest,
+    computer: rest.computer ?? computerName(world.hostname),
+    deployment: { ...deployment, checkout: expandHome(deployment.checkout, world.home) },
+  }
+}
+
+interface Fault {
+  readonly line: number
+  readonly message: string
+}
+
+function faulty(path: string, faults: readonly Fault[]): TelecError {
+  const [first] = faults
+  const list = faults.map(({ line, message }) => `line ${line}: ${message}`).join('\n')
+  return new TelecError('config', `${path}:${first?.line ?? 1}: the configuration is wrong`, {
+    because: list,
+    hint: `edit ${path}`,
+  })
+}
+
+function describe(issue: v.BaseIssue<unknown>): string {
+  const key = v.getDotPath(issue) ?? 'the whole file'
+  if (issue.type !== 'strict_object') return `${key}: got ${show(issue.input)}; takes ${issue.message}`
+  if (issue.expected === 'never') return `${key}: there is no such key`
+  if (issue.received === 'undefined') return `${key}: is missing`
+  return `${key}: got ${show(issue.input)}; takes a group of keys`
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'nothing' : (JSON.stringify(value) ?? String(value)).slice(0, 80)
+}
+
+/** The line of the key that an issue is about, or of the nearest key around it that is there. */
+function lineOf(document: Document, lines: LineCounter, issue: v.BaseIssue<unknown>): number {
+  let node: unknown = document.contents
+  let offset = 0
+  for (const { key } of issue.path ?? []) {
+    if (!isMap(node)) break
+    const pair = node.items.find((item) => isScalar(item.key) && item.key.value === key)
+    if (!pair) break
+    if (isScalar(pair.key)) offset = pair.key.range?.[0] ?? offset
+    node = pair.value
+  }
+  return lines.linePos(offset).line
+}
+
+function expandHome(path: string, home: string): string {
+  return path.startsWith('~/') ? join(home, path.slice(2)) : path
+}
+
+/** A host name as a computer's name: what that does not take becomes a dash. */
+function computerName(hostname: string): string {
+  return (
+    hostname
+      .replace(/[^\w.-]/g, '-')
+      .replace(/^[^A-Za-z0-9]+/, '')
+      .slice(0, 64) || 'computer'
+  )
+}

@@ -1,0 +1,56 @@
+import { join, resolve } from 'node:path'
+import { readText } from '../system/files.ts'
+import type { World } from '../system/world.ts'
+
+/** Where telec keeps what it knows: a value, made once per program. */
+export interface Paths {
+  /** `user`: below the home folder of one user; `system`: below /var/lib and /etc. */
+  readonly scope: 'user' | 'system'
+  readonly home: string
+  readonly config: string
+  readonly signal: string
+  readonly updateState: string
+  readonly watchState: string
+  readonly migrationState: string
+  readonly status: string
+  readonly lock: string
+  /** What `telec run` supervises right now. */
+  readonly supervisor: string
+}
+
+const SYSTEM_HOME = '/var/lib/telec'
+const SYSTEM_CONFIG = '/etc/telec/config.yml'
+
+/**
+ * `$TELEC_HOME` decides; without it root gets the system scope once that is configured, and everybody else
+ * `~/.teleclaude`. `system: true` asks for the system scope before there is a configuration.
+ */
+export function locate(world: World, options: { system?: boolean } = {}): Paths {
+  const { TELEC_HOME } = world.env
+  if (options.system || (TELEC_HOME && resolve(world.cwd, TELEC_HOME) === SYSTEM_HOME))
+    return pathsIn('system', SYSTEM_HOME, SYSTEM_CONFIG)
+  if (TELEC_HOME) return userPaths(resolve(world.cwd, TELEC_HOME))
+  const user = userPaths(join(world.home, '.teleclaude'))
+  if (world.uid === 0 && readText(user.config) === null && readText(SYSTEM_CONFIG) !== null)
+    return pathsIn('system', SYSTEM_HOME, SYSTEM_CONFIG)
+  return user
+}
+
+function userPaths(home: string): Paths {
+  return pathsIn('user', home, join(home, 'config.yml'))
+}
+
+function pathsIn(scope: Paths['scope'], home: string, config: string): Paths {
+  return {
+    scope,
+    home,
+    config,
+    signal: join(home, 'update_signal.json'),
+    updateState: join(home, 'update_state.json'),
+    watchState: join(home, 'watch_state.json'),
+    migrationState: join(home, 'migration_state.json'),
+    status: join(home, 'status.json'),
+    lock: join(home, 'telec.lock'),
+    supervisor: join(home, 'supervisor.json'),
+  }
+}

@@ -1,0 +1,100 @@
+import * as v from 'valibot'
+
+/**
+ * The configuration: each key once, with its type, its default and the sentence that says what it takes
+ * (the message of an error is that sentence; the value that was found is added to it).
+ */
+
+const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** Milliseconds of a text such as `90s`, `5m` or `2h`; null when it is none. */
+export function parseDuration(text: string): number | null {
+  const [, amount, unit] = DURATION.exec(text.trim()) ?? []
+  return amount && unit ? Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS] : null
+}
+
+/** A duration such as `90s`, `5m` or `2h`, at least `least` of them; milliseconds come out. */
+function duration(least: string) {
+  const leastMs = parseDuration(least) ?? 0
+  const takes = `a time of at least ${least}, such as 90s, 5m or 2h`
+  return v.pipe(
+    v.string(takes),
+    v.check((text) => (parseDuration(text) ?? -1) >= leastMs, takes),
+    v.transform((text) => parseDuration(text) ?? leastMs),
+  )
+}
+
+/** A text that git or the service manager gets as an argument: empty ones and options are refused. */
+function argument(takes: string) {
+  return v.pipe(
+    v.string(takes),
+    v.check((text) => text.trim() !== '' && !text.startsWith('-') && !hasControlCharacter(text), takes),
+  )
+}
+
+function hasControlCharacter(text: string): boolean {
+  return [...text].some((char) => char < ' ' || char === '\u007f')
+}
+
+const COMPUTER = 'a name of 1 to 64 letters, digits, dots, dashes and underscores'
+const MINOR = 'a minor version in quotes: "1.4"'
+const CHECKOUT = 'the absolute path of a git checkout (~/ is your home folder)'
+
+const commandLine = v.pipe(v.string('a command line'), v.nonEmpty('a command line'))
+
+const Deployment = v.pipe(
+  v.strictObject({
+    channel: v.optional(v.picklist(['alpha', 'beta', 'stable'], 'alpha, beta or stable'), 'alpha'),
+    pinned_minor: v.optional(v.pipe(v.string(MINOR), v.regex(/^\d+\.\d+$/, MINOR))),
+    checkout: v.pipe(v.string(CHECKOUT), v.regex(/^(~\/|\/)./, CHECKOUT)),
+    remote: v.optional(argument("the name of one of the checkout's remotes, or a URL"), 'origin'),
+    branch: v.optional(argument('the name of a branch'), 'main'),
+    prereleases: v.optional(v.boolean('true or false'), false),
+    migrations: v.optional(argument('a folder inside the checkout'), 'migrations'),
+    version_file: v.optional(argument('a file inside the checkout')),
+    install: v.optional(commandLine),
+    install_timeout: v.optional(duration('1s'), '30m'),
+    poll_every: v.optional(duration('5s'), '60s'),
+  }),
+  v.forward(
+    v.check(
+      ({ channel, pinned_minor }) => channel !== 'stable' || pinned_minor !== undefined,
+      'with channel: stable, the minor version to stay on, in quotes: "1.4"',
+    ),
+    ['pinned_minor'],
+  ),
+  v.forward(
+    v.check(
+      ({ channel, pinned_minor }) => channel === 'stable' || pinned_minor === undefined,
+      'nothing unless channel is stable: remove the key, or set channel: stable',
+    ),
+    ['pinned_minor'],
+  ),
+)
+
+const Service = v.strictObject({
+  name: argument('the name of a systemd unit (teleclaude.service) or a launchd label'),
+  scope: v.optional(v.picklist(['user', 'system'], 'user or system'), 'user'),
+  restart: v.optional(v.picklist(['exit-42', 'manager', 'none'], 'exit-42, manager or none'), 'exit-42'),
+  health: v.optional(commandLine),
+  health_timeout: v.optional(duration('1s'), '60s'),
+  healthy_after: v.optional(duration('0s'), '5s'),
+  stop_timeout: v.optional(duration('1s'), '90s'),
+})
+
+export const ConfigSchema = v.strictObject({
+  computer: v.optional(v.pipe(v.string(COMPUTER), v.regex(/^[A-Za-z0-9][\w.-]{0,63}$/, COMPUTER))),
+  deployment: Deployment,
+  service: v.optional(Service),
+})
+
+export type ConfigInput = v.InferInput<typeof ConfigSchema>
+type Parsed = v.InferOutput<typeof ConfigSchema>
+
+/** The configuration as programs use it: times in milliseconds, paths absolute, defaults filled in. */
+export interface Config extends Parsed {
+  readonly computer: string
+}
+export type ServiceConfig = NonNullable<Config['service']>
+export type Channel = Config['deployment']['channel']

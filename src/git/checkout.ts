@@ -1,0 +1,238 @@
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Target } from '../channel/target.ts'
+import { VERSION_FILES, versionIn } from '../channel/versions.ts'
+import type { Config } from '../config/schema.ts'
+import { TelecError } from '../system/errors.ts'
+import type { World } from '../system/world.ts'
+import { git, gitRemote, type Repository, tryGit } from './git.ts'
+
+type Deployment = Config['deployment']
+
+/** A fetch that takes longer is taken for hung; what it brought so far is lost. */
+const FETCH_TIMEOUT_MS = 15 * 60_000
+
+/** The commit that HEAD names. Throws when there is none (an empty or a broken repository). */
+export async function headCommit(world: World, repository: Repository): Promise<string> {
+  return commitOf(world, repository, 'HEAD')
+}
+
+/** Resolves a name to a commit's hex id, the only form in which names are passed on. */
+export async function commitOf(world: World, repository: Repository, name: string): Promise<string> {
+  // --end-of-options: a remote may publish refs whose names look like options.
+  const id = await git(world, repository, [
+    'rev-parse',
+    '--verify',
+    '--quiet',
+    '--end-of-options',
+    `${name}^{commit}`,
+  ])
+  return id.trim()
+}
+
+/** The branch that HEAD is on; null when it is detached. */
+async function currentBranch(world: World, repository: Repository): Promise<string | null> {
+  const result = await tryGit(world, repository, ['symbolic-ref', '--quiet', '--short', 'HEAD'])
+  return result.code === 0 ? result.stdout.trim() : null
+}
+
+/** What the checkout's HEAD is, as a target: the record of a computer that has none yet. */
+export async function headTarget(
+  world: World,
+  repository: Repository,
+  deployment: Deployment,
+): Promise<Target> {
+  const commit = await headCommit(world, repository)
+  const branch = await currentBranch(world, repository)
+  return {
+    version: await versionAt(world, repository, commit, deployment.version_file),
+    ref: branch === null ? 'HEAD' : `refs/heads/${branch}`,
+    commit,
+  }
+}
+
+/** The version that the tree of a commit declares; null when none of its files does. */
+export async function versionAt(
+  world: World,
+  repository: Repository,
+  commit: string,
+  versionFile?: string,
+): Promise<string | null> {
+  const wanted = versionFile ? [versionFile] : VERSION_FILES
+  const listed = await git(world, repository, ['ls-tree', '-z', '--name-only', commit, '--', ...wanted])
+  const present = new Set(listed.split('\0'))
+  for (const name of wanted.filter((file) => present.has(file))) {
+    const text = await git(world, repository, ['cat-file', 'blob', `${commit}:${name}`])
+    const version = await versionIn(name, text)
+    if (version !== null) return version
+  }
+  return null
+}
+
+/** Brings the target's commit into the repository, under `refs/telec/`. Nothing else of the remote comes along. */
+export async function fetchTarget(
+  world: World,
+  repository: Repository,
+  deployment: Deployment,
+  target: Target,
+): Promise<void> {
+  const kept = target.ref.replace(/^refs\//, 'refs/telec/')
+  await gitRemote(
+    world,
+    repository,
+    deployment.remote,
+    [
+      'fetch',
+      '--quiet',
+      '--no-tags',
+      '--no-recurse-submodules',
+      '--no-write-fetch-head',
+      '--no-auto-maintenance',
+      '--',
+      deployment.remote,
+      `+${target.ref}:${kept}`,
+    ],
+    FETCH_TIMEOUT_MS,
+  )
+  const fetched = await commitOf(world, repository, kept)
+  const isThere = fetched === target.commit || (await isAncestor(world, repository, target.commit, fetched))
+  if (!isThere)
+    throw new TelecError('halted', `${target.commit.slice(0, 12)} is no longer offered at ${target.ref}`, {
+      because: `the remote has ${fetched.slice(0, 12)} there now`,
+      hint: 'nothing to do: the next poll decides anew',
+    })
+}
+
+/** Whether `commit` is `descendant` or one of its ancestors. False too when the repository lacks one of them. */
+export async function isAncestor(
+  world: World,
+  repository: Repository,
+  commit: string,
+  descendant: string,
+): Promise<boolean> {
+  const result = await tryGit(world, repository, ['merge-base', '--is-ancestor', commit, descendant])
+  return result.code === 0
+}
+
+/** One line per commit that `from` does not have and `to` has, newest first, at most ten. */
+export async function commitsBetween(
+  world: World,
+  repository: Repository,
+  from: string,
+  to: string,
+): Promise<string[]> {
+  const output = await git(world, repository, [
+    'log',
+    '--oneline',
+    '--no-decorate',
+    '-n',
+    '10',
+    `${from}..${to}`,
+  ])
+  return output.split('\n').filter(Boolean)
+}
+
+/** Tracked files that differ from HEAD, and untracked ones, by path. */
+export async function localChanges(
+  world: World,
+  repository: Repository,
+): Promise<{ readonly modified: string[]; readonly untracked: string[] }> {
+  const output = await git(world, repository, [
+    'status',
+    '--porcelain=v1',
+    '-z',
+    '--no-renames',
+    '--untracked-files=all',
+    '--ignored=matching', // an ignored file that the target tracks is in its way all the same
+    '--ignore-submodules=all',
+  ])
+  const modified: string[] = []
+  const untracked: string[] = []
+  for (const entry of output.split('\0').filter(Boolean)) {
+    const path = entry.slice(3)
+    if (/^(\?\?|!!)/.test(entry)) untracked.push(path)
+    else modified.push(path)
+  }
+  return { modified, untracked }
+}
+
+/** Paths that differ between two commits. */
+export async function pathsBetween(
+  world: World,
+  repository: Repository,
+  from: string,
+  to: string,
+): Promise<string[]> {
+  const output = await git(world, repository, [
+    'diff-tree',
+    '-r',
+    '-z',
+    '--name-only',
+    '--no-renames',
+    from,
+    to,
+  ])
+  return output.split('\0').filter(Boolean)
+}
+
+/**
+ * Moves HEAD and the work tree to a commit, the way a person would: on the branch by fast-forward, else with a
+ * detached HEAD. git itself refuses where a local change or an untracked file is in the way.
+ */
+export async function moveTo(
+  world: World,
+  repository: Repository,
+  branch: string | null,
+  commit: string,
+): Promise<void> {
+  if (branch !== null && (await currentBranch(world, repository)) === branch)
+    await git(world, repository, ['merge', '--quiet', '--ff-only', '--no-stat', commit])
+  else await git(world, repository, ['checkout', '--quiet', '--detach', commit])
+}
+
+/**
+ * Completes a move that was killed half-way: the index still says `HEAD`, files of the work tree may be those
+ * of either commit, or cut short. Only paths that differ between the two are written (git-read-tree(1),
+ * two tree merge). What stood there is kept as a commit under `refs/telec/rescued/`.
+ */
+export async function completeMove(world: World, repository: Repository, commit: string): Promise<void> {
+  removeStaleLocks(repository)
+  const rescued = (
+    await git(world, repository, ['stash', 'create', 'before telec completed an update'])
+  ).trim()
+  if (rescued)
+    await git(world, repository, ['update-ref', `refs/telec/rescued/${rescued.slice(0, 12)}`, rescued])
+  const head = await headCommit(world, repository)
+  await git(world, repository, ['read-tree', '--reset', '-u', head, commit])
+}
+
+/** Lock files of a git that was killed: they block every later git. Only for the holder of telec's own lock. */
+export function removeStaleLocks(repository: Repository): void {
+  const names = [
+    'index.lock',
+    'HEAD.lock',
+    'ORIG_HEAD.lock',
+    'config.lock',
+    'packed-refs.lock',
+    'shallow.lock',
+  ]
+  for (const name of names) rmSync(join(repository.gitDir, name), { force: true })
+  const folders = ['refs/telec', 'refs/heads'].filter((folder) => existsSync(join(repository.gitDir, folder)))
+  for (const folder of folders)
+    for (const name of readdirSync(join(repository.gitDir, folder), { recursive: true, encoding: 'utf8' }))
+      if (name.endsWith('.lock')) rmSync(join(repository.gitDir, folder, name), { force: true })
+}
+
+/** Whether another git is at work in the checkout, or left its lock behind. */
+export function indexLockAgeMs(repository: Repository, nowMs: number): number | null {
+  const lock = statSync(join(repository.gitDir, 'index.lock'), { throwIfNoEntry: false })
+  return lock ? nowMs - lock.mtimeMs : null
+}
+
+/** Writes the checkout to disk: git does not, and what is recorded as done must survive a power cut (syncfs(2)). */
+export async function syncCheckout(world: World, repository: Repository): Promise<void> {
+  const args = world.platform === 'linux' ? ['-f', repository.workTree] : []
+  await world.run('sync', args, { cwd: '/', env: world.env, timeoutMs: LOCAL_SYNC_TIMEOUT_MS })
+}
+
+const LOCAL_SYNC_TIMEOUT_MS = 5 * 60_000

@@ -1,0 +1,157 @@
+import { readFileSync, statSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
+import { TelecError } from '../system/errors.ts'
+import type { RunResult } from '../system/process.ts'
+import type { World } from '../system/world.ts'
+
+/** A checkout, as git gets it: both folders explicit, so that git never walks up into another repository. */
+export interface Repository {
+  readonly gitDir: string
+  readonly workTree: string
+}
+
+/** Local work on a large tree; a person's computer may be asleep half of that time. */
+const LOCAL_TIMEOUT_MS = 10 * 60_000
+
+/** Each line closes a hole through which a repository or a server could run code, prompt, or hang. */
+const CONFIG = [
+  'core.hooksPath=/dev/null', // hooks, also tracked ones (husky), are the repository's code
+  'core.fsmonitor=false', // a command that git status runs
+  'submodule.recurse=false',
+  'fetch.recurseSubmodules=no',
+  'protocol.ext.allow=never', // ext::COMMAND
+  'core.fsync=all', // git's default loses the newest objects in a power cut
+  'gc.auto=0',
+  'maintenance.auto=false',
+  'http.lowSpeedLimit=1000', // bytes a second; no git protocol has a timeout of its own
+  'http.lowSpeedTime=30',
+  'http.followRedirects=initial',
+  'credential.interactive=false',
+  'advice.detachedHead=false',
+].flatMap((setting) => ['-c', setting])
+
+/**
+ * The user's ssh, from `core.sshCommand` (a deploy key is often set there) or plain, never asking and giving
+ * up on a silent server. git hands this to a shell, which asks for the setting only when ssh is needed.
+ */
+const SSH_COMMAND =
+  'f() { eval "$(git config --get core.sshCommand || echo ssh) -oBatchMode=yes -oConnectTimeout=15 ' +
+  '-oServerAliveInterval=15 -oServerAliveCountMax=3 \\"\\$@\\""; }; f'
+
+/** Finds the repository of a checkout without asking git. Throws a TelecError of kind `config`. */
+export function locateRepository(world: World, checkout: string): Repository {
+  const wrong = (what: string, hint: string) =>
+    new TelecError('config', `deployment.checkout is ${checkout}, which ${what}`, { hint })
+  const folder = statSync(checkout, { throwIfNoEntry: false })
+  if (!folder?.isDirectory())
+    throw wrong('is not a folder', `clone the service there: git clone URL ${checkout}`)
+  const dotGit = join(checkout, '.git')
+  const entry = statSync(dotGit, { throwIfNoEntry: false })
+  if (!entry) throw wrong('is not a git work tree (it has no .git)', `git clone URL ${checkout}`)
+  if (entry.uid !== world.uid)
+    // Given --git-dir, git does not check the owner; another user's configuration can run commands.
+    throw wrong(
+      `belongs to another user (uid ${entry.uid}, telec runs as ${world.uid})`,
+      `run telec as its owner`,
+    )
+  if (entry.isDirectory()) return { gitDir: dotGit, workTree: checkout }
+  // A linked work tree: gitrepository-layout(5), "gitdir: PATH".
+  const [, path] = /^gitdir: (.+)\n?$/.exec(readFileSync(dotGit, 'utf8')) ?? []
+  if (!path) throw wrong('has a .git file that names no folder', `look at ${dotGit}`)
+  return { gitDir: isAbsolute(path) ? path : resolve(checkout, path), workTree: checkout }
+}
+
+export interface GitOptions {
+  readonly timeoutMs?: number
+  readonly input?: string
+}
+
+/** Runs git on the repository and returns what came of it, whatever the exit code. */
+export function tryGit(
+  world: World,
+  repository: Repository,
+  args: readonly string[],
+  options: GitOptions = {},
+): Promise<RunResult> {
+  return world.run(
+    'git',
+    [`--git-dir=${repository.gitDir}`, `--work-tree=${repository.workTree}`, ...CONFIG, ...args],
+    {
+      cwd: repository.workTree,
+      env: gitEnvironment(world.env),
+      timeoutMs: options.timeoutMs ?? LOCAL_TIMEOUT_MS,
+      ...(options.input === undefined ? {} : { input: options.input }),
+    },
+  )
+}
+
+/** Runs git on the repository; its standard output. Throws `halted` with git's own words when it fails. */
+export async function git(
+  world: World,
+  repository: Repository,
+  args: readonly string[],
+  options: GitOptions = {},
+): Promise<string> {
+  const result = await tryGit(world, repository, args, options)
+  if (result.code === 0) return result.stdout
+  throw new TelecError('halted', `git ${args[0]} failed in ${repository.workTree}`, {
+    because: explain(result),
+    hint: `look at it: git -C ${repository.workTree} status`,
+    transient: /No space left on device/.test(result.stderr),
+  })
+}
+
+/** Runs a git command that talks to the remote. Throws `later` when the remote is out of reach. */
+export async function gitRemote(
+  world: World,
+  repository: Repository,
+  remote: string,
+  args: readonly string[],
+  timeoutMs: number,
+): Promise<string> {
+  const result = await tryGit(world, repository, args, { timeoutMs })
+  if (result.code === 0) return result.stdout
+  await verifyRemoteIsKnown(world, repository, remote)
+  throw new TelecError('later', `the remote ${printableRemote(remote)} is out of reach`, {
+    because: explain(result),
+    hint: `try it by hand: git -C ${repository.workTree} ls-remote ${printableRemote(remote)}`,
+  })
+}
+
+/** A name that the checkout has no remote of will not come into reach by waiting. */
+async function verifyRemoteIsKnown(world: World, repository: Repository, remote: string): Promise<void> {
+  if (/[:/]/.test(remote)) return
+  const known = (await git(world, repository, ['remote'])).split('\n').filter(Boolean)
+  if (known.includes(remote)) return
+  throw new TelecError('config', `deployment.remote is ${remote}, which the checkout has no remote of`, {
+    because: `git remote in ${repository.workTree} lists: ${known.join(', ') || 'none'}`,
+    hint: `add it (git -C ${repository.workTree} remote add ${remote} URL), or set deployment.remote`,
+  })
+}
+
+/** A remote for messages: a URL without the password that may be in it. */
+export function printableRemote(remote: string): string {
+  return remote.replace(/\/\/[^/@]*@/, '//')
+}
+
+function explain(result: RunResult): string {
+  if (result.endedBy === 'timeout') return 'git did not end in time and was stopped'
+  if (result.endedBy === 'output') return 'git printed more than telec is willing to read and was stopped'
+  const lines = result.stderr.trim().split('\n').slice(-5).map(printableRemote)
+  return lines.join('\n') || `git ended with ${result.signal ?? `exit code ${result.code}`}`
+}
+
+function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  // GIT_DIR and its kind would point git elsewhere; SSH_ASKPASS opens a window that nobody sees.
+  const inherited = Object.entries(env).filter(([name]) => !/^(GIT_|SSH_ASKPASS)/.test(name))
+  return {
+    ...Object.fromEntries(inherited),
+    LC_ALL: 'C',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_ASKPASS: 'true',
+    GIT_OPTIONAL_LOCKS: '0',
+    GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
+    GIT_SSH_COMMAND: env.GIT_SSH_COMMAND ?? SSH_COMMAND,
+    GIT_SSH_VARIANT: 'ssh',
+  }
+}

@@ -1,0 +1,85 @@
+import { kill } from 'node:process'
+import * as v from 'valibot'
+import type { Paths } from '../config/paths.ts'
+import { TelecError } from '../system/errors.ts'
+import { readJson, writeJson } from '../system/files.ts'
+import { isLocked } from '../system/lock.ts'
+import type { World } from '../system/world.ts'
+import type { ServiceManager, ServiceState } from './manager.ts'
+
+const RecordSchema = v.object({
+  /** The pid of `telec run`. */
+  supervisor: v.number(),
+  main: v.nullable(v.object({ pid: v.number(), started_ms: v.number() })),
+  starts: v.number(),
+  last_exit: v.nullable(v.string()),
+})
+
+/** What `telec run` says of the service that it supervises; true only while its lock is held. */
+export type SupervisorRecord = v.InferOutput<typeof RecordSchema>
+
+/** `telec run` restarts the service, whatever it leaves with, after this signal. Node keeps SIGUSR1 for its debugger. */
+export const RESTART_SIGNAL = 'SIGUSR2'
+
+export function supervisorLock(paths: Paths): string {
+  return `${paths.supervisor}.lock`
+}
+
+export function writeSupervisorRecord(paths: Paths, record: SupervisorRecord): Promise<void> {
+  return writeJson(paths.supervisor, record)
+}
+
+function readSupervisorRecord(paths: Paths): SupervisorRecord | null {
+  return readJson(
+    paths.supervisor,
+    RecordSchema,
+    `remove it and start telec run again (rm ${paths.supervisor})`,
+  )
+}
+
+/** Whether a `telec run` supervises a service for this home right now. */
+export function isSupervised(world: World, paths: Paths): boolean {
+  return readSupervisorRecord(paths) !== null && isLocked(world, supervisorLock(paths))
+}
+
+/** The service under `telec run`, seen from another process: its record to look at, signals to ask. */
+export function embeddedManager(world: World, paths: Paths, service: string): ServiceManager {
+  const record = (): SupervisorRecord => {
+    const found = isSupervised(world, paths) ? readSupervisorRecord(paths) : null
+    if (found) return found
+    throw new TelecError('halted', 'telec run is no longer there', {
+      hint: 'start it again: it polls and updates at its start',
+      transient: true,
+    })
+  }
+  return {
+    name: 'telec run',
+    service,
+    async inspect() {
+      return stateOf(record(), world.monotonic())
+    },
+    async askToLeave() {
+      kill(record().supervisor, RESTART_SIGNAL)
+    },
+    async start() {
+      // Nothing to ask for: a service that is not running is in its back-off, and started at the end of it.
+    },
+    async restart() {
+      const { main } = record()
+      if (main) kill(main.pid, 'SIGKILL')
+    },
+  }
+}
+
+function stateOf(record: SupervisorRecord, nowMs: number): ServiceState {
+  const { main } = record
+  return {
+    known: 'yes',
+    activity: main ? 'running' : 'starting',
+    main: main
+      ? { pid: main.pid, identity: `${main.pid}@${main.started_ms}`, uptimeMs: nowMs - main.started_ms }
+      : null,
+    lastExit: main ? null : record.last_exit,
+    shortestRunMs: 0,
+  }
+}

@@ -1,0 +1,25 @@
+import type { Paths } from '../config/paths.ts'
+import type { Config, ServiceConfig } from '../config/schema.ts'
+import type { World } from '../system/world.ts'
+import { embeddedManager, isSupervised } from './embedded.ts'
+import { launchdManager } from './launchd.ts'
+import type { ServiceManager } from './manager.ts'
+import { systemdManager } from './systemd.ts'
+
+/** The service and how it is restarted on this computer; null where nobody but the caller restarts anything. */
+export interface Supervised {
+  readonly manager: ServiceManager
+  readonly restart: Exclude<ServiceConfig['restart'], 'none'>
+}
+
+/** Finds the manager that the service runs under: a live `telec run` of this home, else the computer's own. */
+export function findService(world: World, config: Config, paths: Paths): Supervised | null {
+  const { service } = config
+  const restart = service?.restart ?? 'exit-42'
+  if (restart === 'none') return null
+  if (isSupervised(world, paths))
+    return { manager: embeddedManager(world, paths, service?.name ?? 'the service'), restart }
+  if (!service) return null
+  const native = world.platform === 'darwin' ? launchdManager : systemdManager
+  return { manager: native(world, service.name, service.scope), restart }
+}

@@ -1,0 +1,32 @@
+/** What a service manager says of the service. */
+export interface ServiceState {
+  /** `masked`: known, and told never to start. */
+  readonly known: 'yes' | 'no' | 'masked'
+  /** `stopped`: on purpose, or it ended by itself with a clean exit. `starting`: between two main processes, too. */
+  readonly activity: 'running' | 'starting' | 'stopped' | 'failed'
+  readonly main: MainProcess | null
+  /** How the main process before this one ended, where the manager still says so. */
+  readonly lastExit: string | null
+  /** How long a main process has to run so that ending it now does not count towards the manager's start limit. */
+  readonly shortestRunMs: number
+}
+
+export interface MainProcess {
+  readonly pid: number
+  /** Tells this process from every other, also from a later one with the same pid. */
+  readonly identity: string
+  readonly uptimeMs: number
+}
+
+/** What telec needs of a service manager: systemd, launchd, or `telec run`. */
+export interface ServiceManager {
+  readonly name: 'systemd' | 'launchd' | 'telec run'
+  /** The service's name, for messages. */
+  readonly service: string
+  inspect(): Promise<ServiceState>
+  /** Sends SIGTERM to the main process, and to it alone: how it leaves is its own decision. */
+  askToLeave(): Promise<void>
+  start(): Promise<void>
+  /** Stops and starts it, by force if need be. */
+  restart(): Promise<void>
+}

@@ -1,0 +1,115 @@
+import launchdUpdate from '../../units/launchd/telec-update.plist'
+import launchdWatch from '../../units/launchd/telec-watch.plist'
+import dropIn from '../../units/systemd/service-drop-in.conf'
+import updatePath from '../../units/systemd/telec-update.path'
+import updateService from '../../units/systemd/telec-update.service'
+import watchService from '../../units/systemd/telec-watch.service'
+import watchTimer from '../../units/systemd/telec-watch.timer'
+
+/** What the units say about this computer; all paths are absolute. */
+export interface UnitValues {
+  /** The supervised service's name; null where telec only keeps a checkout up to date. */
+  readonly service: string | null
+  readonly node: string
+  /** The folder that holds the bundles. */
+  readonly bin: string
+  /** The signal file, which starts an update when it changes. */
+  readonly signal: string
+  /** The folder for the log files of launchd's jobs; systemd has the journal. */
+  readonly logs: string
+  readonly environment: Readonly<Record<string, string>>
+  readonly pollMs: number
+}
+
+export interface UnitFile {
+  readonly name: string
+  readonly text: string
+}
+
+/** telec's own units for systemd. */
+export function systemdUnits(values: UnitValues): UnitFile[] {
+  const pollSeconds = Math.max(1, Math.round(values.pollMs / 1000))
+  const assignments = Object.entries(values.environment).map(([name, value]) => quote(`${name}=${value}`))
+  const fill = (template: string) =>
+    fillIn(template, {
+      SERVICE: escapeSpecifiers(values.service ?? 'the checkout'),
+      NODE: commandWord(values.node),
+      WATCH: commandWord(`${values.bin}/telec-watch`),
+      UPDATE: commandWord(`${values.bin}/telec-update`),
+      SIGNAL: escapeSpecifiers(values.signal),
+      ENVIRONMENT: assignments.join(' '),
+      POLL_SECONDS: String(pollSeconds),
+      JITTER_SECONDS: String(Math.max(1, Math.floor(pollSeconds / 10))),
+    })
+  return [
+    { name: 'telec-watch.service', text: fill(watchService) },
+    { name: 'telec-watch.timer', text: fill(watchTimer) },
+    { name: 'telec-update.path', text: fill(updatePath) },
+    { name: 'telec-update.service', text: fill(updateService) },
+  ]
+}
+
+/** The drop-in that teaches the service's unit the 42 contract. */
+export function systemdDropIn(service: string): UnitFile {
+  return { name: `${service}.d/telec.conf`, text: dropIn }
+}
+
+/** telec's own jobs for launchd. */
+export function launchdPlists(values: UnitValues): UnitFile[] {
+  const environment = Object.entries(values.environment)
+    .map(([name, value]) => `    <key>${escapeXml(name)}</key>\n    <string>${escapeXml(value)}</string>`)
+    .join('\n')
+  const fill = (template: string, everyMs: number) =>
+    fillIn(template, {
+      NODE: escapeXml(values.node),
+      WATCH: escapeXml(`${values.bin}/telec-watch`),
+      UPDATE: escapeXml(`${values.bin}/telec-update`),
+      SIGNAL: escapeXml(values.signal),
+      LOGS: escapeXml(values.logs),
+      ENVIRONMENT: environment,
+      MINUTES: calendarEntries(everyMs),
+    })
+  return [
+    { name: 'telec-watch.plist', text: fill(launchdWatch, values.pollMs) },
+    { name: 'telec-update.plist', text: fill(launchdUpdate, UPDATE_CALENDAR_MS) },
+  ]
+}
+
+/** The signal starts an update at once; this is for the one that launchd misses. */
+const UPDATE_CALENDAR_MS = 5 * 60_000
+
+/** Minutes of an hour, about `everyMs` apart: launchd's calendar knows nothing shorter. */
+function calendarEntries(everyMs: number): string {
+  const step = Math.min(60, Math.max(1, Math.round(everyMs / 60_000)))
+  return Array.from({ length: Math.floor(60 / step) }, (_, index) => index * step)
+    .map((minute) => `    <dict>\n      <key>Minute</key>\n      <integer>${minute}</integer>\n    </dict>`)
+    .join('\n')
+}
+
+/** Puts the values in the place of the template's `@NAME@`s; one that has no value is a bug. */
+function fillIn(template: string, values: Readonly<Record<string, string>>): string {
+  return template.replace(/@([A-Z_]+)@/g, (_, name: string) => {
+    const value = values[name]
+    if (value === undefined) throw new Error(`a unit template asks for @${name}@, which has no value`)
+    return value
+  })
+}
+
+/** A word of `ExecStart=`, where `$` would start a variable (systemd.service(5)). */
+function commandWord(word: string): string {
+  return quote(word.replace(/\$/g, () => '$$'))
+}
+
+/** A word as systemd reads it (systemd.syntax(7)): in quotes where it needs them, specifiers escaped. */
+function quote(word: string): string {
+  const escaped = escapeSpecifiers(word.replaceAll('\\', '\\\\').replaceAll('"', '\\"'))
+  return /^[\w/.:=@%+,-]+$/.test(escaped) ? escaped : `"${escaped}"`
+}
+
+function escapeSpecifiers(text: string): string {
+  return text.replaceAll('%', '%%')
+}
+
+function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+}

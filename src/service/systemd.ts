@@ -1,0 +1,74 @@
+import type { World } from '../system/world.ts'
+import type { ServiceManager, ServiceState } from './manager.ts'
+import { parseTimespan, type Scope, showUnit, systemctl } from './systemctl.ts'
+
+const PROPERTIES = [
+  'LoadState',
+  'ActiveState',
+  'MainPID',
+  'ExecMainStartTimestampMonotonic',
+  'ExecMainCode',
+  'ExecMainStatus',
+  'StartLimitBurst',
+  'StartLimitIntervalUSec',
+] as const
+
+/** `ExecMainCode` is waitid(2)'s si_code: CLD_EXITED, or a signal. */
+const CLD_EXITED = '1'
+
+export function systemdManager(world: World, service: string, scope: Scope): ServiceManager {
+  return {
+    name: 'systemd',
+    service,
+    async inspect() {
+      return stateOf(await showUnit(world, scope, service, PROPERTIES), world.monotonic())
+    },
+    async askToLeave() {
+      // --kill-who=main: the others of its control group are its own business (systemd 252 renamed it, both work).
+      await systemctl(world, scope, ['kill', '--kill-who=main', '--signal=SIGTERM', service])
+    },
+    async start() {
+      await systemctl(world, scope, ['start', service])
+    },
+    async restart() {
+      await systemctl(world, scope, ['restart', service])
+    },
+  }
+}
+
+/** @param nowMs CLOCK_MONOTONIC; the unit's timestamps are microseconds of the same clock. */
+export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs: number): ServiceState {
+  const pid = Number(unit.MainPID)
+  const startedMs = Number(unit.ExecMainStartTimestampMonotonic) / 1000
+  return {
+    known: unit.LoadState === 'not-found' ? 'no' : unit.LoadState === 'masked' ? 'masked' : 'yes',
+    activity: activity(unit.ActiveState),
+    main:
+      pid > 0
+        ? {
+            pid,
+            identity: `${pid}@${unit.ExecMainStartTimestampMonotonic}`,
+            uptimeMs: Math.max(0, nowMs - startedMs),
+          }
+        : null,
+    lastExit: pid > 0 || startedMs === 0 ? null : exit(unit.ExecMainCode, unit.ExecMainStatus),
+    shortestRunMs: shortestRun(unit.StartLimitBurst, unit.StartLimitIntervalUSec),
+  }
+}
+
+function activity(activeState: string): ServiceState['activity'] {
+  if (activeState === 'active' || activeState === 'reloading') return 'running'
+  if (activeState === 'activating') return 'starting'
+  return activeState === 'failed' ? 'failed' : 'stopped' // inactive, deactivating
+}
+
+function exit(code: string, status: string): string {
+  return code === CLD_EXITED ? `exit code ${status}` : `signal ${status}`
+}
+
+/** With runs of at least this length, `burst` starts never fall into one `interval` (systemd.unit(5)). */
+function shortestRun(burst: string, interval: string): number {
+  const starts = Number(burst)
+  const intervalMs = parseTimespan(interval)
+  return starts > 0 && Number.isFinite(intervalMs) ? Math.min(60_000, (intervalMs / starts) * 1.1) : 0
+}

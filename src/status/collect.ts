@@ -1,0 +1,94 @@
+import type { Paths } from '../config/paths.ts'
+import type { Channel, Config } from '../config/schema.ts'
+import { findService } from '../service/find.ts'
+import type { ServiceState } from '../service/manager.ts'
+import { parseTimespan, showUnit } from '../service/systemctl.ts'
+import { TelecError } from '../system/errors.ts'
+import { VERSION } from '../system/version.ts'
+import type { World } from '../system/world.ts'
+import { type Halt, readUpdateState, type Update, type UpdateState } from '../update/journal.ts'
+import { readSignal, type Signal } from '../update/signal.ts'
+import { readWatchState, type WatchState } from '../watch/poll.ts'
+
+/** Everything that `telec status` says, as data: `--json` prints it as it is. Times are ISO 8601. */
+export interface Overview {
+  readonly computer: string
+  readonly telec: string
+  readonly channel: Channel
+  readonly follows: string
+  readonly deployed: UpdateState['deployed'] | null
+  readonly watch: WatchState | null
+  readonly next_poll_at: string | null
+  readonly signal: Signal | null
+  readonly update: Update | null
+  readonly halted: Halt | null
+  readonly service: ServiceOverview | null
+}
+
+export interface ServiceOverview {
+  readonly name: string
+  readonly manager: string
+  readonly activity: ServiceState['activity'] | 'unknown'
+  readonly pid: number | null
+}
+
+/** Reads what this computer knows of itself. Does not ask the remote. */
+export async function collectOverview(world: World, config: Config, paths: Paths): Promise<Overview> {
+  const state = readUpdateState(paths)
+  const watch = readWatchState(paths)
+  const { channel, branch, pinned_minor } = config.deployment
+  return {
+    computer: config.computer,
+    telec: VERSION,
+    channel,
+    follows: {
+      alpha: `the head of ${branch}`,
+      beta: 'the newest release',
+      stable: `patches of ${pinned_minor}`,
+    }[channel],
+    deployed: state?.deployed ?? null,
+    watch,
+    next_poll_at: await nextPoll(world, config, paths, watch),
+    signal: readSignal(paths),
+    update: state?.update ?? null,
+    halted: state?.halted ?? null,
+    service: await serviceOverview(world, config, paths),
+  }
+}
+
+async function serviceOverview(world: World, config: Config, paths: Paths): Promise<ServiceOverview | null> {
+  const service = findService(world, config, paths)
+  if (!service) return null
+  const { name: manager, service: name } = service.manager
+  try {
+    const { activity, main } = await service.manager.inspect()
+    return { name, manager, activity, pid: main?.pid ?? null }
+  } catch (error) {
+    if (!(error instanceof TelecError)) throw error
+    return { name, manager, activity: 'unknown', pid: null }
+  }
+}
+
+/** When telec-watch will look again; null where nothing is set up to start it. */
+async function nextPoll(
+  world: World,
+  config: Config,
+  paths: Paths,
+  watch: WatchState | null,
+): Promise<string | null> {
+  const service = findService(world, config, paths)
+  if (service?.manager.name === 'telec run' || world.platform === 'darwin') {
+    const last = watch?.polled_at ? Date.parse(watch.polled_at) : world.now()
+    return new Date(last + config.deployment.poll_every).toISOString()
+  }
+  const scope = config.service?.scope ?? paths.scope
+  const timer = await showUnit(world, scope, 'telec-watch.timer', [
+    'ActiveState',
+    'NextElapseUSecMonotonic',
+  ]).catch(
+    () => null, // no systemd here
+  )
+  if (timer?.ActiveState !== 'active') return null
+  const inMs = parseTimespan(timer.NextElapseUSecMonotonic) - world.monotonic()
+  return new Date(world.now() + Math.max(0, inMs)).toISOString()
+}

@@ -1,0 +1,77 @@
+import { nameOf } from '../channel/target.ts'
+import type { Halt, Update } from '../update/journal.ts'
+import type { WatchState } from '../watch/poll.ts'
+import type { Overview } from './collect.ts'
+
+/** `telec status` for people. Pure. */
+export function showOverview(overview: Overview, nowMs: number): string {
+  const { deployed, watch, update, halted, signal, service } = overview
+  const ago = (time: string) => relative(Date.parse(time) - nowMs)
+  const rows: [string, string][] = [
+    ['computer', overview.computer],
+    ['channel', `${overview.channel}: ${overview.follows}`],
+    ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
+    ['offered', offered(watch)],
+    ['last poll', lastPoll(watch, ago)],
+    [
+      'next poll',
+      overview.next_poll_at ? ago(overview.next_poll_at) : 'never: no timer is active (telec install)',
+    ],
+  ]
+  if (service)
+    rows.push([
+      'service',
+      `${service.name} is ${service.activity}${service.pid ? `, pid ${service.pid}` : ''} (${service.manager})`,
+    ])
+  if (halted) rows.push(['halted', describeHalt(halted, ago)])
+  else if (update) rows.push(['updating', describeUpdate(update, ago)])
+  else if (signal)
+    rows.push(['waiting', `an update to ${nameOf(signal.target)}, detected ${ago(signal.detected_at)}`])
+  return rows
+    .map(([label, text]) => `${label.padEnd(10)} ${text.replaceAll('\n', `\n${' '.repeat(11)}`)}\n`)
+    .join('')
+}
+
+function offered(watch: WatchState | null): string {
+  if (!watch?.outcome) return 'not known yet'
+  if (watch.outcome === 'current' || !watch.target) return `nothing new: ${watch.reason}`
+  return `${nameOf(watch.target)}${watch.outcome === 'refused' ? `, not taken: ${watch.reason}` : ''}`
+}
+
+function lastPoll(watch: WatchState | null, ago: (time: string) => string): string {
+  const reached = watch?.polled_at ? ago(watch.polled_at) : 'never'
+  if (!watch || watch.failures === 0) return reached
+  return `${reached}; ${watch.failures} since then did not reach the remote: ${watch.last_failure}`
+}
+
+function describeHalt(halt: Halt, ago: (time: string) => string): string {
+  return [
+    `at ${halt.step}, ${ago(halt.at)}, on the way to ${nameOf(halt.target)}`,
+    halt.error,
+    ...(halt.because ? halt.because.split('\n').map((line) => `  ${line}`) : []),
+    ...(halt.hint ? [`to go on: ${halt.hint}`] : []),
+    halt.next_try_at
+      ? `it is tried again by itself ${ago(halt.next_try_at)}`
+      : 'it is not tried again by itself before there is a new version',
+  ].join('\n')
+}
+
+function describeUpdate(update: Update, ago: (time: string) => string): string {
+  const step = update.steps.at(-1)
+  const at = step ? `, at ${step.name}` : ''
+  return `to ${nameOf(update.target)} since ${ago(update.started_at)}${at}`
+}
+
+const UNITS = [
+  ['d', 86_400],
+  ['h', 3_600],
+  ['min', 60],
+] as const
+
+/** A stretch of time from now, in milliseconds (the past is negative): `3 min ago`, `in 40 s`. */
+export function relative(ms: number): string {
+  const seconds = Math.round(Math.abs(ms) / 1000)
+  const [unit, size] = UNITS.find(([, least]) => seconds >= 2 * least) ?? ['s', 1]
+  const amount = `${Math.round(seconds / size)} ${unit}`
+  return ms < 0 ? `${amount} ago` : `in ${amount}`
+}

@@ -1,0 +1,61 @@
+/** What went wrong, as far as an exit code is concerned. */
+export type ErrorKind = 'halted' | 'usage' | 'later' | 'config'
+
+/** The one table of exit codes; help texts print it, service units rely on it. */
+export const EXIT = {
+  done: 0,
+  halted: 1,
+  usage: 2,
+  /** The code on disk is newer than the code running: start me again. */
+  restart: 42,
+  later: 75,
+  config: 78,
+} as const
+
+export const EXIT_CODES_HELP = `
+Exit codes:
+   0  done, or nothing to do
+   1  the work failed and halted
+   2  wrong usage
+  42  the code on disk is newer than the code running: start me again
+  75  try again later (remote out of reach, another update holds the lock)
+  78  the configuration is wrong`
+
+export interface ErrorDetails {
+  /** Why, in full: the last lines of a command's output, a parser's message. */
+  readonly because?: string
+  /** What to do next; commands are written so that they can be pasted. */
+  readonly hint?: string
+  /** The same work may succeed later without anybody doing anything (network, lock, full disk). */
+  readonly transient?: boolean
+  /** The migration that failed, `VERSION/FILE`. */
+  readonly migration?: string
+  readonly cause?: unknown
+}
+
+/** Every failure that telec foresees. Anything else that is thrown is a bug in telec. */
+export class TelecError extends Error {
+  override readonly name = 'TelecError'
+  readonly because: string | undefined
+  readonly hint: string | undefined
+  readonly transient: boolean
+  readonly migration: string | undefined
+
+  constructor(
+    readonly kind: ErrorKind,
+    message: string,
+    details: ErrorDetails = {},
+  ) {
+    super(message, { cause: details.cause })
+    this.because = details.because
+    this.hint = details.hint
+    this.transient = details.transient ?? kind === 'later'
+    this.migration = details.migration
+  }
+}
+
+/** The `code` of a Node system error (`ENOENT`, `ENOSPC`, …), or undefined for anything else. */
+export function systemErrorCode(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+  return typeof code === 'string' ? code : undefined
+}

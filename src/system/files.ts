@@ -1,0 +1,171 @@
+import { lstatSync, readFileSync } from 'node:fs'
+import { link, mkdir, open, readdir, rm, rmdir, statfs, unlink, utimes, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import * as v from 'valibot'
+import writeFileAtomic from 'write-file-atomic'
+import { systemErrorCode, TelecError } from './errors.ts'
+
+const FILE_MODE = 0o600
+const FOLDER_MODE = 0o700
+
+/** A text file's content; null when there is none. Throws a TelecError when it cannot be read. */
+export function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return null
+    throw new TelecError('halted', `cannot read ${path}`, {
+      because: error instanceof Error ? error.message : String(error),
+      hint: `check who owns it and its mode: ls -ld ${path}`,
+      cause: error,
+    })
+  }
+}
+
+/**
+ * A JSON file of the given shape; null when there is none. Absent, unreadable and unparsable are three
+ * things: what cannot be understood is an error and stays as it is, never "empty".
+ */
+export function readJson<Schema extends v.GenericSchema>(
+  path: string,
+  schema: Schema,
+  hint: string,
+): v.InferOutput<Schema> | null {
+  const text = readText(path)
+  if (text === null) return null
+  const fail = (because: string): never => {
+    throw new TelecError('halted', `${path} cannot be understood; it was left as it is`, { because, hint })
+  }
+  let data: unknown
+  try {
+    data = JSON.parse(text)
+  } catch (error) {
+    return fail(text.trim() === '' ? 'the file is empty' : (error as Error).message)
+  }
+  const result = v.safeParse(schema, data)
+  if (result.success) return result.output
+  const [issue] = result.issues
+  return fail(`${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`)
+}
+
+/**
+ * Replaces a file so that after any crash it holds the old text or the new one: temporary file,
+ * all of it written, fsync, rename, fsync of the folder. Creates the folder (0700) where it is missing.
+ */
+export async function writeDurably(path: string, text: string, mode: number = FILE_MODE): Promise<void> {
+  const folder = dirname(path)
+  try {
+    await mkdir(folder, { recursive: true, mode: FOLDER_MODE })
+    refuseLink(path)
+    // write-file-atomic would ignore a short write (a full disk) and put the truncated text in place:
+    // given null it writes nothing, and its hook writes with fs.writeFile, which loops and throws ENOSPC.
+    await writeFileAtomic(path, null as unknown as string, {
+      mode,
+      tmpfileCreated: ((temporary: string) => writeFile(temporary, text)) as (name: string) => void,
+    })
+    await syncFolder(folder)
+  } catch (error) {
+    throw cannotWrite(path, error)
+  }
+}
+
+/** Like `writeDurably`, but refuses (returns false) when the file exists already. */
+export async function createDurably(path: string, text: string): Promise<boolean> {
+  const folder = dirname(path)
+  const temporary = join(folder, `.${basename(path)}.new`)
+  try {
+    await writeDurably(temporary, text)
+    await link(temporary, path)
+    return true
+  } catch (error) {
+    if (systemErrorCode(error) === 'EEXIST') return false
+    throw cannotWrite(path, error)
+  } finally {
+    await rm(temporary, { force: true })
+    await syncFolder(folder).catch(() => undefined)
+  }
+}
+
+export async function writeJson(path: string, data: unknown): Promise<void> {
+  await writeDurably(path, `${JSON.stringify(data, null, 2)}\n`)
+}
+
+/** Removes a file; one that is not there is fine. */
+export async function remove(path: string): Promise<void> {
+  try {
+    await unlink(path)
+    await syncFolder(dirname(path))
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw cannotWrite(path, error)
+  }
+}
+
+/** Sets a file's times to now, so that whoever watches the path looks again. */
+export async function touch(path: string, nowMs: number): Promise<void> {
+  try {
+    await utimes(path, nowMs / 1000, nowMs / 1000)
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw cannotWrite(path, error)
+  }
+}
+
+/**
+ * Removes what a killed program left behind in `folder`: write-file-atomic's `NAME.1234567`. Only files
+ * older than an hour, since another program may be between writing and renaming its own.
+ */
+export async function sweepTemporaryFiles(folder: string, nowMs: number): Promise<void> {
+  const names = await readdir(folder).catch(() => [])
+  for (const name of names) {
+    if (!/\.(json|yml|new)\.\d+$/.test(name)) continue
+    const path = join(folder, name)
+    if (nowMs - lstatSync(path).mtimeMs > 3_600_000) await unlink(path)
+  }
+}
+
+/** The folder's entry for a renamed or removed file is durable only after this (fsync(2)). */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** A state file that is a link would make telec write wherever it points. */
+function refuseLink(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
+    throw new TelecError('halted', `${path} is a symbolic link; telec does not write through links`, {
+      hint: `look where it points (ls -l ${path}) and replace it by a plain file`,
+    })
+}
+
+const TRANSIENT_WRITE_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN'])
+
+function cannotWrite(path: string, error: unknown): TelecError {
+  if (error instanceof TelecError) return error
+  const code = systemErrorCode(error) ?? ''
+  return new TelecError('halted', `cannot write ${path}`, {
+    because: error instanceof Error ? error.message : String(error),
+    hint:
+      code === 'ENOSPC'
+        ? `free some space: df -h ${dirname(path)}`
+        : `check the folder: ls -ld ${dirname(path)}`,
+    transient: TRANSIENT_WRITE_ERRORS.has(code),
+    cause: error,
+  })
+}
+
+/** Removes a folder in which nothing is left. */
+export async function removeFolderIfEmpty(path: string): Promise<void> {
+  await rmdir(path).catch((error: unknown) => {
+    const code = systemErrorCode(error)
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw cannotWrite(path, error)
+  })
+}
+
+/** Bytes that this user can still write to the file system of `path`. */
+export async function freeBytes(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path)
+  return bavail * bsize
+}

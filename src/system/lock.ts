@@ -1,0 +1,77 @@
+import { spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { systemErrorCode, TelecError } from './errors.ts'
+import type { World } from './world.ts'
+
+/** open(2) of macOS takes a flock with the descriptor; Linux has no such flag. */
+const O_EXLOCK = 0x20
+
+/**
+ * Takes telec's own lock, or throws `later` (75) and says who holds it. It is a flock(2) on an open file:
+ * the kernel lets go of it when the process ends, however it ends, so that there is never a stale one.
+ * Node has no call for it. On Linux util-linux's flock(1) locks the descriptor it inherits, and the lock stays
+ * with our descriptor after it left; on macOS open(2) does it.
+ *
+ * @returns how to let go of it.
+ */
+export function acquireLock(world: World, path: string): () => void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const fd = world.platform === 'darwin' ? openLocked(path) : openAndLock(path)
+  // For people and for the message of those who come second; the lock itself is not in the text.
+  ftruncateSync(fd)
+  writeSync(fd, `${world.program.name}, pid ${world.pid}, since ${new Date(world.now()).toISOString()}\n`, 0)
+  return () => closeSync(fd)
+}
+
+/** Whether somebody holds the lock. */
+export function isLocked(world: World, path: string): boolean {
+  if (!existsSync(path)) return false
+  try {
+    closeSync(world.platform === 'darwin' ? openLocked(path) : openAndLock(path))
+    return false
+  } catch (error) {
+    if (error instanceof TelecError && error.kind === 'later') return true
+    throw error
+  }
+}
+
+function openAndLock(path: string): number {
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+  const flock = spawnSync('flock', ['--nonblock', '--exclusive', '3'], {
+    stdio: ['ignore', 'ignore', 'pipe', fd],
+    encoding: 'utf8',
+  })
+  if (flock.status === 0) return fd
+  closeSync(fd)
+  if (flock.status === 1 && flock.stderr === '') throw heldBySomeone(path)
+  throw new TelecError('halted', `cannot lock ${path}`, {
+    because: flock.error?.message ?? flock.stderr,
+    hint: 'telec needs flock(1), which is in the package util-linux',
+  })
+}
+
+function openLocked(path: string): number {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK | O_EXLOCK, 0o600)
+  } catch (error) {
+    if (systemErrorCode(error) === 'EAGAIN') throw heldBySomeone(path)
+    throw error
+  }
+}
+
+function heldBySomeone(path: string): TelecError {
+  const holder = readFileSync(path, 'utf8').trim()
+  return new TelecError('later', `another telec is at work: ${holder || 'it has just started'}`, {
+    hint: 'wait for it to end: telec status shows what it does',
+  })
+}

@@ -1,0 +1,58 @@
+/** Severities of journald, by syslog number (sd-daemon(3)). */
+const PRIORITY = { error: 3, warning: 4, notice: 5, info: 6, debug: 7 } as const
+type Level = keyof typeof PRIORITY
+
+const COLOUR: Record<Level, string> = {
+  error: '\u001b[31m',
+  warning: '\u001b[33m',
+  notice: '\u001b[1m',
+  info: '',
+  debug: '\u001b[2m',
+}
+
+export type Log = Record<Level, (message: string) => void>
+
+interface Sink {
+  write(text: string): unknown
+  readonly isTTY?: boolean
+}
+
+/**
+ * One line per message on standard error: in colour in a terminal, with `<N>` priorities where
+ * journald reads (`JOURNAL_STREAM` is set by systemd, systemd.exec(5)), plain elsewhere.
+ * `TELEC_DEBUG=1` shows debug lines outside the journal, which keeps them anyway.
+ */
+export function createLog(sink: Sink, env: NodeJS.ProcessEnv): Log {
+  const journal = env.JOURNAL_STREAM !== undefined && sink.isTTY !== true
+  const colours = usesColour(sink, env)
+  const at =
+    (level: Level) =>
+    (message: string): void => {
+      if (level === 'debug' && !journal && !env.TELEC_DEBUG) return
+      for (const line of printable(message).split('\n')) {
+        if (journal) sink.write(`<${PRIORITY[level]}>${line}\n`)
+        else if (colours && COLOUR[level]) sink.write(`${COLOUR[level]}${line}\u001b[0m\n`)
+        else sink.write(`${line}\n`)
+      }
+    }
+  return {
+    error: at('error'),
+    warning: at('warning'),
+    notice: at('notice'),
+    info: at('info'),
+    debug: at('debug'),
+  }
+}
+
+/** Whether to colour what goes to `sink`: a terminal, and NO_COLOR (no-color.org) is not set. */
+export function usesColour(sink: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
+  return sink.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'
+}
+
+/** Escapes control characters, which could rewrite what a terminal shows; keeps newlines and tabs. */
+export function printable(text: string): string {
+  return text.replace(
+    /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

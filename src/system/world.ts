@@ -1,0 +1,68 @@
+import { realpathSync } from 'node:fs'
+import { homedir, hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createLog, type Log } from './log.ts'
+import { type Run, run, type Stream, stream } from './process.ts'
+
+/**
+ * All that a program needs from outside itself. Made once in `main` and handed down: nothing below
+ * `system/` reads `process.*` or the clock, so that tests and other callers can pass their own.
+ */
+export interface World {
+  readonly env: NodeJS.ProcessEnv
+  readonly cwd: string
+  readonly home: string
+  readonly hostname: string
+  readonly platform: NodeJS.Platform
+  readonly uid: number
+  readonly pid: number
+  readonly program: Program
+  readonly log: Log
+  /** Milliseconds since 1970. */
+  now(): number
+  /** Milliseconds that never jump, for measuring and for deadlines. */
+  monotonic(): number
+  sleep(ms: number): Promise<void>
+  readonly run: Run
+  readonly stream: Stream
+  /** Writes to standard output, as it is. */
+  out(text: string): void
+}
+
+export interface Program {
+  /** `telec-watch`, `telec`, … */
+  readonly name: string
+  /** The bundle that is running, links resolved: its neighbours are the other bundles. */
+  readonly path: string
+  /** The Node.js that runs it. */
+  readonly node: string
+}
+
+export function realWorld(programName: string): World {
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    home: homedir(),
+    hostname: hostname(),
+    platform: process.platform,
+    uid: process.getuid?.() ?? 0,
+    pid: process.pid,
+    program: {
+      name: programName,
+      path: realpathSync(process.argv[1] ?? process.execPath),
+      node: process.execPath,
+    },
+    log: createLog(process.stderr, process.env),
+    now: Date.now,
+    monotonic: () => Number(process.hrtime.bigint()) / 1e6, // CLOCK_MONOTONIC, as systemd counts
+    sleep: (ms) => delay(ms).then(() => undefined),
+    run,
+    stream,
+    out: (text) => process.stdout.write(text),
+  }
+}
+
+/** The time of day, ISO 8601, as state files have it. */
+export function isoTime(world: World): string {
+  return new Date(world.now()).toISOString()
+}

@@ -1,0 +1,28 @@
+import { nameOf } from '../channel/target.ts'
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import { headTarget } from '../git/checkout.ts'
+import type { Repository } from '../git/git.ts'
+import { readMigrationState, writeMigrationState } from '../migrate/record.ts'
+import { isoTime, type World } from '../system/world.ts'
+import { firstState, type UpdateState, writeUpdateState } from './journal.ts'
+
+/**
+ * Takes the checkout's HEAD for what is deployed, and its version for the baseline of migrations: the first run on a
+ * computer. Only for the holder of telec's lock.
+ */
+export async function adopt(
+  world: World,
+  config: Config,
+  paths: Paths,
+  repository: Repository,
+): Promise<UpdateState> {
+  const head = await headTarget(world, repository, config.deployment)
+  const migrations = readMigrationState(paths) ?? { applied: [] }
+  if (migrations.baseline === undefined)
+    await writeMigrationState(paths, { ...migrations, baseline: head.version })
+  const state = firstState(head, isoTime(world))
+  await writeUpdateState(paths, state)
+  world.log.notice(`took ${nameOf(head)}, which the checkout is at, for what is deployed`)
+  return state
+}

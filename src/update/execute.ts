@@ -1,0 +1,194 @@
+import { nameOf, type Target } from '../channel/target.ts'
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import { completeMove, moveTo } from '../git/checkout.ts'
+import { locateRepository, type Repository } from '../git/git.ts'
+import { findService } from '../service/find.ts'
+import { EXIT, TelecError } from '../system/errors.ts'
+import { sweepTemporaryFiles } from '../system/files.ts'
+import { acquireLock } from '../system/lock.ts'
+import { isoTime, type World } from '../system/world.ts'
+import { adopt } from './adopt.ts'
+import {
+  began,
+  ended,
+  failed,
+  type Halt,
+  isEnded,
+  readUpdateState,
+  takeUp,
+  type Update,
+  type UpdateState,
+  wasInterrupted,
+  writeUpdateState,
+} from './journal.ts'
+import { createReport } from './report.ts'
+import { isDue, retryDelayMs } from './retry.ts'
+import { SEQUENCE } from './sequence.ts'
+import { readSignal, removeSignal } from './signal.ts'
+import type { Step } from './step.ts'
+
+export interface UpdateOptions {
+  /** Try a halted target again, now. */
+  readonly retry: boolean
+}
+
+/** What an update works on; made once per run. */
+interface Scene {
+  readonly world: World
+  readonly config: Config
+  readonly paths: Paths
+  readonly repository: Repository
+}
+
+/**
+ * Does what the signal asks for, or goes on with what was interrupted, until nothing is asked for any more.
+ *
+ * @returns the exit code. Throws a TelecError where an update halts, after it was recorded and reported.
+ */
+export async function update(
+  world: World,
+  config: Config,
+  paths: Paths,
+  options: UpdateOptions,
+): Promise<number> {
+  const repository = locateRepository(world, config.deployment.checkout)
+  const unlock = acquireLock(world, paths.lock)
+  try {
+    await sweepTemporaryFiles(paths.home, world.now())
+    const scene = { world, config, paths, repository }
+    // A signal that comes while an update runs is not announced again: look for it before leaving.
+    for (;;) {
+      const state = readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
+      const target = readSignal(paths)?.target ?? state.update?.target
+      if (!target) {
+        world.log.debug(`nothing to do: ${nameOf(state.deployed)} is deployed`)
+        return EXIT.done
+      }
+      const updated = await updateTo(scene, state, target, options)
+      // Nobody restarts the service here: that is the business of whoever started telec-update.
+      if (updated && findService(world, config, paths) === null) return EXIT.restart
+    }
+  } finally {
+    unlock()
+  }
+}
+
+/** @returns whether anything was updated. */
+async function updateTo(
+  scene: Scene,
+  before: UpdateState,
+  target: Target,
+  options: UpdateOptions,
+): Promise<boolean> {
+  const { world, config, paths } = scene
+  if (target.commit === before.deployed.commit) {
+    await removeSignal(paths, target.commit)
+    if (before.update) await writeUpdateState(paths, { ...before, update: null })
+    return false
+  }
+  if (!options.retry) verifyNotHalted(world, config, before, target)
+  const state = await settle(scene, before, target)
+  const update = takeUp(state, config.deployment.channel, target, isoTime(world))
+  const done = await runSequence(scene, { ...state, update }, update)
+  await finish(scene, done)
+  return true
+}
+
+/** A target that halted is not tried again before it is due. Throws what is known of the halt. */
+function verifyNotHalted(world: World, config: Config, { halted }: UpdateState, target: Target): void {
+  if (halted?.target.commit !== target.commit || isDue(halted, world.now(), config.computer)) return
+  const details = { because: halted.error, hint: 'try it again now: telec-update --retry' }
+  if (!halted.transient)
+    throw new TelecError('halted', `halted since ${halted.at} at ${halted.step}`, details)
+  throw new TelecError('later', `waiting until ${halted.next_try_at} to try ${halted.step} again`, details)
+}
+
+/**
+ * A checkout that was killed on its way to another target is brought there first: half of it would look like
+ * local changes to the new update.
+ */
+async function settle(scene: Scene, state: UpdateState, target: Target): Promise<UpdateState> {
+  const { world, config, paths, repository } = scene
+  const { update } = state
+  if (!update || update.target.commit === target.commit || !wasInterrupted(update, 'checkout')) return state
+  await completeMove(world, repository, update.target.commit)
+  const branch = update.channel === 'alpha' ? config.deployment.branch : null
+  await moveTo(world, repository, branch, update.target.commit)
+  const settled = {
+    ...state,
+    update: ended(update, 'checkout', isoTime(world), 'completed for a newer target'),
+  }
+  await writeUpdateState(paths, settled)
+  return settled
+}
+
+/** The one loop: journal, run, journal. */
+async function runSequence(scene: Scene, initial: UpdateState, first: Update): Promise<Update> {
+  const { world, config, paths } = scene
+  let update = first
+  const save = async (next: Update) => {
+    update = next
+    await writeUpdateState(paths, { ...initial, update })
+  }
+  const service = findService(world, config, paths)
+  for (const step of SEQUENCE) {
+    if (isEnded(update, step.name) && !step.again) continue
+    const report = createReport(world, config, paths, update)
+    const interrupted = wasInterrupted(update, step.name)
+    const wasEnded = isEnded(update, step.name)
+    const startedMs = world.monotonic()
+    if (!wasEnded) await save(began(update, step.name, isoTime(world)))
+    await report.begin(step)
+    try {
+      const note = await step.run({
+        ...scene,
+        service,
+        update,
+        interrupted,
+        remember: (change) => save({ ...update, ...change }),
+      })
+      await save(ended(update, step.name, isoTime(world), note))
+      report.end(step, note, world.monotonic() - startedMs)
+    } catch (error) {
+      if (error instanceof TelecError) await halt(scene, initial, failed(update, step.name), step, error)
+      throw error
+    }
+  }
+  return update
+}
+
+/** Records and reports that the update stopped; the signal stays, and so does the journal. */
+async function halt(
+  { world, config, paths }: Scene,
+  { deployed, halted: last }: UpdateState,
+  update: Update,
+  step: Step,
+  error: TelecError,
+): Promise<void> {
+  const attempts = last?.target.commit === update.target.commit ? last.attempts + 1 : 1
+  const nextTryMs = world.now() + retryDelayMs(attempts, config.computer)
+  const halted: Halt = {
+    target: update.target,
+    step: step.name,
+    error: error.message,
+    because: error.because ?? null,
+    hint: error.hint ?? null,
+    migration: error.migration ?? null,
+    transient: error.transient,
+    at: isoTime(world),
+    attempts,
+    next_try_at: error.transient ? new Date(nextTryMs).toISOString() : null,
+  }
+  await writeUpdateState(paths, { deployed, update, halted })
+  await createReport(world, config, paths, update).halted(halted)
+}
+
+/** Done: what runs now is what is deployed. Only then is the signal removed. */
+async function finish({ world, config, paths }: Scene, update: Update): Promise<void> {
+  const report = createReport(world, config, paths, update)
+  const deployed = { ...update.target, at: isoTime(world) }
+  await report.updated()
+  await writeUpdateState(paths, { deployed, update: null, halted: null })
+  await removeSignal(paths, update.target.commit)
+}

@@ -1,0 +1,105 @@
+import * as v from 'valibot'
+import { CommitSchema, type Target, TargetSchema } from '../channel/target.ts'
+import type { Paths } from '../config/paths.ts'
+import { readJson, writeJson } from '../system/files.ts'
+
+const StepSchema = v.object({
+  name: v.string(),
+  began_at: v.string(),
+  ended_at: v.nullable(v.string()),
+  /** What came of it, for people. */
+  note: v.nullable(v.string()),
+})
+
+const UpdateSchema = v.object({
+  channel: v.string(),
+  from: TargetSchema,
+  target: TargetSchema,
+  started_at: v.string(),
+  /** How many times it was begun or gone on with. */
+  attempts: v.number(),
+  steps: v.array(StepSchema),
+  /** Where an update before this one, which did not end, left the checkout. */
+  left_at: v.nullable(CommitSchema),
+  /** The service's main process before the restart, and whether it was asked to leave; see steps/restart.ts. */
+  service: v.nullable(v.object({ before: v.nullable(v.string()), asked: v.boolean() })),
+})
+
+const HaltSchema = v.object({
+  target: TargetSchema,
+  step: v.string(),
+  error: v.string(),
+  because: v.nullable(v.string()),
+  hint: v.nullable(v.string()),
+  migration: v.nullable(v.string()),
+  transient: v.boolean(),
+  at: v.string(),
+  /** Tries that ended like this in a row. */
+  attempts: v.number(),
+  /** When it is tried again by itself; null: not before a new target or `--retry`. */
+  next_try_at: v.nullable(v.string()),
+})
+
+const UpdateStateSchema = v.object({
+  deployed: v.object({ ...TargetSchema.entries, at: v.string() }),
+  update: v.nullable(UpdateSchema),
+  halted: v.nullable(HaltSchema),
+})
+
+export type UpdateState = v.InferOutput<typeof UpdateStateSchema>
+export type Update = v.InferOutput<typeof UpdateSchema>
+export type Halt = v.InferOutput<typeof HaltSchema>
+export type StepRecord = v.InferOutput<typeof StepSchema>
+
+/** What this computer has deployed and what it is doing about it; null before the first run. */
+export function readUpdateState(paths: Paths): UpdateState | null {
+  return readJson(
+    paths.updateState,
+    UpdateStateSchema,
+    `restore it from a backup, or move it away and let telec adopt the checkout as it is: mv ${paths.updateState} ${paths.updateState}.broken`,
+  )
+}
+
+export function writeUpdateState(paths: Paths, state: UpdateState): Promise<void> {
+  return writeJson(paths.updateState, state)
+}
+
+/** The record of a computer on which nothing was ever updated. */
+export function firstState(deployed: Target, at: string): UpdateState {
+  return { deployed: { ...deployed, at }, update: null, halted: null }
+}
+
+/** The update to `target`: the one under way where it has the same target, else a new one. Counts the attempt. */
+export function takeUp(state: UpdateState, channel: string, target: Target, at: string): Update {
+  const { update } = state
+  if (update?.target.commit === target.commit) return { ...update, attempts: update.attempts + 1 }
+  const { at: _, ...from } = state.deployed
+  const left_at = update && isEnded(update, 'checkout') ? update.target.commit : (update?.left_at ?? null)
+  return { channel, from, target, started_at: at, attempts: 1, steps: [], left_at, service: null }
+}
+
+export function isEnded(update: Update, name: string): boolean {
+  return update.steps.some((step) => step.name === name && step.ended_at !== null)
+}
+
+/** A step that was begun and not ended, because what ran it was killed. */
+export function wasInterrupted(update: Update, name: string): boolean {
+  return update.steps.some((step) => step.name === name && step.ended_at === null)
+}
+
+/** The step failed and is over: unlike one that was killed it left nothing half-done of which telec knows. */
+export function failed(update: Update, name: string): Update {
+  return { ...update, steps: update.steps.filter((step) => step.name !== name) }
+}
+
+export function began(update: Update, name: string, at: string): Update {
+  const others = update.steps.filter((step) => step.name !== name)
+  return { ...update, steps: [...others, { name, began_at: at, ended_at: null, note: null }] }
+}
+
+export function ended(update: Update, name: string, at: string, note: string | null): Update {
+  return {
+    ...update,
+    steps: update.steps.map((step) => (step.name === name ? { ...step, ended_at: at, note } : step)),
+  }
+}

@@ -1,0 +1,58 @@
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import { type Status, writeStatus } from '../status/record.ts'
+import { VERSION } from '../system/version.ts'
+import type { World } from '../system/world.ts'
+import type { Halt, Update } from './journal.ts'
+import type { Step } from './step.ts'
+
+/** Tells the log and the status file how an update goes. A status that cannot be written never fails an update. */
+export interface Report {
+  begin(step: Step): Promise<void>
+  end(step: Step, note: string, ms: number): void
+  halted(halt: Halt): Promise<void>
+  updated(): Promise<void>
+}
+
+export function createReport(world: World, config: Config, paths: Paths, update: Update): Report {
+  const { from, target } = update
+  const durationMs = () => Math.max(0, world.now() - Date.parse(update.started_at))
+  const publish = async (status: Status, step: string, halt?: Halt) => {
+    try {
+      await writeStatus(paths, {
+        computer: config.computer,
+        status,
+        timestamp: Math.floor(world.now() / 1000),
+        channel: update.channel,
+        from: from.version,
+        version: target.version,
+        commit: target.commit,
+        step,
+        error: halt?.error ?? null,
+        migration: halt?.migration ?? null,
+        duration_ms: durationMs(),
+        telec: VERSION,
+      })
+    } catch (error) {
+      world.log.warning(`the status was not written: ${error instanceof Error ? error.message : error}`)
+    }
+  }
+  return {
+    async begin(step) {
+      world.log.debug(`${step.name}: begins`)
+      await publish(step.status, step.name)
+    },
+    end(step, note, ms) {
+      world.log.info(`${step.name}: ${note} (${(ms / 1000).toFixed(2)} s)`)
+    },
+    async halted(halt) {
+      if (halt.next_try_at !== null) world.log.warning(`${halt.step}: tried again at ${halt.next_try_at}`)
+      await publish('update_failed', halt.step, halt)
+    },
+    async updated() {
+      const version = target.version ?? target.commit.slice(0, 12)
+      world.log.notice(`updated: ${version} is deployed (${(durationMs() / 1000).toFixed(1)} s)`)
+      await publish('updated', 'done')
+    },
+  }
+}

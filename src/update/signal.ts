@@ -1,0 +1,36 @@
+import * as v from 'valibot'
+import { CommitSchema, TargetSchema } from '../channel/target.ts'
+import type { Paths } from '../config/paths.ts'
+import { readJson, remove, writeJson } from '../system/files.ts'
+
+const SignalSchema = v.object({
+  channel: v.picklist(['alpha', 'beta', 'stable']),
+  from: v.object({ version: v.nullable(v.string()), commit: CommitSchema }),
+  target: TargetSchema,
+  /** When telec-watch first saw the target, ISO 8601. */
+  detected_at: v.string(),
+  /** Which program asks. */
+  source: v.string(),
+})
+
+/** The file by which telec-watch asks telec-update for an update. */
+export type Signal = v.InferOutput<typeof SignalSchema>
+
+/** The signal; null when nothing is asked for. Throws when the file cannot be understood. */
+export function readSignal(paths: Paths): Signal | null {
+  return readJson(
+    paths.signal,
+    SignalSchema,
+    `look at it, then remove it: the next poll writes it anew (rm ${paths.signal})`,
+  )
+}
+
+export function writeSignal(paths: Paths, signal: Signal): Promise<void> {
+  return writeJson(paths.signal, signal)
+}
+
+/** Removes the signal that asked for `commit`; a newer one that came meanwhile stays. */
+export async function removeSignal(paths: Paths, commit: string): Promise<void> {
+  // A signal written between the look and the removal is lost, and written again by the next poll.
+  if (readSignal(paths)?.target.commit === commit) await remove(paths.signal)
+}

@@ -1,0 +1,23 @@
+import { completeMove, headCommit, moveTo, syncCheckout } from '../../git/checkout.ts'
+import { TelecError } from '../../system/errors.ts'
+import { isEnded } from '../journal.ts'
+import type { StepContext } from '../step.ts'
+
+/** Moves the checkout to the target. */
+export async function checkout({
+  world,
+  config,
+  repository,
+  update,
+  interrupted,
+}: StepContext): Promise<string> {
+  const { target, channel } = update
+  const isThere = async () => (await headCommit(world, repository)) === target.commit
+  if (isEnded(update, 'checkout') && (await isThere())) return 'still there'
+  if (interrupted) await completeMove(world, repository, target.commit)
+  await moveTo(world, repository, channel === 'alpha' ? config.deployment.branch : null, target.commit)
+  if (!(await isThere()))
+    throw new TelecError('halted', `HEAD is not at ${target.commit.slice(0, 12)} after the checkout`)
+  await syncCheckout(world, repository)
+  return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}`
+}

@@ -1,0 +1,63 @@
+import type { Supervised } from '../../service/find.ts'
+import { TelecError } from '../../system/errors.ts'
+import type { World } from '../../system/world.ts'
+import type { StepContext } from '../step.ts'
+
+const LOOK_EVERY_MS = 200
+const HEALTH_EVERY_MS = 1_000
+const DEFAULT_HEALTHY_AFTER_MS = 5_000
+
+/** Sees the new main process stay up for `healthy_after`, and `health` pass. */
+export async function confirm({ world, config, service, update }: StepContext): Promise<string> {
+  if (!service) return 'left to whoever restarts the service'
+  if (!update.service?.asked) return 'the service is stopped'
+  const healthyAfterMs = config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS
+  const pid = await staysUp(world, service.manager, update.service.before, healthyAfterMs)
+  const health = config.service?.health
+  if (!health) return `pid ${pid} is up for ${healthyAfterMs / 1000} s`
+  await isHealthy(world, health, config.deployment.checkout, config.service?.health_timeout ?? 0)
+  return `pid ${pid} is up for ${healthyAfterMs / 1000} s, and healthy`
+}
+
+async function staysUp(
+  world: World,
+  manager: Supervised['manager'],
+  before: string | null,
+  healthyAfterMs: number,
+): Promise<number> {
+  let first: string | null = null
+  const deadline = world.monotonic() + healthyAfterMs
+  for (;;) {
+    const { main, activity, lastExit } = await manager.inspect()
+    const isNew = main !== null && main.identity !== before
+    first ??= isNew ? main.identity : null
+    if (!isNew || main.identity !== first)
+      throw new TelecError('halted', `${manager.service} did not stay up after the update`, {
+        because: main
+          ? `it was started again within ${healthyAfterMs / 1000} s`
+          : `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`,
+        hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry',
+      })
+    if (activity === 'running' && world.monotonic() >= deadline) return main.pid
+    await world.sleep(LOOK_EVERY_MS)
+  }
+}
+
+async function isHealthy(world: World, command: string, cwd: string, timeoutMs: number): Promise<void> {
+  const deadline = world.monotonic() + timeoutMs
+  for (;;) {
+    const tail: string[] = []
+    const left = Math.max(1_000, deadline - world.monotonic())
+    const onLine = (line: string) => void tail.push(line)
+    const result = await world.stream(command, { cwd, env: world.env, timeoutMs: left, onLine })
+    if (result.code === 0) return
+    if (world.monotonic() >= deadline)
+      throw new TelecError('halted', 'the service is up, but not healthy', {
+        because: [`${command}: ${result.signal ?? `exit code ${result.code}`}`, ...tail.slice(-10)].join(
+          '\n',
+        ),
+        hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry',
+      })
+    await world.sleep(HEALTH_EVERY_MS)
+  }
+}

@@ -1,0 +1,21 @@
+import { fetchTarget, removeStaleLocks, versionAt } from '../../git/checkout.ts'
+import type { StepContext } from '../step.ts'
+
+/** Brings the target's commit here, and with it the version that it declares. */
+export async function fetch({
+  world,
+  config,
+  repository,
+  update,
+  interrupted,
+  remember,
+}: StepContext): Promise<string> {
+  const { target } = update
+  if (interrupted) removeStaleLocks(repository)
+  await fetchTarget(world, repository, config.deployment, target)
+  if (target.version === null) {
+    const version = await versionAt(world, repository, target.commit, config.deployment.version_file)
+    if (version !== null) await remember({ target: { ...target, version } })
+  }
+  return `${target.commit.slice(0, 12)} of ${target.ref.replace(/^refs\/(heads|tags)\//, '')}`
+}

@@ -1,0 +1,55 @@
+import { headCommit, indexLockAgeMs } from '../../git/checkout.ts'
+import { TelecError } from '../../system/errors.ts'
+import { freeBytes } from '../../system/files.ts'
+import type { StepContext } from '../step.ts'
+
+/** With less than this, git or the install would run full half-way. */
+const LEAST_FREE_BYTES = 64 * 1024 * 1024
+
+/** A person's git is done long before; what stays longer was left by one that was killed. */
+const OTHER_GIT_WAIT_MS = 3_000
+
+/** Looks whether the update can work at all, before anything is touched. */
+export async function preflight({
+  world,
+  config,
+  repository,
+  service,
+  update,
+}: StepContext): Promise<string> {
+  await headCommit(world, repository)
+  const free = await freeBytes(repository.workTree)
+  if (free < LEAST_FREE_BYTES)
+    throw new TelecError('halted', `the disk of ${repository.workTree} is full`, {
+      because: `${Math.round(free / 1024)} KiB are free; an update needs at least 64 MiB`,
+      hint: `free some space: df -h ${repository.workTree}`,
+      transient: true,
+    })
+  await waitForOtherGit()
+  if (!service) return `no service to restart`
+  const state = await service.manager.inspect()
+  if (state.known === 'no')
+    throw new TelecError(
+      'config',
+      `service.name is ${service.manager.service}, which ${service.manager.name} does not know`,
+      {
+        hint: 'install the service, or correct service.name and service.scope',
+      },
+    )
+  return `${service.manager.service} is ${state.activity}`
+
+  /** Another git at work in the checkout is waited for; only after a kill of our own is its lock a stale one. */
+  async function waitForOtherGit(): Promise<void> {
+    const deadline = world.monotonic() + OTHER_GIT_WAIT_MS
+    while (indexLockAgeMs(repository, world.now()) !== null) {
+      if (world.monotonic() > deadline) {
+        if (update.attempts > 1) return // checkout removes what a killed update left
+        throw new TelecError('later', `another git is at work in ${config.deployment.checkout}`, {
+          because: `${repository.gitDir}/index.lock exists`,
+          hint: `wait for it to end; where no git runs: rm ${repository.gitDir}/index.lock`,
+        })
+      }
+      await world.sleep(100)
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import type { Supervised } from '../../service/find.ts'
+import type { ServiceState } from '../../service/manager.ts'
+import { TelecError } from '../../system/errors.ts'
+import type { World } from '../../system/world.ts'
+import type { StepContext } from '../step.ts'
+
+/** How often the manager is asked while a restart is under way: often enough to see the exit code go by. */
+const LOOK_EVERY_MS = 40
+
+/**
+ * Brings a new main process up. The one before is named in the journal first: whoever goes on after a kill can
+ * tell whether the restart happened, without a clock.
+ */
+export async function restart({ world, config, service, update, remember }: StepContext): Promise<string> {
+  if (!service) return 'left to whoever started this'
+  const { manager } = service
+  const now = await manager.inspect()
+  const memory = update.service ?? { before: now.main?.identity ?? null, asked: false }
+  if (now.main && now.main.identity !== memory.before) return `pid ${now.main.pid} runs already`
+  if (!memory.asked) {
+    if (now.known === 'masked') return left(`${manager.service} is masked`)
+    if (now.activity === 'stopped') return left(`${manager.service} is stopped`)
+    await remember({ service: { before: memory.before, asked: true } })
+  }
+  const stopTimeoutMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
+  return bringUpNew(world, service, now, stopTimeoutMs)
+
+  /** Stopped on purpose stays stopped; the update counts all the same, and confirm has nothing to wait for. */
+  async function left(why: string): Promise<string> {
+    await remember({ service: { before: null, asked: false } })
+    return `${why}, and stays so`
+  }
+}
+
+const DEFAULT_STOP_TIMEOUT_MS = 90_000
+
+async function bringUpNew(
+  world: World,
+  { manager, restart: mode }: Supervised,
+  before: ServiceState,
+  stopTimeoutMs: number,
+): Promise<string> {
+  const old = before.main
+  if (!old) {
+    if (before.activity !== 'starting') await manager.start()
+    const { pid } = await newMain(world, manager, null, stopTimeoutMs)
+    return `${manager.service} was not running; pid ${pid} runs now`
+  }
+  // Sooner, and a few updates in a row would trip the start limit, after which the manager starts it no more.
+  if (old.uptimeMs < before.shortestRunMs) await world.sleep(before.shortestRunMs - old.uptimeMs)
+  if (mode === 'manager') {
+    await manager.restart()
+    const { pid } = await newMain(world, manager, old.identity, stopTimeoutMs)
+    return `old pid ${old.pid} stopped by ${manager.name}, new pid ${pid}`
+  }
+  await manager.askToLeave()
+  const seen = await newMain(world, manager, old.identity, stopTimeoutMs)
+  const exit = seen.exit ? `left with ${seen.exit}` : 'left'
+  const help = seen.help ? `; ${seen.help}` : ''
+  return `old pid ${old.pid} ${exit}, new pid ${seen.pid}${help}`
+}
+
+/**
+ * Waits for a main process other than `old`, and helps where the service does not know the contract: one
+ * that left for good is started, one that does not leave is restarted by force.
+ */
+async function newMain(
+  world: World,
+  manager: Supervised['manager'],
+  old: string | null,
+  stopTimeoutMs: number,
+): Promise<{ pid: number; exit: string | null; help: string | null }> {
+  let exit: string | null = null
+  let help: string | null = null
+  let deadline = world.monotonic() + stopTimeoutMs
+  for (;;) {
+    const state = await manager.inspect()
+    if (state.main && state.main.identity !== old) return { pid: state.main.pid, exit, help }
+    if (!state.main) exit = state.lastExit ?? exit
+    const isGone = !state.main && (state.activity === 'stopped' || state.activity === 'failed')
+    if (isGone && help === null) {
+      help = `it does not know exit code 42: ${manager.name} had to start it`
+      await manager.start()
+      deadline = world.monotonic() + stopTimeoutMs
+    } else if (world.monotonic() > deadline) {
+      if (help !== null) break
+      help = `it did not leave within ${stopTimeoutMs / 1000} s: ${manager.name} had to restart it`
+      await manager.restart()
+      deadline = world.monotonic() + stopTimeoutMs
+    }
+    await world.sleep(LOOK_EVERY_MS)
+  }
+  throw new TelecError('halted', `${manager.service} does not start`, {
+    because: exit ? `it left with ${exit}` : 'no main process came up',
+    hint: `look at its log; the code on disk is the new one. After mending: telec-update --retry`,
+  })
+}

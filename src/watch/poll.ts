@@ -1,0 +1,130 @@
+import * as v from 'valibot'
+import { type Decision, decide } from '../channel/decide.ts'
+import { nameOf, type Target, TargetSchema } from '../channel/target.ts'
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import { locateRepository, type Repository } from '../git/git.ts'
+import { remoteHead, remoteTags } from '../git/offers.ts'
+import { TelecError } from '../system/errors.ts'
+import { readJson, touch, writeJson } from '../system/files.ts'
+import { acquireLock } from '../system/lock.ts'
+import { isoTime, type World } from '../system/world.ts'
+import { adopt } from '../update/adopt.ts'
+import { readUpdateState, type UpdateState } from '../update/journal.ts'
+import { isDue } from '../update/retry.ts'
+import { readSignal, type Signal, writeSignal } from '../update/signal.ts'
+
+const WatchStateSchema = v.object({
+  /** The last poll that reached the remote, and what came of it. */
+  polled_at: v.nullable(v.string()),
+  outcome: v.nullable(v.picklist(['update', 'current', 'refused'])),
+  reason: v.nullable(v.string()),
+  target: v.nullable(TargetSchema),
+  /** Polls since then that did not reach it. */
+  failures: v.number(),
+  last_failure: v.nullable(v.string()),
+})
+
+/** What telec-watch leaves behind, so that quiet is told from dead. */
+export type WatchState = v.InferOutput<typeof WatchStateSchema>
+
+export function readWatchState(paths: Paths): WatchState | null {
+  return readJson(
+    paths.watchState,
+    WatchStateSchema,
+    `remove it: the next poll writes it anew (rm ${paths.watchState})`,
+  )
+}
+
+/**
+ * One poll: what the remote offers, what the channel makes of it, and the signal if that is not what is deployed.
+ * Throws `later` when the remote is out of reach.
+ */
+export async function poll(world: World, config: Config, paths: Paths): Promise<Decision> {
+  const repository = locateRepository(world, config.deployment.checkout)
+  const state = readUpdateState(paths) ?? (await adoptFirst(world, config, paths, repository))
+  const before = readWatchState(paths)
+  // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
+  if (isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
+  try {
+    const offers = await readOffers(world, config, repository)
+    const decision = decide(config.deployment, offers, state.deployed)
+    if (decision.kind === 'update') await signal(world, config, paths, state, decision.target)
+    await writeJson(paths.watchState, {
+      polled_at: isoTime(world),
+      outcome: decision.kind,
+      reason: decision.reason,
+      target: decision.kind === 'current' ? null : decision.target,
+      failures: 0,
+      last_failure: null,
+    } satisfies WatchState)
+    tell(world, decision, before)
+    return decision
+  } catch (error) {
+    if (error instanceof TelecError && error.kind === 'later')
+      await writeJson(paths.watchState, {
+        ...(before ?? { polled_at: null, outcome: null, reason: null, target: null }),
+        failures: (before?.failures ?? 0) + 1,
+        last_failure: error.because ?? error.message,
+      } satisfies WatchState)
+    throw error
+  }
+}
+
+async function adoptFirst(
+  world: World,
+  config: Config,
+  paths: Paths,
+  repository: Repository,
+): Promise<UpdateState> {
+  const unlock = acquireLock(world, paths.lock)
+  try {
+    return readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
+  } finally {
+    unlock()
+  }
+}
+
+async function readOffers(world: World, { deployment }: Config, repository: Repository) {
+  const { channel, remote, branch } = deployment
+  if (channel !== 'alpha') return remoteTags(world, repository, remote)
+  const head = await remoteHead(world, repository, remote, branch)
+  return head ? [head] : []
+}
+
+/** Writes the signal where it asks for something else so far; its time is that of the detection. */
+async function signal(
+  world: World,
+  config: Config,
+  paths: Paths,
+  { deployed }: UpdateState,
+  target: Target,
+): Promise<void> {
+  if (readSignal(paths)?.target.commit === target.commit) return
+  const { version, commit } = deployed
+  await writeSignal(paths, {
+    channel: config.deployment.channel,
+    from: { version, commit },
+    target,
+    detected_at: isoTime(world),
+    source: 'telec-watch',
+  } satisfies Signal)
+  world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(deployed)} is deployed`)
+}
+
+/** One line where something changed, the others for those who debug. */
+function tell(world: World, decision: Decision, before: WatchState | null): void {
+  const changed = decision.kind === 'refused' && before?.reason !== decision.reason
+  if (changed) world.log.warning(`not taken: ${decision.reason}`)
+  else world.log.debug(`polled: ${decision.kind}: ${decision.reason}`)
+  if (before && before.failures > 0)
+    world.log.notice(`the remote is back after ${before.failures} poll(s) without it`)
+}
+
+/** Whether a signal waits that telec-update would act on: one whose target is halted is let lie until it is due. */
+export function isUpdateDue(world: World, config: Config, paths: Paths): boolean {
+  const pending = readSignal(paths)
+  if (!pending) return false
+  const halted = readUpdateState(paths)?.halted
+  return halted?.target.commit !== pending.target.commit || isDue(halted, world.now(), config.computer)
+}
