@@ -5,7 +5,7 @@ import { VERSION_FILES, versionIn } from '../channel/versions.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { git, gitRemote, type Repository, tryGit } from './git.ts'
+import { git, gitError, gitRemote, type Repository, tryGit } from './git.ts'
 
 type Deployment = Config['deployment']
 
@@ -177,7 +177,8 @@ export async function pathsBetween(
 
 /**
  * Moves HEAD and the work tree to a commit, the way a person would: on the branch by fast-forward, else with a
- * detached HEAD. git itself refuses where a local change or an untracked file is in the way.
+ * detached HEAD. git itself refuses, and touches nothing, where a local change or an untracked file is in the way;
+ * any other failure (a full disk, a kill) may leave the move half-way, for `completeMove`.
  */
 export async function moveTo(
   world: World,
@@ -185,9 +186,16 @@ export async function moveTo(
   branch: string | null,
   commit: string,
 ): Promise<void> {
-  if (branch !== null && (await currentBranch(world, repository)) === branch)
-    await git(world, repository, ['merge', '--quiet', '--ff-only', '--no-stat', commit])
-  else await git(world, repository, ['checkout', '--quiet', '--detach', commit])
+  const onBranch = branch !== null && (await currentBranch(world, repository)) === branch
+  const move = onBranch
+    ? ['merge', '--quiet', '--ff-only', '--no-stat', commit]
+    : ['checkout', '--quiet', '--detach', commit]
+  const result = await tryGit(world, repository, move)
+  if (result.code === 0) return
+  const refused = /would be overwritten|would lose untracked|not possible to fast-forward/i.test(
+    result.stderr,
+  )
+  throw gitError(repository, move, result, refused ? 'halted' : 'interrupted')
 }
 
 /**
@@ -197,9 +205,8 @@ export async function moveTo(
  */
 export async function completeMove(world: World, repository: Repository, commit: string): Promise<void> {
   removeStaleLocks(repository)
-  const rescued = (
-    await git(world, repository, ['stash', 'create', 'before telec completed an update'])
-  ).trim()
+  const stash = await tryGit(world, repository, ['stash', 'create', 'before telec completed an update'])
+  const rescued = stash.stdout.trim() // nothing where nothing differs; git then leaves with 1
   if (rescued)
     await git(world, repository, ['update-ref', `refs/telec/rescued/${rescued.slice(0, 12)}`, rescued])
   const head = await headCommit(world, repository)

@@ -94,10 +94,22 @@ export async function git(
 ): Promise<string> {
   const result = await tryGit(world, repository, args, options)
   if (result.code === 0) return result.stdout
-  throw new TelecError('halted', `git ${args[0]} failed in ${repository.workTree}`, {
+  throw gitError(repository, args, result)
+}
+
+/** What a failed git command is to telec. A kill and a full disk pass; `interrupted`: it left something half-done. */
+export function gitError(
+  repository: Repository,
+  args: readonly string[],
+  result: RunResult,
+  effect: 'halted' | 'interrupted' = 'halted',
+): TelecError {
+  const passes =
+    effect === 'interrupted' || result.code === null || /No space left on device/.test(result.stderr)
+  return new TelecError(passes ? 'later' : 'halted', `git ${args[0]} failed in ${repository.workTree}`, {
     because: explain(result),
     hint: `look at it: git -C ${repository.workTree} status`,
-    transient: /No space left on device/.test(result.stderr),
+    interrupted: effect === 'interrupted',
   })
 }
 

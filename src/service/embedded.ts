@@ -47,9 +47,8 @@ export function embeddedManager(world: World, paths: Paths, service: string): Se
   const record = (): SupervisorRecord => {
     const found = isSupervised(world, paths) ? readSupervisorRecord(paths) : null
     if (found) return found
-    throw new TelecError('halted', 'telec run is no longer there', {
+    throw new TelecError('later', 'telec run is no longer there', {
       hint: 'start it again: it polls and updates at its start',
-      transient: true,
     })
   }
   return {
@@ -79,7 +78,7 @@ function stateOf(record: SupervisorRecord, nowMs: number): ServiceState {
     main: main
       ? { pid: main.pid, identity: `${main.pid}@${main.started_ms}`, uptimeMs: nowMs - main.started_ms }
       : null,
-    lastExit: main ? null : record.last_exit,
+    lastExit: record.last_exit,
     shortestRunMs: 0,
   }
 }

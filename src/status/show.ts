@@ -11,7 +11,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['computer', overview.computer],
     ['channel', `${overview.channel}: ${overview.follows}`],
     ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
-    ['offered', offered(watch)],
+    ['offered', offered(overview)],
     ['last poll', lastPoll(watch, ago)],
     [
       'next poll',
@@ -32,9 +32,10 @@ export function showOverview(overview: Overview, nowMs: number): string {
     .join('')
 }
 
-function offered(watch: WatchState | null): string {
+function offered({ watch, deployed }: Overview): string {
   if (!watch?.outcome) return 'not known yet'
   if (watch.outcome === 'current' || !watch.target) return `nothing new: ${watch.reason}`
+  if (watch.target.commit === deployed?.commit) return 'nothing new since then'
   return `${nameOf(watch.target)}${watch.outcome === 'refused' ? `, not taken: ${watch.reason}` : ''}`
 }
 

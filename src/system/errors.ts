@@ -1,4 +1,7 @@
-/** What went wrong, as far as an exit code is concerned. */
+/**
+ * What went wrong, as far as an exit code is concerned. `later`: the same work may succeed without anybody doing
+ * anything (network, lock, full disk), and is tried again by itself.
+ */
 export type ErrorKind = 'halted' | 'usage' | 'later' | 'config'
 
 /** The one table of exit codes; help texts print it, service units rely on it. */
@@ -26,8 +29,8 @@ export interface ErrorDetails {
   readonly because?: string
   /** What to do next; commands are written so that they can be pasted. */
   readonly hint?: string
-  /** The same work may succeed later without anybody doing anything (network, lock, full disk). */
-  readonly transient?: boolean
+  /** Something was left half-done: the step goes on as it would after a kill. */
+  readonly interrupted?: boolean
   /** The migration that failed, `VERSION/FILE`. */
   readonly migration?: string
   readonly cause?: unknown
@@ -38,7 +41,7 @@ export class TelecError extends Error {
   override readonly name = 'TelecError'
   readonly because: string | undefined
   readonly hint: string | undefined
-  readonly transient: boolean
+  readonly interrupted: boolean
   readonly migration: string | undefined
 
   constructor(
@@ -49,7 +52,7 @@ export class TelecError extends Error {
     super(message, { cause: details.cause })
     this.because = details.because
     this.hint = details.hint
-    this.transient = details.transient ?? kind === 'later'
+    this.interrupted = details.interrupted ?? false
     this.migration = details.migration
   }
 }

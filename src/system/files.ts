@@ -109,16 +109,26 @@ export async function touch(path: string, nowMs: number): Promise<void> {
   }
 }
 
+/** Another program may be between writing its temporary file and renaming it; none takes an hour for that. */
+const FOREIGN_TEMPORARY_MS = 3_600_000
+
 /**
- * Removes what a killed program left behind in `folder`: write-file-atomic's `NAME.1234567`. Only files
- * older than an hour, since another program may be between writing and renaming its own.
+ * Removes the temporary files (write-file-atomic's `NAME.1234567`) that killed programs left behind in `folder`.
+ *
+ * @param own the files that only the caller writes now, as it holds the lock: theirs go at once.
  */
-export async function sweepTemporaryFiles(folder: string, nowMs: number): Promise<void> {
-  const names = await readdir(folder).catch(() => [])
-  for (const name of names) {
-    if (!/\.(json|yml|new)\.\d+$/.test(name)) continue
-    const path = join(folder, name)
-    if (nowMs - lstatSync(path).mtimeMs > 3_600_000) await unlink(path)
+export async function sweepTemporaryFiles(
+  folder: string,
+  own: readonly string[],
+  nowMs: number,
+): Promise<void> {
+  const owned = new Set(own.map((path) => basename(path)))
+  for (const entry of await readdir(folder)) {
+    const [, name] = /^(.+\.(?:json|yml|new))\.\d+$/.exec(entry) ?? []
+    if (!name) continue
+    const path = join(folder, entry)
+    const ageMs = nowMs - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs)
+    if (owned.has(name) || ageMs > FOREIGN_TEMPORARY_MS) await rm(path, { force: true })
   }
 }
 
@@ -145,13 +155,12 @@ const TRANSIENT_WRITE_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 
 function cannotWrite(path: string, error: unknown): TelecError {
   if (error instanceof TelecError) return error
   const code = systemErrorCode(error) ?? ''
-  return new TelecError('halted', `cannot write ${path}`, {
+  return new TelecError(TRANSIENT_WRITE_ERRORS.has(code) ? 'later' : 'halted', `cannot write ${path}`, {
     because: error instanceof Error ? error.message : String(error),
     hint:
       code === 'ENOSPC'
         ? `free some space: df -h ${dirname(path)}`
         : `check the folder: ls -ld ${dirname(path)}`,
-    transient: TRANSIENT_WRITE_ERRORS.has(code),
     cause: error,
   })
 }

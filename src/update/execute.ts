@@ -55,7 +55,8 @@ export async function update(
   const repository = locateRepository(world, config.deployment.checkout)
   const unlock = acquireLock(world, paths.lock)
   try {
-    await sweepTemporaryFiles(paths.home, world.now())
+    const own = [paths.updateState, paths.migrationState, paths.status]
+    await sweepTemporaryFiles(paths.home, own, world.now())
     const scene = { world, config, paths, repository }
     // A signal that comes while an update runs is not announced again: look for it before leaving.
     for (;;) {
@@ -151,7 +152,10 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
       await save(ended(update, step.name, isoTime(world), note))
       report.end(step, note, world.monotonic() - startedMs)
     } catch (error) {
-      if (error instanceof TelecError) await halt(scene, initial, failed(update, step.name), step, error)
+      if (error instanceof TelecError) {
+        const journal = error.interrupted ? update : failed(update, step.name)
+        await halt(scene, initial, journal, step, error)
+      }
       throw error
     }
   }
@@ -175,10 +179,10 @@ async function halt(
     because: error.because ?? null,
     hint: error.hint ?? null,
     migration: error.migration ?? null,
-    transient: error.transient,
+    transient: error.kind === 'later',
     at: isoTime(world),
     attempts,
-    next_try_at: error.transient ? new Date(nextTryMs).toISOString() : null,
+    next_try_at: error.kind === 'later' ? new Date(nextTryMs).toISOString() : null,
   }
   await writeUpdateState(paths, { deployed, update, halted })
   await createReport(world, config, paths, update).halted(halted)

@@ -8,6 +8,11 @@ import type { Answer, Call, Prepare } from './protocol.ts'
 /** What is kept of a migration's output, for the message of a failure. */
 const TAIL_LINES = 20
 
+/** What Node.js would say about the author's choice of file format: true, and of no use in a log. */
+const QUIET = ['ExperimentalWarning', 'MODULE_TYPELESS_PACKAGE_JSON'].map(
+  (name) => `--disable-warning=${name}`,
+)
+
 export type CallResult =
   | { readonly ok: true; readonly value: boolean }
   /** `error` says what happened; `output` is the end of what the migration printed. */
@@ -28,7 +33,7 @@ export function migrationHost(
   let tail: string[] = []
 
   const start = (): ChildProcess => {
-    const started = spawn(world.program.node, ['--disable-warning=ExperimentalWarning', '-'], {
+    const started = spawn(world.program.node, [...QUIET, '-'], {
       cwd: options.cwd,
       env: options.env,
       detached: true,

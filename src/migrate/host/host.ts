@@ -21,6 +21,14 @@ async function answer({ file, name }: Call): Promise<Answer> {
     if (typeof value === 'boolean') return { value }
     return { error: `${name}() returned ${typeof value}; it must return true or false` }
   } catch (error) {
-    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+    return { error: error instanceof Error ? ownFrames(error.stack ?? error.message) : String(error) }
   }
+}
+
+/** A stack without the lines of this file, which are none of the author's business. */
+function ownFrames(stack: string): string {
+  return stack
+    .split('\n')
+    .filter((line) => !line.includes('[stdin]'))
+    .join('\n')
 }

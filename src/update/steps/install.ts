@@ -28,9 +28,9 @@ export async function install({ world, config, paths, update }: StepContext): Pr
     result.endedBy === 'timeout'
       ? `did not end within ${install_timeout / 1000} s and was stopped`
       : `ended with ${result.signal ?? `exit code ${result.code}`}`
-  throw new TelecError('halted', `the install command ${how}: ${command}`, {
+  const isDiskFull = tail.some((line) => /No space left on device|ENOSPC/.test(line))
+  throw new TelecError(isDiskFull ? 'later' : 'halted', `the install command ${how}: ${command}`, {
     because: tail.join('\n'),
     hint: `try it by hand: cd ${checkout} && ${command}; then telec-update --retry`,
-    transient: tail.some((line) => /No space left on device|ENOSPC/.test(line)),
   })
 }

@@ -20,10 +20,9 @@ export async function preflight({
   await headCommit(world, repository)
   const free = await freeBytes(repository.workTree)
   if (free < LEAST_FREE_BYTES)
-    throw new TelecError('halted', `the disk of ${repository.workTree} is full`, {
+    throw new TelecError('later', `the disk of ${repository.workTree} is full`, {
       because: `${Math.round(free / 1024)} KiB are free; an update needs at least 64 MiB`,
       hint: `free some space: df -h ${repository.workTree}`,
-      transient: true,
     })
   await waitForOtherGit()
   if (!service) return `no service to restart`

@@ -75,8 +75,8 @@ async function newMain(
   let deadline = world.monotonic() + stopTimeoutMs
   for (;;) {
     const state = await manager.inspect()
+    if (state.main?.identity !== old) exit = state.lastExit ?? exit
     if (state.main && state.main.identity !== old) return { pid: state.main.pid, exit, help }
-    if (!state.main) exit = state.lastExit ?? exit
     const isGone = !state.main && (state.activity === 'stopped' || state.activity === 'failed')
     if (isGone && help === null) {
       help = `it does not know exit code 42: ${manager.name} had to start it`

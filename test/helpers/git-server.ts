@@ -1,0 +1,42 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { until } from './until.ts'
+
+export interface GitServer {
+  /** The URL of a repository below the folder that is served. */
+  url(repository: string): string
+  close(): void
+}
+
+/** git daemon on the loopback interface: a remote for other users and computers than the one that pushes. */
+export async function serveGit(folder: string): Promise<GitServer> {
+  const port = await freePort()
+  const address = ['--listen=127.0.0.1', `--port=${port}`]
+  const daemon: ChildProcess = spawn('git', ['daemon', '--export-all', `--base-path=${folder}`, ...address], {
+    stdio: 'ignore',
+    detached: true,
+  })
+  await until('git daemon to listen', () => canConnect(port))
+  return {
+    url: (repository) => `git://127.0.0.1:${port}/${repository}`,
+    close: () => {
+      if (daemon.pid !== undefined) process.kill(-daemon.pid)
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+function canConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
+    socket.on('connect', () => socket.end())
+  })
+}
