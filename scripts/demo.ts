@@ -123,7 +123,7 @@ async function tell(): Promise<void> {
   stage.run('kill', '-0', String(pid))
   console.log(`\nThe update halted; the service (pid ${pid}) still runs 1.1.0. telec status says:\n`)
   const status = stage.run(telec, 'status')
-  console.log(status.replace(/^/gm, '  '))
+  console.log(status.trimEnd().replace(/^/gm, '  '))
   verify(/halted +at migrate/.test(status) && status.includes(`pid ${pid}`), 'the halt is in the status')
 }
 

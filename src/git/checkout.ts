@@ -192,6 +192,8 @@ export async function moveTo(
     : ['checkout', '--quiet', '--detach', commit]
   const result = await tryGit(world, repository, move)
   if (result.code === 0) return
+  const busy = /index\.lock': File exists/.test(result.stderr)
+  if (busy) throw gitError(repository, move, result, 'later')
   const refused = /would be overwritten|would lose untracked|not possible to fast-forward/i.test(
     result.stderr,
   )

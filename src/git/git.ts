@@ -42,11 +42,18 @@ const SSH_COMMAND =
 export function locateRepository(world: World, checkout: string): Repository {
   const wrong = (what: string, hint: string) =>
     new TelecError('config', `deployment.checkout is ${checkout}, which ${what}`, { hint })
-  const folder = statSync(checkout, { throwIfNoEntry: false })
+  const lookAt = (path: string) => {
+    try {
+      return statSync(path, { throwIfNoEntry: false })
+    } catch (error) {
+      throw wrong('cannot be looked at', `${(error as Error).message}; telec has to run as its owner`)
+    }
+  }
+  const folder = lookAt(checkout)
   if (!folder?.isDirectory())
     throw wrong('is not a folder', `clone the service there: git clone URL ${checkout}`)
   const dotGit = join(checkout, '.git')
-  const entry = statSync(dotGit, { throwIfNoEntry: false })
+  const entry = lookAt(dotGit)
   if (!entry) throw wrong('is not a git work tree (it has no .git)', `git clone URL ${checkout}`)
   if (entry.uid !== world.uid)
     // Given --git-dir, git does not check the owner; another user's configuration can run commands.
@@ -102,10 +109,9 @@ export function gitError(
   repository: Repository,
   args: readonly string[],
   result: RunResult,
-  effect: 'halted' | 'interrupted' = 'halted',
+  effect: 'halted' | 'later' | 'interrupted' = 'halted',
 ): TelecError {
-  const passes =
-    effect === 'interrupted' || result.code === null || /No space left on device/.test(result.stderr)
+  const passes = effect !== 'halted' || result.code === null || /No space left on device/.test(result.stderr)
   return new TelecError(passes ? 'later' : 'halted', `git ${args[0]} failed in ${repository.workTree}`, {
     because: explain(result),
     hint: `look at it: git -C ${repository.workTree} status`,

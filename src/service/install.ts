@@ -3,6 +3,7 @@ import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, removeFolderIfEmpty, writeDurably } from '../system/files.ts'
+import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 import { launchdPlists, systemdDropIn, systemdUnits, type UnitFile, type UnitValues } from './render.ts'
 import { managerEnvironment, type Scope, showUnit, trySystemctl } from './systemctl.ts'
@@ -10,7 +11,10 @@ import { managerEnvironment, type Scope, showUnit, trySystemctl } from './system
 /** Everything that an installation is, as data: printed by `--print`, carried out by `install`. */
 export interface InstallPlan {
   readonly manager: 'systemd' | 'launchd'
+  readonly scope: Scope
   readonly files: readonly PlannedFile[]
+  /** Run in this order before; one that fails had nothing to undo. */
+  readonly before: readonly (readonly string[])[]
   /** Run in this order after the files are in place. */
   readonly start: readonly (readonly string[])[]
   /** Run in this order before the files are removed. */
@@ -64,6 +68,8 @@ function planSystemd(world: World, config: Config, values: UnitValues, scope: Sc
   const systemctl = (...args: string[]) => ['systemctl', `--${scope}`, ...args]
   return {
     manager: 'systemd',
+    scope,
+    before: [],
     files: inFolder(folder, [...systemdUnits(values), ...dropIn]),
     start: [
       systemctl('daemon-reload'),
@@ -82,6 +88,8 @@ function planLaunchd(world: World, values: UnitValues, scope: Scope): InstallPla
   const labels = ['telec-watch', 'telec-update']
   return {
     manager: 'launchd',
+    scope,
+    before: labels.map((label) => ['launchctl', 'bootout', `${domain}/${label}`]),
     files,
     start: [
       ...labels.map((label) => ['launchctl', 'enable', `${domain}/${label}`]),
@@ -98,9 +106,9 @@ function inFolder(folder: string, units: readonly UnitFile[]): PlannedFile[] {
 
 /** Checks that the plan can work here. Throws a TelecError that says what to do first. */
 export async function verifyInstallable(world: World, config: Config, plan: InstallPlan): Promise<void> {
-  const scope = config.service?.scope ?? 'user'
+  const { scope } = plan
   if (scope === 'system' && world.uid !== 0)
-    throw new TelecError('usage', 'service.scope is system, which only root can install for', {
+    throw new TelecError('usage', 'only root can install for the system scope', {
       hint: 'sudo telec install, or set service.scope: user',
     })
   if (plan.manager === 'launchd') return
@@ -134,6 +142,7 @@ export async function install(world: World, plan: InstallPlan): Promise<string[]
     await writeDurably(path, text, UNIT_MODE)
     done.push(`wrote ${path}`)
   }
+  for (const command of plan.before) await tryCommand(world, command)
   for (const command of plan.start) await runCommand(world, command)
   return [...done, ...plan.start.map((command) => `ran ${command.join(' ')}`)]
 }
@@ -142,7 +151,7 @@ export async function install(world: World, plan: InstallPlan): Promise<string[]
 export async function uninstall(world: World, plan: InstallPlan): Promise<string[]> {
   const present = plan.files.filter(({ path }) => readText(path) !== null)
   if (present.length === 0) return []
-  for (const command of plan.stop) await runCommand(world, command).catch(() => undefined)
+  for (const command of plan.stop) await tryCommand(world, command) // a unit that is not there needs no stop
   for (const { path } of present) {
     await remove(path)
     if (dirname(path).endsWith('.d')) await removeFolderIfEmpty(dirname(path))
@@ -151,14 +160,14 @@ export async function uninstall(world: World, plan: InstallPlan): Promise<string
   return present.map(({ path }) => `removed ${path}`)
 }
 
-async function runCommand(world: World, [program = '', ...args]: readonly string[]): Promise<void> {
-  const result = await world.run(program, args, {
-    cwd: '/',
-    env: managerEnvironment(world),
-    timeoutMs: COMMAND_TIMEOUT_MS,
-  })
+function tryCommand(world: World, [program = '', ...args]: readonly string[]): Promise<RunResult> {
+  return world.run(program, args, { cwd: '/', env: managerEnvironment(world), timeoutMs: COMMAND_TIMEOUT_MS })
+}
+
+async function runCommand(world: World, command: readonly string[]): Promise<void> {
+  const result = await tryCommand(world, command)
   if (result.code === 0) return
-  throw new TelecError('halted', `${program} ${args.join(' ')} failed`, {
+  throw new TelecError('halted', `${command.join(' ')} failed`, {
     because: result.stderr.trim() || `exit code ${result.code}`,
     hint: 'mend the cause and run telec install again: it goes on where it was',
   })

@@ -21,6 +21,7 @@ export interface Overview {
   readonly next_poll_at: string | null
   readonly signal: Signal | null
   readonly update: Update | null
+  readonly last: Update | null
   readonly halted: Halt | null
   readonly service: ServiceOverview | null
 }
@@ -51,6 +52,7 @@ export async function collectOverview(world: World, config: Config, paths: Paths
     next_poll_at: await nextPoll(world, config, paths, watch),
     signal: readSignal(paths),
     update: state?.update ?? null,
+    last: state?.last ?? null,
     halted: state?.halted ?? null,
     service: await serviceOverview(world, config, paths),
   }

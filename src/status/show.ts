@@ -11,6 +11,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['computer', overview.computer],
     ['channel', `${overview.channel}: ${overview.follows}`],
     ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
+    ...(overview.last ? [['updated', describeLast(overview.last)] as [string, string]] : []),
     ['offered', offered(overview)],
     ['last poll', lastPoll(watch, ago)],
     [
@@ -55,6 +56,14 @@ function describeHalt(halt: Halt, ago: (time: string) => string): string {
       ? `it is tried again by itself ${ago(halt.next_try_at)}`
       : 'it is not tried again by itself before there is a new version',
   ].join('\n')
+}
+
+/** What people ask of the update that led here: what became of local changes, and of the service. */
+function describeLast({ from, steps }: Update): string {
+  const told = steps.filter(
+    ({ name, note }) => note && ['verify', 'migrate', 'restart', 'confirm'].includes(name),
+  )
+  return [`from ${nameOf(from)}`, ...told.map(({ name, note }) => `${name}: ${note}`)].join('\n')
 }
 
 function describeUpdate(update: Update, ago: (time: string) => string): string {

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { systemErrorCode, TelecError } from './errors.ts'
-import type { World } from './world.ts'
+import { isoTime, type World } from './world.ts'
 
 /** open(2) of macOS takes a flock with the descriptor; Linux has no such flag. */
 const O_EXLOCK = 0x20
@@ -25,19 +25,28 @@ const O_EXLOCK = 0x20
  * @returns how to let go of it.
  */
 export function acquireLock(world: World, path: string): () => void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const fd = world.platform === 'darwin' ? openLocked(path) : openAndLock(path)
-  // For people and for the message of those who come second; the lock itself is not in the text.
-  ftruncateSync(fd)
-  writeSync(fd, `${world.program.name}, pid ${world.pid}, since ${new Date(world.now()).toISOString()}\n`, 0)
-  return () => closeSync(fd)
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    const fd = openAndLock(world, path)
+    // For people and for the message of those who come second; the lock itself is not in the text.
+    ftruncateSync(fd)
+    writeSync(fd, `${world.program.name}, pid ${world.pid}, since ${isoTime(world)}\n`, 0)
+    return () => closeSync(fd)
+  } catch (error) {
+    if (error instanceof TelecError) throw error
+    throw new TelecError('halted', `cannot lock ${path}`, {
+      because: error instanceof Error ? error.message : String(error),
+      hint: `check who owns the folder: ls -ld ${dirname(path)}`,
+      cause: error,
+    })
+  }
 }
 
 /** Whether somebody holds the lock. */
 export function isLocked(world: World, path: string): boolean {
   if (!existsSync(path)) return false
   try {
-    closeSync(world.platform === 'darwin' ? openLocked(path) : openAndLock(path))
+    closeSync(openAndLock(world, path))
     return false
   } catch (error) {
     if (error instanceof TelecError && error.kind === 'later') return true
@@ -45,7 +54,9 @@ export function isLocked(world: World, path: string): boolean {
   }
 }
 
-function openAndLock(path: string): number {
+/** Throws `later` when somebody else has it. */
+function openAndLock(world: World, path: string): number {
+  if (world.platform === 'darwin') return openLocked(path)
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
   const flock = spawnSync('flock', ['--nonblock', '--exclusive', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', fd],

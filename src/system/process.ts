@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { StringDecoder } from 'node:string_decoder'
+import { TelecError } from './errors.ts'
 
 export interface RunOptions {
   readonly cwd: string
@@ -58,7 +59,7 @@ export const run: Run = (command, args, options) =>
       detached: true,
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
-    child.on('error', reject)
+    child.on('error', (error) => reject(cannotStart(command, options.cwd, error)))
     let endedBy: RunResult['endedBy'] = null
     const limit = options.maxOutput ?? 32 * 1024 * 1024
     const collect = (stream: NodeJS.ReadableStream | null) => {
@@ -94,6 +95,14 @@ export const run: Run = (command, args, options) =>
       child.stdin?.end(options.input)
     }
   })
+
+function cannotStart(command: string, cwd: string, error: Error): TelecError {
+  return new TelecError('halted', `cannot start ${command}`, {
+    because: error.message,
+    hint: `is it installed, and on the PATH? Is there a folder ${cwd}?`,
+    cause: error,
+  })
+}
 
 export const stream: Stream = async (commandLine, options) => {
   const { execa } = await import('execa')

@@ -25,7 +25,7 @@ import {
 import { createReport } from './report.ts'
 import { isDue, retryDelayMs } from './retry.ts'
 import { SEQUENCE } from './sequence.ts'
-import { readSignal, removeSignal } from './signal.ts'
+import { readSignal, removeSignal, type Signal } from './signal.ts'
 import type { Step } from './step.ts'
 
 export interface UpdateOptions {
@@ -61,7 +61,7 @@ export async function update(
     // A signal that comes while an update runs is not announced again: look for it before leaving.
     for (;;) {
       const state = readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
-      const target = readSignal(paths)?.target ?? state.update?.target
+      const target = wanted(config, readSignal(paths)) ?? wanted(config, state.update)
       if (!target) {
         world.log.debug(`nothing to do: ${nameOf(state.deployed)} is deployed`)
         return EXIT.done
@@ -73,6 +73,11 @@ export async function update(
   } finally {
     unlock()
   }
+}
+
+/** What a signal or a journal asks for; nothing if this computer follows another channel by now. */
+function wanted({ deployment }: Config, request: Signal | Update | null): Target | null {
+  return request?.channel === deployment.channel ? request.target : null
 }
 
 /** @returns whether anything was updated. */
@@ -165,12 +170,13 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
 /** Records and reports that the update stopped; the signal stays, and so does the journal. */
 async function halt(
   { world, config, paths }: Scene,
-  { deployed, halted: last }: UpdateState,
+  state: UpdateState,
   update: Update,
   step: Step,
   error: TelecError,
 ): Promise<void> {
-  const attempts = last?.target.commit === update.target.commit ? last.attempts + 1 : 1
+  const before = state.halted
+  const attempts = before?.target.commit === update.target.commit ? before.attempts + 1 : 1
   const nextTryMs = world.now() + retryDelayMs(attempts, config.computer)
   const halted: Halt = {
     target: update.target,
@@ -184,7 +190,7 @@ async function halt(
     attempts,
     next_try_at: error.kind === 'later' ? new Date(nextTryMs).toISOString() : null,
   }
-  await writeUpdateState(paths, { deployed, update, halted })
+  await writeUpdateState(paths, { ...state, update, halted })
   await createReport(world, config, paths, update).halted(halted)
 }
 
@@ -193,6 +199,6 @@ async function finish({ world, config, paths }: Scene, update: Update): Promise<
   const report = createReport(world, config, paths, update)
   const deployed = { ...update.target, at: isoTime(world) }
   await report.updated()
-  await writeUpdateState(paths, { deployed, update: null, halted: null })
+  await writeUpdateState(paths, { deployed, update: null, last: update, halted: null })
   await removeSignal(paths, update.target.commit)
 }

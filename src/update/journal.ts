@@ -43,6 +43,8 @@ const HaltSchema = v.object({
 const UpdateStateSchema = v.object({
   deployed: v.object({ ...TargetSchema.entries, at: v.string() }),
   update: v.nullable(UpdateSchema),
+  /** The journal of the update that led to `deployed`. */
+  last: v.nullable(UpdateSchema),
   halted: v.nullable(HaltSchema),
 })
 
@@ -66,7 +68,7 @@ export function writeUpdateState(paths: Paths, state: UpdateState): Promise<void
 
 /** The record of a computer on which nothing was ever updated. */
 export function firstState(deployed: Target, at: string): UpdateState {
-  return { deployed: { ...deployed, at }, update: null, halted: null }
+  return { deployed: { ...deployed, at }, update: null, last: null, halted: null }
 }
 
 /** The update to `target`: the one under way where it has the same target, else a new one. Counts the attempt. */

@@ -124,7 +124,7 @@ function tell(world: World, decision: Decision, before: WatchState | null): void
 /** Whether a signal waits that telec-update would act on: one whose target is halted is let lie until it is due. */
 export function isUpdateDue(world: World, config: Config, paths: Paths): boolean {
   const pending = readSignal(paths)
-  if (!pending) return false
+  if (pending?.channel !== config.deployment.channel) return false // another channel's is replaced by a poll
   const halted = readUpdateState(paths)?.halted
   return halted?.target.commit !== pending.target.commit || isDue(halted, world.now(), config.computer)
 }

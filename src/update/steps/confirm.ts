@@ -3,6 +3,7 @@ import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
 
+const TAIL_LINES = 10
 const LOOK_EVERY_MS = 200
 const HEALTH_EVERY_MS = 1_000
 const DEFAULT_HEALTHY_AFTER_MS = 5_000
@@ -48,14 +49,15 @@ async function isHealthy(world: World, command: string, cwd: string, timeoutMs: 
   for (;;) {
     const tail: string[] = []
     const left = Math.max(1_000, deadline - world.monotonic())
-    const onLine = (line: string) => void tail.push(line)
+    const onLine = (line: string) => {
+      tail.push(line)
+      if (tail.length > TAIL_LINES) tail.shift()
+    }
     const result = await world.stream(command, { cwd, env: world.env, timeoutMs: left, onLine })
     if (result.code === 0) return
     if (world.monotonic() >= deadline)
       throw new TelecError('halted', 'the service is up, but not healthy', {
-        because: [`${command}: ${result.signal ?? `exit code ${result.code}`}`, ...tail.slice(-10)].join(
-          '\n',
-        ),
+        because: [`${command}: ${result.signal ?? `exit code ${result.code}`}`, ...tail].join('\n'),
         hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry',
       })
     await world.sleep(HEALTH_EVERY_MS)

@@ -1,6 +1,7 @@
 import { headCommit, indexLockAgeMs } from '../../git/checkout.ts'
 import { TelecError } from '../../system/errors.ts'
 import { freeBytes } from '../../system/files.ts'
+import { wasInterrupted } from '../journal.ts'
 import type { StepContext } from '../step.ts'
 
 /** With less than this, git or the install would run full half-way. */
@@ -42,7 +43,7 @@ export async function preflight({
     const deadline = world.monotonic() + OTHER_GIT_WAIT_MS
     while (indexLockAgeMs(repository, world.now()) !== null) {
       if (world.monotonic() > deadline) {
-        if (update.attempts > 1) return // checkout removes what a killed update left
+        if (wasInterrupted(update, 'checkout')) return // it is ours, and checkout removes it
         throw new TelecError('later', `another git is at work in ${config.deployment.checkout}`, {
           because: `${repository.gitDir}/index.lock exists`,
           hint: `wait for it to end; where no git runs: rm ${repository.gitDir}/index.lock`,
