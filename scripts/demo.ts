@@ -120,7 +120,7 @@ async function tell(): Promise<void> {
     }),
   )
   await until('halted')
-  stage.run('kill', '-0', String(pid))
+  stage.run('sh', '-c', `kill -0 ${pid}`)
   console.log(`\nThe update halted; the service (pid ${pid}) still runs 1.1.0. telec status says:\n`)
   const status = stage.run(telec, 'status')
   console.log(status.trimEnd().replace(/^/gm, '  '))

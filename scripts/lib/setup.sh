@@ -7,6 +7,17 @@ telec_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 # Node binaries of need_nodes, as FOLDER/MAJOR/bin/node. Outside node_modules, which npm ci empties.
 node_cache=${XDG_CACHE_HOME:-$HOME/.cache}/telec/node
 
+# What test/systemd/box boots and is made of, for need_packages.
+# shellcheck disable=SC2034 # for those who source this
+BOX_PACKAGES=(
+  dbus-user-session:/usr/lib/systemd/user/dbus.socket
+  dbus:dbus-daemon
+  iproute2:ip
+  libpam-systemd:/usr/share/pam-configs/systemd
+  systemd:/lib/systemd/systemd
+  util-linux:nsenter
+)
+
 setup_failed() {
   echo "$(basename "$0"): $*" >&2
   exit 1

@@ -31,8 +31,8 @@ const SERVICE = 'telec-demo.service'
 export function findStage(scene: Scene, embedded: boolean): Stage {
   cpSync(join(scene.root, 'dist'), scene.bin, { recursive: true })
   if (!embedded && process.platform === 'linux') {
-    if (process.getuid?.() === 0) return boxStage(scene)
-    if (userSystemdIsFree()) return userStage(scene)
+    const stage = process.getuid?.() === 0 ? boxStage(scene) : userSystemdIsFree() ? userStage(scene) : null
+    if (stage) return stage
   }
   return embeddedStage(scene)
 }
@@ -50,13 +50,20 @@ WantedBy=${wantedBy}
 `
 }
 
-/** A computer of its own, booted in namespaces: nothing of this machine is touched. */
-function boxStage(scene: Scene): Stage {
+/** A computer of its own, booted in namespaces: nothing of this machine is touched. Null where that cannot be. */
+function boxStage(scene: Scene): Stage | null {
   const box = join(scene.root, 'test/systemd/box')
   const name = `demo-${process.pid}`
   const run = (...command: readonly string[]) => output(box, ['exec', name, '--', ...command])
   const log = follower(box, ['exec', name, '--', ...followArguments('--system')])
-  output(box, ['up', name, '--bind', scene.folder])
+  try {
+    output(box, ['up', name, '--bind', scene.folder])
+  } catch (error) {
+    console.log(
+      `No computer can be booted in namespaces here:\n${(error as { stderr?: string }).stderr ?? error}`,
+    )
+    return null
+  }
   writeFileSync(join(scene.folder, SERVICE), serviceUnit(scene, 'multi-user.target'))
   run('cp', join(scene.folder, SERVICE), `/etc/systemd/system/${SERVICE}`)
   return {

@@ -1,0 +1,48 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Computer } from './computer.ts'
+import { DIST } from './programs.ts'
+import { until } from './until.ts'
+
+export interface Supervised {
+  /** What it and the service printed so far. */
+  output(): string
+  /** The pid of the service's main process. */
+  mainPid(): number | undefined
+  readonly process: ChildProcess
+  /** Ends it as a container's end does; its exit code. */
+  stop(): Promise<number | null>
+}
+
+/** `telec run` in the computer's checkout; resolves when the service runs and the first poll is over. */
+export async function telecRun(computer: Computer, command: readonly string[]): Promise<Supervised> {
+  const child = spawn(process.execPath, [join(DIST, 'telec'), 'run', '--', ...command], {
+    cwd: computer.checkout,
+    env: computer.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  const mainPid = () => {
+    const main = computer.state('supervisor.json')?.main as { pid: number } | null | undefined
+    return main?.pid
+  }
+  const before = computer.state('watch_state.json')?.polled_at
+  await until('the service to run', async () => mainPid() !== undefined)
+  await until('the first poll', async () => computer.state('watch_state.json')?.polled_at !== before)
+  return {
+    output: () => output,
+    mainPid,
+    process: child,
+    async stop() {
+      const exit = once(child, 'exit')
+      child.kill('SIGTERM')
+      const [code] = (await exit) as [number | null]
+      return code
+    },
+  }
+}
