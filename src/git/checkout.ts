@@ -207,11 +207,12 @@ export async function moveTo(
  */
 export async function completeMove(world: World, repository: Repository, commit: string): Promise<void> {
   removeStaleLocks(repository)
+  const head = await headCommit(world, repository)
+  if (head === commit) return // git moves HEAD last
   const stash = await tryGit(world, repository, ['stash', 'create', 'before telec completed an update'])
   const rescued = stash.stdout.trim() // nothing where nothing differs; git then leaves with 1
   if (rescued)
     await git(world, repository, ['update-ref', `refs/telec/rescued/${rescued.slice(0, 12)}`, rescued])
-  const head = await headCommit(world, repository)
   await git(world, repository, ['read-tree', '--reset', '-u', head, commit])
 }
 

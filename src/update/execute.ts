@@ -7,6 +7,7 @@ import { findService } from '../service/find.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { acquireLock } from '../system/lock.ts'
+import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from './adopt.ts'
 import {
@@ -96,7 +97,7 @@ async function updateTo(
   if (!options.retry) verifyNotHalted(world, config, before, target)
   const state = await settle(scene, before, target)
   const update = takeUp(state, config.deployment.channel, target, isoTime(world))
-  const done = await runSequence(scene, { ...state, update }, update)
+  const done = await runSequence(scene, { ...state, halted: null }, update)
   await finish(scene, done)
   return true
 }
@@ -142,9 +143,8 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
     if (isEnded(update, step.name) && !step.again) continue
     const report = createReport(world, config, paths, update)
     const interrupted = wasInterrupted(update, step.name)
-    const wasEnded = isEnded(update, step.name)
     const startedMs = world.monotonic()
-    if (!wasEnded) await save(began(update, step.name, isoTime(world)))
+    await save(began(update, step.name, isoTime(world)))
     await report.begin(step)
     try {
       const note = await step.run({
@@ -157,14 +157,22 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
       await save(ended(update, step.name, isoTime(world), note))
       report.end(step, note, world.monotonic() - startedMs)
     } catch (error) {
-      if (error instanceof TelecError) {
-        const journal = error.interrupted ? update : failed(update, step.name)
-        await halt(scene, initial, journal, step, error)
-      }
+      const fault = error instanceof TelecError ? error : bug(error)
+      const journal = fault.interrupted ? update : failed(update, step.name)
+      await halt(scene, initial, journal, step, fault)
       throw error
     }
   }
   return update
+}
+
+/** A bug halts, too: a program that crashes at every poll would be an update loop. */
+function bug(error: unknown): TelecError {
+  return new TelecError('halted', `a bug in telec ${VERSION}`, {
+    because: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    hint: 'please report it; to try again: telec-update --retry',
+    interrupted: true,
+  })
 }
 
 /** Records and reports that the update stopped; the signal stays, and so does the journal. */
@@ -175,8 +183,7 @@ async function halt(
   step: Step,
   error: TelecError,
 ): Promise<void> {
-  const before = state.halted
-  const attempts = before?.target.commit === update.target.commit ? before.attempts + 1 : 1
+  const { attempts } = update
   const nextTryMs = world.now() + retryDelayMs(attempts, config.computer)
   const halted: Halt = {
     target: update.target,

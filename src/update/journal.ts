@@ -34,7 +34,7 @@ const HaltSchema = v.object({
   migration: v.nullable(v.string()),
   transient: v.boolean(),
   at: v.string(),
-  /** Tries that ended like this in a row. */
+  /** How many times it was tried so far. */
   attempts: v.number(),
   /** When it is tried again by itself; null: not before a new target or `--retry`. */
   next_try_at: v.nullable(v.string()),

@@ -5,10 +5,11 @@ import { type Computer, makeComputer, version } from '../helpers/computer.ts'
 import { DIST, execute } from '../helpers/programs.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
 import { telecRun } from '../helpers/supervised.ts'
+import { until } from '../helpers/until.ts'
 
 /** Says its version as it starts; a service that is restarted needlessly says it twice. */
-const SERVER = `console.log('web ' + require('./package.json').version)
-process.on('SIGTERM', () => process.exit(42))
+const SERVER = `process.on('SIGTERM', () => process.exit(42))
+console.log('web ' + require('./package.json').version)
 setInterval(() => {}, 60000)
 `
 
@@ -60,6 +61,7 @@ test('an update of a running service, killed anywhere, restarts it once', async 
     })
     expect(computer.state('status.json')).toMatchObject({ status: 'updated', commit })
     expect(run.mainPid()).not.toBe(pid)
+    await until('the new version to run', async () => /^web 1\.1\.\d+$/m.test(run.output()))
     expect(await run.stop()).toBe(42)
     expect(run.output().match(/^web 1\.1\.\d+$/gm), `kill ${kills}: ${run.output()}`).toHaveLength(1)
   }

@@ -1,6 +1,5 @@
 import { completeMove, headCommit, moveTo, syncCheckout } from '../../git/checkout.ts'
 import { TelecError } from '../../system/errors.ts'
-import { isEnded } from '../journal.ts'
 import type { StepContext } from '../step.ts'
 
 /** Moves the checkout to the target. */
@@ -13,7 +12,6 @@ export async function checkout({
 }: StepContext): Promise<string> {
   const { target, channel } = update
   const isThere = async () => (await headCommit(world, repository)) === target.commit
-  if (isEnded(update, 'checkout') && (await isThere())) return 'still there'
   if (interrupted) await completeMove(world, repository, target.commit)
   await moveTo(world, repository, channel === 'alpha' ? config.deployment.branch : null, target.commit)
   if (!(await isThere()))

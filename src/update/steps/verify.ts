@@ -10,7 +10,7 @@ export async function verify(context: StepContext): Promise<string> {
   const { target } = update
   const head = await headCommit(world, repository)
   if (update.channel === 'alpha') await verifyFastForward(context)
-  await verifyNotOlder(context)
+  verifyNotOlder(context)
   await verifyNoLocalCommits(context, head)
   if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is there already'
   if (wasInterrupted(update, 'checkout')) return 'the checkout was on its way'
@@ -30,7 +30,7 @@ async function verifyFastForward({ world, config, repository, update }: StepCont
   )
 }
 
-async function verifyNotOlder({ update }: StepContext): Promise<void> {
+function verifyNotOlder({ update }: StepContext): void {
   const { from, target, channel } = update
   if (from.version === null || target.version === null || compare(target.version, from.version) >= 0) return
   if (channel === 'alpha') return // a branch moves forwards by its commits, whatever their version says
