@@ -17,9 +17,13 @@ export async function main(program: string, define: DefineCommand): Promise<void
     const command = define(world, (given) => {
       code = given
     })
-    command.name(program).version(`${program} ${VERSION} (${COMMIT})`).addHelpText('after', EXIT_CODES_HELP)
+    command.name(program).version(`${program} ${VERSION} (${COMMIT})`)
     forEachCommand(command, (one) =>
-      one.exitOverride().showHelpAfterError('(--help shows what there is)').helpCommand(false),
+      one
+        .addHelpText('after', EXIT_CODES_HELP)
+        .exitOverride()
+        .showHelpAfterError('(--help shows what there is)')
+        .helpCommand(false),
     )
     await command.parseAsync(process.argv)
   } catch (error) {

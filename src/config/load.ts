@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import type { World } from '../system/world.ts'
@@ -21,12 +21,9 @@ export function loadConfig(world: World, paths: Paths): Config {
 export function parseConfig(world: World, path: string, text: string): Config {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
-  const faults = document.errors.map((error) => ({
-    line: lines.linePos(error.pos[0]).line,
-    message: error.message.split('\n', 1)[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? '',
-  }))
+  const faults = syntaxFaults(document, lines)
   if (faults.length > 0) throw faulty(path, faults)
-  const result = v.safeParse(ConfigSchema, document.toJS() ?? {})
+  const result = v.safeParse(ConfigSchema, toData(path, document))
   if (!result.success)
     throw faulty(
       path,
@@ -37,6 +34,34 @@ export function parseConfig(world: World, path: string, text: string): Config {
     ...rest,
     computer: rest.computer ?? computerName(world.hostname),
     deployment: { ...deployment, checkout: expandHome(deployment.checkout, world.home) },
+  }
+}
+
+function syntaxFaults(document: Document.Parsed, lines: LineCounter): Fault[] {
+  const faults = document.errors.map((error) => ({
+    line: lines.linePos(error.pos[0]).line,
+    message: error.message.split('\n', 1)[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? '',
+  }))
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document)) return
+      const { line } = lines.linePos(alias.range?.[0] ?? 0)
+      faults.push({
+        line,
+        message: `*${alias.source} is the alias of nothing; a * at the start needs quotes`,
+      })
+    },
+  })
+  return faults
+}
+
+function toData(path: string, document: Document.Parsed): unknown {
+  if (document.contents !== null && !isMap(document.contents))
+    throw faulty(path, [{ line: 1, message: 'the file takes keys and values (deployment: …)' }])
+  try {
+    return document.toJS() ?? {}
+  } catch (error) {
+    throw faulty(path, [{ line: 1, message: (error as Error).message }]) // aliases that multiply without end
   }
 }
 
@@ -56,14 +81,18 @@ function faulty(path: string, faults: readonly Fault[]): TelecError {
 
 function describe(issue: v.BaseIssue<unknown>): string {
   const key = v.getDotPath(issue) ?? 'the whole file'
-  if (issue.type !== 'strict_object') return `${key}: got ${show(issue.input)}; takes ${issue.message}`
+  // Of a rule across keys the input is the whole group; the path names the key that it is about.
+  const got = show(issue.path?.at(-1)?.value)
+  if (issue.type !== 'strict_object') return `${key}: got ${got}; takes ${issue.message}`
   if (issue.expected === 'never') return `${key}: there is no such key`
   if (issue.received === 'undefined') return `${key}: is missing`
-  return `${key}: got ${show(issue.input)}; takes a group of keys`
+  return `${key}: got ${got}; takes a group of keys`
 }
 
 function show(value: unknown): string {
-  return value === undefined ? 'nothing' : (JSON.stringify(value) ?? String(value)).slice(0, 80)
+  if (value === undefined) return 'nothing'
+  if (Array.isArray(value)) return 'a list'
+  return typeof value === 'object' && value !== null ? 'a group of keys' : JSON.stringify(value).slice(0, 80)
 }
 
 /** The line of the key that an issue is about, or of the nearest key around it that is there. */

@@ -14,7 +14,12 @@ const FETCH_TIMEOUT_MS = 15 * 60_000
 
 /** The commit that HEAD names. Throws when there is none (an empty or a broken repository). */
 export async function headCommit(world: World, repository: Repository): Promise<string> {
-  return commitOf(world, repository, 'HEAD')
+  const result = await tryGit(world, repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
+  if (result.code === 0) return result.stdout.trim()
+  if (result.code !== 1) throw gitError(repository, ['rev-parse'], result)
+  throw new TelecError('config', `deployment.checkout is ${repository.workTree}, which has no commit`, {
+    hint: `check out what the service runs: git -C ${repository.workTree} pull`,
+  })
 }
 
 /** Resolves a name to a commit's hex id, the only form in which names are passed on. */

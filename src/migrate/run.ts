@@ -15,6 +15,9 @@ export interface MigrationRun {
   onEnd(migration: Migration, how: 'run' | 'satisfied', ms: number): void
 }
 
+/** Characters; the whole of it went to the log. */
+const LONGEST_MESSAGE = 8_000
+
 /** A call that takes longer has hung. */
 const CALL_TIMEOUT_MS = 10 * 60_000
 
@@ -62,7 +65,8 @@ async function apply(host: MigrationHost, migration: Migration): Promise<'run' |
   const call = async (name: 'check' | 'migrate'): Promise<boolean> => {
     const result = await host.call({ file: migration.path, name }, CALL_TIMEOUT_MS)
     if (result.ok) return result.value
-    throw failed(migration, `${name}() failed`, [result.output, result.error].filter(Boolean).join('\n'))
+    const because = [result.output, result.error].filter(Boolean).join('\n')
+    throw failed(migration, `${name}() failed`, because.slice(-LONGEST_MESSAGE))
   }
   if (await call('check')) return 'satisfied'
   if (!(await call('migrate'))) throw failed(migration, 'failed', 'migrate() returned false')

@@ -58,11 +58,13 @@ const TIMESPAN_MS = {
   h: 3_600_000,
   d: 86_400_000,
   w: 604_800_000,
+  month: 2_629_800_000,
+  y: 31_557_600_000,
 } as const
 
 /** systemctl show prints time spans as `1min 30s` (systemd.time(7)); milliseconds, 0 for `infinity` and the like. */
 export function parseTimespan(text: string): number {
-  return [...text.matchAll(/(\d+(?:\.\d+)?)(us|ms|s|min|h|d|w)\b/g)].reduce(
+  return [...text.matchAll(/(\d+(?:\.\d+)?)(us|ms|s|min|h|d|w|month|y)\b/g)].reduce(
     (sum, [, amount, unit]) => sum + Number(amount) * TIMESPAN_MS[unit as keyof typeof TIMESPAN_MS],
     0,
   )

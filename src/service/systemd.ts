@@ -58,8 +58,9 @@ export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs
 
 function activity(activeState: string): ServiceState['activity'] {
   if (activeState === 'active' || activeState === 'reloading') return 'running'
-  if (activeState === 'activating') return 'starting'
-  return activeState === 'failed' ? 'failed' : 'stopped' // inactive, deactivating
+  // `deactivating` without a main process is on its way to the next one, or to `inactive`.
+  if (activeState === 'activating' || activeState === 'deactivating') return 'starting'
+  return activeState === 'failed' ? 'failed' : 'stopped' // inactive
 }
 
 function exit(code: string, status: string): string {

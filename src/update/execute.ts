@@ -15,6 +15,7 @@ import {
   ended,
   failed,
   type Halt,
+  hasMoved,
   isEnded,
   readUpdateState,
   takeUp,
@@ -62,8 +63,11 @@ export async function update(
     // A signal that comes while an update runs is not announced again: look for it before leaving.
     for (;;) {
       const state = readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
-      const target = wanted(config, readSignal(paths)) ?? wanted(config, state.update)
+      const underWay = state.update && hasMoved(state.update) ? state.update : null
+      const target = wanted(config, readSignal(paths)) ?? wanted(config, underWay)
       if (!target) {
+        if (!underWay && (state.update || state.halted))
+          await writeUpdateState(paths, { ...state, update: null, halted: null }) // what was asked for was taken back
         world.log.debug(`nothing to do: ${nameOf(state.deployed)} is deployed`)
         return EXIT.done
       }

@@ -94,6 +94,11 @@ export function failed(update: Update, name: string): Update {
   return { ...update, steps: update.steps.filter((step) => step.name !== name) }
 }
 
+/** Whether it has begun to change the checkout: from there on it is not left half-way. */
+export function hasMoved(update: Update): boolean {
+  return update.steps.some(({ name }) => name === 'checkout')
+}
+
 export function began(update: Update, name: string, at: string): Update {
   const others = update.steps.filter((step) => step.name !== name)
   return { ...update, steps: [...others, { name, began_at: at, ended_at: null, note: null }] }

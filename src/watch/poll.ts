@@ -10,9 +10,9 @@ import { readJson, touch, writeJson } from '../system/files.ts'
 import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
-import { readUpdateState, type UpdateState } from '../update/journal.ts'
+import { hasMoved, readUpdateState, type UpdateState } from '../update/journal.ts'
 import { isDue } from '../update/retry.ts'
-import { readSignal, type Signal, writeSignal } from '../update/signal.ts'
+import { readSignal, removeSignal, type Signal, writeSignal } from '../update/signal.ts'
 
 const WatchStateSchema = v.object({
   /** The last poll that reached the remote, and what came of it. */
@@ -50,6 +50,7 @@ export async function poll(world: World, config: Config, paths: Paths): Promise<
     const offers = await readOffers(world, config, repository)
     const decision = decide(config.deployment, offers, state.deployed)
     if (decision.kind === 'update') await signal(world, config, paths, state, decision.target)
+    else if (decision.kind === 'current') await takeBack(world, paths, state)
     await writeJson(paths.watchState, {
       polled_at: isoTime(world),
       outcome: decision.kind,
@@ -110,6 +111,14 @@ async function signal(
     source: 'telec-watch',
   } satisfies Signal)
   world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(deployed)} is deployed`)
+}
+
+/** What was signalled is offered no more, and nothing of it has reached the checkout yet: there is nothing to do. */
+async function takeBack(world: World, paths: Paths, { deployed, update }: UpdateState): Promise<void> {
+  const pending = readSignal(paths)
+  if (!pending || pending.target.commit === deployed.commit || (update && hasMoved(update))) return
+  await removeSignal(paths, pending.target.commit)
+  world.log.notice(`taken back: ${nameOf(pending.target)} is no longer offered`)
 }
 
 /** One line where something changed, the others for those who debug. */

@@ -1,5 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { type AddressInfo, connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { succeed } from './programs.ts'
 import { until } from './until.ts'
 
 export interface GitServer {
@@ -12,16 +14,14 @@ export interface GitServer {
 export async function serveGit(folder: string): Promise<GitServer> {
   const port = await freePort()
   const address = ['--listen=127.0.0.1', `--port=${port}`]
-  const daemon: ChildProcess = spawn('git', ['daemon', '--export-all', `--base-path=${folder}`, ...address], {
-    stdio: 'ignore',
-    detached: true,
-  })
+  const program = join(await succeed('git', ['--exec-path']), 'git-daemon')
+  const options = ['--export-all', `--base-path=${folder}`, ...address]
+  // It ends with the test, however that ends.
+  const daemon = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...options], { stdio: 'ignore' })
   await until('git daemon to listen', () => canConnect(port))
   return {
     url: (repository) => `git://127.0.0.1:${port}/${repository}`,
-    close: () => {
-      if (daemon.pid !== undefined) process.kill(-daemon.pid)
-    },
+    close: () => void daemon.kill(),
   }
 }
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
 import type { Computer } from './computer.ts'
 import { DIST } from './programs.ts'
 import { until } from './until.ts'
@@ -22,6 +23,7 @@ export async function telecRun(computer: Computer, command: readonly string[]): 
     env: computer.env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  onTestFinished(() => void child.kill()) // also where the test failed before its end
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {

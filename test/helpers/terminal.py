@@ -5,17 +5,21 @@
 Prints all that the program showed; leaves with its exit code, or with 124 when a text did not come in time.
 """
 
+import fcntl
 import json
 import os
 import pty
 import select
+import struct
 import sys
+import termios
 
 PATIENCE_S = 30
 
 dialogue = json.loads(sys.argv[1])
 pid, terminal = pty.fork()
 if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("4H", 24, 200, 0, 0))
     os.execvp(sys.argv[2], sys.argv[2:])
 
 shown = b""

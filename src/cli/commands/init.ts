@@ -3,7 +3,7 @@ import { Command, Option } from 'commander'
 import { nameOf } from '../../channel/target.ts'
 import { parseConfig } from '../../config/load.ts'
 import { locate, type Paths } from '../../config/paths.ts'
-import type { Channel } from '../../config/schema.ts'
+import type { Channel, Config } from '../../config/schema.ts'
 import { type Answers, renderConfig } from '../../config/template.ts'
 import { headCommit } from '../../git/checkout.ts'
 import { locateRepository } from '../../git/git.ts'
@@ -84,10 +84,24 @@ function answersOf(world: World, options: Options & { checkout: string }): Answe
   }
 }
 
+/** What is wrong with the text is wrong with the flags: the file is not there yet. */
+function checked(world: World, paths: Paths, text: string): Config {
+  try {
+    return parseConfig(world, paths.config, text)
+  } catch (error) {
+    if (!(error instanceof TelecError)) throw error
+    const details = { hint: 'nothing was written; correct the flags: telec init --help', cause: error }
+    throw new TelecError('config', 'the configuration would be wrong', {
+      ...details,
+      ...(error.because === undefined ? {} : { because: error.because }),
+    })
+  }
+}
+
 /** Checks what it is about to write as if it had been read, writes it, and records the baseline. */
 async function initialise(world: World, paths: Paths, answers: Answers): Promise<void> {
   const text = renderConfig(answers)
-  const config = parseConfig(world, paths.config, text)
+  const config = checked(world, paths, text)
   const repository = locateRepository(world, config.deployment.checkout)
   await headCommit(world, repository)
   const unlock = acquireLock(world, paths.lock)

@@ -37,6 +37,10 @@ export const uninstallCommand: DefineCommand = (world) =>
   new Command('uninstall')
     .description("take telec's units away; the service goes on as it is")
     .addOption(managerOption(world))
+    .addHelpText(
+      'after',
+      "\nExample:\n  telec uninstall   the configuration and the state stay in telec's home",
+    )
     .action(async ({ manager }: Options) => {
       const lines = await uninstall(world, planned(world, manager).plan)
       world.out(lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join(''))

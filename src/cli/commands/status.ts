@@ -10,6 +10,7 @@ export const statusCommand: DefineCommand = (world) =>
   new Command('status')
     .description('what is deployed, what the remote offers, what is under way or halted')
     .option('--json', 'as JSON, for programs', false)
+    .addHelpText('after', '\nExamples:\n  telec status\n  telec status --json')
     .action(async ({ json }: { json: boolean }) => {
       const paths = locate(world)
       const overview = await collectOverview(world, loadConfig(world, paths), paths)

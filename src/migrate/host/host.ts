@@ -25,10 +25,10 @@ async function answer({ file, name }: Call): Promise<Answer> {
   }
 }
 
-/** A stack without the lines of this file, which are none of the author's business. */
+/** A stack without the lines of telec and of Node.js, which are none of the author's business. */
 function ownFrames(stack: string): string {
   return stack
     .split('\n')
-    .filter((line) => !line.includes('[stdin]'))
+    .filter((line) => !/\[stdin\]|\bdata:|\bnode:internal/.test(line))
     .join('\n')
 }

@@ -1,0 +1,196 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type Computer, version } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { expectFailure } from '../helpers/messages.ts'
+import { readTree } from '../helpers/tree.ts'
+import { halted, untouched, watchAndUpdate } from '../helpers/update.ts'
+
+/** Work of a person in the checkout. */
+function write(computer: Computer, path: string, text: string): void {
+  mkdirSync(dirname(join(computer.checkout, path)), { recursive: true })
+  writeFileSync(join(computer.checkout, path), text)
+}
+
+/** A computer whose checkout has a few files that are not in the way of anything yet. */
+async function computerWithFiles(): Promise<Computer> {
+  const computer = await freshComputer()
+  await computer.push({ 'a.txt': 'a\n', 'b.txt': 'b\n', '.gitignore': '*.log\n/cache/\n' })
+  expect((await watchAndUpdate(computer)).code).toBe(42)
+  return computer
+}
+
+describe('work of a person that an update would overwrite halts it, and is there afterwards byte by byte', () => {
+  test.each<[string, (computer: Computer) => void, Record<string, string | null>, string[]]>([
+    ['a changed file', (it) => write(it, 'a.txt', 'mine\n'), { 'a.txt': 'theirs\n' }, ['a.txt']],
+    [
+      'a changed file that the update removes',
+      (it) => write(it, 'a.txt', 'mine\n'),
+      { 'a.txt': null },
+      ['a.txt'],
+    ],
+    [
+      'a removed file that the update changes',
+      (it) => rmSync(join(it.checkout, 'a.txt')),
+      { 'a.txt': 'theirs\n' },
+      ['a.txt'],
+    ],
+    [
+      'a file that git does not know',
+      (it) => write(it, 'new.txt', 'mine\n'),
+      { 'new.txt': 'theirs\n' },
+      ['new.txt'],
+    ],
+    [
+      'a file that git does not know, in a folder',
+      (it) => write(it, 'sub/new.txt', 'mine\n'),
+      { 'sub/new.txt': 'theirs\n' },
+      ['sub/new.txt'],
+    ],
+    [
+      'a file where the update has a folder',
+      (it) => write(it, 'data', 'mine\n'),
+      { 'data/x.txt': 'theirs\n' },
+      ['data'],
+    ],
+    [
+      'a folder where the update has a file',
+      (it) => write(it, 'data/x.txt', 'mine\n'),
+      { data: 'theirs\n' },
+      ['data'],
+    ],
+    [
+      'a file that git ignores',
+      (it) => write(it, 'debug.log', 'mine\n'),
+      { '.gitignore': '', 'debug.log': 'theirs\n' },
+      ['debug.log'],
+    ],
+    [
+      'a file in a folder that git ignores',
+      (it) => write(it, 'cache/x', 'mine\n'),
+      { '.gitignore': '', 'cache/x': 'theirs\n' },
+      ['cache/'],
+    ],
+    [
+      'a name with blanks, quotes and an umlaut',
+      (it) => write(it, 'my "büro" file.txt', 'mine\n'),
+      { 'my "büro" file.txt': 'theirs\n' },
+      ['my "büro" file.txt'],
+    ],
+    [
+      'several of them, listed at once',
+      (it) => {
+        write(it, 'a.txt', 'mine\n')
+        write(it, 'b.txt', 'mine\n')
+        write(it, 'new.txt', 'mine\n')
+      },
+      { 'a.txt': 'theirs\n', 'b.txt': 'theirs\n', 'new.txt': 'theirs\n' },
+      ['3 local file(s)', 'a.txt', 'b.txt', 'new.txt'],
+    ],
+  ])('%s', async (_, work, pushed, parts) => {
+    const computer = await computerWithFiles()
+    work(computer)
+    await computer.git('config', 'core.quotePath', 'false')
+    await computer.push(pushed)
+    const files = readTree(computer.checkout)
+    await computer.telec('telec-watch')
+    const before = await untouched(computer)
+    const ended = await computer.telec('telec-update')
+    expectFailure(ended, 1, parts)
+    expect(['verify', 'checkout']).toContain(halted(computer)?.step)
+    expect(readTree(computer.checkout)).toEqual(files)
+    expect(await untouched(computer)).toEqual(before)
+  })
+
+  test('a change that git has staged already', async () => {
+    const computer = await computerWithFiles()
+    write(computer, 'a.txt', 'mine\n')
+    await computer.gitInCheckout('add', 'a.txt')
+    await computer.push({ 'a.txt': 'theirs\n' })
+    expectFailure(await watchAndUpdate(computer), 1, ['a.txt'])
+    expect(await computer.gitInCheckout('status', '--porcelain')).toBe('M  a.txt')
+  })
+})
+
+describe('work of a person that is not in the way', () => {
+  test('stays as it is, and the update says so', async () => {
+    const computer = await computerWithFiles()
+    write(computer, 'a.txt', 'mine\n')
+    write(computer, 'note.txt', 'mine\n')
+    write(computer, 'debug.log', 'mine\n')
+    await computer.push({ ...version('1.1.0'), 'b.txt': 'theirs\n' })
+    const ended = await watchAndUpdate(computer)
+    expect(ended.code).toBe(42)
+    expect(ended.stderr).toContain('with local changes: a.txt')
+    expect(readTree(computer.checkout)).toMatchObject({
+      'a.txt': 'mine\n',
+      'b.txt': 'theirs\n',
+      'note.txt': 'mine\n',
+      'debug.log': 'mine\n',
+    })
+  })
+
+  test('is in the way no more once it was put back', async () => {
+    const computer = await computerWithFiles()
+    write(computer, 'a.txt', 'mine\n')
+    await computer.push({ 'a.txt': 'theirs\n' })
+    expectFailure(await watchAndUpdate(computer), 1, ['restore'])
+    await computer.gitInCheckout('restore', '--', 'a.txt')
+    expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
+    expect(readTree(computer.checkout)).toMatchObject({ 'a.txt': 'theirs\n' })
+  })
+})
+
+describe('history', () => {
+  test('commits that a person made in the checkout halt an update; none is rebased or reset', async () => {
+    const computer = await computerWithFiles()
+    write(computer, 'mine.txt', 'mine\n')
+    await computer.gitInCheckout('add', 'mine.txt')
+    await computer.gitInCheckout('commit', '--quiet', '--message', 'a local repair')
+    await computer.push({ 'b.txt': 'theirs\n' })
+    const files = readTree(computer.checkout)
+    await computer.telec('telec-watch')
+    const before = await untouched(computer)
+    expectFailure(await computer.telec('telec-update'), 1, ['commits of its own', 'a local repair'])
+    expect(await untouched(computer)).toEqual(before)
+    expect(readTree(computer.checkout)).toEqual(files)
+  })
+
+  test('a branch that was rewritten is not followed, and nothing is touched', async () => {
+    const computer = await computerWithFiles()
+    await computer.git('reset', '--quiet', '--hard', 'HEAD~1')
+    await computer.git('commit', '--quiet', '--allow-empty', '--message', 'another history')
+    await computer.git('push', '--quiet', '--force', 'origin', 'HEAD:main')
+    const files = readTree(computer.checkout)
+    await computer.telec('telec-watch')
+    const before = await untouched(computer)
+    expectFailure(await computer.telec('telec-update'), 1, ['main was rewritten', 'not a fast-forward'])
+    expect(await untouched(computer)).toEqual(before)
+    expect(readTree(computer.checkout)).toEqual(files)
+  })
+
+  test('a branch that was rewritten and mended again is followed', async () => {
+    const computer = await computerWithFiles()
+    const good = await computer.git('rev-parse', 'HEAD')
+    await computer.git('commit', '--quiet', '--allow-empty', '--amend', '--message', 'rewritten')
+    await computer.git('push', '--quiet', '--force', 'origin', 'HEAD:main')
+    expectFailure(await watchAndUpdate(computer), 1)
+    await computer.git('reset', '--quiet', '--hard', good)
+    await computer.git('commit', '--quiet', '--allow-empty', '--message', 'on top')
+    await computer.git('push', '--quiet', '--force', 'origin', 'HEAD:main')
+    expect((await watchAndUpdate(computer)).code).toBe(42)
+  })
+
+  test('a push that was taken back is forgotten: what is deployed is what the remote has', async () => {
+    const computer = await computerWithFiles()
+    const good = await computer.git('rev-parse', 'HEAD')
+    await computer.push({ 'a.txt': 'a mistake\n' })
+    await computer.telec('telec-watch')
+    await computer.git('push', '--quiet', '--force', 'origin', `${good}:main`)
+    const ended = await watchAndUpdate(computer)
+    expect(ended.code).toBe(0)
+    expect(computer.state('update_signal.json')).toBeNull()
+    expect(halted(computer)).toBeNull()
+  })
+})

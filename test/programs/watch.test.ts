@@ -1,0 +1,211 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { version } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { expectFailure } from '../helpers/messages.ts'
+import { mode, readTree } from '../helpers/tree.ts'
+
+const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+const BETA = ['--channel', 'beta']
+const STABLE = ['--channel', 'stable', '--pinned-minor', '1.2']
+
+describe('telec-watch on alpha', () => {
+  test('asks for the commit that was pushed, by a signal with nothing more and nothing less in it', async () => {
+    const computer = await freshComputer()
+    const deployed = await computer.gitInCheckout('rev-parse', 'HEAD')
+    const commit = await computer.push(version('1.1.0'))
+    expect((await computer.telec('telec-watch')).code).toBe(0)
+    expect(computer.state('update_signal.json')).toEqual({
+      channel: 'alpha',
+      from: { version: '1.0.0', commit: deployed },
+      target: { version: null, ref: 'refs/heads/main', commit },
+      detected_at: expect.stringMatching(ISO_TIME),
+      source: 'telec-watch',
+    })
+  })
+
+  test('says once what it found, and is quiet after that', async () => {
+    const computer = await freshComputer()
+    const commit = await computer.push(version('1.1.0'))
+    const first = await computer.telec('telec-watch')
+    expect(first.stderr).toContain(`new version: ${commit.slice(0, 12)}`)
+    expect(await computer.telec('telec-watch')).toEqual({ code: 0, signal: null, stdout: '', stderr: '' })
+  })
+
+  test('writes no signal where nothing was pushed', async () => {
+    const computer = await freshComputer()
+    expect((await computer.telec('telec-watch')).code).toBe(0)
+    expect(computer.state('update_signal.json')).toBeNull()
+    expect(computer.state('watch_state.json')).toMatchObject({
+      outcome: 'current',
+      target: null,
+      failures: 0,
+      polled_at: expect.stringMatching(ISO_TIME),
+    })
+  })
+
+  test('does not write the signal again for the same commit: its time is that of the detection', async () => {
+    const computer = await freshComputer()
+    await computer.push(version('1.1.0'))
+    await computer.telec('telec-watch')
+    const first = computer.state('update_signal.json')
+    await computer.telec('telec-watch')
+    expect(computer.state('update_signal.json')).toEqual(first)
+  })
+
+  test('asks for the newest commit where more were pushed before an update', async () => {
+    const computer = await freshComputer()
+    await computer.push(version('1.1.0'))
+    await computer.telec('telec-watch')
+    const commit = await computer.push(version('1.2.0'))
+    await computer.telec('telec-watch')
+    expect(computer.state('update_signal.json')).toMatchObject({ target: { commit } })
+  })
+
+  test('does not ask for a commit of another branch or for a tag', async () => {
+    const computer = await freshComputer()
+    await computer.git('checkout', '--quiet', '-b', 'topic')
+    await computer.git('commit', '--quiet', '--allow-empty', '--message', 'topic')
+    await computer.git('tag', 'v9.0.0')
+    await computer.git('push', '--quiet', 'origin', 'topic', 'v9.0.0')
+    await computer.telec('telec-watch')
+    expect(computer.state('update_signal.json')).toBeNull()
+  })
+
+  test('goes by what is deployed, not by where the checkout is', async () => {
+    const computer = await freshComputer()
+    const commit = await computer.push(version('1.1.0'))
+    await computer.gitInCheckout('pull', '--quiet')
+    await computer.telec('telec-watch')
+    expect(computer.state('update_signal.json')).toMatchObject({ target: { commit } })
+  })
+
+  test('leaves the checkout alone', async () => {
+    const computer = await freshComputer()
+    const refs = () => computer.gitInCheckout('for-each-ref')
+    const before = [readTree(computer.checkout), await refs()]
+    await computer.push(version('1.1.0'))
+    await computer.telec('telec-watch')
+    expect([readTree(computer.checkout), await refs()]).toEqual(before)
+  })
+
+  test('keeps what it writes to its user', async () => {
+    const computer = await freshComputer()
+    await computer.push(version('1.1.0'))
+    await computer.telec('telec-watch')
+    expect(mode(computer.home)).toBe('700')
+    for (const name of ['update_signal.json', 'watch_state.json'])
+      expect(mode(join(computer.home, name))).toBe('600')
+  })
+
+  test('takes what the checkout is at for deployed on a computer without a record', async () => {
+    const computer = await freshComputer()
+    for (const name of ['update_state.json', 'migration_state.json']) rmSync(join(computer.home, name))
+    const commit = await computer.gitInCheckout('rev-parse', 'HEAD')
+    await computer.telec('telec-watch')
+    expect(computer.state('update_state.json')).toMatchObject({ deployed: { version: '1.0.0', commit } })
+    expect(computer.state('migration_state.json')).toMatchObject({ applied: [], baseline: '1.0.0' })
+  })
+})
+
+describe('telec-watch without the remote', () => {
+  test('leaves with 75, counts the polls that failed, and keeps what it knew', async () => {
+    const computer = await freshComputer()
+    await computer.telec('telec-watch')
+    const known = computer.state('watch_state.json')
+    await computer.gitInCheckout('remote', 'set-url', 'origin', join(computer.folder, 'gone.git'))
+    for (const failures of [1, 2, 3]) {
+      expectFailure(await computer.telec('telec-watch'), 75, ['remote origin is out of reach'])
+      expect(computer.state('watch_state.json')).toEqual({
+        ...known,
+        failures,
+        last_failure: expect.stringContaining('gone.git'),
+      })
+    }
+  })
+
+  test('counts from nothing again, and says so, once the remote is back', async () => {
+    const computer = await freshComputer()
+    await computer.gitInCheckout('remote', 'set-url', 'origin', join(computer.folder, 'gone.git'))
+    await computer.telec('telec-watch')
+    await computer.gitInCheckout('remote', 'set-url', 'origin', computer.remote)
+    const ended = await computer.telec('telec-watch')
+    expect(ended).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('the remote is back after 1 poll'),
+    })
+    expect(computer.state('watch_state.json')).toMatchObject({ failures: 0, last_failure: null })
+  })
+
+  test('leaves a signal that waits where it is', async () => {
+    const computer = await freshComputer()
+    const commit = await computer.push(version('1.1.0'))
+    await computer.telec('telec-watch')
+    await computer.gitInCheckout('remote', 'set-url', 'origin', join(computer.folder, 'gone.git'))
+    await computer.telec('telec-watch')
+    expect(computer.state('update_signal.json')).toMatchObject({ target: { commit } })
+  })
+})
+
+describe('telec-watch for releases', () => {
+  test('does not ask for what was pushed and not released', async () => {
+    const computer = await freshComputer({ initArgs: BETA })
+    await computer.push(version('1.1.0'))
+    await computer.telec('telec-watch')
+    expect(computer.state('update_signal.json')).toBeNull()
+    expect(computer.state('watch_state.json')).toMatchObject({ reason: 'no release fits beta' })
+  })
+
+  test('asks for the newest release on beta', async () => {
+    const computer = await freshComputer({ initArgs: BETA })
+    await computer.push(version('1.2.0'), { tag: 'v1.2.0' })
+    const commit = await computer.push(version('1.10.0'), { tag: 'v1.10.0' })
+    await computer.push(version('1.11.0-rc.1'), { tag: 'v1.11.0-rc.1' })
+    await computer.telec('telec-watch')
+    expect(computer.state('update_signal.json')).toMatchObject({
+      channel: 'beta',
+      target: { version: '1.10.0', ref: 'refs/tags/v1.10.0', commit },
+    })
+  })
+
+  test('asks for the commit behind an annotated tag, not for the tag', async () => {
+    const computer = await freshComputer({ initArgs: BETA })
+    const commit = await computer.push(version('1.2.0'))
+    await computer.git('tag', '--annotate', '--message', 'the release', 'v1.2.0')
+    await computer.git('push', '--quiet', 'origin', 'v1.2.0')
+    expect(await computer.git('rev-parse', 'v1.2.0')).not.toBe(commit)
+    await computer.telec('telec-watch')
+    expect(computer.state('update_signal.json')).toMatchObject({ target: { commit } })
+  })
+
+  test('asks for the newest patch on stable, and for no other minor version', async () => {
+    const computer = await freshComputer({ initArgs: STABLE })
+    await computer.push(version('1.2.1'), { tag: 'v1.2.1' })
+    const commit = await computer.push(version('1.2.2'), { tag: 'v1.2.2' })
+    await computer.push(version('1.20.0'), { tag: 'v1.20.0' })
+    await computer.telec('telec-watch')
+    expect(computer.state('update_signal.json')).toMatchObject({
+      channel: 'stable',
+      target: { version: '1.2.2', ref: 'refs/tags/v1.2.2', commit },
+    })
+  })
+
+  test('refuses a tag that moved, says so once, and keeps the reason for telec status', async () => {
+    const computer = await freshComputer({ initArgs: BETA })
+    await computer.push(version('1.2.0'), { tag: 'v1.2.0' })
+    await computer.telec('telec-watch')
+    await computer.telec('telec-update')
+    await computer.push({ 'more.txt': 'more\n' })
+    await computer.git('tag', '--force', 'v1.2.0')
+    await computer.git('push', '--quiet', '--force', 'origin', 'v1.2.0')
+    const first = await computer.telec('telec-watch')
+    expect(first).toMatchObject({ code: 0, stderr: expect.stringContaining('the tag of 1.2.0 has moved') })
+    expect(computer.state('update_signal.json')).toBeNull()
+    expect(computer.state('watch_state.json')).toMatchObject({ outcome: 'refused' })
+    expect((await computer.telec('telec-watch')).stderr).toBe('')
+    expect((await computer.telec('telec', ['status'])).stdout).toContain(
+      'not taken: the tag of 1.2.0 has moved',
+    )
+  })
+})

@@ -1,0 +1,227 @@
+import { describe, expect, test } from 'vitest'
+import { parseConfig } from '../../src/config/load.ts'
+import { TelecError } from '../../src/system/errors.ts'
+import type { World } from '../../src/system/world.ts'
+import { pureWorld } from '../helpers/world.ts'
+
+const PATH = '/home/ann/.teleclaude/config.yml'
+const LEAST = 'deployment:\n  checkout: /srv/web\n'
+
+function load(text: string, world: Partial<World> = {}) {
+  return parseConfig(pureWorld(world), PATH, text)
+}
+
+function fault(text: string): TelecError {
+  try {
+    load(text)
+  } catch (error) {
+    if (error instanceof TelecError) return error
+    throw error
+  }
+  throw new Error('this configuration was accepted')
+}
+
+describe('the defaults', () => {
+  test('of everything but the checkout are there', () => {
+    expect(load(LEAST)).toEqual({
+      computer: 'studio',
+      deployment: {
+        channel: 'alpha',
+        checkout: '/srv/web',
+        remote: 'origin',
+        branch: 'main',
+        prereleases: false,
+        migrations: 'migrations',
+        install_timeout: 30 * 60_000,
+        poll_every: 60_000,
+      },
+    })
+  })
+
+  test('of a service are there', () => {
+    expect(load(`${LEAST}service:\n  name: web.service\n`).service).toEqual({
+      name: 'web.service',
+      scope: 'user',
+      restart: 'exit-42',
+      health_timeout: 60_000,
+      healthy_after: 5_000,
+      stop_timeout: 90_000,
+    })
+  })
+
+  test.each([
+    ['studio', 'studio'],
+    ["Ann's MacBook", 'Ann-s-MacBook'],
+    ['-odd-', 'odd-'],
+    ['büro', 'b-ro'],
+    ['日本', 'computer'],
+    ['', 'computer'],
+    ['x'.repeat(80), 'x'.repeat(64)],
+  ])('the host name %j makes the computer %j', (hostname, computer) => {
+    expect(load(LEAST, { hostname }).computer).toBe(computer)
+  })
+})
+
+describe('what a person may write', () => {
+  test('~/ is the home folder', () => {
+    expect(load('deployment:\n  checkout: ~/apps/web\n').deployment.checkout).toBe('/home/ann/apps/web')
+  })
+
+  test('~ in the middle of a path is part of a name', () => {
+    expect(load('deployment:\n  checkout: /srv/~/web\n').deployment.checkout).toBe('/srv/~/web')
+  })
+
+  test('times have units', () => {
+    const config = load(
+      `${LEAST}  poll_every: 5s\n  install_timeout: 2h\nservice:\n  name: web.service\n  healthy_after: 0s\n`,
+    )
+    expect(config.deployment.poll_every).toBe(5_000)
+    expect(config.deployment.install_timeout).toBe(7_200_000)
+    expect(config.service?.healthy_after).toBe(0)
+  })
+
+  test('a stable computer has its minor version', () => {
+    const { deployment } = load(`${LEAST}  channel: stable\n  pinned_minor: "1.10"\n`)
+    expect(deployment).toMatchObject({ channel: 'stable', pinned_minor: '1.10' })
+  })
+
+  test('comments, and a URL as the remote', () => {
+    const text = `# mine\n${LEAST}  remote: https://example.org/web.git # not origin\n`
+    expect(load(text).deployment.remote).toBe('https://example.org/web.git')
+  })
+})
+
+describe('what is wrong is named with its line, its key, what it got and what it takes', () => {
+  test.each<[string, string, number, string[]]>([
+    ['an unknown key', `${LEAST}  chanel: beta\n`, 3, ['deployment.chanel', 'no such key']],
+    ['an unknown key at the top', `${LEAST}branch: main\n`, 3, ['branch', 'no such key']],
+    ['an unknown group', `${LEAST}\n\ntelemetry:\n  on: true\n`, 5, ['telemetry', 'no such key']],
+    [
+      'an unknown channel',
+      `${LEAST}  channel: gamma\n`,
+      3,
+      ['deployment.channel', '"gamma"', 'alpha, beta or stable'],
+    ],
+    ['no checkout', 'deployment:\n  channel: beta\n', 1, ['deployment.checkout', 'missing']],
+    ['no deployment', 'computer: studio\n', 1, ['deployment', 'missing']],
+    ['an empty file', '', 1, ['deployment', 'missing']],
+    ['nothing but comments', '# later\n', 1, ['deployment', 'missing']],
+    ['a file that is a list', '- checkout\n', 1, ['keys and values']],
+    ['a file that is one word', 'hello\n', 1, ['keys and values']],
+    ['a group that is a word', 'deployment: /srv/web\n', 1, ['deployment', '"/srv/web"', 'group of keys']],
+    ['a group that is empty', 'computer: x\ndeployment:\n', 2, ['deployment', 'null', 'group of keys']],
+    [
+      'a relative checkout',
+      'deployment:\n  checkout: apps/web\n',
+      2,
+      ['deployment.checkout', '"apps/web"', 'absolute'],
+    ],
+    ['a checkout that is empty', 'deployment:\n  checkout: ""\n', 2, ['deployment.checkout', '""']],
+    ['a checkout that is a number', 'deployment:\n  checkout: 42\n', 2, ['deployment.checkout', '42']],
+    [
+      'a minor version without quotes',
+      `${LEAST}  channel: stable\n  pinned_minor: 1.10\n`,
+      4,
+      ['deployment.pinned_minor', '1.1', 'in quotes: "1.4"'],
+    ],
+    [
+      'a minor version with a patch',
+      `${LEAST}  channel: stable\n  pinned_minor: "1.4.2"\n`,
+      4,
+      ['deployment.pinned_minor', '"1.4.2"'],
+    ],
+    [
+      'stable without its minor version',
+      `${LEAST}  channel: stable\n`,
+      1,
+      ['deployment.pinned_minor: got nothing; takes', 'channel: stable'],
+    ],
+    [
+      'a minor version that alpha has no use for',
+      `${LEAST}  pinned_minor: "1.4"\n`,
+      3,
+      ['deployment.pinned_minor: got "1.4"; takes nothing', 'set channel: stable'],
+    ],
+    [
+      'a time without a unit',
+      `${LEAST}  poll_every: 60\n`,
+      3,
+      ['deployment.poll_every', '60', '90s, 5m or 2h'],
+    ],
+    [
+      'a poll every second',
+      `${LEAST}  poll_every: 1s\n`,
+      3,
+      ['deployment.poll_every', '"1s"', 'at least 5s'],
+    ],
+    [
+      'a yes for a true',
+      `${LEAST}  prereleases: "yes"\n`,
+      3,
+      ['deployment.prereleases', '"yes"', 'true or false'],
+    ],
+    [
+      'a branch that is an option of git',
+      `${LEAST}  branch: --upload-pack=x\n`,
+      3,
+      ['deployment.branch', 'name of a branch'],
+    ],
+    ['a remote that is an option of git', `${LEAST}  remote: "-oProxyCommand=x"\n`, 3, ['deployment.remote']],
+    ['an empty branch', `${LEAST}  branch: ""\n`, 3, ['deployment.branch', '""']],
+    [
+      'an install command that is a list',
+      `${LEAST}  install: [make, install]\n`,
+      3,
+      ['deployment.install', 'a command line'],
+    ],
+    [
+      'a service that is only a name',
+      `${LEAST}service: web.service\n`,
+      3,
+      ['service', '"web.service"', 'group of keys'],
+    ],
+    ['a service without a name', `${LEAST}service:\n  scope: user\n`, 3, ['service.name', 'missing']],
+    [
+      'an unknown way to restart',
+      `${LEAST}service:\n  name: web\n  restart: always\n`,
+      5,
+      ['service.restart', '"always"', 'exit-42, manager or none'],
+    ],
+    [
+      'a computer with a blank in its name',
+      `computer: my mac\n${LEAST}`,
+      1,
+      ['computer', '"my mac"', 'letters, digits'],
+    ],
+    ['a key that is there twice', `${LEAST}  checkout: /srv/other\n`, 3, ['unique']],
+    ['a tab for an indent', 'deployment:\n\tcheckout: /srv/web\n', 2, []],
+    ['a quote that does not end', 'deployment:\n  checkout: "/srv/web\n', 3, ['quote']],
+    ['an alias to nothing', 'deployment:\n  checkout: *here\n', 2, ['here']],
+    ['two documents in one file', `${LEAST}---\n${LEAST}`, 3, []],
+  ])('%s', (_, text, line, parts) => {
+    const { kind, message, because = '', hint } = fault(text)
+    expect(kind).toBe('config')
+    expect(message).toContain(`${PATH}:${line}: `)
+    expect(because).toContain(`line ${line}: `)
+    for (const part of parts) expect(because).toContain(part)
+    expect(hint).toContain(PATH)
+  })
+
+  test('all of it at once', () => {
+    const { because } = fault(`computer: my mac\n${LEAST}  channel: gamma\n  chanel: beta\n`)
+    expect(because?.split('\n').map((line) => line.split(': ').slice(0, 2).join(': '))).toEqual(
+      expect.arrayContaining(['line 1: computer', 'line 4: deployment.channel', 'line 5: deployment.chanel']),
+    )
+  })
+
+  test('a file with two documents, aliases that explode or a loop of aliases does not hang or crash', () => {
+    const bomb = `a: &a [x,x,x,x,x,x,x,x,x,x]
+b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]
+c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]
+d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]
+e: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]
+`
+    expect(fault(bomb).kind).toBe('config')
+    expect(fault('deployment: &loop\n  checkout: *loop\n').kind).toBe('config')
+  })
+})

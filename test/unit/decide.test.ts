@@ -1,0 +1,245 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type ChannelConfig, decide, type Ref } from '../../src/channel/decide.ts'
+import { commit, head, release } from '../helpers/commits.ts'
+
+const ALPHA: ChannelConfig = { channel: 'alpha', branch: 'main', pinned_minor: undefined, prereleases: false }
+const BETA: ChannelConfig = { ...ALPHA, channel: 'beta' }
+const STABLE: ChannelConfig = { ...ALPHA, channel: 'stable', pinned_minor: '1.2' }
+
+/** Tags `v…` of the remote, each at a commit of its own. */
+function tags(...versions: string[]): Ref[] {
+  return versions.map((version) => ({ name: `refs/tags/v${version}`, commit: commit(version) }))
+}
+
+describe('alpha', () => {
+  const branch = (name: string, seed: string): Ref => ({ name: `refs/heads/${name}`, commit: commit(seed) })
+
+  test('a push to the branch is taken, whatever its version will be', () => {
+    expect(decide(ALPHA, [branch('main', 'new')], head('old', '1.0.0'))).toEqual({
+      kind: 'update',
+      target: head('new'),
+      reason: 'main has moved on',
+    })
+  })
+
+  test.each<[string, ChannelConfig, Ref[], string]>([
+    [
+      'the head that is deployed is not taken again',
+      ALPHA,
+      [branch('main', 'old')],
+      'main is what is deployed',
+    ],
+    [
+      'a push to another branch is nothing new',
+      ALPHA,
+      [branch('topic', 'new')],
+      'the remote has no branch main',
+    ],
+    [
+      'a branch whose name begins alike is another branch',
+      ALPHA,
+      [branch('main2', 'new')],
+      'the remote has no branch main',
+    ],
+    ['a remote without a commit offers nothing', ALPHA, [], 'the remote has no branch main'],
+    ['releases do not matter to alpha', ALPHA, tags('9.0.0'), 'the remote has no branch main'],
+  ])('%s', (_, channel, offers, reason) => {
+    expect(decide(channel, offers, head('old'))).toEqual({ kind: 'current', reason })
+  })
+
+  test('another branch can be followed', () => {
+    const decision = decide(
+      { ...ALPHA, branch: 'next/1' },
+      [branch('main', 'a'), branch('next/1', 'b')],
+      head('old'),
+    )
+    expect(decision).toMatchObject({
+      kind: 'update',
+      target: { ref: 'refs/heads/next/1', commit: commit('b') },
+    })
+  })
+})
+
+describe('releases', () => {
+  test.each<[string, ChannelConfig, Ref[], string, string]>([
+    ['beta takes the newest release', BETA, tags('1.0.0', '1.1.0', '2.0.0'), '1.0.0', '2.0.0'],
+    ['1.10.0 is newer than 1.9.0', BETA, tags('1.9.0', '1.10.0'), '1.8.0', '1.10.0'],
+    [
+      'a computer pinned to 1.2 takes the patches of 1.2',
+      STABLE,
+      tags('1.2.0', '1.2.10', '1.2.9', '1.3.0', '2.0.0'),
+      '1.2.0',
+      '1.2.10',
+    ],
+    [
+      'a release candidate is taken where prereleases are asked for',
+      { ...BETA, prereleases: true },
+      tags('1.0.0', '1.1.0-rc.1'),
+      '1.0.0',
+      '1.1.0-rc.1',
+    ],
+    [
+      'the release is newer than its candidate',
+      { ...BETA, prereleases: true },
+      tags('1.1.0-rc.2', '1.1.0'),
+      '1.1.0-rc.2',
+      '1.1.0',
+    ],
+    [
+      'a candidate rc.10 is newer than rc.9',
+      { ...BETA, prereleases: true },
+      tags('1.1.0-rc.9', '1.1.0-rc.10'),
+      '1.1.0-rc.9',
+      '1.1.0-rc.10',
+    ],
+  ])('%s', (_, channel, offers, deployed, wanted) => {
+    expect(decide(channel, offers, release(deployed))).toMatchObject({
+      kind: 'update',
+      target: release(wanted),
+    })
+  })
+
+  test.each<[string, ChannelConfig, Ref[], string]>([
+    ['a computer pinned to 1.2 does not move to 1.20.0', STABLE, tags('1.2.0', '1.20.0'), '1.2.0'],
+    ['a computer pinned to 1.2 does not move to 11.2.0', STABLE, tags('1.2.0', '11.2.0'), '1.2.0'],
+    ['a computer pinned to 1.2 does not move to 1.3.0', STABLE, tags('1.2.0', '1.3.0'), '1.2.0'],
+    ['a release candidate is not taken unless asked for', BETA, tags('1.2.0', '1.3.0-rc.1'), '1.2.0'],
+    [
+      'tags that are no versions are passed over',
+      BETA,
+      [
+        ...tags('1.2.0'),
+        { name: 'refs/tags/nightly', commit: commit('n') },
+        { name: 'refs/tags/v2', commit: commit('v') },
+        { name: 'refs/tags/release-3.0.0', commit: commit('r') },
+      ],
+      '1.2.0',
+    ],
+    [
+      'a branch named like a version is no release',
+      BETA,
+      [...tags('1.2.0'), { name: 'refs/heads/v9.0.0', commit: commit('h') }],
+      '1.2.0',
+    ],
+    ['what is deployed is not taken again', BETA, tags('1.2.0'), '1.2.0'],
+    ['a remote without releases offers nothing', BETA, [], '1.2.0'],
+  ])('%s', (_, channel, offers, deployed) => {
+    expect(decide(channel, offers, release(deployed)).kind).toBe('current')
+  })
+
+  test('a tag without the v counts as a release', () => {
+    const offers = [{ name: 'refs/tags/1.3.0', commit: commit('x') }]
+    expect(decide(BETA, offers, release('1.2.0'))).toMatchObject({
+      kind: 'update',
+      target: { version: '1.3.0', ref: 'refs/tags/1.3.0' },
+    })
+  })
+
+  test('of the tags 1.3.0 and v1.3.0 the one with the v is taken', () => {
+    const offers = [
+      { name: 'refs/tags/1.3.0', commit: commit('plain') },
+      { name: 'refs/tags/v1.3.0', commit: commit('v') },
+    ]
+    for (const order of [offers, offers.toReversed()])
+      expect(decide(BETA, order, release('1.2.0'))).toMatchObject({ target: { commit: commit('v') } })
+  })
+
+  test('a checkout that declares no version takes the newest release', () => {
+    expect(decide(BETA, tags('1.2.0'), head('adopted'))).toMatchObject({
+      kind: 'update',
+      target: release('1.2.0'),
+    })
+  })
+
+  test('a computer that follows alpha and moves to beta keeps the commit that is the newest release', () => {
+    expect(decide(BETA, tags('1.2.0'), head('1.2.0', '1.2.0')).kind).toBe('current')
+  })
+
+  test('a computer that was set to an older minor version does not go back by itself', () => {
+    const decision = decide(STABLE, tags('1.2.5', '1.4.0'), release('1.4.0'))
+    expect(decision).toEqual({
+      kind: 'refused',
+      target: release('1.2.5'),
+      reason: '1.2.5, the newest release for stable (1.2), is older than 1.4.0, which is deployed',
+    })
+  })
+
+  test('a tag that was moved is refused, and the message has both commits', () => {
+    const moved = { name: 'refs/tags/v1.2.0', commit: 'f'.repeat(40) }
+    const decision = decide(BETA, [moved], release('1.2.0'))
+    expect(decision.kind).toBe('refused')
+    expect(decision.reason).toContain(commit('1.2.0').slice(0, 12))
+    expect(decision.reason).toContain('ffffffffffff')
+    expect(decision.reason).toContain('has moved')
+  })
+
+  test('a release of the version that a branch brought already, from another commit, is refused', () => {
+    const decision = decide(BETA, tags('1.2.0'), head('other', '1.2.0'))
+    expect(decision.kind).toBe('refused')
+    expect(decision.reason).toContain('from another commit')
+  })
+})
+
+describe('against a second, naive implementation', () => {
+  const number = fc.nat({ max: 12 })
+  const version = fc.record({
+    major: fc.nat({ max: 2 }),
+    minor: number,
+    patch: number,
+    rc: fc.option(number),
+  })
+  type Version = { major: number; minor: number; patch: number; rc: number | null }
+  const text = ({ major, minor, patch, rc }: Version) =>
+    `${major}.${minor}.${patch}${rc === null ? '' : `-rc.${rc}`}`
+  /** One number per version, in their order. */
+  const rank = ({ major, minor, patch, rc }: Version) =>
+    ((major * 100 + minor) * 100 + patch) * 100 + (rc === null ? 99 : rc)
+
+  test('the newest release that fits is the target, and never one that is older than what is deployed', () => {
+    fc.assert(
+      fc.property(
+        fc.array(version, { maxLength: 30 }),
+        version,
+        fc.boolean(),
+        fc.option(fc.tuple(fc.nat({ max: 2 }), number)),
+        (offered, current, prereleases, pin) => {
+          const channel: ChannelConfig = pin
+            ? { ...STABLE, pinned_minor: pin.join('.'), prereleases }
+            : { ...BETA, prereleases }
+          let newest: Version | null = null
+          for (const one of offered) {
+            if (one.rc !== null && !prereleases) continue
+            if (pin && (one.major !== pin[0] || one.minor !== pin[1])) continue
+            if (newest === null || rank(one) > rank(newest)) newest = one
+          }
+          const decision = decide(channel, tags(...offered.map(text)), release(text(current)))
+          if (newest === null || rank(newest) === rank(current)) expect(decision.kind).toBe('current')
+          else if (rank(newest) > rank(current))
+            expect(decision).toMatchObject({ kind: 'update', target: release(text(newest)) })
+          else expect(decision).toMatchObject({ kind: 'refused', target: release(text(newest)) })
+        },
+      ),
+    )
+  })
+
+  test('the order in which the remote lists its tags does not matter', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(version, { selector: text, maxLength: 20 }), version, (offered, current) => {
+        const offers = tags(...offered.map(text))
+        const deployed = release(text(current))
+        expect(decide(BETA, offers.toReversed(), deployed)).toEqual(decide(BETA, offers, deployed))
+      }),
+    )
+  })
+
+  test('decided once more after the update, there is nothing to do', () => {
+    fc.assert(
+      fc.property(fc.array(version, { minLength: 1, maxLength: 20 }), version, (offered, current) => {
+        const offers = tags(...offered.map(text))
+        const decision = decide(BETA, offers, release(text(current)))
+        if (decision.kind === 'update') expect(decide(BETA, offers, decision.target).kind).toBe('current')
+      }),
+    )
+  })
+})

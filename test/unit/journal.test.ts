@@ -1,0 +1,111 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  began,
+  ended,
+  failed,
+  firstState,
+  isEnded,
+  takeUp,
+  type Update,
+  type UpdateState,
+  wasInterrupted,
+} from '../../src/update/journal.ts'
+import { commit, head } from '../helpers/commits.ts'
+
+const AT = '2026-05-04T12:00:00.000Z'
+const LATER = '2026-05-04T12:01:00.000Z'
+const SETUP: UpdateState = firstState(head('one', '1.0.0'), AT)
+
+const fresh = (): Update => takeUp(SETUP, 'alpha', head('two'), AT)
+const under = (update: Update): UpdateState => ({ ...SETUP, update })
+
+describe('an update', () => {
+  test('begins from what is deployed, with an empty journal', () => {
+    expect(fresh()).toEqual({
+      channel: 'alpha',
+      from: head('one', '1.0.0'),
+      target: head('two'),
+      started_at: AT,
+      attempts: 1,
+      steps: [],
+      left_at: null,
+      service: null,
+    })
+  })
+
+  test('that was interrupted goes on where it was, and counts the attempt', () => {
+    const before = ended(began(fresh(), 'fetch', AT), 'fetch', AT, 'done')
+    expect(takeUp(under(before), 'alpha', head('two'), LATER)).toEqual({ ...before, attempts: 2 })
+  })
+
+  test('to a newer target begins anew', () => {
+    const before = ended(began(fresh(), 'fetch', AT), 'fetch', AT, 'done')
+    expect(takeUp(under(before), 'alpha', head('three'), LATER)).toMatchObject({
+      target: head('three'),
+      from: head('one', '1.0.0'),
+      started_at: LATER,
+      attempts: 1,
+      steps: [],
+      left_at: null,
+    })
+  })
+
+  test('to a newer target knows where the one before it left the checkout', () => {
+    const moved = ended(began(fresh(), 'checkout', AT), 'checkout', AT, 'done')
+    const next = takeUp(under(moved), 'alpha', head('three'), LATER)
+    expect(next.left_at).toBe(commit('two'))
+    expect(takeUp(under(next), 'alpha', head('four'), LATER).left_at).toBe(commit('two'))
+  })
+
+  test('that was killed before it moved the checkout left it nowhere', () => {
+    const interrupted = began(fresh(), 'checkout', AT)
+    expect(takeUp(under(interrupted), 'alpha', head('three'), LATER).left_at).toBeNull()
+  })
+})
+
+describe('a step', () => {
+  test('that began and did not end was interrupted', () => {
+    const update = began(fresh(), 'install', AT)
+    expect(wasInterrupted(update, 'install')).toBe(true)
+    expect(isEnded(update, 'install')).toBe(false)
+  })
+
+  test('that ended has its time and its note', () => {
+    const update = ended(began(fresh(), 'install', AT), 'install', LATER, 'exit code 0')
+    expect(update.steps).toEqual([{ name: 'install', began_at: AT, ended_at: LATER, note: 'exit code 0' }])
+    expect(isEnded(update, 'install')).toBe(true)
+    expect(wasInterrupted(update, 'install')).toBe(false)
+  })
+
+  test('that failed is as if it had not begun', () => {
+    const update = failed(began(fresh(), 'install', AT), 'install')
+    expect(isEnded(update, 'install') || wasInterrupted(update, 'install')).toBe(false)
+  })
+
+  test('that begins again is in the journal once, at its end', () => {
+    const twice = began(began(began(fresh(), 'fetch', AT), 'verify', AT), 'fetch', LATER)
+    expect(twice.steps.map(({ name }) => name)).toEqual(['verify', 'fetch'])
+  })
+
+  test('changes no other step, and not the journal that it was given', () => {
+    const name = fc.constantFrom('preflight', 'fetch', 'verify', 'checkout')
+    const operation = fc.tuple(fc.constantFrom('began', 'ended', 'failed'), name)
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 20 }), operation, (history, [what, step]) => {
+        const apply = (update: Update, [kind, on]: [string, string]) => {
+          if (kind === 'began') return began(update, on, AT)
+          return kind === 'ended' ? ended(update, on, AT, null) : failed(update, on)
+        }
+        const before = history.reduce(apply, fresh())
+        const copy = structuredClone(before)
+        const after = apply(before, [what, step])
+        const others = (update: Update) => update.steps.filter((one) => one.name !== step)
+        expect(others(after)).toEqual(others(before))
+        expect(before).toEqual(copy)
+        const names = after.steps.map((one) => one.name)
+        expect(new Set(names).size).toBe(names.length)
+      }),
+    )
+  })
+})

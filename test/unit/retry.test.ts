@@ -1,0 +1,86 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Halt } from '../../src/update/journal.ts'
+import { isDue, retryDelayMs } from '../../src/update/retry.ts'
+import { release } from '../helpers/commits.ts'
+
+const SECOND_MS = 1_000
+const HOUR_MS = 3_600_000
+const NOON_MS = Date.parse('2026-05-04T12:00:00Z')
+
+const attempts = fc.integer({ min: 1, max: 10_000 })
+const computer = fc.string()
+
+describe('the wait after a failure', () => {
+  test('is at least half a minute and at most an hour and a fifth, however often it failed', () => {
+    fc.assert(
+      fc.property(attempts, computer, (count, name) => {
+        const delay = retryDelayMs(count, name)
+        expect(delay).toBeGreaterThanOrEqual(30 * SECOND_MS)
+        expect(delay).toBeLessThanOrEqual(1.2 * HOUR_MS)
+        expect(Number.isInteger(delay)).toBe(true)
+      }),
+    )
+  })
+
+  test('grows with each failure until it is an hour', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 6 }), computer, (count, name) => {
+        expect(retryDelayMs(count + 1, name)).toBeGreaterThan(retryDelayMs(count, name))
+      }),
+    )
+    expect(retryDelayMs(8, 'studio')).toBeGreaterThanOrEqual(HOUR_MS)
+  })
+
+  test('is the same when it is worked out again', () => {
+    expect(retryDelayMs(3, 'studio')).toBe(retryDelayMs(3, 'studio'))
+  })
+
+  test('differs between the computers of a fleet', () => {
+    const delays = Array.from({ length: 20 }, (_, index) => retryDelayMs(1, `computer-${index}`))
+    expect(new Set(delays).size).toBeGreaterThan(15)
+  })
+})
+
+describe('a halted update', () => {
+  const transient = (waitMs: number, count = 1): Halt => ({
+    target: release('1.2.0'),
+    step: 'fetch',
+    error: 'the remote origin is out of reach',
+    because: null,
+    hint: null,
+    migration: null,
+    transient: true,
+    at: new Date(NOON_MS).toISOString(),
+    attempts: count,
+    next_try_at: new Date(NOON_MS + waitMs).toISOString(),
+  })
+
+  test('is due at its time, and not before', () => {
+    const halt = transient(30 * SECOND_MS)
+    expect(isDue(halt, NOON_MS + 29 * SECOND_MS, 'studio')).toBe(false)
+    expect(isDue(halt, NOON_MS + 30 * SECOND_MS, 'studio')).toBe(true)
+    expect(isDue(halt, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(true)
+  })
+
+  test('whose fault does not pass by itself is never due', () => {
+    const permanent = { ...transient(0), transient: false, next_try_at: null }
+    expect(isDue(permanent, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(false)
+  })
+
+  test('is due when the clock was turned back so far that it would wait for years', () => {
+    const halt = transient(retryDelayMs(1, 'studio'))
+    expect(isDue(halt, NOON_MS - 365 * 24 * HOUR_MS, 'studio')).toBe(true)
+  })
+
+  test('waits no longer than one delay, wherever the clock was set to', () => {
+    fc.assert(
+      fc.property(attempts, fc.integer({ min: -1e12, max: 1e12 }), (count, shiftMs) => {
+        const delayMs = retryDelayMs(count, 'studio')
+        const halt = transient(delayMs, count)
+        const nowMs = NOON_MS + shiftMs
+        if (!isDue(halt, nowMs, 'studio')) expect(NOON_MS + delayMs - nowMs).toBeLessThanOrEqual(delayMs)
+      }),
+    )
+  })
+})

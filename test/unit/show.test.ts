@@ -1,0 +1,191 @@
+import { describe, expect, test } from 'vitest'
+import type { Overview } from '../../src/status/collect.ts'
+import { relative, showOverview } from '../../src/status/show.ts'
+import { commit, head } from '../helpers/commits.ts'
+
+const NOON_MS = Date.parse('2026-05-04T12:00:00Z')
+const at = (seconds: number) => new Date(NOON_MS + seconds * 1000).toISOString()
+
+const CURRENT: Overview = {
+  computer: 'studio',
+  telec: '0.1.0',
+  channel: 'alpha',
+  follows: 'the head of main',
+  deployed: { ...head('one', '1.0.0'), at: at(-3600) },
+  watch: {
+    polled_at: at(-20),
+    outcome: 'current',
+    reason: 'main is what is deployed',
+    target: null,
+    failures: 0,
+    last_failure: null,
+  },
+  next_poll_at: at(40),
+  signal: null,
+  update: null,
+  last: null,
+  halted: null,
+  service: { name: 'web.service', manager: 'systemd', activity: 'running', pid: 4711 },
+}
+
+/** The row of that label, with the lines that go on with it. */
+function row(label: string, changes: Partial<Overview> = {}): string | undefined {
+  const rows = showOverview({ ...CURRENT, ...changes }, NOON_MS).split(/\n(?! )/)
+  return rows
+    .find((one) => one.startsWith(label))
+    ?.slice(10)
+    .trim()
+}
+
+const target = head('two', '1.1.0')
+const short = commit('two').slice(0, 12)
+
+describe('telec status', () => {
+  test.each<[string, string, Partial<Overview>, string]>([
+    ['names the computer', 'computer', {}, 'studio'],
+    ['says what is followed', 'channel', {}, 'alpha: the head of main'],
+    [
+      'says what is deployed and since when',
+      'deployed',
+      {},
+      `1.0.0 (${commit('one').slice(0, 12)}), 60 min ago`,
+    ],
+    ['says that nothing was recorded yet', 'deployed', { deployed: null }, 'nothing is recorded yet'],
+    ['says that there is nothing new', 'offered', {}, 'nothing new: main is what is deployed'],
+    ['says that it does not know yet', 'offered', { watch: null }, 'not known yet'],
+    ['says when it polled', 'last poll', {}, '20 s ago'],
+    ['says that it never polled', 'last poll', { watch: null }, 'never'],
+    ['says when it will poll', 'next poll', {}, 'in 40 s'],
+    [
+      'says that no timer polls',
+      'next poll',
+      { next_poll_at: null },
+      'never: no timer is active (telec install)',
+    ],
+    ['says how the service is', 'service', {}, 'web.service is running, pid 4711 (systemd)'],
+  ])('%s', (_, label, changes, text) => {
+    expect(row(label, changes)).toBe(text)
+  })
+
+  test('has no row for a service where there is none', () => {
+    expect(row('service', { service: null })).toBeUndefined()
+  })
+
+  test('says what is offered', () => {
+    const watch = { ...CURRENT.watch, outcome: 'update' as const, target } as Overview['watch']
+    expect(row('offered', { watch })).toBe(`1.1.0 (${short})`)
+    expect(row('offered', { watch, deployed: { ...target, at: at(0) } })).toBe('nothing new since then')
+  })
+
+  test('says why an offer is not taken', () => {
+    const watch = {
+      ...CURRENT.watch,
+      outcome: 'refused',
+      reason: 'the tag has moved',
+      target,
+    } as Overview['watch']
+    expect(row('offered', { watch })).toBe(`1.1.0 (${short}), not taken: the tag has moved`)
+  })
+
+  test('counts the polls that did not reach the remote', () => {
+    const watch = { ...CURRENT.watch, failures: 3, last_failure: 'no route to host' } as Overview['watch']
+    expect(row('last poll', { watch })).toBe(
+      '20 s ago; 3 since then did not reach the remote: no route to host',
+    )
+  })
+
+  test('says what waits', () => {
+    const from = { version: '1.0.0', commit: commit('one') }
+    const signal: Overview['signal'] = {
+      channel: 'alpha',
+      from,
+      target,
+      detected_at: at(-5),
+      source: 'telec-watch',
+    }
+    expect(row('waiting', { signal })).toBe(`an update to 1.1.0 (${short}), detected 5 s ago`)
+  })
+
+  test('says what is under way, and at which step', () => {
+    const update: Overview['update'] = {
+      channel: 'alpha',
+      from: head('one'),
+      target,
+      started_at: at(-7),
+      attempts: 1,
+      steps: [{ name: 'install', began_at: at(-2), ended_at: null, note: null }],
+      left_at: null,
+      service: null,
+    }
+    expect(row('updating', { update })).toBe(`to 1.1.0 (${short}) since 7 s ago, at install`)
+  })
+
+  test('says what became of local changes and of the service in the update that led here', () => {
+    const step = (name: string, note: string) => ({ name, note, began_at: at(-9), ended_at: at(-8) })
+    const last: Overview['last'] = {
+      channel: 'alpha',
+      from: head('zero', '0.9.0'),
+      target: head('one'),
+      started_at: at(-9),
+      attempts: 1,
+      steps: [
+        step('verify', 'left as they are: a.txt'),
+        step('restart', 'old pid 1 left with exit code 42, new pid 2'),
+      ],
+      left_at: null,
+      service: null,
+    }
+    const text = row('updated', { last })
+    for (const part of [
+      'from 0.9.0',
+      'verify: left as they are: a.txt',
+      'restart: old pid 1 left with exit code 42',
+    ])
+      expect(text).toContain(part)
+  })
+
+  test('says where an update halted, why, and how to go on', () => {
+    const halted: Overview['halted'] = {
+      target,
+      step: 'migrate',
+      error: 'migration 1.1.0/001_x.js failed',
+      because: 'line one\nline two',
+      hint: 'telec-update --retry',
+      migration: '1.1.0/001_x.js',
+      transient: false,
+      at: at(-60),
+      attempts: 1,
+      next_try_at: null,
+    }
+    const text = row('halted', { halted })
+    for (const part of [
+      'at migrate, 60 s ago',
+      `1.1.0 (${short})`,
+      halted.error,
+      'line two',
+      'to go on: telec-update --retry',
+      'not tried again by itself',
+    ])
+      expect(text).toContain(part)
+    expect(row('halted', { halted: { ...halted, transient: true, next_try_at: at(30) } })).toContain(
+      'tried again by itself in 30 s',
+    )
+  })
+
+  test('indents every line that goes on with a row', () => {
+    const watch = { ...CURRENT.watch, failures: 1, last_failure: 'one\ntwo' } as Overview['watch']
+    expect(showOverview({ ...CURRENT, watch }, NOON_MS)).toContain('\n           two\n')
+  })
+})
+
+test.each([
+  [0, 'in 0 s'],
+  [-1_000, '1 s ago'],
+  [119_000, 'in 119 s'],
+  [120_000, 'in 2 min'],
+  [-7_200_000, '2 h ago'],
+  [-172_800_000, '2 d ago'],
+  [-400 * 86_400_000, '400 d ago'],
+])('%d ms from now is %j', (ms, text) => {
+  expect(relative(ms)).toBe(text)
+})
