@@ -110,8 +110,8 @@ cat >${layout.units}/${SERVICE} <<UNIT
 [Service]
 WorkingDirectory=$HOME/app
 ExecStart=${process.execPath} server.js
-# systemd itself does not log an exit that counts as a success.
-ExecStopPost=/bin/echo left with \\$EXIT_STATUS
+# systemd does not log an exit that counts as a success.
+ExecStopPost=/bin/sh -c 'echo "\\$EXIT_STATUS" >>%h/exits'
 Restart=on-failure
 [Install]
 WantedBy=${layout.target}

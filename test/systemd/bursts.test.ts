@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { version } from '../helpers/computer.ts'
 import { SERVICE, type Subscriber, subscribe } from '../helpers/subscriber.ts'
+import { until } from '../helpers/until.ts'
 
 let subscriber: Subscriber
 
@@ -16,7 +17,9 @@ test('ten pushes in a row, each signalled at once, end at the last with every un
   for (let push = 1; push <= 10; push += 1) {
     commit = await subscriber.push(version(`1.1.${push}`))
     await subscriber.systemctl('start telec-watch.service')
-    expect(await subscriber.systemctl(`is-active ${SERVICE}`)).toBe('active')
+    await until('the service to be up', async () => {
+      return (await subscriber.systemctl(`is-active ${SERVICE}`)) === 'active'
+    })
   }
   await subscriber.deployed(commit)
   expect(await subscriber.systemctl(`is-active ${SERVICE} telec-watch.timer telec-update.path`)).toBe(
