@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeMigrations } from './lib/migrations.ts'
 
 const ROUNDS = 21
 
@@ -27,12 +28,14 @@ try {
     compare('telec-watch --version', [bundle('telec-watch'), '--version'], 'node -e 0', ['-e', '0']),
     compare('a poll that finds nothing', [bundle('telec-watch')], 'node -e 0, git ls-remote', pollFloor()),
     compareUpdates(),
+    ...compareMigrations(),
   ]
+  const growth = measureGrowth()
   const sizes = readdirSync(dist).map((name) => ({ name, bytes: statSync(join(dist, name)).size }))
   console.log(
     options.includes('--json')
-      ? JSON.stringify({ rounds: ROUNDS, rows, sizes }, null, 2)
-      : table(rows, sizes),
+      ? JSON.stringify({ rounds: ROUNDS, rows, growth, sizes }, null, 2)
+      : table(rows, growth, sizes),
   )
 } finally {
   rmSync(folder, { recursive: true, force: true })
@@ -64,6 +67,59 @@ function compareUpdates(): Row {
   return row('an update, install: true, no service', 'the same by git in a shell', times)
 }
 
+/** Runs of many scripts, against umzug with its JSON storage (which does not sync) on scripts that do the same. */
+function compareMigrations(): Row[] {
+  const thousand = makeMigrations(root, 1_000)
+  const many = makeMigrations(root, 5_000)
+  try {
+    const few = 3
+    const against = 'umzug on the same'
+    return [
+      row(
+        '1,000 migrations',
+        against,
+        rounds(() => [timed(thousand.run), timed(thousand.runUmzug)], few),
+      ),
+      row(
+        '5,000 migrations',
+        '1,000 migrations',
+        rounds(() => [timed(many.run), timed(thousand.run)], few),
+      ),
+      row(
+        'telec-migrate --dry-run of 5,000',
+        'node -e 0',
+        rounds(() => [timed(many.dryRun), timed(emptyNode)], 9),
+      ),
+    ]
+  } finally {
+    thousand.dispose()
+    many.dispose()
+  }
+}
+
+interface Growth {
+  readonly amount: number
+  readonly ms: number
+  /** The larger of telec-migrate and the process that runs the migrations. */
+  readonly peakKib: number
+}
+
+/** How a run's time and memory grow with the number of migrations. */
+function measureGrowth(): Growth[] {
+  return [100, 1_000, 5_000, 10_000].map((amount) => {
+    const migrations = makeMigrations(root, amount)
+    try {
+      return { amount, ms: timed(migrations.run), peakKib: migrations.peakKib() }
+    } finally {
+      migrations.dispose()
+    }
+  })
+}
+
+function emptyNode(): void {
+  run(['-e', '0'])
+}
+
 function compare(
   what: string,
   args: readonly string[],
@@ -83,9 +139,9 @@ function pollFloor(): string {
   return `${process.execPath} -e 0 && git ls-remote --heads ${remote} refs/heads/main >/dev/null`
 }
 
-function rounds(measure: (round: number) => [number, number]): [number, number][] {
+function rounds(measure: (round: number) => [number, number], amount = ROUNDS): [number, number][] {
   measure(0) // the first one warms the caches
-  return Array.from({ length: ROUNDS }, (_, index) => measure(index + 1))
+  return Array.from({ length: amount }, (_, index) => measure(index + 1))
 }
 
 function row(what: string, against: string, times: readonly [number, number][]): Row {
@@ -98,14 +154,22 @@ function row(what: string, against: string, times: readonly [number, number][]):
   }
 }
 
-function table(rows: readonly Row[], sizes: readonly { name: string; bytes: number }[]): string {
+function table(
+  rows: readonly Row[],
+  growth: readonly Growth[],
+  sizes: readonly { name: string; bytes: number }[],
+): string {
   return [
-    `medians of ${ROUNDS} rounds`,
+    'medians',
     ...rows.map(
       ({ what, against, ms, againstMs, ratio }) =>
-        `${what.padEnd(40)} ${ms.toFixed(1).padStart(7)} ms   ${ratio.toFixed(2)} × ${against} (${againstMs.toFixed(1)} ms)`,
+        `${what.padEnd(40)} ${ms.toFixed(1).padStart(8)} ms   ${ratio.toFixed(2)} × ${against} (${againstMs.toFixed(1)} ms)`,
     ),
-    ...sizes.map(({ name, bytes }) => `${name.padEnd(40)} ${(bytes / 1024).toFixed(0).padStart(7)} KiB`),
+    ...growth.map(
+      ({ amount, ms, peakKib }) =>
+        `a run of ${String(amount).padEnd(31)} ${ms.toFixed(0).padStart(8)} ms   ${(ms / amount).toFixed(2)} ms each, ${(peakKib / 1024).toFixed(0)} MiB at its largest`,
+    ),
+    ...sizes.map(({ name, bytes }) => `${name.padEnd(40)} ${(bytes / 1024).toFixed(0).padStart(8)} KiB`),
   ].join('\n')
 }
 

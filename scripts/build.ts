@@ -47,8 +47,9 @@ const packed: Plugin = {
       })
       const text = brotliCompressSync(outputFiles[0]?.contents ?? new Uint8Array()).toString('base64')
       return {
-        contents: `import { brotliDecompressSync } from 'node:zlib'
-export const source = () => brotliDecompressSync(Buffer.from('${text}', 'base64')).toString()`,
+        // zlib is loaded with the text: not at every start.
+        contents: `export const source = () =>
+  process.getBuiltinModule('node:zlib').brotliDecompressSync(Buffer.from('${text}', 'base64')).toString()`,
         watchFiles: Object.keys(metafile.inputs),
         resolveDir: root,
       }
@@ -69,7 +70,14 @@ await Promise.all(
       plugins: [packed],
       // yaml offers Node its CommonJS build; of the other one only what is used ends up in the bundle.
       alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
-      loader: { '.service': 'text', '.timer': 'text', '.path': 'text', '.conf': 'text', '.plist': 'text' },
+      loader: {
+        '.py': 'text',
+        '.service': 'text',
+        '.timer': 'text',
+        '.path': 'text',
+        '.conf': 'text',
+        '.plist': 'text',
+      },
       define: {
         TELEC_VERSION: JSON.stringify(version),
         TELEC_COMMIT: JSON.stringify(commit()),

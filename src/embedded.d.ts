@@ -20,6 +20,11 @@ declare module '*.plist' {
   export default text
 }
 
+declare module '*.py' {
+  const text: string
+  export default text
+}
+
 // Programs that run in a process or a thread of their own; scripts/build packs them into the bundles.
 declare module 'packed:*' {
   /** The program's text. */

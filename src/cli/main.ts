@@ -21,6 +21,7 @@ export async function main(program: string, define: DefineCommand): Promise<void
     forEachCommand(command, (one) =>
       one
         .addHelpText('after', EXIT_CODES_HELP)
+        .enablePositionalOptions() // what follows a subcommand is its own: migrate status --json
         .exitOverride()
         .showHelpAfterError('(--help shows what there is)')
         .helpCommand(false),

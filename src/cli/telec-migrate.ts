@@ -1,4 +1,4 @@
-import { migrateCommand } from './commands/migrate.ts'
+import { migrateCommand } from './commands/migrate/run.ts'
 import { main } from './main.ts'
 
 void main('telec-migrate', migrateCommand)

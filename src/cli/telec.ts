@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { initCommand } from './commands/init.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
-import { migrateCommand } from './commands/migrate.ts'
+import { migrateCommand } from './commands/migrate/run.ts'
 import { runCommand } from './commands/run.ts'
 import { statusCommand } from './commands/status.ts'
 import { updateCommand } from './commands/update.ts'

@@ -12,6 +12,8 @@ export interface Paths {
   readonly updateState: string
   readonly watchState: string
   readonly migrationState: string
+  /** What a run of migrations has recorded so far; taken into `migrationState` at its end. */
+  readonly migrationJournal: string
   readonly status: string
   readonly lock: string
   /** What `telec run` supervises right now. */
@@ -49,6 +51,7 @@ function pathsIn(scope: Paths['scope'], home: string, config: string): Paths {
     updateState: join(home, 'update_state.json'),
     watchState: join(home, 'watch_state.json'),
     migrationState: join(home, 'migration_state.json'),
+    migrationJournal: join(home, 'migration_state.journal'),
     status: join(home, 'status.json'),
     lock: join(home, 'telec.lock'),
     supervisor: join(home, 'supervisor.json'),

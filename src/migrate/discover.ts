@@ -1,8 +1,10 @@
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { accessSync, constants, readdirSync, statSync } from 'node:fs'
+import { extname, join } from 'node:path'
 import compare from 'semver/functions/compare'
 import parse from 'semver/functions/parse'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
+
+export type Language = 'node' | 'python' | 'executable'
 
 export interface Migration {
   /** `VERSION/FILE`, as it is recorded. */
@@ -10,56 +12,108 @@ export interface Migration {
   readonly version: string
   readonly number: number
   readonly path: string
+  readonly language: Language
 }
 
-const RUNNABLE = /\.(ts|js|mjs|cjs)$/
+const LANGUAGES: Readonly<Record<string, Language>> = {
+  '.ts': 'node',
+  '.mts': 'node',
+  '.js': 'node',
+  '.mjs': 'node',
+  '.cjs': 'node',
+  '.py': 'python',
+}
+
+/** Files that lie beside migrations: documents, types, tests, maps, what editors and interpreters leave. */
+const BESIDE = [
+  /^[._#]/,
+  /[~#]$/,
+  /\.(md|txt|map|pyc|swp|swo|bak|orig|rej|tmp|log)$/i,
+  /\.d\.[mc]?ts$/,
+  /[._-](test|spec)\.\w+$/,
+]
 
 /**
- * The migrations below `folder`, in the order in which they run: by version as semver orders it, then by
- * number. Other files (README, notes) are passed over; what looks like a migration and is not named like one
- * is an error that lists all of them.
+ * The migrations below `folder`, in the order in which they run: by version as semver orders it, then by number.
+ * What does not begin with a digit is a neighbour that migrations may import. What looks like a migration and
+ * is not named like one is an error that lists all of them.
  */
 export function discoverMigrations(folder: string): Migration[] {
   const faults: string[] = []
-  const migrations = list(folder)
-    .filter((name) => /^v\d/.test(name))
-    .flatMap((name) => {
-      const version = parse(name.slice(1))?.version
-      if (version) return migrationsOf(folder, name, version, faults)
-      faults.push(`${name}: is not a version; a folder is named like v1.2.0`)
-      return []
-    })
-    .sort((a, b) => compare(a.version, b.version) || a.number - b.number)
-  for (const [index, migration] of migrations.entries()) {
+  // Thousands of files share a few versions: only those are compared. Build metadata makes no other version.
+  const groups = new Map<string, Migration[]>()
+  for (const { name, version } of versionFolders(folder, faults))
+    groups.set(version, [...(groups.get(version) ?? []), ...migrationsOf(folder, name, version, faults)])
+  const migrations = [...groups]
+    .sort(([a], [b]) => compare(a, b))
+    .flatMap(([, group]) => group.sort((a, b) => a.number - b.number || (a.path < b.path ? -1 : 1)))
+  for (const [index, { id, version, number }] of migrations.entries()) {
     const before = migrations[index - 1]
-    if (before?.version === migration.version && before.number === migration.number)
-      faults.push(`${migration.id}: has the number of ${before.id}`)
+    if (before?.version === version && before.number === number)
+      faults.push(`${id}: has the number of ${before.id}`)
   }
   if (faults.length > 0)
     throw new TelecError('halted', `migrations in ${folder} are not named as they must be`, {
       because: faults.join('\n'),
-      hint: 'name them vMAJOR.MINOR.PATCH/NNN_description.ts (or .js, .mjs, .cjs), each number once in a version',
+      hint: 'name them vMAJOR.MINOR.PATCH/NNN_description.EXT, each number once in a version',
     })
   return migrations
 }
 
+function versionFolders(folder: string, faults: string[]): { name: string; version: string }[] {
+  return list(folder)
+    .filter((name) => /^v?\d/.test(name) && isFolder(join(folder, name)))
+    .flatMap((name) => {
+      const version = name.startsWith('v') ? parse(name.slice(1))?.version : undefined
+      if (version) return [{ name, version }]
+      faults.push(`${name}: is not a version; a folder is named like v1.2.0`)
+      return []
+    })
+}
+
+/** A plain name in a known language, which most are: nothing more has to be asked about it. */
+const PLAIN = /^(\d{3,})_[A-Za-z0-9][\w-]*(\.(?:[mc]?js|m?ts|py))$/
+
 function migrationsOf(folder: string, versionFolder: string, version: string, faults: string[]): Migration[] {
-  return list(join(folder, versionFolder)).flatMap((file) => {
-    if (!/^\d/.test(file) || file.endsWith('.d.ts')) return []
-    const [, number] = /^(\d{3,})_\w[\w.-]*$/.exec(file) ?? []
-    if (!number) faults.push(`${versionFolder}/${file}: a migration is named NNN_description.EXT`)
-    else if (!RUNNABLE.test(file)) faults.push(`${versionFolder}/${file}: telec runs .ts, .js, .mjs and .cjs`)
-    else
-      return [
-        {
-          id: `${version}/${file}`,
-          version,
-          number: Number(number),
-          path: join(folder, versionFolder, file),
-        },
-      ]
-    return []
-  })
+  const found: Migration[] = []
+  for (const file of list(join(folder, versionFolder))) {
+    if (!/^\d/.test(file)) continue
+    const path = `${folder}/${versionFolder}/${file}`
+    const [, plainNumber, extension = ''] = PLAIN.exec(file) ?? []
+    const language = LANGUAGES[extension]
+    if (plainNumber && language)
+      found.push({ id: `${version}/${file}`, version, number: Number(plainNumber), path, language })
+    else if (!BESIDE.some((pattern) => pattern.test(file))) {
+      const unusual = unusualMigration(file, path)
+      if (typeof unusual === 'string') faults.push(`${versionFolder}/${file}: ${unusual}`)
+      else found.push({ id: `${version}/${file}`, version, path, ...unusual })
+    }
+  }
+  return found
+}
+
+/** Any other name that begins with a digit: a migration, or what is wrong with it. */
+function unusualMigration(file: string, path: string): Pick<Migration, 'number' | 'language'> | string {
+  const [, number] = /^(\d{3,})_[A-Za-z0-9][\w.-]*$/.exec(file) ?? []
+  if (!number) return 'a migration is named NNN_description.EXT'
+  if (isFolder(path)) return 'is a folder; a migration is a file'
+  const language = LANGUAGES[extname(file)] ?? (isExecutable(path) ? 'executable' : null)
+  return language
+    ? { number: Number(number), language }
+    : 'is not executable (chmod +x), nor .ts .mts .js .mjs .cjs or .py'
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function list(folder: string): string[] {
@@ -68,6 +122,10 @@ function list(folder: string): string[] {
   } catch (error) {
     const code = systemErrorCode(error)
     if (code === 'ENOENT' || code === 'ENOTDIR') return []
-    throw error
+    throw new TelecError('halted', `cannot list ${folder}`, {
+      because: (error as Error).message,
+      hint: `check who owns it and its mode: ls -ld ${folder}`,
+      cause: error,
+    })
   }
 }

@@ -1,24 +1,130 @@
+import { closeSync, constants, fdatasyncSync, openSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
-import { readJson, writeJson } from '../system/files.ts'
+import { TelecError } from '../system/errors.ts'
+import { readJson, readText, remove, syncFolder, writeFailure, writeJson } from '../system/files.ts'
 
-const MigrationStateSchema = v.looseObject({
-  applied: v.array(v.string()),
-  baseline: v.optional(v.nullable(v.string())),
+/** The shape of migration_state.json that this telec writes; a file without a number has the first one. */
+const SCHEMA = 1
+
+const DetailSchema = v.object({
+  /** When it was recorded, ISO 8601. */
+  at: v.string(),
+  /** How long it took; null where a person marked it. */
+  ms: v.nullable(v.number()),
+  how: v.picklist(['run', 'satisfied', 'marked']),
+  /** The version of telec that recorded it. */
+  telec: v.string(),
+  /** SHA-256 of the script, in hex; null where there was none. */
+  sha256: v.nullable(v.string()),
 })
 
-/** What has been applied on this computer. A file that holds `applied` alone is valid; other keys are kept. */
-export type MigrationState = v.InferOutput<typeof MigrationStateSchema>
+const EntrySchema = v.object({ id: v.string(), ...DetailSchema.entries })
 
-/** Null when nothing was recorded yet. */
-export function readMigrationState(paths: Paths): MigrationState | null {
-  return readJson(
-    paths.migrationState,
-    MigrationStateSchema,
-    `restore it from a backup; without it telec cannot know which migrations ran here`,
-  )
+const FileSchema = v.looseObject({
+  schema: v.optional(v.pipe(v.number(), v.maxValue(SCHEMA, 'it was written by a newer telec than this one'))),
+  applied: v.array(v.string()),
+  baseline: v.optional(v.nullable(v.string())),
+  details: v.optional(v.record(v.string(), DetailSchema)),
+})
+
+export type Detail = v.InferOutput<typeof DetailSchema>
+export type Entry = v.InferOutput<typeof EntrySchema>
+
+/** What was applied on this computer. */
+export interface MigrationRecord {
+  /** In the order of their application; null for one of which no more than its id is known. */
+  readonly applied: ReadonlyMap<string, Detail | null>
+  /** Undefined where none was recorded yet; null: at no version. */
+  readonly baseline: string | null | undefined
+  /** Keys of the file that are not telec's, kept as they are. */
+  readonly more: Readonly<Record<string, unknown>>
 }
 
-export function writeMigrationState(paths: Paths, state: MigrationState): Promise<void> {
-  return writeJson(paths.migrationState, state)
+const HINT = 'restore it from a backup; without it telec cannot know which migrations ran here'
+
+/** The record; an empty one where nothing was recorded yet. Includes what a run that was killed had recorded. */
+export function readMigrationRecord(paths: Paths): MigrationRecord {
+  const file = readJson(paths.migrationState, FileSchema, HINT)
+  const { schema: _, applied = [], baseline, details = {}, ...more } = file ?? {}
+  const known = new Map<string, Detail | null>(applied.map((id) => [id, details[id] ?? null]))
+  for (const { id, ...detail } of readJournal(paths.migrationJournal)) known.set(id, detail)
+  return { applied: known, baseline, more }
+}
+
+/** Replaces the file by a record, which takes in the journal. */
+export async function writeMigrationRecord(paths: Paths, record: MigrationRecord): Promise<void> {
+  const known = [...record.applied].filter((entry): entry is [string, Detail] => entry[1] !== null)
+  await writeJson(paths.migrationState, {
+    ...record.more,
+    schema: SCHEMA,
+    baseline: record.baseline ?? null,
+    applied: [...record.applied.keys()],
+    details: Object.fromEntries(known),
+  })
+  await remove(paths.migrationJournal)
+}
+
+export interface Recorder {
+  /** Durable when it returns. */
+  add(entry: Entry): void
+  /** Takes the journal into the file. */
+  close(): Promise<void>
+}
+
+/**
+ * Records one migration after the other: a synced line at the end of a journal, which does not grow dearer with what
+ * is recorded already, and at the end the file anew. Only for the holder of telec's lock.
+ */
+export async function openRecorder(paths: Paths, record: MigrationRecord): Promise<Recorder> {
+  if (readText(paths.migrationJournal) !== null) await writeMigrationRecord(paths, record) // of a run that was killed
+  const applied = new Map(record.applied)
+  let fd: number | null = null
+  return {
+    add({ id, ...detail }) {
+      try {
+        fd ??= createJournal(paths.migrationJournal)
+        appendAll(fd, `${JSON.stringify({ id, ...detail })}\n`)
+        fdatasyncSync(fd) // the content and the size, no more
+      } catch (error) {
+        throw writeFailure(paths.migrationJournal, error)
+      }
+      applied.set(id, detail)
+    },
+    async close() {
+      if (fd === null) return
+      closeSync(fd)
+      await writeMigrationRecord(paths, { ...record, applied })
+    },
+  }
+}
+
+function createJournal(path: string): number {
+  const fd = openSync(
+    path,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND,
+    0o600,
+  )
+  syncFolder(dirname(path))
+  return fd
+}
+
+/** A write may be short, on a full disk for one; then the next one throws. */
+function appendAll(fd: number, line: string): void {
+  const bytes = Buffer.from(line)
+  for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written)
+}
+
+/** The entries of a journal. Its last line may be cut short: that migration was not recorded before the end came. */
+function readJournal(path: string): Entry[] {
+  const lines = readText(path)?.split('\n') ?? []
+  return lines.slice(0, -1).map((line, index) => {
+    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), EntrySchema), line)
+    if (parsed.success) return parsed.output
+    throw new TelecError('halted', `${path}:${index + 1} cannot be understood; it was left as it is`, {
+      because: parsed.issues[0].message,
+      hint: HINT,
+    })
+  })
 }

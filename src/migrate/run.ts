@@ -1,24 +1,43 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import type { Paths } from '../config/paths.ts'
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
-import type { Migration } from './discover.ts'
-import { type MigrationHost, migrationHost } from './host/client.ts'
-import { type MigrationState, writeMigrationState } from './record.ts'
+import { VERSION } from '../system/version.ts'
+import { isoTime, type World } from '../system/world.ts'
+import type { Language, Migration } from './discover.ts'
+import { type MigrationRecord, openRecorder } from './record.ts'
+import { executableRuntime } from './runtimes/executable.ts'
+import { nodeRuntime } from './runtimes/node.ts'
+import type { Applied, FunctionName } from './runtimes/protocol.ts'
+import { pythonRuntime } from './runtimes/python.ts'
+import type { CallResult, Runtime, RuntimeOptions } from './runtimes/runtime.ts'
 
-export interface MigrationRun {
-  readonly pending: readonly Migration[]
-  readonly state: MigrationState
+/** What migrations find in their environment, and where they run. */
+export interface Surroundings {
+  readonly home: string
   readonly checkout: string
   readonly from: string | null
   readonly to: string | null
+}
+
+export interface MigrationRun extends Surroundings {
+  readonly pending: readonly Migration[]
+  readonly record: MigrationRecord
   onBegin(migration: Migration, index: number): void
   onEnd(migration: Migration, how: 'run' | 'satisfied', ms: number): void
+}
+
+/** Calls a function of a migration. Throws `halted`, naming the migration, where that does not give true or false. */
+export interface Caller {
+  call(migration: Migration, name: FunctionName): Promise<boolean>
+  apply(migration: Migration): Promise<Applied>
+  close(): Promise<void>
 }
 
 /** Characters; the whole of it went to the log. */
 const LONGEST_MESSAGE = 8_000
 
-/** A call that takes longer has hung. */
+/** A call that takes longer has hung, unless the migration says otherwise. */
 const CALL_TIMEOUT_MS = 10 * 60_000
 
 /**
@@ -33,51 +52,88 @@ export async function runMigrations(
   run: MigrationRun,
 ): Promise<{ run: number; satisfied: number }> {
   const counts = { run: 0, satisfied: 0 }
-  let { state } = run
-  const host = migrationHost(world, {
-    cwd: run.checkout,
-    env: {
-      ...world.env,
-      TELEC_HOME: paths.home,
-      TELEC_CHECKOUT: run.checkout,
-      TELEC_FROM: run.from ?? '',
-      TELEC_TO: run.to ?? '',
-    },
-    onLine: (line) => world.log.info(`  | ${line}`),
-  })
+  const caller = migrationCaller(world, run)
+  const recorder = await openRecorder(paths, run.record)
   try {
     for (const [index, migration] of run.pending.entries()) {
       run.onBegin(migration, index)
       const startedMs = world.monotonic()
-      const how = await apply(host, migration)
+      const applying = apply(caller, migration)
+      const sha256 = hashOf(migration) // while it runs elsewhere
+      const how = await applying
+      const ms = Math.round(world.monotonic() - startedMs)
+      recorder.add({ id: migration.id, at: isoTime(world), ms, how, telec: VERSION, sha256 })
       counts[how] += 1
-      state = { ...state, applied: [...state.applied, migration.id] }
-      await writeMigrationState(paths, state)
-      run.onEnd(migration, how, world.monotonic() - startedMs)
+      run.onEnd(migration, how, ms)
     }
   } finally {
-    host.close()
+    await caller.close()
+    await recorder.close()
   }
   return counts
 }
 
-async function apply(host: MigrationHost, migration: Migration): Promise<'run' | 'satisfied'> {
-  const call = async (name: 'check' | 'migrate'): Promise<boolean> => {
-    const result = await host.call({ file: migration.path, name }, CALL_TIMEOUT_MS)
-    if (result.ok) return result.value
-    const because = [result.output, result.error].filter(Boolean).join('\n')
-    throw failed(migration, `${name}() failed`, because.slice(-LONGEST_MESSAGE))
+/** The runtimes of all languages behind one call, each started when it is first needed. */
+export function migrationCaller(world: World, surroundings: Surroundings): Caller {
+  const options: RuntimeOptions = {
+    cwd: surroundings.checkout,
+    env: {
+      ...world.env,
+      TELEC_HOME: surroundings.home,
+      TELEC_CHECKOUT: surroundings.checkout,
+      TELEC_FROM: surroundings.from ?? '',
+      TELEC_TO: surroundings.to ?? '',
+    },
+    timeoutMs: CALL_TIMEOUT_MS,
+    onLine: (line) => world.log.info(`  | ${line}`),
   }
-  if (await call('check')) return 'satisfied'
-  if (!(await call('migrate'))) throw failed(migration, 'failed', 'migrate() returned false')
-  if (await call('check')) return 'run'
-  throw failed(migration, 'is not idempotent', 'check() is still false after migrate() returned true')
+  const start: Readonly<Record<Language, () => Runtime>> = {
+    node: () => nodeRuntime(world, options),
+    python: () => pythonRuntime(options),
+    executable: () => executableRuntime(options),
+  }
+  const started = new Map<Language, Runtime>()
+  const runtimeOf = ({ language }: Migration): Runtime => {
+    const runtime = started.get(language) ?? start[language]()
+    started.set(language, runtime)
+    return runtime
+  }
+  return {
+    call: async (migration, name) =>
+      valueIn(migration, await runtimeOf(migration).call(migration.path, name)),
+    apply: async (migration) => valueIn(migration, await runtimeOf(migration).apply(migration.path)),
+    async close() {
+      for (const runtime of started.values()) await runtime.close()
+    },
+  }
 }
 
-function failed(migration: Migration, what: string, because: string): TelecError {
-  return new TelecError('halted', `migration ${migration.id} ${what}`, {
+function valueIn<Value>(migration: Migration, result: CallResult<Value>): Value {
+  if (result.ok) return result.value
+  const because = [result.output, result.error].filter(Boolean).join('\n').slice(-LONGEST_MESSAGE)
+  throw migrationFailure(migration, result.at === null ? 'failed' : `failed in ${result.at}()`, because)
+}
+
+async function apply(caller: Caller, migration: Migration): Promise<'run' | 'satisfied'> {
+  const applied = await caller.apply(migration)
+  if (applied === 'run' || applied === 'satisfied') return applied
+  if (applied === 'refused') throw migrationFailure(migration, 'failed', 'migrate() returned false')
+  throw migrationFailure(
+    migration,
+    'is not idempotent',
+    'check() is still false after migrate() returned true',
+  )
+}
+
+export function migrationFailure({ id, path }: Migration, what: string, because: string): TelecError {
+  return new TelecError('halted', `migration ${id} ${what}`, {
     because,
-    migration: migration.id,
-    hint: `mend ${migration.path} in a new commit, or here and then: telec-update --retry`,
+    migration: id,
+    hint: `mend ${path} in a new commit, or here and then: telec-update --retry`,
   })
+}
+
+/** SHA-256 of a migration's file, in hex. */
+export function hashOf({ path }: Pick<Migration, 'path'>): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex')
 }

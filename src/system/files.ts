@@ -1,5 +1,5 @@
-import { lstatSync, readFileSync } from 'node:fs'
-import { link, mkdir, open, readdir, rm, rmdir, statfs, unlink, utimes, writeFile } from 'node:fs/promises'
+import { closeSync, fsyncSync, lstatSync, openSync, readFileSync } from 'node:fs'
+import { link, mkdir, readdir, rm, rmdir, statfs, unlink, utimes, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import * as v from 'valibot'
 import writeFileAtomic from 'write-file-atomic'
@@ -63,9 +63,9 @@ export async function writeDurably(path: string, text: string, mode: number = FI
       mode,
       tmpfileCreated: ((temporary: string) => writeFile(temporary, text)) as (name: string) => void,
     })
-    await syncFolder(folder)
+    syncFolder(folder)
   } catch (error) {
-    throw cannotWrite(path, error)
+    throw writeFailure(path, error)
   }
 }
 
@@ -79,10 +79,10 @@ export async function createDurably(path: string, text: string): Promise<boolean
     return true
   } catch (error) {
     if (systemErrorCode(error) === 'EEXIST') return false
-    throw cannotWrite(path, error)
+    throw writeFailure(path, error)
   } finally {
     await rm(temporary, { force: true })
-    await syncFolder(folder).catch(() => undefined)
+    syncFolder(folder)
   }
 }
 
@@ -94,9 +94,9 @@ export async function writeJson(path: string, data: unknown): Promise<void> {
 export async function remove(path: string): Promise<void> {
   try {
     await unlink(path)
-    await syncFolder(dirname(path))
+    syncFolder(dirname(path))
   } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw cannotWrite(path, error)
+    if (systemErrorCode(error) !== 'ENOENT') throw writeFailure(path, error)
   }
 }
 
@@ -105,7 +105,7 @@ export async function touch(path: string, nowMs: number): Promise<void> {
   try {
     await utimes(path, nowMs / 1000, nowMs / 1000)
   } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw cannotWrite(path, error)
+    if (systemErrorCode(error) !== 'ENOENT') throw writeFailure(path, error)
   }
 }
 
@@ -133,12 +133,12 @@ export async function sweepTemporaryFiles(
 }
 
 /** The folder's entry for a renamed or removed file is durable only after this (fsync(2)). */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
+export function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r')
   try {
-    await handle.sync()
+    fsyncSync(fd)
   } finally {
-    await handle.close()
+    closeSync(fd)
   }
 }
 
@@ -152,7 +152,8 @@ function refuseLink(path: string): void {
 
 const TRANSIENT_WRITE_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN'])
 
-function cannotWrite(path: string, error: unknown): TelecError {
+/** A failed write as people are told of it. */
+export function writeFailure(path: string, error: unknown): TelecError {
   if (error instanceof TelecError) return error
   const code = systemErrorCode(error) ?? ''
   return new TelecError(TRANSIENT_WRITE_ERRORS.has(code) ? 'later' : 'halted', `cannot write ${path}`, {
@@ -169,7 +170,7 @@ function cannotWrite(path: string, error: unknown): TelecError {
 export async function removeFolderIfEmpty(path: string): Promise<void> {
   await rmdir(path).catch((error: unknown) => {
     const code = systemErrorCode(error)
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw cannotWrite(path, error)
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw writeFailure(path, error)
   })
 }
 

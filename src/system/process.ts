@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { StringDecoder } from 'node:string_decoder'
 import { TelecError } from './errors.ts'
 
@@ -25,20 +26,6 @@ export interface RunResult {
 
 /** Runs a program to its end and keeps its output. Throws only when it cannot be started. */
 export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>
-
-export interface StreamOptions {
-  readonly cwd: string
-  readonly env: NodeJS.ProcessEnv
-  readonly timeoutMs: number
-  /** Called for each line of its standard output and error, as it comes. */
-  onLine(line: string): void
-}
-
-/** Runs a command line with `sh -c`, hands over its output line by line, resolves at its end. */
-export type Stream = (
-  commandLine: string,
-  options: StreamOptions,
-) => Promise<{ code: number | null; signal: NodeJS.Signals | null; endedBy: 'timeout' | null }>
 
 /** From the polite SIGTERM to SIGKILL. Long enough for git to remove its lock files. */
 const GRACE_MS = 2_000
@@ -104,40 +91,6 @@ function cannotStart(command: string, cwd: string, error: Error): TelecError {
   })
 }
 
-export const stream: Stream = async (commandLine, options) => {
-  const { execa } = await import('execa')
-  const child = execa('sh', ['-c', commandLine], {
-    cwd: options.cwd,
-    env: options.env,
-    extendEnv: false,
-    detached: true,
-    stdin: 'ignore',
-    all: true,
-    buffer: false,
-    reject: false,
-  })
-  const { pid } = child
-  let endedBy: 'timeout' | null = null
-  let killTimer: NodeJS.Timeout | undefined
-  const timer = setTimeout(() => {
-    endedBy = 'timeout'
-    if (pid !== undefined) killTimer = endGroup(pid)
-  }, options.timeoutMs)
-  if (pid !== undefined) groups.add(pid)
-  try {
-    for await (const line of child.iterable({ from: 'all' })) options.onLine(String(line))
-    const { exitCode, signal } = await child
-    return { code: exitCode ?? null, signal: (signal as NodeJS.Signals | undefined) ?? null, endedBy }
-  } finally {
-    clearTimeout(timer)
-    clearTimeout(killTimer)
-    if (pid !== undefined) {
-      signalGroup(pid, 'SIGKILL') // whatever it left running
-      groups.delete(pid)
-    }
-  }
-}
-
 /** Registers a group that someone else started, so that `endAllGroups` reaches it; returns how to forget it. */
 export function adoptGroup(pid: number): () => void {
   groups.add(pid)
@@ -170,5 +123,30 @@ export function isAlive(pid: number): boolean {
     return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** The processes of a group, by pid. Linux tells in /proc, others by ps(1). */
+export function membersOfGroup(group: number): number[] {
+  if (process.platform !== 'linux') {
+    const table = spawnSync('ps', ['-axo', 'pid=,pgid='], { encoding: 'utf8' }).stdout
+    return table.split('\n').flatMap((row) => {
+      const [pid, pgid] = row.trim().split(/\s+/).map(Number)
+      return pid !== undefined && pgid === group ? [pid] : []
+    })
+  }
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && isRunningIn(Number(name), group))
+    .map(Number)
+}
+
+/** proc(5): the state is the first field after the name in brackets, the process group the third. */
+function isRunningIn(pid: number, group: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const [state, , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return Number(pgrp) === group && state !== 'Z'
+  } catch {
+    return false // it has ended
   }
 }

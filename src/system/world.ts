@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createLog, type Log } from './log.ts'
-import { type Run, run, type Stream, stream } from './process.ts'
+import { type Run, run } from './process.ts'
 
 /**
  * All that a program needs from outside itself. Made once in `main` and handed down: nothing below
@@ -24,7 +24,6 @@ export interface World {
   monotonic(): number
   sleep(ms: number): Promise<void>
   readonly run: Run
-  readonly stream: Stream
   /** Writes to standard output, as it is. */
   out(text: string): void
 }
@@ -57,7 +56,6 @@ export function realWorld(programName: string): World {
     monotonic: () => Number(process.hrtime.bigint()) / 1e6, // CLOCK_MONOTONIC, as systemd counts
     sleep: (ms) => delay(ms).then(() => undefined),
     run,
-    stream,
     out: (text) => process.stdout.write(text),
   }
 }

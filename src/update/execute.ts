@@ -7,6 +7,7 @@ import { findService } from '../service/find.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { acquireLock } from '../system/lock.ts'
+import type { StreamingWorld } from '../system/stream.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from './adopt.ts'
@@ -37,7 +38,7 @@ export interface UpdateOptions {
 
 /** What an update works on; made once per run. */
 interface Scene {
-  readonly world: World
+  readonly world: StreamingWorld
   readonly config: Config
   readonly paths: Paths
   readonly repository: Repository
@@ -49,7 +50,7 @@ interface Scene {
  * @returns the exit code. Throws a TelecError where an update halts, after it was recorded and reported.
  */
 export async function update(
-  world: World,
+  world: StreamingWorld,
   config: Config,
   paths: Paths,
   options: UpdateOptions,

@@ -3,12 +3,12 @@ import type { Config } from '../config/schema.ts'
 import type { Repository } from '../git/git.ts'
 import type { Supervised } from '../service/find.ts'
 import type { Status } from '../status/record.ts'
-import type { World } from '../system/world.ts'
+import type { StreamingWorld } from '../system/stream.ts'
 import type { Update } from './journal.ts'
 
 /** What a step has to work with. */
 export interface StepContext {
-  readonly world: World
+  readonly world: StreamingWorld
   readonly config: Config
   readonly paths: Paths
   readonly repository: Repository

@@ -34,7 +34,7 @@ async function endState() {
     deployed: { ...deployed, at: null },
     update,
     halted,
-    migrations: computer.state('migration_state.json'),
+    migrations: computer.state('migration_state.json')?.applied,
     markers: names
       .filter((name) => name.endsWith('.marker'))
       .map((name) => readFileSync(join(computer.home, name), 'utf8')),

@@ -21,7 +21,6 @@ export function pureWorld(values: Partial<World> = {}): World {
     monotonic: refuse('read the clock'),
     sleep: refuse('sleep'),
     run: refuse('run programs'),
-    stream: refuse('run programs'),
     out: refuse('print'),
     ...values,
   }

@@ -78,7 +78,12 @@ describe('telec init', () => {
       update: null,
       halted: null,
     })
-    expect(computer.state('migration_state.json')).toEqual({ applied: [], baseline: '1.0.0' })
+    expect(computer.state('migration_state.json')).toEqual({
+      schema: 1,
+      applied: [],
+      baseline: '1.0.0',
+      details: {},
+    })
   })
 
   test('keeps what it writes to its user', async () => {

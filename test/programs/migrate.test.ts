@@ -78,10 +78,12 @@ describe('telec-migrate', () => {
     expect(applied(computer)).toEqual(ids)
   })
 
-  test('does not run what waits for a version that the checkout is not at yet', async () => {
+  test('runs all that there is, and with --to what came up to that version', async () => {
     const computer = await pulled('1.2.0', SHUFFLED)
-    await computer.telec('telec-migrate')
+    await computer.telec('telec-migrate', ['--to', '1.2.0'])
     expect(applied(computer)).toEqual(IN_ORDER.slice(0, 4))
+    await computer.telec('telec-migrate')
+    expect(applied(computer)).toEqual(IN_ORDER)
   })
 
   test('does not run what came with the version at which telec was set up, or before', async () => {
@@ -169,7 +171,8 @@ export const migrate = () => { writeFileSync(file, JSON.stringify([TELEC_CHECKOU
       'migrations/v1.1.0/1_short.js': '',
       'migrations/v1.1.0/002_.js': '',
       'migrations/v1.1.0/003-dash.js': '',
-      'migrations/v1.1.0/004_text.txt': '',
+      'migrations/v1.1.0/004_program': '',
+      'migrations/v1.1.0/004_notes.md': 'passed over',
       'migrations/v1.1.0/005_a.js': '',
       'migrations/v1.1.0/005_b.js': '',
       ...listed('1.1.0/006_good.mjs'),
@@ -178,7 +181,7 @@ export const migrate = () => { writeFileSync(file, JSON.stringify([TELEC_CHECKOU
       'v1.1: is not a version',
       'v1.1.0/1_short.js',
       'v1.1.0/003-dash.js',
-      'v1.1.0/004_text.txt',
+      'v1.1.0/004_program: is not executable',
       '1.1.0/005_b.js: has the number of 1.1.0/005_a.js',
     ])
     expect(existsSync(join(computer.home, 'order'))).toBe(false)

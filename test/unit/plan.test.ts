@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest'
 import type { Migration } from '../../src/migrate/discover.ts'
 import { type PlanInputs, pendingMigrations } from '../../src/migrate/plan.ts'
 
-const ALL: PlanInputs = { applied: new Set(), baseline: null, from: null, to: null }
+const ALL: PlanInputs = { applied: new Set(), baseline: null, deployed: null, from: null, to: null }
 
 function migration(id: string): Migration {
   const [version = '', file = ''] = id.split('/')
-  return { id, version, number: Number.parseInt(file, 10), path: `/app/migrations/v${id}` }
+  return { id, version, number: Number.parseInt(file, 10), path: `/app/migrations/v${id}`, language: 'node' }
 }
 
 /** In the order in which they are discovered. */
@@ -80,9 +80,10 @@ describe('for any migrations and any bounds', () => {
   test('the plan is a part of them, in their order, each at most once, none that was applied', () => {
     fc.assert(
       fc.property(inputs, ({ list, ...rest }) => {
-        const plan = pendingMigrations(list, rest)
-        expect(list.filter((one) => plan.includes(one))).toEqual(plan)
-        expect(new Set(plan).size).toBe(plan.length)
+        const plan = pendingMigrations(list, { ...rest, deployed: null })
+        const ids = plan.map(({ id }) => id)
+        expect(list.map(({ id }) => id).filter((id) => ids.includes(id))).toEqual(ids)
+        expect(new Set(ids).size).toBe(plan.length)
         expect(plan.filter(({ id }) => rest.applied.has(id))).toEqual([])
       }),
     )
@@ -91,8 +92,10 @@ describe('for any migrations and any bounds', () => {
   test('once the plan is applied, nothing is pending', () => {
     fc.assert(
       fc.property(inputs, ({ list, ...rest }) => {
-        const done = pendingMigrations(list, rest).map(({ id }) => id)
-        expect(pendingMigrations(list, { ...rest, applied: new Set([...rest.applied, ...done]) })).toEqual([])
+        const done = pendingMigrations(list, { ...rest, deployed: null }).map(({ id }) => id)
+        expect(
+          pendingMigrations(list, { ...rest, deployed: null, applied: new Set([...rest.applied, ...done]) }),
+        ).toEqual([])
       }),
     )
   })
@@ -100,8 +103,8 @@ describe('for any migrations and any bounds', () => {
   test('a higher target never takes a migration away', () => {
     fc.assert(
       fc.property(inputs, version, ({ list, ...rest }, to) => {
-        const bounded = pendingMigrations(list, { ...rest, to })
-        const unbounded = pendingMigrations(list, { ...rest, to: null })
+        const bounded = pendingMigrations(list, { ...rest, deployed: null, to })
+        const unbounded = pendingMigrations(list, { ...rest, deployed: null, to: null })
         expect(unbounded).toEqual(expect.arrayContaining(bounded))
       }),
     )
@@ -110,10 +113,10 @@ describe('for any migrations and any bounds', () => {
   test('in two updates the same migrations are run as in one', () => {
     fc.assert(
       fc.property(inputs, version, ({ list, ...rest }, middle) => {
-        const first = pendingMigrations(list, { ...rest, to: middle })
+        const first = pendingMigrations(list, { ...rest, deployed: null, to: middle })
         const applied = new Set([...rest.applied, ...first.map(({ id }) => id)])
-        const second = pendingMigrations(list, { ...rest, applied, to: null })
-        const atOnce = pendingMigrations(list, { ...rest, to: null })
+        const second = pendingMigrations(list, { ...rest, deployed: null, applied, to: null })
+        const atOnce = pendingMigrations(list, { ...rest, deployed: null, to: null })
         expect([...first, ...second].map(({ id }) => id).sort()).toEqual(atOnce.map(({ id }) => id).sort())
       }),
     )

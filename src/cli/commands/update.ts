@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
+import { stream } from '../../system/stream.ts'
 import { update } from '../../update/execute.ts'
 import type { DefineCommand } from '../main.ts'
 
@@ -17,5 +18,5 @@ Examples:
     )
     .action(async (options: { retry: boolean }) => {
       const paths = locate(world)
-      leave(await update(world, loadConfig(world, paths), paths, options))
+      leave(await update({ ...world, stream }, loadConfig(world, paths), paths, options))
     })

@@ -1,5 +1,6 @@
 import type { Supervised } from '../../service/find.ts'
 import { TelecError } from '../../system/errors.ts'
+import type { StreamingWorld } from '../../system/stream.ts'
 import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
 
@@ -44,7 +45,12 @@ async function staysUp(
   }
 }
 
-async function isHealthy(world: World, command: string, cwd: string, timeoutMs: number): Promise<void> {
+async function isHealthy(
+  world: StreamingWorld,
+  command: string,
+  cwd: string,
+  timeoutMs: number,
+): Promise<void> {
   const deadline = world.monotonic() + timeoutMs
   for (;;) {
     const tail: string[] = []

@@ -1,0 +1,52 @@
+import { Command } from 'commander'
+import { locate } from '../../../config/paths.ts'
+import { writeMigrationRecord } from '../../../migrate/record.ts'
+import { hashOf } from '../../../migrate/run.ts'
+import { TelecError } from '../../../system/errors.ts'
+import { acquireLock } from '../../../system/lock.ts'
+import { VERSION } from '../../../system/version.ts'
+import { isoTime } from '../../../system/world.ts'
+import type { DefineCommand } from '../../main.ts'
+import { planByHand } from './plan.ts'
+
+interface Options {
+  readonly applied?: true
+  readonly pending?: true
+  readonly yes: boolean
+}
+
+export const markCommand: DefineCommand = (world) =>
+  new Command('mark')
+    .description('change the record by hand: say that a migration was applied, or was not')
+    .argument('<id>', 'VERSION/FILE, as status lists it')
+    .option('--applied', 'record it as applied, without running it')
+    .option('--pending', 'forget that it was applied: the next run takes it up again')
+    .option('--yes', 'yes, I know what this computer is like', false)
+    .addHelpText('after', '\nExample:\n  telec-migrate mark 1.2.0/001_split_config.ts --applied --yes')
+    .action(async (id: string, { applied, pending, yes }: Options) => {
+      if ((applied === undefined) === (pending === undefined))
+        throw new TelecError('usage', 'mark takes one of --applied and --pending', {
+          hint: `telec-migrate mark ${id} --applied --yes`,
+        })
+      if (!yes)
+        throw new TelecError('usage', `this changes what telec believes about this computer`, {
+          hint: `to do it: telec-migrate mark ${id} ${applied ? '--applied' : '--pending'} --yes`,
+        })
+      const unlock = acquireLock(world, locate(world).lock)
+      try {
+        const { paths, plan } = await planByHand(world, {})
+        const migration = plan.migrations.find((one) => one.id === id)
+        if (!migration && !plan.record.applied.has(id))
+          throw new TelecError('usage', `there is no migration ${id}`, {
+            hint: 'telec-migrate status lists them',
+          })
+        const known = new Map(plan.record.applied)
+        const sha256 = migration ? hashOf(migration) : null
+        if (applied) known.set(id, { at: isoTime(world), ms: null, how: 'marked', telec: VERSION, sha256 })
+        else known.delete(id)
+        await writeMigrationRecord(paths, { ...plan.record, applied: known })
+        world.out(`${id} is recorded as ${applied ? 'applied' : 'pending'}\n`)
+      } finally {
+        unlock()
+      }
+    })

@@ -1,0 +1,32 @@
+import { Command, Option } from 'commander'
+import { migrationsFolder } from '../../../migrate/engine.ts'
+import { newMigration, TEMPLATE_LANGUAGES, type TemplateLanguage } from '../../../migrate/scaffold.ts'
+import { TelecError } from '../../../system/errors.ts'
+import type { DefineCommand } from '../../main.ts'
+import { planByHand } from './plan.ts'
+import { parseVersion } from './run.ts'
+
+export const newCommand: DefineCommand = (world) =>
+  new Command('new')
+    .description('write a working template with the next number')
+    .argument('<description>', 'what it does, in a few words')
+    .option('--version <version>', 'the version that needs it (default: the deployed one)', parseVersion)
+    .addOption(
+      new Option('--lang <language>', 'what to write it in').choices(TEMPLATE_LANGUAGES).default('ts'),
+    )
+    .addHelpText('after', "\nExample:\n  telec-migrate new 'rename the cache key' --version 1.3.0 --lang py")
+    .action(async (description: string, options: { version?: string; lang: TemplateLanguage }) => {
+      const { config, plan, deployed } = await planByHand(world, {})
+      const version = options.version ?? deployed
+      if (version === null)
+        throw new TelecError('usage', 'the checkout declares no version', {
+          hint: 'say which: --version 1.3.0',
+        })
+      const { lang: language } = options
+      const path = await newMigration(migrationsFolder(config), plan.migrations, {
+        description,
+        version,
+        language,
+      })
+      world.out(`wrote ${path}\n`)
+    })

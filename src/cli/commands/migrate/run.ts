@@ -1,0 +1,97 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { normalVersion } from '../../../channel/versions.ts'
+import { locate } from '../../../config/paths.ts'
+import { type MigrationPlan, runPlan } from '../../../migrate/engine.ts'
+import type { Planned } from '../../../migrate/plan.ts'
+import { migrationRows } from '../../../migrate/status.ts'
+import { acquireLock } from '../../../system/lock.ts'
+import type { DefineCommand } from '../../main.ts'
+import { markCommand } from './mark.ts'
+import { newCommand } from './new.ts'
+import { planByHand } from './plan.ts'
+import { statusCommand } from './status.ts'
+import { verifyCommand } from './verify.ts'
+
+interface Options {
+  readonly dryRun: boolean
+  readonly json: boolean
+  readonly from?: string
+  readonly to?: string
+}
+
+export const migrateCommand: DefineCommand = (world, leave) => {
+  const command = new Command('migrate')
+    .description('run the migrations that are pending on this computer')
+    .option('--dry-run', 'print the plan; run nothing, ask no check()', false)
+    .option('--from <version>', 'only migrations above this version', parseVersion)
+    .option(
+      '--to <version>',
+      'only migrations up to this version (default: the newest there is)',
+      parseVersion,
+    )
+    .option('--json', 'as JSON, for programs', false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  telec-migrate --dry-run                 what is pending
+  telec-migrate                           run it
+  telec-migrate --from 1.1.0 --to 1.2.0   only what came with versions above 1.1.0, up to 1.2.0
+  telec-migrate status --check            what ran here, and whether it still holds`,
+    )
+    .action(async (options: Options) => {
+      const unlock = options.dryRun ? () => undefined : acquireLock(world, locate(world).lock)
+      try {
+        const { config, paths, plan, deployed } = await planByHand(world, options)
+        const { dryRun, json } = options
+        if (json && dryRun) return world.out(`${JSON.stringify(planAsData(plan), null, 2)}\n`)
+        if (!json) world.out(showPlan(plan))
+        if (dryRun) return
+        const versions = {
+          from: options.from ?? deployed,
+          to: options.to ?? plan.migrations.at(-1)?.version ?? null,
+        }
+        const counts = await runPlan(world, config, paths, plan, versions)
+        if (json) world.out(`${JSON.stringify({ ...planAsData(plan), ...counts }, null, 2)}\n`)
+        else if (plan.pending.length > 0)
+          world.out(`${counts.run} run, ${counts.satisfied} satisfied already\n`)
+      } finally {
+        unlock()
+      }
+    })
+  for (const define of [statusCommand, newCommand, verifyCommand, markCommand])
+    command.addCommand(define(world, leave))
+  return command
+}
+
+function planAsData(plan: MigrationPlan) {
+  const pending = plan.pending.map(({ id, late }) => ({ id, late }))
+  return { pending, ...remarkable(plan) }
+}
+
+function showPlan(plan: MigrationPlan): string {
+  const { changed, gone } = remarkable(plan)
+  const remarks = [
+    ...changed.map((id) => `${id} has changed since it was applied here; it is not run again\n`),
+    ...gone.map((id) => `${id} was applied here, and is no longer in the checkout\n`),
+  ]
+  if (plan.pending.length === 0) return ['nothing to migrate\n', ...remarks].join('')
+  const line = ({ id, late }: Planned) =>
+    `  ${id}${late ? '  (late: this computer runs that version already)' : ''}\n`
+  return [`${plan.pending.length} pending:\n`, ...plan.pending.map(line), ...remarks].join('')
+}
+
+/** Applied scripts that are not what they were: worth a remark, and no reason to halt. */
+function remarkable(plan: MigrationPlan): { changed: string[]; gone: string[] } {
+  const rows = plan.record.applied.size === 0 ? [] : migrationRows(plan)
+  return {
+    changed: rows.filter(({ changed }) => changed).map(({ id }) => id),
+    gone: rows.filter(({ state }) => state === 'gone').map(({ id }) => id),
+  }
+}
+
+export function parseVersion(text: string): string {
+  const version = normalVersion(text)
+  if (version !== null) return version
+  throw new InvalidArgumentError('It takes a version such as 1.2.0.')
+}

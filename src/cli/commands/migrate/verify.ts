@@ -1,0 +1,47 @@
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import { discoverMigrations } from '../../../migrate/discover.ts'
+import { type Verdict, verifyMigrations } from '../../../migrate/verify.ts'
+import { EXIT, TelecError } from '../../../system/errors.ts'
+import type { DefineCommand } from '../../main.ts'
+
+interface Options {
+  readonly home: string
+  readonly checkout: string
+  readonly migrations: string
+  readonly json: boolean
+}
+
+export const verifyCommand: DefineCommand = (world, leave) =>
+  new Command('verify')
+    .description(
+      'prove that migrations are idempotent, on a throw-away copy of a telec home and the checkout',
+    )
+    .argument('[id...]', 'VERSION/FILE (default: all)')
+    .requiredOption('--home <folder>', 'what a computer looks like before: copied, never changed')
+    .option('--checkout <folder>', 'the checkout that has the migrations', '.')
+    .option('--migrations <folder>', 'inside the checkout', 'migrations')
+    .option('--json', 'as JSON, for programs', false)
+    .addHelpText('after', '\nExample, in CI:\n  telec-migrate verify --home test/fixtures/home-1.1.0')
+    .action(async (ids: string[], options: Options) => {
+      const checkout = resolve(world.cwd, options.checkout)
+      const all = discoverMigrations(resolve(checkout, options.migrations))
+      for (const id of ids)
+        if (!all.some((one) => one.id === id))
+          throw new TelecError(
+            'usage',
+            `there is no migration ${id} in ${resolve(checkout, options.migrations)}`,
+            {
+              hint: `there are: ${all.map((one) => one.id).join(', ') || 'none'}`,
+            },
+          )
+      const chosen = ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id))
+      const verdicts = await verifyMigrations(world, resolve(world.cwd, options.home), checkout, chosen)
+      world.out(options.json ? `${JSON.stringify(verdicts, null, 2)}\n` : verdicts.map(show).join(''))
+      if (verdicts.some(({ fault }) => fault !== null)) leave(EXIT.halted)
+    })
+
+function show({ id, fault, differences }: Verdict): string {
+  if (fault === null) return `✓ ${id}\n`
+  return [`✗ ${id}: ${fault}`, ...differences].map((line) => `${line.replaceAll('\n', '\n  ')}\n`).join('  ')
+}

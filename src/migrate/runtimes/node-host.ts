@@ -1,0 +1,130 @@
+// Runs migrations in a Node.js process of its own: one that hangs, exits or crashes takes this process with it, not
+// telec. Given to `node -` as text, so that an update which replaces telec's bundles does not change it half-way.
+import { writeSync } from 'node:fs'
+import { createRequire, register } from 'node:module'
+import { Socket } from 'node:net'
+import { extname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import {
+  ANSWERS_FD,
+  type Answer,
+  type Applied,
+  type FunctionName,
+  REQUESTS_FD,
+  type Request,
+} from './protocol.ts'
+
+/** The text of a loader for TypeScript, where this Node.js needs one; put in front of this file's text. */
+declare const TYPESCRIPT_LOADER: string | null
+
+/** Takes absolute paths; what a file imports is looked up from where the file lies. */
+const requireFile = createRequire(`${process.cwd()}/`)
+
+/** What is closing at the end of a function may take a moment to be closed. */
+const SETTLE_MS = 100
+
+if (TYPESCRIPT_LOADER !== null)
+  register(`data:text/javascript;base64,${Buffer.from(TYPESCRIPT_LOADER).toString('base64')}`)
+
+const requests = new Socket({ fd: REQUESTS_FD, readable: true })
+const own = count([...process.getActiveResourcesInfo(), ...outputs()])
+let pending = ''
+requests.setEncoding('utf8')
+requests.on('data', (text: string) => {
+  const lines = (pending + text).split('\n')
+  pending = lines.pop() ?? ''
+  for (const line of lines) void answer(JSON.parse(line) as Request).then(send)
+})
+requests.on('end', () => process.exit()) // telec is gone
+
+function send(message: Answer): void {
+  writeSync(ANSWERS_FD, `${JSON.stringify(message)}\n`)
+}
+
+async function answer({ file, name }: Request): Promise<Answer> {
+  let at: FunctionName | null = name === 'apply' ? null : name
+  try {
+    const exports = await load(file)
+    if (typeof exports.timeout === 'number' && exports.timeout > 0) send({ timeout: exports.timeout })
+    const call = (one: FunctionName): Promise<boolean> => {
+      at = one
+      return callFunction(exports, one)
+    }
+    const value = name === 'apply' ? await apply(call) : await call(name)
+    return { value, left: await workLeft(), spawns: hasLoaded('child_process') }
+  } catch (error) {
+    return { error: error instanceof Error ? ownFrames(error.stack ?? error.message) : String(error), at }
+  }
+}
+
+async function apply(call: (name: FunctionName) => Promise<boolean>): Promise<Applied> {
+  if (await call('check')) return 'satisfied'
+  if (!(await call('migrate'))) return 'refused'
+  return (await call('check')) ? 'run' : 'pending'
+}
+
+async function callFunction(exports: Record<string, unknown>, name: FunctionName): Promise<boolean> {
+  // A CommonJS module's exports are its default export where Node cannot tell their names.
+  const found = exports[name] ?? (exports.default as Record<string, unknown> | undefined)?.[name]
+  if (typeof found !== 'function') throw `it exports no function ${name}()` // not an Error: it has no stack to show
+  const value: unknown = await found()
+  if (typeof value === 'boolean') return value
+  throw `${name}() returned ${typeof value}; it must return true or false`
+}
+
+/** By require, which is four times as fast as import() and takes ES modules, too; what it cannot take is imported. */
+async function load(file: string): Promise<Record<string, unknown>> {
+  const isForeign = TYPESCRIPT_LOADER !== null && /^\.m?ts$/.test(extname(file))
+  if (!isForeign) {
+    try {
+      return requireFile(file) as Record<string, unknown>
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? ''
+      if (code !== 'ERR_REQUIRE_ASYNC_MODULE' && code !== 'ERR_REQUIRE_ESM') throw error
+    }
+  }
+  return (await import(pathToFileURL(file).href)) as Record<string, unknown>
+}
+
+/** What keeps this process busy beyond its own channels: a promise nobody waits for, a timer, a child. */
+async function workLeft(): Promise<string[]> {
+  await new Promise((resolve) => setImmediate(resolve)) // also lets a rejection that nobody handles end the process
+  let left = more()
+  for (let waited = 0; left.length > 0 && waited < SETTLE_MS; waited += 10) {
+    await delay(10)
+    left = more()
+  }
+  return left
+}
+
+function more(): string[] {
+  const now = count(process.getActiveResourcesInfo())
+  return [...now].filter(([kind, amount]) => amount > (own.get(kind) ?? 0)).map(([kind]) => kind)
+}
+
+function count(kinds: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const kind of kinds) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  return counts
+}
+
+/** The standard streams become active only when they are first written to. */
+function outputs(): string[] {
+  const before = process.getActiveResourcesInfo().length
+  void [process.stdout, process.stderr]
+  return process.getActiveResourcesInfo().slice(before)
+}
+
+function hasLoaded(builtin: string): boolean {
+  const { moduleLoadList } = process as unknown as { moduleLoadList?: readonly string[] }
+  return moduleLoadList?.includes(`NativeModule ${builtin}`) ?? true
+}
+
+/** A stack without the lines of telec and of Node.js, which are none of the author's business. */
+function ownFrames(stack: string): string {
+  return stack
+    .split('\n')
+    .filter((line) => !/\[stdin\]|\bdata:|\bnode:internal/.test(line))
+    .join('\n')
+}

@@ -1,0 +1,81 @@
+import { chmodSync } from 'node:fs'
+import { join } from 'node:path'
+import compare from 'semver/functions/compare'
+import { TelecError } from '../system/errors.ts'
+import { writeDurably } from '../system/files.ts'
+import type { Migration } from './discover.ts'
+
+export const TEMPLATE_LANGUAGES = ['ts', 'py', 'sh'] as const
+export type TemplateLanguage = (typeof TEMPLATE_LANGUAGES)[number]
+
+const TEMPLATES: Readonly<Record<TemplateLanguage, (description: string) => string>> = {
+  ts: (description) => `// ${description}
+import { existsSync, writeFileSync } from 'node:fs'
+
+const marker = \`\${process.env.TELEC_HOME}/TODO-what-this-migration-leaves\`
+
+/** true: there is nothing to do (any more). */
+export function check(): boolean {
+  return existsSync(marker)
+}
+
+/** true: done. false, or an error: halt. */
+export function migrate(): boolean {
+  writeFileSync(marker, '')
+  return true
+}
+`,
+  py: (description) => `"""${description}"""
+import os
+import pathlib
+
+MARKER = pathlib.Path(os.environ["TELEC_HOME"]) / "TODO-what-this-migration-leaves"
+
+
+def check() -> bool:
+    """True: there is nothing to do (any more)."""
+    return MARKER.exists()
+
+
+def migrate() -> bool:
+    """True: done. False, or an exception: halt."""
+    MARKER.touch()
+    return True
+`,
+  sh: (description) => `#!/bin/sh
+# ${description}
+set -eu
+marker=$TELEC_HOME/TODO-what-this-migration-leaves
+
+case $1 in
+  check) test -e "$marker" ;; # 0: there is nothing to do (any more); 1: there is
+  migrate) touch "$marker" ;; # 0: done
+esac
+`,
+}
+
+const FILE_MODE = { ts: 0o644, py: 0o644, sh: 0o755 } as const
+
+/** Writes a working template with the next free number of its version; the path of the new file. */
+export async function newMigration(
+  folder: string,
+  migrations: readonly Migration[],
+  options: { readonly description: string; readonly version: string; readonly language: TemplateLanguage },
+): Promise<string> {
+  const { description, version, language } = options
+  const name = description
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '_')
+    .replace(/^_+|_+$/g, '')
+  if (name === '')
+    throw new TelecError('usage', `"${description}" has no letter or digit to name a file by`, {
+      hint: "telec-migrate new 'rename the cache key'",
+    })
+  const numbers = migrations.filter((one) => compare(one.version, version) === 0).map(({ number }) => number)
+  const number = String(Math.max(0, ...numbers) + 1).padStart(3, '0')
+  const path = join(folder, `v${version}`, `${number}_${name}.${language}`)
+  const oneLine = description.replace(/\s+/g, ' ').replaceAll('"""', "'''")
+  await writeDurably(path, TEMPLATES[language](oneLine), FILE_MODE[language])
+  chmodSync(join(folder, `v${version}`), 0o755) // state folders are private, a repository's are not
+  return path
+}
