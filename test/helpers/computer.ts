@@ -24,6 +24,8 @@ export interface Computer {
   gitInCheckout(...args: string[]): Promise<string>
   /** A file below telec's home, parsed; null when it is not there. */
   state(name: string): Record<string, unknown> | null
+  /** Replaces a file below telec's home. */
+  writeState(name: string, text: string): void
   writeConfig(text: string): void
   dispose(): void
 }
@@ -91,6 +93,7 @@ export async function makeComputer(
         throw error
       }
     },
+    writeState: (name, text) => writeFileSync(join(path('home'), name), text),
     writeConfig: (text) => writeFileSync(join(path('home'), 'config.yml'), text),
     dispose: () => rmSync(folder, { recursive: true, force: true }),
   }
