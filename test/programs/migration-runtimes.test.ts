@@ -1,9 +1,10 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Computer } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
+import { place } from '../helpers/migrations.ts'
 import { NODE_MAJORS, nodeBinary } from '../helpers/nodes.ts'
 import { DIST, type Ended, execute } from '../helpers/programs.ts'
 
@@ -83,13 +84,6 @@ const CASES: readonly [string, Language, string][] = [
   ['001_x.sh', SHELL('001_x.sh'), process.execPath],
   ['001_x, without an ending', SHELL('001_x'), process.execPath],
 ]
-
-function place(computer: Computer, name: string, text: string): void {
-  const path = join(computer.checkout, name)
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, text)
-  if (text.startsWith('#!')) chmodSync(path, 0o755)
-}
 
 function migrate(computer: Computer, binary: string): Promise<Ended> {
   return execute(binary, [join(DIST, 'telec-migrate')], { env: computer.env, cwd: computer.folder })

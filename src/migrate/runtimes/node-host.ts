@@ -37,6 +37,10 @@ requests.on('data', (text: string) => {
   for (const line of lines) void answer(JSON.parse(line) as Request).then(send)
 })
 requests.on('end', () => process.exit()) // telec is gone
+// Rejections that nobody handles come here, too.
+process.on('uncaughtException', (error) =>
+  send({ error: `an error that nobody caught: ${ownFrames(error.stack ?? String(error))}`, at: null }),
+)
 
 function send(message: Answer): void {
   writeSync(ANSWERS_FD, `${JSON.stringify(message)}\n`)

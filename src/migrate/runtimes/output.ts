@@ -4,7 +4,7 @@ const TAIL_LINES = 20
 const LOGGED_LINES = 1_000
 /** A migration that prints more than that has failed. */
 const FLOOD_BYTES = 16 * 1024 * 1024
-const LONGEST_LINE = 2_000
+const LONGEST_LINE = 500
 
 /** The output of one call: passed on line by line, its end kept, its amount bounded. */
 export interface Output {

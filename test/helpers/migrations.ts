@@ -1,0 +1,37 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Computer } from './computer.ts'
+
+/** Writes a file into the checkout, executable where it begins with `#!`. */
+export function place(computer: Computer, name: string, text: string): void {
+  const path = join(computer.checkout, name)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text)
+  if (text.startsWith('#!')) chmodSync(path, 0o755)
+}
+
+/** A migration whose effect is a line in `home/NAME.ran` for each time that it ran. */
+export function placeMarker(computer: Computer, id: string): void {
+  const [version, file = ''] = id.split('/')
+  const marker = `${file}.ran`
+  const texts: Record<string, string> = {
+    py: `import os, pathlib
+MARKER = pathlib.Path(os.environ["TELEC_HOME"]) / "${marker}"
+def check() -> bool:
+    return MARKER.exists()
+def migrate() -> bool:
+    with open(MARKER, "a") as file:
+        file.write("ran\\n")
+    return True
+`,
+    sh: `#!/bin/sh
+case $1 in check) test -e "$TELEC_HOME/${marker}" ;; migrate) echo ran >>"$TELEC_HOME/${marker}" ;; esac
+`,
+    mjs: `import { appendFileSync, existsSync } from 'node:fs'
+const marker = process.env.TELEC_HOME + '/${marker}'
+export const check = () => existsSync(marker)
+export const migrate = () => (appendFileSync(marker, 'ran\\n'), true)
+`,
+  }
+  place(computer, `migrations/v${version}/${file}`, texts[file.split('.').at(-1) ?? ''] ?? '')
+}
