@@ -2,8 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Computer, makeComputer, version } from '../helpers/computer.ts'
-import { DIST, type Ended, execute } from '../helpers/programs.ts'
+import type { Ended } from '../helpers/programs.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
+import { runInjected } from '../helpers/strace.ts'
 
 /** Where git takes its locks, replaces files of the work tree, and moves HEAD. */
 const PATHS = [
@@ -34,12 +35,8 @@ afterAll(() => computer.dispose())
 
 /** Kills the process that makes the n-th such call on one of the paths: that is git, telec never touches them. */
 function updateWithGitKilled(call: string, occurrence: number): Promise<Ended> {
-  const paths = PATHS.flatMap((path) => ['-P', join(computer.checkout, path)])
-  const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=SIGKILL:when=${occurrence}`]
-  const program = [process.execPath, join(DIST, 'telec-update')]
-  return execute('strace', ['-f', '-qq', '-o', '/dev/null', ...paths, ...inject, ...program], {
-    env: computer.env,
-  })
+  const paths = PATHS.map((path) => join(computer.checkout, path))
+  return runInjected('telec-update', [], { call, occurrence, paths, env: computer.env })
 }
 
 test.each(CALLS)(

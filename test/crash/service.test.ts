@@ -1,9 +1,9 @@
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Computer, makeComputer, version } from '../helpers/computer.ts'
-import { DIST, execute } from '../helpers/programs.ts'
+import { execute } from '../helpers/programs.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
+import { pathsIn, runInjected } from '../helpers/strace.ts'
 import { telecRun } from '../helpers/supervised.ts'
 import { until } from '../helpers/until.ts'
 
@@ -28,13 +28,8 @@ afterAll(() => computer.dispose())
 
 /** SIGKILL as telec-update syncs its home for the n-th time: after every entry of its journal, and every status. */
 async function killUpdate(occurrence: number): Promise<boolean> {
-  const paths = ['', ...readdirSync(computer.home)].flatMap((name) => ['-P', join(computer.home, name)])
-  const inject = ['-e', 'trace=fsync', '-e', `inject=fsync:signal=SIGKILL:when=${occurrence}`]
-  const program = [process.execPath, join(DIST, 'telec-update')]
-  const env = { ...computer.env, UV_THREADPOOL_SIZE: '1' }
-  const ended = await execute('strace', ['-f', '-qq', '-o', '/dev/null', ...paths, ...inject, ...program], {
-    env,
-  })
+  const paths = pathsIn(computer.home)
+  const ended = await runInjected('telec-update', [], { call: 'fsync', occurrence, paths, env: computer.env })
   if (ended.signal !== 'SIGKILL') expect(ended.code, ended.stderr).toBe(0)
   return ended.signal === 'SIGKILL'
 }

@@ -2,8 +2,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Computer, makeComputer, markerMigration, version } from '../helpers/computer.ts'
-import { DIST, type Ended, execute } from '../helpers/programs.ts'
+import type { Ended } from '../helpers/programs.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
+import { pathsIn, runInjected } from '../helpers/strace.ts'
 
 /**
  * telec-update is killed at a system call of its own on telec's home, chosen by name and number, and started again.
@@ -16,13 +17,12 @@ let computer: Computer
 let undisturbed: unknown
 
 function updateUnderStrace(call: string, occurrence: number): Promise<Ended> {
-  const options = ['-f', '-qq', '-o', '/dev/null', '-P', computer.home]
-  for (const name of readdirSync(computer.home)) options.push('-P', join(computer.home, name))
-  const inject = `inject=${call}:signal=SIGKILL:when=${occurrence}`
-  const program = [process.execPath, join(DIST, 'telec-update')]
-  // Node's threads count on their own: with one, the n-th call is the program's n-th.
-  const env = { ...computer.env, UV_THREADPOOL_SIZE: '1' }
-  return execute('strace', [...options, '-e', `trace=${call}`, '-e', inject, ...program], { env })
+  return runInjected('telec-update', [], {
+    call,
+    occurrence,
+    paths: pathsIn(computer.home),
+    env: computer.env,
+  })
 }
 
 /** All that an update leaves behind, without times and durations. */

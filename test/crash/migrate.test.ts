@@ -1,0 +1,58 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Computer, makeComputer } from '../helpers/computer.ts'
+import { placeMarker } from '../helpers/migrations.ts'
+import { restore, snapshot } from '../helpers/snapshot.ts'
+import { pathsIn, runInjected } from '../helpers/strace.ts'
+
+const IDS = ['1.1.0/001_a.mjs', '1.1.0/002_b.py', '1.1.0/003_c.sh', '1.2.0/001_d.mjs', '1.10.0/001_e.mjs']
+/** What writes, syncs and removes the state: its own files, the journal, the temporary file's folder. */
+const CALLS = ['write', 'pwrite64', 'fsync', 'fdatasync', 'unlink', 'openat']
+
+let computer: Computer
+
+beforeAll(async () => {
+  computer = await makeComputer()
+  for (const id of IDS) placeMarker(computer, id)
+  snapshot(computer)
+})
+afterAll(() => computer.dispose())
+
+function timesRun(id: string): number {
+  const marker = join(computer.home, `${id.split('/')[1]}.ran`)
+  return existsSync(marker) ? readFileSync(marker, 'utf8').split('\n').length - 1 : 0
+}
+
+/** What is recorded: in the state file, which must always parse, and in the journal of the run that was killed. */
+function recorded(): string[] {
+  const { applied } = computer.state('migration_state.json') as { applied: string[] }
+  const journal = join(computer.home, 'migration_state.journal')
+  const lines = existsSync(journal) ? readFileSync(journal, 'utf8').split('\n').slice(0, -1) : []
+  return [...new Set([...applied, ...lines.map((line) => (JSON.parse(line) as { id: string }).id)])]
+}
+
+test('telec-migrate, killed at every system call on its home and started again, ends as if it had not been', async () => {
+  const cuts: Record<string, number> = {}
+  for (const call of CALLS) {
+    for (let occurrence = 1; ; occurrence += 1) {
+      restore(computer)
+      const paths = pathsIn(computer.home, 'migration_state.journal')
+      const killed = await runInjected('telec-migrate', [], { call, occurrence, paths, env: computer.env })
+      if (killed.signal !== 'SIGKILL') {
+        expect(killed, killed.stderr).toMatchObject({ code: 0 }) // fewer calls than that
+        break
+      }
+      cuts[call] = occurrence
+      for (const id of recorded()) expect(timesRun(id), `${id}, recorded at ${call} ${occurrence}`).toBe(1)
+      const again = await computer.telec('telec-migrate')
+      expect(again, `after ${call} ${occurrence}: ${again.stderr}`).toMatchObject({ code: 0 })
+      expect(computer.state('migration_state.json')).toMatchObject({ baseline: '1.0.0', applied: IDS })
+      expect(existsSync(join(computer.home, 'migration_state.journal'))).toBe(false)
+      for (const id of IDS) expect(timesRun(id)).toBe(1) // their check() sees a run that was not recorded
+    }
+  }
+  const total = Object.values(cuts).reduce((sum, amount) => sum + amount, 0)
+  process.stdout.write(`${total} cuts of telec-migrate, each gone on from: ${JSON.stringify(cuts)}\n`)
+  expect(total).toBeGreaterThan(15)
+}, 300_000)
