@@ -1,0 +1,114 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { expectFailure } from '../helpers/messages.ts'
+import { placeMarker } from '../helpers/migrations.ts'
+import { execute, succeed } from '../helpers/programs.ts'
+
+const ID = '1.1.0/001_a.mjs'
+const ENTRY = { id: ID, at: '2026-01-01T00:00:00.000Z', ms: 3, how: 'run', telec: '0.1.0', sha256: 'ab' }
+
+describe('a record that cannot be understood is left as it is, and nothing is run:', () => {
+  test.each<[string, string, string, string[]]>([
+    ['cut in half', 'migration_state.json', '{"applied": ["1.1.0/0', []],
+    ['empty', 'migration_state.json', '', ['empty']],
+    ['of a newer telec', 'migration_state.json', '{"schema": 2, "applied": []}', ['schema', 'newer telec']],
+    ['of another shape', 'migration_state.json', '{"applied": {"1.1.0": true}}', ['applied']],
+    [
+      'a journal with garbage inside',
+      'migration_state.journal',
+      `${JSON.stringify(ENTRY)}\n{"id"\nmore\n`,
+      [':2 cannot'],
+    ],
+  ])('%s', async (_, name, text, parts) => {
+    const computer = await freshComputer()
+    placeMarker(computer, ID)
+    const good = readFileSync(join(computer.home, 'migration_state.json'), 'utf8')
+    computer.writeState(name, text)
+    expectFailure(await computer.telec('telec-migrate'), 1, [name, ...parts])
+    expect(readFileSync(join(computer.home, name), 'utf8')).toBe(text)
+    expect(existsSync(join(computer.home, '001_a.mjs.ran'))).toBe(false)
+    if (name === 'migration_state.json') computer.writeState(name, good)
+    else rmSync(join(computer.home, name))
+    expect((await computer.telec('telec-migrate')).code).toBe(0)
+  })
+})
+
+test('a journal whose last line was cut short counts up to there', async () => {
+  const computer = await freshComputer()
+  placeMarker(computer, ID)
+  placeMarker(computer, '1.1.0/002_b.mjs')
+  computer.writeState('migration_state.journal', `${JSON.stringify(ENTRY)}\n{"id": "1.1.0/002_b.m`)
+  expect((await computer.telec('telec-migrate')).stdout).toBe(
+    '1 pending:\n  1.1.0/002_b.mjs\n1 run, 0 satisfied already\n'.replace(
+      '\n1 run',
+      `\n${ID} has changed since it was applied here; it is not run again\n1 run`,
+    ),
+  )
+  expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID, '1.1.0/002_b.mjs'] })
+})
+
+test('a file that holds applied alone is read and enriched, and what is not telec’s is kept', async () => {
+  const computer = await freshComputer()
+  for (const id of [ID, '1.1.0/002_b.mjs']) placeMarker(computer, id)
+  computer.writeState('migration_state.json', JSON.stringify({ applied: [ID], note: 'mine' }))
+  expect((await computer.telec('telec-migrate')).code).toBe(0)
+  const state = computer.state('migration_state.json')
+  expect(state).toMatchObject({
+    schema: 1,
+    baseline: '1.0.0',
+    applied: [ID, '1.1.0/002_b.mjs'],
+    note: 'mine',
+  })
+  expect(state?.details).toEqual({
+    '1.1.0/002_b.mjs': {
+      at: expect.stringMatching(/^\d{4}-.*Z$/),
+      ms: expect.any(Number),
+      how: 'run',
+      telec: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+    },
+  })
+})
+
+describe('a disk that takes nothing more halts, and it goes on when it does again:', () => {
+  test('full', async () => {
+    const computer = await freshComputer()
+    placeMarker(computer, ID)
+    const aside = join(computer.folder, 'aside')
+    await succeed('cp', ['-a', computer.home, aside])
+    await succeed('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'telec-test', computer.home])
+    onTestFinished(async () => void (await execute('umount', ['-l', computer.home])))
+    await succeed('cp', ['-a', `${aside}/.`, computer.home])
+    const before = readFileSync(join(computer.home, 'migration_state.json'), 'utf8')
+    await execute('dd', ['if=/dev/zero', `of=${join(computer.home, 'filler')}`, 'bs=4k'])
+    expect((await computer.telec('telec-migrate')).code).not.toBe(0)
+    expect(readFileSync(join(computer.home, 'migration_state.json'), 'utf8')).toBe(before)
+    rmSync(join(computer.home, 'filler'))
+    expect((await computer.telec('telec-migrate')).code).toBe(0)
+    expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID] })
+  })
+
+  test('read-only', async () => {
+    const computer = await freshComputer()
+    placeMarker(computer, ID)
+    await succeed('mount', ['--bind', computer.home, computer.home])
+    onTestFinished(async () => void (await execute('umount', ['-l', computer.home])))
+    await succeed('mount', ['-o', 'remount,bind,ro', computer.home])
+    expectFailure(await computer.telec('telec-migrate'), 1, ['telec.lock', 'read-only'])
+    await succeed('mount', ['-o', 'remount,bind,rw', computer.home])
+    expect((await computer.telec('telec-migrate')).code).toBe(0)
+  })
+
+  test('a folder in the place of the file', async () => {
+    const computer = await freshComputer()
+    placeMarker(computer, ID)
+    rmSync(join(computer.home, 'migration_state.json'))
+    mkdirSync(join(computer.home, 'migration_state.json'))
+    expectFailure(await computer.telec('telec-migrate'), 1, ['migration_state.json'])
+    rmSync(join(computer.home, 'migration_state.json'), { recursive: true })
+    writeFileSync(join(computer.home, 'migration_state.json'), '{"applied": [], "baseline": "1.0.0"}')
+    expect((await computer.telec('telec-migrate')).code).toBe(0)
+  })
+})
