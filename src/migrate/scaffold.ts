@@ -12,7 +12,7 @@ const TEMPLATES: Readonly<Record<TemplateLanguage, (description: string) => stri
   ts: (description) => `// ${description}
 import { existsSync, writeFileSync } from 'node:fs'
 
-const marker = \`\${process.env.TELEC_HOME}/TODO-what-this-migration-leaves\`
+const marker = \`\${process.env.TELEC_HOME}/what-this-migration-leaves\`
 
 /** true: there is nothing to do (any more). */
 export function check(): boolean {
@@ -29,7 +29,7 @@ export function migrate(): boolean {
 import os
 import pathlib
 
-MARKER = pathlib.Path(os.environ["TELEC_HOME"]) / "TODO-what-this-migration-leaves"
+MARKER = pathlib.Path(os.environ["TELEC_HOME"]) / "what-this-migration-leaves"
 
 
 def check() -> bool:
@@ -45,7 +45,7 @@ def migrate() -> bool:
   sh: (description) => `#!/bin/sh
 # ${description}
 set -eu
-marker=$TELEC_HOME/TODO-what-this-migration-leaves
+marker=$TELEC_HOME/what-this-migration-leaves
 
 case $1 in
   check) test -e "$marker" ;; # 0: there is nothing to do (any more); 1: there is

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
-import { adoptGroup, endGroup, membersOfGroup } from '../../system/process.ts'
-import { collectOutput } from './output.ts'
+import { adoptGroup, endGroup, membersOfGroup, signalGroup } from '../../system/process.ts'
+import { abandonPipes, collectOutput } from './output.ts'
 import type { Applied, FunctionName } from './protocol.ts'
 import type { CallResult, Runtime, RuntimeOptions } from './runtime.ts'
 
@@ -36,6 +36,7 @@ function callExecutable(
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    abandonPipes(child)
     const { pid } = child
     const forget = pid === undefined ? () => false : adoptGroup(pid)
     let broken: string | null = null
@@ -44,7 +45,8 @@ function callExecutable(
       if (pid !== undefined) endGroup(pid).unref()
     }
     const output = collectOutput(options.onLine, () => stop('it printed more than 16 MiB'))
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => output.add(chunk))
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => output.add(chunk, stream))
     const timer = setTimeout(
       () => stop(`it was still running after ${options.timeoutMs / 1000} s`),
       options.timeoutMs,
@@ -62,8 +64,11 @@ function callExecutable(
     child.on('close', (code, signal) => {
       clearTimeout(timer)
       forget()
-      if (broken !== null) fail(broken)
-      else if (code === 0) resolve({ ok: true, value: true })
+      output.tail() // logs a last line that does not end
+      if (broken !== null) {
+        if (pid !== undefined) signalGroup(pid, 'SIGKILL') // what outlived it
+        fail(broken)
+      } else if (code === 0) resolve({ ok: true, value: true })
       else if (code === 1) resolve({ ok: true, value: false })
       else fail(`it ended with ${signal ?? `exit code ${code}`}; ${name} takes 0 or 1`)
     })

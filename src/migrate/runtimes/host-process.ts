@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
-import { adoptGroup, endGroup, membersOfGroup } from '../../system/process.ts'
-import { collectOutput, type Output } from './output.ts'
+import { adoptGroup, endGroup, membersOfGroup, signalGroup } from '../../system/process.ts'
+import { abandonPipes, collectOutput, type Output } from './output.ts'
 import {
   ANSWERS_FD,
   type Answer,
@@ -57,15 +57,20 @@ function startHost(program: HostProgram, options: RuntimeOptions) {
     stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
   })
   const forget = child.pid === undefined ? () => false : adoptGroup(child.pid)
-  child.on('close', forget)
+  child.on('close', () => {
+    forget()
+    output.tail() // logs a last line that does not end
+  })
   const requests = child.stdio[REQUESTS_FD] as Writable
   const answers = child.stdio[ANSWERS_FD] as Readable
   let output: Output = collectOutput(options.onLine, () => undefined)
   let onAnswer: (answer: Answer) => void = () => undefined
   let onEnd: (how: string) => void = () => undefined
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => output.add(chunk))
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => output.add(chunk, stream))
   for (const stream of [child.stdin, requests]) stream?.on('error', () => undefined) // its exit tells
-  eachLine(answers, (line) => onAnswer(JSON.parse(line) as Answer))
+  eachLine(answers, (line) => onAnswer(readAnswer(line)))
+  abandonPipes(child)
   child.on('error', (error) => onEnd(`cannot start ${program.command}: ${error.message}; ${program.hint}`))
   child.on('exit', (code, signal) =>
     onEnd(`it ended the process that it ran in, with ${signal ?? `exit code ${code}`}`),
@@ -85,6 +90,7 @@ function startHost(program: HostProgram, options: RuntimeOptions) {
         const fail = (error: string) => finish({ error, at: request.name === 'apply' ? null : request.name })
         const limit = (ms: number) => setTimeout(() => fail(`it was still running after ${ms / 1000} s`), ms)
         let timer = limit(options.timeoutMs)
+        output.tail()
         output = collectOutput(options.onLine, () => fail('it printed more than 16 MiB'))
         onAnswer = (answer) => {
           if ('timeout' in answer) {
@@ -101,12 +107,14 @@ function startHost(program: HostProgram, options: RuntimeOptions) {
       new Promise((resolve) => {
         if (child.pid === undefined) return resolve()
         if (child.exitCode !== null || child.signalCode !== null) {
-          endGroup(child.pid).unref()
+          signalGroup(child.pid, 'SIGKILL') // what outlived it
           return resolve()
         }
-        const timer = endGroup(child.pid)
+        const { pid } = child
+        const timer = endGroup(pid)
         child.on('close', () => {
           clearTimeout(timer)
+          signalGroup(pid, 'SIGKILL') // what outlived it
           resolve()
         })
       }),
@@ -122,6 +130,17 @@ function judge(child: ChildProcess, answer: Exclude<Answer, { timeout: number }>
     answer.spawns && child.pid ? membersOfGroup(child.pid).filter((pid) => pid !== child.pid) : []
   if (others.length > 0) return { at: null, error: `it left processes running: pid ${others.join(', ')}` }
   return { value: answer.value }
+}
+
+/** A migration can write where only its host should. */
+function readAnswer(line: string): Answer {
+  try {
+    const answer: unknown = JSON.parse(line)
+    if (typeof answer === 'object' && answer !== null) return answer as Answer
+  } catch {
+    // as any other line that is no answer
+  }
+  return { error: `it wrote to file descriptor ${ANSWERS_FD}, which is not its own`, at: null }
 }
 
 function eachLine(stream: Readable, onLine: (line: string) => void): void {

@@ -18,8 +18,16 @@ import {
 /** The text of a loader for TypeScript, where this Node.js needs one; put in front of this file's text. */
 declare const TYPESCRIPT_LOADER: string | null
 
+const folder = process.cwd()
+const surroundings = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => name.startsWith('TELEC_')),
+)
+
 /** Takes absolute paths; what a file imports is looked up from where the file lies. */
-const requireFile = createRequire(`${process.cwd()}/`)
+const requireFile = createRequire(`${folder}/`)
+
+/** Node.js keeps time in 32 bits of milliseconds. */
+const LONGEST_TIMEOUT_S = 2_147_483
 
 /** What is closing at the end of a function may take a moment to be closed. */
 const SETTLE_MS = 100
@@ -29,6 +37,9 @@ if (TYPESCRIPT_LOADER !== null)
 
 const requests = new Socket({ fd: REQUESTS_FD, readable: true })
 const own = count([...process.getActiveResourcesInfo(), ...outputs()])
+// Without this Node.js keeps in memory what a loop prints, and loses it where the process ends early.
+for (const stream of [process.stdout, process.stderr])
+  (stream as { _handle?: { setBlocking?(on: boolean): void } })._handle?.setBlocking?.(true)
 let pending = ''
 requests.setEncoding('utf8')
 requests.on('data', (text: string) => {
@@ -49,8 +60,10 @@ function send(message: Answer): void {
 async function answer({ file, name }: Request): Promise<Answer> {
   let at: FunctionName | null = name === 'apply' ? null : name
   try {
+    restoreSurroundings()
     const exports = await load(file)
-    if (typeof exports.timeout === 'number' && exports.timeout > 0) send({ timeout: exports.timeout })
+    if (typeof exports.timeout === 'number' && exports.timeout > 0)
+      send({ timeout: Math.min(exports.timeout, LONGEST_TIMEOUT_S) })
     const call = (one: FunctionName): Promise<boolean> => {
       at = one
       return callFunction(exports, one)
@@ -60,6 +73,12 @@ async function answer({ file, name }: Request): Promise<Answer> {
   } catch (error) {
     return { error: error instanceof Error ? ownFrames(error.stack ?? error.message) : String(error), at }
   }
+}
+
+/** A migration may have changed the folder or the variables that the next one is promised. */
+function restoreSurroundings(): void {
+  process.chdir(folder)
+  Object.assign(process.env, surroundings)
 }
 
 async function apply(call: (name: FunctionName) => Promise<boolean>): Promise<Applied> {
@@ -85,7 +104,12 @@ async function load(file: string): Promise<Record<string, unknown>> {
       return requireFile(file) as Record<string, unknown>
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? ''
-      if (code !== 'ERR_REQUIRE_ASYNC_MODULE' && code !== 'ERR_REQUIRE_ESM') throw error
+      if (
+        code !== 'ERR_REQUIRE_ASYNC_MODULE' &&
+        code !== 'ERR_REQUIRE_ESM' &&
+        code !== 'ERR_UNKNOWN_FILE_EXTENSION'
+      )
+        throw error
     }
   }
   return (await import(pathToFileURL(file).href)) as Record<string, unknown>

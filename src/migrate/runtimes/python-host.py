@@ -1,10 +1,20 @@
 # Runs Python migrations in a process of its own, as telec's node-host.ts runs JavaScript ones: requests come in at file
 # descriptor 3, answers leave by 4, one JSON object a line (protocol.ts).
-import asyncio, importlib.util, inspect, json, os, sys, threading, traceback
+import sys
+
+own_folder = sys.path.pop(0) if sys.path[:1] == [""] else None  # a json.py in the checkout is not the one meant here
+import asyncio, importlib.util, inspect, json, os, threading, traceback
 
 os.set_inheritable(3, False)
 os.set_inheritable(4, False)
+if own_folder is not None:
+    sys.path.insert(0, own_folder)
+for stream in (sys.stdout, sys.stderr):
+    stream.reconfigure(line_buffering=True)  # else what it printed is lost where it hangs or is killed
 sys.dont_write_bytecode = True  # a checkout stays as git left it
+FOLDER = os.getcwd()
+SURROUNDINGS = {name: value for name, value in os.environ.items() if name.startswith("TELEC_")}
+LONGEST_TIMEOUT_S = 2_147_483  # Node.js keeps time in 32 bits of milliseconds
 modules = {}
 
 
@@ -52,10 +62,12 @@ def answer(request):
         return call(module, one)
 
     try:
+        os.chdir(FOLDER)  # the one before may have changed it
+        os.environ.update(SURROUNDINGS)
         module = load(request["file"])
         timeout = getattr(module, "timeout", None)
         if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout > 0:
-            send({"timeout": timeout})
+            send({"timeout": min(timeout, LONGEST_TIMEOUT_S)})
         value = apply(call_one) if name == "apply" else call_one(name)
         left = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
         return {"value": value, "left": left, "spawns": True}
