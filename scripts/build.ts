@@ -1,6 +1,6 @@
 // Builds dist/: one self-contained executable per program. The same commit gives the same bytes.
 import { execFileSync } from 'node:child_process'
-import { chmod, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
@@ -57,10 +57,10 @@ const packed: Plugin = {
   },
 }
 
-await rm('dist', { recursive: true, force: true })
+await mkdir('dist', { recursive: true })
 await Promise.all(
   PROGRAMS.map(async (program) => {
-    const outfile = `dist/${program}`
+    const outfile = `dist/.${program}.${process.pid}`
     await build({
       ...shared,
       entryPoints: [`src/cli/${program}.ts`],
@@ -85,6 +85,7 @@ await Promise.all(
       },
     })
     await chmod(outfile, 0o755)
+    await rename(outfile, `dist/${program}`) // whoever runs the one before goes on with it
   }),
 )
 
