@@ -1,7 +1,7 @@
 import { type Command, CommanderError } from 'commander'
 import { EXIT, EXIT_CODES_HELP, TelecError } from '../system/errors.ts'
+import { signalAllGroups } from '../system/groups.ts'
 import { printable } from '../system/log.ts'
-import { signalAllGroups } from '../system/process.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { realWorld, type World } from '../system/world.ts'
 

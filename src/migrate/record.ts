@@ -1,9 +1,10 @@
-import { closeSync, constants, fdatasyncSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import { TelecError } from '../system/errors.ts'
 import { readJson, readText, remove, syncFolder, writeFailure, writeJson } from '../system/files.ts'
+import { appendEntry } from './append.ts'
 
 /** The shape of migration_state.json that this telec writes; a file without a number has the first one. */
 const SCHEMA = 1
@@ -67,8 +68,12 @@ export async function writeMigrationRecord(paths: Paths, record: MigrationRecord
 }
 
 export interface Recorder {
-  /** Durable when it returns. */
+  /** Records one; durable when it returns. */
   add(entry: Entry): void
+  /** The journal, opened to append: for a process that records by `appendEntry` what it applied itself. */
+  journal(): number
+  /** Takes note of what such a process recorded. */
+  note(entry: Entry): void
   /** Takes the journal into the file. */
   close(): Promise<void>
 }
@@ -81,21 +86,31 @@ export async function openRecorder(paths: Paths, record: MigrationRecord): Promi
   if (readText(paths.migrationJournal) !== null) await writeMigrationRecord(paths, record) // of a run that was killed
   const applied = new Map(record.applied)
   let fd: number | null = null
+  const attempt = <Result>(action: () => Result): Result => {
+    try {
+      return action()
+    } catch (error) {
+      throw writeFailure(paths.migrationJournal, error)
+    }
+  }
+  const journal = () => {
+    fd ??= attempt(() => createJournal(paths.migrationJournal))
+    return fd
+  }
+  const note = ({ id, ...detail }: Entry) => applied.set(id, detail)
   return {
-    add({ id, ...detail }) {
-      try {
-        fd ??= createJournal(paths.migrationJournal)
-        appendAll(fd, `${JSON.stringify({ id, ...detail })}\n`)
-        fdatasyncSync(fd) // the content and the size, no more
-      } catch (error) {
-        throw writeFailure(paths.migrationJournal, error)
-      }
-      applied.set(id, detail)
+    journal,
+    note,
+    add(entry) {
+      const to = journal()
+      attempt(() => appendEntry(to, entry))
+      note(entry)
     },
     async close() {
       if (fd === null) return
       closeSync(fd)
-      await writeMigrationRecord(paths, { ...record, applied })
+      if (applied.size > record.applied.size) await writeMigrationRecord(paths, { ...record, applied })
+      else await remove(paths.migrationJournal)
     },
   }
 }
@@ -108,12 +123,6 @@ function createJournal(path: string): number {
   )
   syncFolder(dirname(path))
   return fd
-}
-
-/** A write may be short, on a full disk for one; then the next one throws. */
-function appendAll(fd: number, line: string): void {
-  const bytes = Buffer.from(line)
-  for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written)
 }
 
 /** The entries of a journal. Its last line may be cut short: that migration was not recorded before the end came. */

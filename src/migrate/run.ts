@@ -5,12 +5,12 @@ import { TelecError } from '../system/errors.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
 import type { Language, Migration } from './discover.ts'
-import { type MigrationRecord, openRecorder } from './record.ts'
+import { type Entry, type MigrationRecord, openRecorder } from './record.ts'
 import { executableRuntime } from './runtimes/executable.ts'
 import { nodeRuntime } from './runtimes/node.ts'
-import type { Applied, FunctionName } from './runtimes/protocol.ts'
+import type { Applied, FunctionName, Job } from './runtimes/protocol.ts'
 import { pythonRuntime } from './runtimes/python.ts'
-import type { CallResult, Runtime, RuntimeOptions } from './runtimes/runtime.ts'
+import type { Failure, Runtime, RuntimeOptions } from './runtimes/runtime.ts'
 
 /** What migrations find in their environment, and where they run. */
 export interface Surroundings {
@@ -30,8 +30,16 @@ export interface MigrationRun extends Surroundings {
 /** Calls a function of a migration. Throws `halted`, naming the migration, where that does not give true or false. */
 export interface Caller {
   call(migration: Migration, name: FunctionName): Promise<boolean>
-  apply(migration: Migration): Promise<Applied>
   close(): Promise<void>
+}
+
+/** Applies migrations of one language, as `Runtime.apply` does. Throws `halted`, naming the one that failed. */
+interface Applier extends Caller {
+  apply(
+    migrations: readonly Migration[],
+    jobs: readonly Job[],
+    onApplied: (applied: Applied, entry: Entry | null) => void,
+  ): Promise<void>
 }
 
 /** Characters; the whole of it went to the log. */
@@ -39,6 +47,9 @@ const LONGEST_MESSAGE = 8_000
 
 /** A call that takes longer has hung, unless the migration says otherwise. */
 const CALL_TIMEOUT_MS = 10 * 60_000
+
+/** More at once would take too long to hash before the first of them begins. */
+const LARGEST_BATCH = 256
 
 /**
  * Runs the pending migrations in turn: `check()`, and where that is not true `migrate()` and `check()` again. Each
@@ -51,30 +62,65 @@ export async function runMigrations(
   paths: Paths,
   run: MigrationRun,
 ): Promise<{ run: number; satisfied: number }> {
+  const { pending } = run
   const counts = { run: 0, satisfied: 0 }
-  const caller = migrationCaller(world, run)
   const recorder = await openRecorder(paths, run.record)
-  try {
-    for (const [index, migration] of run.pending.entries()) {
-      run.onBegin(migration, index)
-      const startedMs = world.monotonic()
-      const applying = apply(caller, migration)
-      const sha256 = hashOf(migration) // while it runs elsewhere
-      const how = await applying
-      const ms = Math.round(world.monotonic() - startedMs)
-      recorder.add({ id: migration.id, at: isoTime(world), ms, how, telec: VERSION, sha256 })
+  const applier = createApplier(world, run, recorder.journal)
+  let done = 0
+  // As many at a time as were recorded without our help: where each needs it, asking for many is wasted.
+  let size = 1
+  const applyBatch = async (batch: readonly Migration[]): Promise<void> => {
+    const first = done
+    const jobs = batch.map(jobOf)
+    let startedMs = begin()
+    await applier.apply(batch, jobs, (applied, recorded) => {
+      const [migration, job] = [batch[done - first], jobs[done - first]]
+      if (!migration || !job) return
+      const how = verifyDone(migration, applied)
+      const ms = recorded?.ms ?? Math.round(world.monotonic() - startedMs)
+      if (recorded) recorder.note(recorded)
+      else recorder.add({ id: job.id, at: isoTime(world), ms, how, telec: job.telec, sha256: job.sha256 })
       counts[how] += 1
+      done += 1
       run.onEnd(migration, how, ms)
-    }
+      size = recorded ? Math.min(size * 2, LARGEST_BATCH) : 1
+      if (recorded && done < first + batch.length) startedMs = begin()
+    })
+  }
+  const begin = (): number => {
+    const migration = pending[done]
+    if (migration) run.onBegin(migration, done)
+    return world.monotonic()
+  }
+  try {
+    while (done < pending.length) await applyBatch(ofOneLanguage(pending.slice(done, done + size)))
   } finally {
-    await caller.close()
+    await applier.close()
     await recorder.close()
   }
   return counts
 }
 
-/** The runtimes of all languages behind one call, each started when it is first needed. */
+/** The first ones, as far as one runtime takes them. */
+function ofOneLanguage(migrations: readonly Migration[]): readonly Migration[] {
+  const other = migrations.findIndex(({ language }) => language !== migrations[0]?.language)
+  return other === -1 ? migrations : migrations.slice(0, other)
+}
+
+function jobOf(migration: Migration): Job {
+  return { file: migration.path, id: migration.id, telec: VERSION, sha256: hashOf(migration) }
+}
+
 export function migrationCaller(world: World, surroundings: Surroundings): Caller {
+  return createApplier(world, surroundings, null)
+}
+
+/** The runtimes of all languages behind one call, each started when it is first needed. */
+function createApplier(
+  world: World,
+  surroundings: Surroundings,
+  journal: RuntimeOptions['journal'],
+): Applier {
   const options: RuntimeOptions = {
     cwd: surroundings.checkout,
     env: {
@@ -85,6 +131,7 @@ export function migrationCaller(world: World, surroundings: Surroundings): Calle
       TELEC_TO: surroundings.to ?? '',
     },
     timeoutMs: CALL_TIMEOUT_MS,
+    journal,
     onLine: (line) => world.log.info(`  | ${line}`),
   }
   const start: Readonly<Record<Language, () => Runtime>> = {
@@ -99,23 +146,35 @@ export function migrationCaller(world: World, surroundings: Surroundings): Calle
     return runtime
   }
   return {
-    call: async (migration, name) =>
-      valueIn(migration, await runtimeOf(migration).call(migration.path, name)),
-    apply: async (migration) => valueIn(migration, await runtimeOf(migration).apply(migration.path)),
+    async call(migration, name) {
+      const returned = await runtimeOf(migration).call(migration.path, name)
+      if (typeof returned === 'boolean') return returned
+      throw callFailure(migration, returned)
+    },
+    async apply(migrations, jobs, onApplied) {
+      let done = 0
+      const [first] = migrations
+      const failure = first
+        ? await runtimeOf(first).apply(jobs, (applied, entry) => {
+            onApplied(applied, entry)
+            done += 1
+          })
+        : null
+      const failed = migrations[done]
+      if (failure && failed) throw callFailure(failed, failure)
+    },
     async close() {
       for (const runtime of started.values()) await runtime.close()
     },
   }
 }
 
-function valueIn<Value>(migration: Migration, result: CallResult<Value>): Value {
-  if (result.ok) return result.value
-  const because = [result.output, result.error].filter(Boolean).join('\n').slice(-LONGEST_MESSAGE)
-  throw migrationFailure(migration, result.at === null ? 'failed' : `failed in ${result.at}()`, because)
+function callFailure(migration: Migration, { at, error, output }: Failure): TelecError {
+  const because = [output, error].filter(Boolean).join('\n').slice(-LONGEST_MESSAGE)
+  return migrationFailure(migration, at === null ? 'failed' : `failed in ${at}()`, because)
 }
 
-async function apply(caller: Caller, migration: Migration): Promise<'run' | 'satisfied'> {
-  const applied = await caller.apply(migration)
+function verifyDone(migration: Migration, applied: Applied): 'run' | 'satisfied' {
   if (applied === 'run' || applied === 'satisfied') return applied
   if (applied === 'refused') throw migrationFailure(migration, 'failed', 'migrate() returned false')
   throw migrationFailure(

@@ -1,7 +1,7 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
 import { StringDecoder } from 'node:string_decoder'
 import { TelecError } from './errors.ts'
+import { adoptGroup, endGroup } from './groups.ts'
 
 export interface RunOptions {
   readonly cwd: string
@@ -26,12 +26,6 @@ export interface RunResult {
 
 /** Runs a program to its end and keeps its output. Throws only when it cannot be started. */
 export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>
-
-/** From the polite SIGTERM to SIGKILL. Long enough for git to remove its lock files. */
-const GRACE_MS = 2_000
-
-/** Process groups that are running now: `endAllGroups` takes them along when telec itself is told to leave. */
-const groups = new Set<number>()
 
 /**
  * Not execa: a poll every minute must not pay the 35 ms that loading it takes. Each program gets a
@@ -64,7 +58,7 @@ export const run: Run = (command, args, options) =>
     const stderr = collect(child.stderr)
     const { pid } = child
     if (pid === undefined) return // 'error' follows
-    groups.add(pid)
+    const forget = adoptGroup(pid)
     let killTimer: NodeJS.Timeout | undefined
     const end = (why: 'timeout' | 'output') => {
       endedBy = why
@@ -74,7 +68,7 @@ export const run: Run = (command, args, options) =>
     child.on('close', (code, signal) => {
       clearTimeout(timer)
       clearTimeout(killTimer)
-      groups.delete(pid)
+      forget()
       resolve({ code, signal, stdout: stdout.text, stderr: stderr.text, endedBy })
     })
     if (options.input !== undefined) {
@@ -89,64 +83,4 @@ function cannotStart(command: string, cwd: string, error: Error): TelecError {
     hint: `is it installed, and on the PATH? Is there a folder ${cwd}?`,
     cause: error,
   })
-}
-
-/** Registers a group that someone else started, so that `endAllGroups` reaches it; returns how to forget it. */
-export function adoptGroup(pid: number): () => void {
-  groups.add(pid)
-  return () => groups.delete(pid)
-}
-
-/** Ends a process group: SIGTERM, and SIGKILL after a grace. Returns the timer of the latter. */
-export function endGroup(pid: number): NodeJS.Timeout {
-  signalGroup(pid, 'SIGTERM')
-  return setTimeout(() => signalGroup(pid, 'SIGKILL'), GRACE_MS)
-}
-
-/** Passes `signal` on to every group that is running. */
-export function signalAllGroups(signal: NodeJS.Signals): void {
-  for (const pid of groups) signalGroup(pid, signal)
-}
-
-export function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal)
-  } catch {
-    // ESRCH: it is gone, which is what was wanted
-  }
-}
-
-/** Whether a process with this id exists, whoever it belongs to. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
-/** The processes of a group, by pid. Linux tells in /proc, others by ps(1). */
-export function membersOfGroup(group: number): number[] {
-  if (process.platform !== 'linux') {
-    const table = spawnSync('ps', ['-axo', 'pid=,pgid='], { encoding: 'utf8' }).stdout
-    return table.split('\n').flatMap((row) => {
-      const [pid, pgid] = row.trim().split(/\s+/).map(Number)
-      return pid !== undefined && pgid === group ? [pid] : []
-    })
-  }
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && isRunningIn(Number(name), group))
-    .map(Number)
-}
-
-/** proc(5): the state is the first field after the name in brackets, the process group the third. */
-function isRunningIn(pid: number, group: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const [state, , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return Number(pgrp) === group && state !== 'Z'
-  } catch {
-    return false // it has ended
-  }
 }

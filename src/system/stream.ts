@@ -1,4 +1,4 @@
-import { adoptGroup, endGroup, signalGroup } from './process.ts'
+import { adoptGroup, endGroup, signalGroup } from './groups.ts'
 import type { World } from './world.ts'
 
 export interface StreamOptions {

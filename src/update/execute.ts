@@ -6,6 +6,7 @@ import { locateRepository, type Repository } from '../git/git.ts'
 import { findService } from '../service/find.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
+import { guardGroups } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
 import type { StreamingWorld } from '../system/stream.ts'
 import { VERSION } from '../system/version.ts'
@@ -57,6 +58,7 @@ export async function update(
 ): Promise<number> {
   const repository = locateRepository(world, config.deployment.checkout)
   const unlock = acquireLock(world, paths.lock)
+  const unguard = guardGroups()
   try {
     const own = [paths.updateState, paths.migrationState, paths.status]
     await sweepTemporaryFiles(paths.home, own, world.now())
@@ -77,6 +79,7 @@ export async function update(
       if (updated && findService(world, config, paths) === null) return EXIT.restart
     }
   } finally {
+    unguard()
     unlock()
   }
 }

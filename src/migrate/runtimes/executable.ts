@@ -1,38 +1,49 @@
 import { spawn } from 'node:child_process'
-import { adoptGroup, endGroup, membersOfGroup, signalGroup } from '../../system/process.ts'
+import {
+  adoptGroup,
+  endGroup,
+  markEnvironment,
+  processesLeft,
+  signalGroup,
+  signalIfThere,
+} from '../../system/groups.ts'
 import { abandonPipes, collectOutput } from './output.ts'
 import type { Applied, FunctionName } from './protocol.ts'
-import type { CallResult, Runtime, RuntimeOptions } from './runtime.ts'
+import type { Failure, Runtime, RuntimeOptions } from './runtime.ts'
 
 /** Any executable file: `FILE check` leaves with 0 (applied) or 1 (not yet), `FILE migrate` with 0 (done). */
 export function executableRuntime(options: RuntimeOptions): Runtime {
   return {
     call: (file, name) => callExecutable(file, name, options),
-    apply: (file) => applyExecutable(file, options),
+    async apply([job], onApplied) {
+      const applied = job ? await applyExecutable(job.file, options) : null
+      if (typeof applied !== 'string') return applied
+      onApplied(applied, null)
+      return null
+    },
     close: async () => undefined, // each call is a process of its own
   }
 }
 
-async function applyExecutable(file: string, options: RuntimeOptions): Promise<CallResult<Applied>> {
+async function applyExecutable(file: string, options: RuntimeOptions): Promise<Applied | Failure> {
   const checked = await callExecutable(file, 'check', options)
-  if (!checked.ok) return checked
-  if (checked.value) return { ok: true, value: 'satisfied' }
+  if (checked !== false) return checked === true ? 'satisfied' : checked
   const migrated = await callExecutable(file, 'migrate', options)
-  if (!migrated.ok) return migrated
-  if (!migrated.value) return { ok: true, value: 'refused' }
+  if (migrated !== true) return migrated === false ? 'refused' : migrated
   const again = await callExecutable(file, 'check', options)
-  return again.ok ? { ok: true, value: again.value ? 'run' : 'pending' } : again
+  return typeof again === 'boolean' ? (again ? 'run' : 'pending') : again
 }
 
 function callExecutable(
   file: string,
   name: FunctionName,
   options: RuntimeOptions,
-): Promise<CallResult<boolean>> {
+): Promise<boolean | Failure> {
   return new Promise((resolve) => {
+    const env = markEnvironment(options.env)
     const child = spawn(file, [name], {
       cwd: options.cwd,
-      env: options.env,
+      env,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -40,6 +51,7 @@ function callExecutable(
     const { pid } = child
     const forget = pid === undefined ? () => false : adoptGroup(pid)
     let broken: string | null = null
+    let left: readonly number[] = []
     const stop = (why: string) => {
       broken ??= why
       if (pid !== undefined) endGroup(pid).unref()
@@ -51,14 +63,14 @@ function callExecutable(
       () => stop(`it was still running after ${options.timeoutMs / 1000} s`),
       options.timeoutMs,
     )
-    const fail = (error: string) => resolve({ ok: false, at: name, error, output: output.tail() })
+    const fail = (error: string) => resolve({ at: name, error, output: output.tail() })
     child.on('error', (error) => {
       clearTimeout(timer)
       fail(`cannot be started: ${error.message}`)
     })
     // What it left running may hold its pipes open: look when it exits, not when they close.
     child.on('exit', () => {
-      const left = pid === undefined || broken ? [] : membersOfGroup(pid)
+      left = pid === undefined ? [] : processesLeft(pid, env)
       if (left.length > 0) stop(`it left processes running: pid ${left.join(', ')}`)
     })
     child.on('close', (code, signal) => {
@@ -67,9 +79,10 @@ function callExecutable(
       output.tail() // logs a last line that does not end
       if (broken !== null) {
         if (pid !== undefined) signalGroup(pid, 'SIGKILL') // what outlived it
+        for (const one of left) signalIfThere(one, 'SIGKILL')
         fail(broken)
-      } else if (code === 0) resolve({ ok: true, value: true })
-      else if (code === 1) resolve({ ok: true, value: false })
+      } else if (code === 0) resolve(true)
+      else if (code === 1) resolve(false)
       else fail(`it ended with ${signal ?? `exit code ${code}`}; ${name} takes 0 or 1`)
     })
   })

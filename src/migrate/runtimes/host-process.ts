@@ -1,6 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
-import { adoptGroup, endGroup, membersOfGroup, signalGroup } from '../../system/process.ts'
+import {
+  adoptGroup,
+  endGroup,
+  markEnvironment,
+  processesLeft,
+  signalGroup,
+  signalIfThere,
+} from '../../system/groups.ts'
+import type { Entry } from '../record.ts'
 import { abandonPipes, collectOutput, type Output } from './output.ts'
 import {
   ANSWERS_FD,
@@ -10,7 +18,7 @@ import {
   REQUESTS_FD,
   type Request,
 } from './protocol.ts'
-import type { CallResult, Runtime, RuntimeOptions } from './runtime.ts'
+import type { Runtime, RuntimeOptions } from './runtime.ts'
 
 export interface HostProgram {
   readonly command: string
@@ -26,18 +34,25 @@ type Host = ReturnType<typeof startHost>
 /** A process that runs one migration after the other; started at the first call, and anew after a failure. */
 export function hostRuntime(program: () => HostProgram, options: RuntimeOptions): Runtime {
   let host: Host | null = null
-  const ask = async <Value>(request: Request): Promise<CallResult<Value>> => {
+  const ask = async (request: Request, onValue: OnValue) => {
     host ??= startHost(program(), options)
-    const outcome = await host.ask(request)
-    if ('value' in outcome) return { ok: true, value: outcome.value as Value }
+    const fault = await host.ask(request, onValue)
+    if (fault === null) return null
     const failed = host
     host = null
     await failed.end() // with it goes what the migration left running, and all of its output has come
-    return { ok: false, ...outcome, output: failed.output() }
+    return { ...fault, output: failed.output() }
   }
   return {
-    call: (file, name) => ask({ file, name }),
-    apply: (file) => ask({ file, name: 'apply' }),
+    async call(file, name) {
+      let returned = false
+      const failure = await ask({ name, file }, (value) => {
+        returned = value === true
+      })
+      return failure ?? returned
+    },
+    apply: (jobs, onApplied) =>
+      ask({ name: 'apply', jobs }, (value, entry) => onApplied(value as Applied, entry)),
     async close() {
       await host?.end()
       host = null
@@ -45,16 +60,20 @@ export function hostRuntime(program: () => HostProgram, options: RuntimeOptions)
   }
 }
 
-type Outcome =
-  | { readonly value: boolean | Applied }
-  | { readonly error: string; readonly at: FunctionName | null }
+interface Fault {
+  readonly error: string
+  readonly at: FunctionName | null
+}
+
+type OnValue = (value: boolean | Applied, entry: Entry | null) => void
 
 function startHost(program: HostProgram, options: RuntimeOptions) {
+  const env = markEnvironment(options.env)
   const child = spawn(program.command, program.args, {
     cwd: options.cwd,
-    env: options.env,
+    env,
     detached: true,
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe', options.journal?.() ?? 'ignore'],
   })
   const forget = child.pid === undefined ? () => false : adoptGroup(child.pid)
   child.on('close', () => {
@@ -76,60 +95,81 @@ function startHost(program: HostProgram, options: RuntimeOptions) {
     onEnd(`it ended the process that it ran in, with ${signal ?? `exit code ${code}`}`),
   )
   child.stdin?.end(program.input)
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null
+  let isSuspect = false
+  const left = () => (child.pid === undefined ? [] : processesLeft(child.pid, env))
+  /** An answer is good only if nothing of the migration is at work any more. */
+  const faultIn = (answer: Exclude<Answer, { timeout: number }>): Fault | null => {
+    if ('error' in answer) return answer
+    if (answer.left && answer.left.length > 0)
+      return { at: null, error: `it left work behind that it did not wait for: ${answer.left.join(', ')}` }
+    const others = answer.spawns ? left() : []
+    if (others.length === 0) return null
+    return { at: null, error: `it left processes running: pid ${others.join(', ')}` }
+  }
 
   return {
     output: () => output.tail(),
-    ask: (request: Request): Promise<Outcome> =>
-      new Promise((resolve) => {
-        const finish = (outcome: Outcome) => {
+    /** Passes on the values that a request is answered with. Null once all have come; else the fault that ended it. */
+    ask: (request: Request, onValue: OnValue): Promise<Fault | null> =>
+      new Promise((resolve, reject) => {
+        let awaited = request.name === 'apply' ? request.jobs.length : 1
+        const finish = (fault: Fault | null) => {
           clearTimeout(timer)
           onAnswer = () => undefined
           onEnd = () => undefined
-          resolve(outcome)
+          isSuspect = fault !== null
+          resolve(fault)
         }
         const fail = (error: string) => finish({ error, at: request.name === 'apply' ? null : request.name })
         const limit = (ms: number) => setTimeout(() => fail(`it was still running after ${ms / 1000} s`), ms)
-        let timer = limit(options.timeoutMs)
-        output.tail()
-        output = collectOutput(options.onLine, () => fail('it printed more than 16 MiB'))
+        const begin = () => {
+          output.tail()
+          output = collectOutput(options.onLine, () => fail('it printed more than 16 MiB'))
+          return limit(options.timeoutMs)
+        }
+        let timer = begin()
         onAnswer = (answer) => {
+          clearTimeout(timer)
           if ('timeout' in answer) {
-            clearTimeout(timer)
             timer = limit(answer.timeout * 1000)
-          } else finish(judge(child, answer))
+            return
+          }
+          const fault = faultIn(answer)
+          if (fault !== null || 'error' in answer) return finish(fault)
+          const entry = answer.entry ?? null
+          try {
+            onValue(answer.value, entry)
+          } catch (error) {
+            reject(error)
+            return finish(null)
+          }
+          awaited -= 1
+          if (entry === null || awaited === 0) finish(null)
+          else timer = begin()
         }
         onEnd = fail
-        if (child.exitCode !== null || child.signalCode !== null)
-          onEnd('the process that it ran in has ended')
+        if (hasEnded()) onEnd('the process that it ran in has ended')
         else requests.write(`${JSON.stringify(request)}\n`)
       }),
     end: (): Promise<void> =>
       new Promise((resolve) => {
-        if (child.pid === undefined) return resolve()
-        if (child.exitCode !== null || child.signalCode !== null) {
-          signalGroup(child.pid, 'SIGKILL') // what outlived it
-          return resolve()
-        }
         const { pid } = child
+        if (pid === undefined) return resolve()
+        const outliving = isSuspect ? left() : []
+        const endRest = () => {
+          signalGroup(pid, 'SIGKILL')
+          for (const one of outliving) signalIfThere(one, 'SIGKILL')
+          resolve()
+        }
+        if (hasEnded()) return endRest()
         const timer = endGroup(pid)
         child.on('close', () => {
           clearTimeout(timer)
-          signalGroup(pid, 'SIGKILL') // what outlived it
-          resolve()
+          endRest()
         })
       }),
   }
-}
-
-/** An answer is good only if nothing of the migration is at work any more. */
-function judge(child: ChildProcess, answer: Exclude<Answer, { timeout: number }>): Outcome {
-  if ('error' in answer) return answer
-  if (answer.left && answer.left.length > 0)
-    return { at: null, error: `it left work behind that it did not wait for: ${answer.left.join(', ')}` }
-  const others =
-    answer.spawns && child.pid ? membersOfGroup(child.pid).filter((pid) => pid !== child.pid) : []
-  if (others.length > 0) return { at: null, error: `it left processes running: pid ${others.join(', ')}` }
-  return { value: answer.value }
 }
 
 /** A migration can write where only its host should. */

@@ -1,16 +1,19 @@
 // Runs migrations in a Node.js process of its own: one that hangs, exits or crashes takes this process with it, not
 // telec. Given to `node -` as text, so that an update which replaces telec's bundles does not change it half-way.
 import { writeSync } from 'node:fs'
-import { createRequire, register } from 'node:module'
+import * as modules from 'node:module'
 import { Socket } from 'node:net'
-import { extname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { appendEntry } from '../append.ts'
+import type { Entry } from '../record.ts'
 import {
   ANSWERS_FD,
   type Answer,
   type Applied,
   type FunctionName,
+  JOURNAL_FD,
+  type Job,
   REQUESTS_FD,
   type Request,
 } from './protocol.ts'
@@ -24,7 +27,7 @@ const surroundings = Object.fromEntries(
 )
 
 /** Takes absolute paths; what a file imports is looked up from where the file lies. */
-const requireFile = createRequire(`${folder}/`)
+const requireFile = modules.createRequire(`${folder}/`)
 
 /** Node.js keeps time in 32 bits of milliseconds. */
 const LONGEST_TIMEOUT_S = 2_147_483
@@ -32,8 +35,11 @@ const LONGEST_TIMEOUT_S = 2_147_483
 /** What is closing at the end of a function may take a moment to be closed. */
 const SETTLE_MS = 100
 
+let isBroken = false
+let areHooksRegistered = false
+
 if (TYPESCRIPT_LOADER !== null)
-  register(`data:text/javascript;base64,${Buffer.from(TYPESCRIPT_LOADER).toString('base64')}`)
+  modules.register(`data:text/javascript;base64,${Buffer.from(TYPESCRIPT_LOADER).toString('base64')}`)
 
 const requests = new Socket({ fd: REQUESTS_FD, readable: true })
 const own = count([...process.getActiveResourcesInfo(), ...outputs()])
@@ -45,19 +51,53 @@ requests.setEncoding('utf8')
 requests.on('data', (text: string) => {
   const lines = (pending + text).split('\n')
   pending = lines.pop() ?? ''
-  for (const line of lines) void answer(JSON.parse(line) as Request).then(send)
+  for (const line of lines) void serve(JSON.parse(line) as Request)
 })
 requests.on('end', () => process.exit()) // telec is gone
 // Rejections that nobody handles come here, too.
-process.on('uncaughtException', (error) =>
-  send({ error: `an error that nobody caught: ${ownFrames(error.stack ?? String(error))}`, at: null }),
-)
+process.on('uncaughtException', (error) => {
+  isBroken = true
+  send({ error: `an error that nobody caught: ${ownFrames(error.stack ?? String(error))}`, at: null })
+})
+
+async function serve(request: Request): Promise<void> {
+  if (request.name !== 'apply') return send(await answer(request.file, request.name))
+  for (const job of request.jobs) {
+    const startedMs = performance.now()
+    const written = bytesWritten()
+    const result = await answer(job.file, 'apply')
+    if (isBroken) return
+    // What it printed, what it left and what it started is for telec to look at first.
+    const isClear = 'value' in result && !result.left?.length && !result.spawns && bytesWritten() === written
+    const entry = isClear ? record(job, result.value, performance.now() - startedMs) : null
+    send(entry ? { ...result, entry } : result)
+    if (!entry) return
+  }
+}
+
+/** Null: it is not done, or cannot be recorded; telec says why. */
+function record({ id, telec, sha256 }: Job, how: unknown, ms: number): Entry | null {
+  if (how !== 'run' && how !== 'satisfied') return null
+  const entry: Entry = { id, at: new Date().toISOString(), ms: Math.round(ms), how, telec, sha256 }
+  try {
+    appendEntry(JOURNAL_FD, entry)
+    return entry
+  } catch {
+    return null
+  }
+}
+
+function bytesWritten(): number {
+  return (
+    (process.stdout as unknown as Socket).bytesWritten + (process.stderr as unknown as Socket).bytesWritten
+  )
+}
 
 function send(message: Answer): void {
   writeSync(ANSWERS_FD, `${JSON.stringify(message)}\n`)
 }
 
-async function answer({ file, name }: Request): Promise<Answer> {
+async function answer(file: string, name: FunctionName | 'apply'): Promise<Answer> {
   let at: FunctionName | null = name === 'apply' ? null : name
   try {
     restoreSurroundings()
@@ -98,8 +138,9 @@ async function callFunction(exports: Record<string, unknown>, name: FunctionName
 
 /** By require, which is four times as fast as import() and takes ES modules, too; what it cannot take is imported. */
 async function load(file: string): Promise<Record<string, unknown>> {
-  const isForeign = TYPESCRIPT_LOADER !== null && /^\.m?ts$/.test(extname(file))
-  if (!isForeign) {
+  const isTyped = /\.m?ts$/.test(file)
+  if (isTyped) takeTypeScriptAsModules()
+  if (!isTyped || TYPESCRIPT_LOADER === null) {
     try {
       return requireFile(file) as Record<string, unknown>
     } catch (error) {
@@ -113,6 +154,23 @@ async function load(file: string): Promise<Record<string, unknown>> {
     }
   }
   return (await import(pathToFileURL(file).href)) as Record<string, unknown>
+}
+
+/**
+ * A `.ts` is an ES module here, also where package.json says `"type": "commonjs"`, as npm init writes it: one rule for
+ * every Node.js, and what people write who never saw what tsc makes of it.
+ */
+function takeTypeScriptAsModules(): void {
+  const { registerHooks } = modules as unknown as { registerHooks?: (hooks: object) => void } // from Node.js 22.15
+  if (TYPESCRIPT_LOADER !== null || areHooksRegistered) return
+  areHooksRegistered = true
+  registerHooks?.({
+    load: (url: string, context: { format?: string }, next: (url: string, context: object) => unknown) =>
+      next(
+        url,
+        context.format === 'commonjs-typescript' ? { ...context, format: 'module-typescript' } : context,
+      ),
+  })
 }
 
 /** What keeps this process busy beyond its own channels: a promise nobody waits for, a timer, a child. */

@@ -64,7 +64,7 @@ def answer(request):
     try:
         os.chdir(FOLDER)  # the one before may have changed it
         os.environ.update(SURROUNDINGS)
-        module = load(request["file"])
+        module = load(request["jobs"][0]["file"] if name == "apply" else request["file"])
         timeout = getattr(module, "timeout", None)
         if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout > 0:
             send({"timeout": min(timeout, LONGEST_TIMEOUT_S)})

@@ -1,4 +1,5 @@
-import type { Applied, FunctionName } from './protocol.ts'
+import type { Entry } from '../record.ts'
+import type { Applied, FunctionName, Job } from './protocol.ts'
 
 export interface RuntimeOptions {
   /** The checkout. */
@@ -6,20 +7,30 @@ export interface RuntimeOptions {
   readonly env: NodeJS.ProcessEnv
   /** How long one call may take, unless the migration says otherwise. */
   readonly timeoutMs: number
+  /** A file descriptor of the journal, for a runtime that can record what it applied; null: there is none. */
+  readonly journal: (() => number) | null
   /** Called for each line that a migration prints, up to a bound. */
   onLine(line: string): void
 }
 
-export type CallResult<Value> =
-  | { readonly ok: true; readonly value: Value }
-  /** `error` says what happened, `at` in which function, if that is known; `output` is the end of what it printed. */
-  | { readonly ok: false; readonly at: FunctionName | null; readonly error: string; readonly output: string }
+/** `error` says what happened, `at` in which function, if that is known; `output` is the end of what it printed. */
+export interface Failure {
+  readonly at: FunctionName | null
+  readonly error: string
+  readonly output: string
+}
 
-/** Runs the migrations of one language, in processes that are not telec's. */
+/** Runs the migrations of one language, in processes that are not telec's. Never throws for what a migration does. */
 export interface Runtime {
-  /** Calls a function of a migration. Never throws for what the migration does. */
-  call(file: string, name: FunctionName): Promise<CallResult<boolean>>
-  /** `check()`, and where that is false `migrate()` and `check()` again. */
-  apply(file: string): Promise<CallResult<Applied>>
+  /** Calls a function of a migration. */
+  call(file: string, name: FunctionName): Promise<boolean | Failure>
+  /**
+   * Applies migrations in turn: `check()`, and where that is false `migrate()` and `check()` again. Tells of each, with
+   * the entry of its record where it is recorded already; goes no further than the first that is not, or that fails.
+   */
+  apply(
+    jobs: readonly Job[],
+    onApplied: (applied: Applied, entry: Entry | null) => void,
+  ): Promise<Failure | null>
   close(): Promise<void>
 }

@@ -4,6 +4,7 @@ import { locate } from '../../../config/paths.ts'
 import { type MigrationPlan, runPlan } from '../../../migrate/engine.ts'
 import type { Planned } from '../../../migrate/plan.ts'
 import { migrationRows } from '../../../migrate/status.ts'
+import { guardGroups } from '../../../system/groups.ts'
 import { acquireLock } from '../../../system/lock.ts'
 import type { DefineCommand } from '../../main.ts'
 import { markCommand } from './mark.ts'
@@ -41,6 +42,7 @@ Examples:
     )
     .action(async (options: Options) => {
       const unlock = options.dryRun ? () => undefined : acquireLock(world, locate(world).lock)
+      const unguard = options.dryRun ? () => undefined : guardGroups()
       try {
         const { config, paths, plan, deployed } = await planByHand(world, options)
         const { dryRun, json } = options
@@ -56,6 +58,7 @@ Examples:
         else if (plan.pending.length > 0)
           world.out(`${counts.run} run, ${counts.satisfied} satisfied already\n`)
       } finally {
+        unguard()
         unlock()
       }
     })

@@ -1,0 +1,168 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { Computer } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { giving, NODE_FORMS, type NodeForm, nodeMigration, taking } from '../helpers/languages.ts'
+import { expectMigrationFailure } from '../helpers/messages.ts'
+import { place } from '../helpers/migrations.ts'
+import { NODE_MAJORS, nodeBinary } from '../helpers/nodes.ts'
+import { DIST, type Ended, execute } from '../helpers/programs.ts'
+
+const FALSE = 'return false'
+const TRUE = 'return true'
+
+function migrateUnder(computer: Computer, binary: string): Promise<Ended> {
+  return execute(binary, [join(DIST, 'telec-migrate')], { env: computer.env, cwd: computer.folder })
+}
+
+/** Puts one text after the other in place of a migration; each must fail with these parts, and apply nothing. */
+async function expectFaults(
+  file: string,
+  binary: string,
+  faults: readonly (readonly [text: string, parts: readonly string[]])[],
+): Promise<void> {
+  const computer = await freshComputer()
+  for (const [text, parts] of faults) {
+    place(computer, `migrations/v1.1.0/${file}`, text)
+    const ended = await migrateUnder(computer, binary)
+    expectMigrationFailure(ended, `1.1.0/${file}`, parts)
+    expect(ended.stderr).not.toMatch(/\[stdin\]|<string>|data:text|importlib/)
+    expect(computer.state('migration_state.json')).toMatchObject({ applied: [] })
+  }
+}
+
+const NODE_CASES = NODE_MAJORS.flatMap((major) =>
+  NODE_FORMS.map((form): [string, NodeForm, string] => [
+    `${form.label} on Node.js ${major}`,
+    form,
+    nodeBinary(major),
+  ]),
+)
+
+describe.each(NODE_CASES)('a migration %s', (_, form, binary) => {
+  const write = (functions: Record<string, string>, head: string[] = []) =>
+    nodeMigration(form, functions, head)
+
+  test('that breaks the contract halts, and the message says how it does', async () => {
+    await expectFaults(form.file, binary, [
+      [write({ check: "return 'yes'", migrate: TRUE }), ['check() returned string', 'true or false']],
+      [write({ check: FALSE, migrate: 'return' }), ['migrate() returned undefined']],
+      [write({ check: FALSE }), ['no function migrate()']],
+      [write({ migrate: TRUE }), ['no function check()']],
+      [write({ check: FALSE, migrate: TRUE }), ['not idempotent']],
+      [write({ check: FALSE, migrate: 'return (' }), ['SyntaxError', form.file]],
+      // Its own frames, on the lines where the author finds them.
+      [
+        write({ check: FALSE, migrate: "deep()\n}\nfunction deep() {\nthrow new Error('no luck')" }),
+        ['no luck', `${form.file}:8:`, `${form.file}:5:`],
+      ],
+    ])
+  })
+
+  test('takes from its neighbour and a package of the checkout; where check is true, migrate is not called', async () => {
+    const computer = await freshComputer()
+    place(computer, 'node_modules/leftpadlike/package.json', '{"name": "leftpadlike", "main": "pad.js"}')
+    place(
+      computer,
+      'node_modules/leftpadlike/pad.js',
+      "exports.pad = (text) => String(text).padStart(9, '-')\n",
+    )
+    place(computer, `migrations/v1.1.0/${form.neighbour}`, giving(form, 'word', 'beside'))
+    const functions = {
+      check: 'return existsSync(marker)',
+      migrate: `writeFileSync(marker, pad(word))\n${TRUE}`,
+    }
+    const head = [
+      taking(form, 'existsSync, writeFileSync', 'node:fs'),
+      taking(form, 'pad', 'leftpadlike'),
+      taking(form, 'word', `./${form.neighbour}`),
+      "const marker = process.env.TELEC_HOME + '/marker'",
+    ]
+    place(computer, `migrations/v1.1.0/${form.file}`, write(functions, head))
+    const satisfied = form.file.replace('001_x', '002_satisfied')
+    const called = "throw new Error('must not be called')"
+    place(computer, `migrations/v1.1.0/${satisfied}`, write({ check: TRUE, migrate: called }))
+    const ended = await migrateUnder(computer, binary)
+    expect(ended, ended.stderr).toMatchObject({ code: 0 })
+    expect(readFileSync(join(computer.home, 'marker'), 'utf8')).toBe('---beside')
+    expect(computer.state('migration_state.json')).toMatchObject({
+      details: { [`1.1.0/${form.file}`]: { how: 'run' }, [`1.1.0/${satisfied}`]: { how: 'satisfied' } },
+    })
+  })
+})
+
+describe.each(NODE_MAJORS)('on Node.js %i', (major) => {
+  test('TypeScript may use types, interfaces, type imports, generics and satisfies', async () => {
+    const computer = await freshComputer()
+    place(computer, 'migrations/v1.1.0/shape.ts', 'export interface Shape { readonly done: boolean }\n')
+    place(
+      computer,
+      'migrations/v1.1.0/001_typed.ts',
+      `import type { Shape } from './shape.ts'
+type Maybe<T> = T | null
+interface Box<T extends object> { value: Maybe<T> }
+const box: Box<Shape> = { value: null } satisfies Box<Shape>
+function first<T>(items: readonly T[]): T | undefined { return items[0] }
+export const timeout = 60 as const
+export function check(): boolean { return box.value?.done ?? false }
+export async function migrate(): Promise<boolean> {
+  box.value = first<Shape>([{ done: true }])!
+  return (box.value as Shape).done
+}
+`,
+    )
+    const ended = await migrateUnder(computer, nodeBinary(major))
+    expect(ended, ended.stderr).toMatchObject({ code: 0 })
+  })
+
+  test('a module in JavaScript may import one in TypeScript', async () => {
+    const computer = await freshComputer()
+    place(computer, 'migrations/v1.1.0/helper.ts', "export const word: string = 'typed'\n")
+    place(
+      computer,
+      'migrations/v1.1.0/001_x.mjs',
+      "import { word } from './helper.ts'\nexport const check = () => word === 'typed'\n",
+    )
+    const ended = await migrateUnder(computer, nodeBinary(major))
+    expect(ended, ended.stderr).toMatchObject({ code: 0 })
+  })
+
+  test('a module in TypeScript is one where package.json says commonjs, as npm init does', async () => {
+    const computer = await freshComputer()
+    place(computer, 'package.json', '{"name": "web", "version": "1.1.0", "type": "commonjs"}')
+    place(computer, 'migrations/v1.1.0/001_x.ts', 'export const check = (): boolean => true\n')
+    const ended = await migrateUnder(computer, nodeBinary(major))
+    expect(ended, ended.stderr).toMatchObject({ code: 0 })
+  })
+})
+
+test.each(['def', 'async def'])('a migration in Python, %s, that breaks the contract halts', async (kind) => {
+  const write = (check: string, migrate: string) =>
+    `${kind} check():\n    ${check}\n${kind} migrate():\n    ${migrate}\n`
+  await expectFaults('001_x.py', process.execPath, [
+    [write('return "yes"', 'return True'), ['check() returned str']],
+    [write('return False', 'return None'), ['migrate() returned NoneType', 'True or False']],
+    [write('return False', 'return 1'), ['migrate() returned int']],
+    [write('return False', 'return True'), ['not idempotent']],
+    [`${kind} check():\n    return False\n`, ['no function migrate()']],
+    [`${kind} migrate():\n    return True\n`, ['no function check()']],
+    [write('return (', 'return True'), ['SyntaxError', '001_x.py']],
+    [
+      write('return False', 'deep()\ndef deep():\n    {}["key"]'),
+      ["KeyError: 'key'", '001_x.py", line 4, in migrate', '001_x.py", line 6, in deep'],
+    ],
+    ['import leptons\n', ["No module named 'leptons'", '001_x.py", line 1']],
+  ])
+})
+
+test.each(['001_x.sh', '001_x'])('an executable %s that breaks the contract halts', async (file) => {
+  await expectFaults(file, process.execPath, [
+    ['#!/bin/sh\nexit 2\n', ['failed in check()', 'exit code 2']],
+    ['#!/bin/sh\n[ $1 = check ] && exit 1\nexit 42\n', ['failed in migrate()', 'exit code 42']],
+    ['#!/bin/sh\n[ $1 = check ] && exit 1\nexit 1\n', ['migrate() returned false']],
+    ['#!/bin/sh\n[ $1 = check ] && exit 1\nexit 0\n', ['not idempotent']],
+    ['#!/no/such/interpreter\n', ['cannot be started']],
+    ['#!/bin/sh\nif\n', ['failed in check()', 'exit code 2']],
+  ])
+})
