@@ -48,8 +48,9 @@ const packed: Plugin = {
       const text = brotliCompressSync(outputFiles[0]?.contents ?? new Uint8Array()).toString('base64')
       return {
         // zlib is loaded with the text: not at every start.
-        contents: `export const source = () =>
-  process.getBuiltinModule('node:zlib').brotliDecompressSync(Buffer.from('${text}', 'base64')).toString()`,
+        contents: `export const packed = '${text}'
+export const source = () =>
+  process.getBuiltinModule('node:zlib').brotliDecompressSync(Buffer.from(packed, 'base64')).toString()`,
         watchFiles: Object.keys(metafile.inputs),
         resolveDir: root,
       }

@@ -27,6 +27,8 @@ declare module '*.py' {
 
 // Programs that run in a process or a thread of their own; scripts/build packs them into the bundles.
 declare module 'packed:*' {
+  /** The program's text, compressed by Brotli, in base64. */
+  export const packed: string
   /** The program's text. */
   export function source(): string
 }

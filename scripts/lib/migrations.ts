@@ -9,6 +9,7 @@ export interface ManyMigrations {
   readonly amount: number
   /** One whole run of telec-migrate from an empty record, in a process of its own. */
   run(): void
+  /** With none of them applied. */
   dryRun(): void
   runUmzug(): void
   /** The largest process of a run, in KiB. */

@@ -64,8 +64,8 @@ export async function runMigrations(
 ): Promise<{ run: number; satisfied: number }> {
   const { pending } = run
   const counts = { run: 0, satisfied: 0 }
-  const recorder = await openRecorder(paths, run.record)
-  const applier = createApplier(world, run, recorder.journal)
+  const recorder = await openRecorder(paths, run.record, pending.length)
+  const applier = createApplier(world, run, recorder)
   let done = 0
   // As many at a time as were recorded without our help: where each needs it, asking for many is wasted.
   let size = 1
@@ -119,7 +119,7 @@ export function migrationCaller(world: World, surroundings: Surroundings): Calle
 function createApplier(
   world: World,
   surroundings: Surroundings,
-  journal: RuntimeOptions['journal'],
+  recorder: RuntimeOptions['recorder'],
 ): Applier {
   const options: RuntimeOptions = {
     cwd: surroundings.checkout,
@@ -131,7 +131,7 @@ function createApplier(
       TELEC_TO: surroundings.to ?? '',
     },
     timeoutMs: CALL_TIMEOUT_MS,
-    journal,
+    recorder,
     onLine: (line) => world.log.info(`  | ${line}`),
   }
   const start: Readonly<Record<Language, () => Runtime>> = {

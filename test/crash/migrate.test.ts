@@ -17,7 +17,7 @@ const IDS = [
   '1.10.0/001_g.mjs',
 ]
 /** What only ever happens to the state, wherever its temporary file lies. */
-const EVERYWHERE = ['fsync', 'fdatasync', 'rename', 'unlink', 'ftruncate']
+const EVERYWHERE = ['fsync', 'fdatasync', 'rename', 'unlink']
 /** What telec does to other files, too: counted on the state alone. */
 const ON_STATE = ['write', 'pwrite64', 'openat']
 
@@ -39,7 +39,8 @@ function timesRun(id: string): number {
 function recorded(): string[] {
   const { applied } = computer.state('migration_state.json') as { applied: string[] }
   const journal = join(computer.home, 'migration_state.journal')
-  const lines = existsSync(journal) ? readFileSync(journal, 'utf8').split('\n').slice(0, -1) : []
+  const text = existsSync(journal) ? readFileSync(journal, 'utf8') : ''
+  const lines = text.split('\n').filter((line) => line.endsWith('}')) // one that is cut short is not recorded
   return [...new Set([...applied, ...lines.map((line) => (JSON.parse(line) as { id: string }).id)])]
 }
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { brotliCompressSync } from 'node:zlib'
 import { build } from 'esbuild'
 import type { Plugin } from 'vitest/config'
 
@@ -22,7 +23,9 @@ export const embedded: Plugin = {
         platform: 'node',
         format: path.endsWith('-loader.ts') ? 'esm' : 'iife', // as scripts/build does
       })
-      return `export const source = () => ${JSON.stringify(outputFiles[0]?.text)}`
+      const text = outputFiles[0]?.text ?? ''
+      const packed = brotliCompressSync(text).toString('base64')
+      return `export const packed = '${packed}'\nexport const source = () => ${JSON.stringify(text)}`
     }
     if (/\/units\/.*\.(service|timer|path|conf|plist)$/.test(id)) {
       return `export default ${JSON.stringify(await readFile(id, 'utf8'))}`

@@ -73,7 +73,7 @@ function startHost(program: HostProgram, options: RuntimeOptions) {
     cwd: options.cwd,
     env,
     detached: true,
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe', options.journal?.() ?? 'ignore'],
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe', options.recorder?.journal() ?? 'ignore'],
   })
   const forget = child.pid === undefined ? () => false : adoptGroup(child.pid)
   child.on('close', () => {
@@ -99,7 +99,7 @@ function startHost(program: HostProgram, options: RuntimeOptions) {
   let isSuspect = false
   const left = () => (child.pid === undefined ? [] : processesLeft(child.pid, env))
   /** An answer is good only if nothing of the migration is at work any more. */
-  const faultIn = (answer: Exclude<Answer, { timeout: number }>): Fault | null => {
+  const faultIn = (answer: Exclude<Answer, { timeout: number } | { unrecorded: unknown }>): Fault | null => {
     if ('error' in answer) return answer
     if (answer.left && answer.left.length > 0)
       return { at: null, error: `it left work behind that it did not wait for: ${answer.left.join(', ')}` }
@@ -134,6 +134,10 @@ function startHost(program: HostProgram, options: RuntimeOptions) {
           if ('timeout' in answer) {
             timer = limit(answer.timeout * 1000)
             return
+          }
+          if ('unrecorded' in answer) {
+            reject(options.recorder?.failure(Object.assign(new Error(), answer.unrecorded)))
+            return finish(null)
           }
           const fault = faultIn(answer)
           if (fault !== null || 'error' in answer) return finish(fault)

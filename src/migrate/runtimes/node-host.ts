@@ -6,7 +6,6 @@ import { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { appendEntry } from '../append.ts'
-import type { Entry } from '../record.ts'
 import {
   ANSWERS_FD,
   type Answer,
@@ -18,7 +17,7 @@ import {
   type Request,
 } from './protocol.ts'
 
-/** The text of a loader for TypeScript, where this Node.js needs one; put in front of this file's text. */
+/** A loader for TypeScript, packed, where this Node.js needs one; put in front of this file's text. */
 declare const TYPESCRIPT_LOADER: string | null
 
 const folder = process.cwd()
@@ -36,10 +35,7 @@ const LONGEST_TIMEOUT_S = 2_147_483
 const SETTLE_MS = 100
 
 let isBroken = false
-let areHooksRegistered = false
-
-if (TYPESCRIPT_LOADER !== null)
-  modules.register(`data:text/javascript;base64,${Buffer.from(TYPESCRIPT_LOADER).toString('base64')}`)
+let takesTypeScript = false
 
 const requests = new Socket({ fd: REQUESTS_FD, readable: true })
 const own = count([...process.getActiveResourcesInfo(), ...outputs()])
@@ -69,21 +65,21 @@ async function serve(request: Request): Promise<void> {
     if (isBroken) return
     // What it printed, what it left and what it started is for telec to look at first.
     const isClear = 'value' in result && !result.left?.length && !result.spawns && bytesWritten() === written
-    const entry = isClear ? record(job, result.value, performance.now() - startedMs) : null
-    send(entry ? { ...result, entry } : result)
-    if (!entry) return
+    if (!isClear || (result.value !== 'run' && result.value !== 'satisfied')) return send(result)
+    const answered = record(job, result.value, performance.now() - startedMs)
+    send(answered)
+    if ('unrecorded' in answered) return
   }
 }
 
-/** Null: it is not done, or cannot be recorded; telec says why. */
-function record({ id, telec, sha256 }: Job, how: unknown, ms: number): Entry | null {
-  if (how !== 'run' && how !== 'satisfied') return null
-  const entry: Entry = { id, at: new Date().toISOString(), ms: Math.round(ms), how, telec, sha256 }
+function record({ id, telec, sha256 }: Job, value: 'run' | 'satisfied', ms: number): Answer {
+  const entry = { id, at: new Date().toISOString(), ms: Math.round(ms), how: value, telec, sha256 }
   try {
     appendEntry(JOURNAL_FD, entry)
-    return entry
-  } catch {
-    return null
+    return { value, entry }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    return { unrecorded: { code, message } }
   }
 }
 
@@ -139,32 +135,39 @@ async function callFunction(exports: Record<string, unknown>, name: FunctionName
 /** By require, which is four times as fast as import() and takes ES modules, too; what it cannot take is imported. */
 async function load(file: string): Promise<Record<string, unknown>> {
   const isTyped = /\.m?ts$/.test(file)
-  if (isTyped) takeTypeScriptAsModules()
+  if (isTyped) takeTypeScript()
   if (!isTyped || TYPESCRIPT_LOADER === null) {
     try {
       return requireFile(file) as Record<string, unknown>
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? ''
-      if (
-        code !== 'ERR_REQUIRE_ASYNC_MODULE' &&
-        code !== 'ERR_REQUIRE_ESM' &&
-        code !== 'ERR_UNKNOWN_FILE_EXTENSION'
-      )
-        throw error
+      if (!MUST_BE_IMPORTED.has((error as NodeJS.ErrnoException | null)?.code ?? '')) throw error
     }
   }
+  takeTypeScript() // a module in JavaScript may import one in TypeScript
   return (await import(pathToFileURL(file).href)) as Record<string, unknown>
 }
+
+const MUST_BE_IMPORTED = new Set([
+  'ERR_REQUIRE_ASYNC_MODULE',
+  'ERR_REQUIRE_ESM',
+  'ERR_UNKNOWN_FILE_EXTENSION',
+])
 
 /**
  * A `.ts` is an ES module here, also where package.json says `"type": "commonjs"`, as npm init writes it: one rule for
  * every Node.js, and what people write who never saw what tsc makes of it.
  */
-function takeTypeScriptAsModules(): void {
-  const { registerHooks } = modules as unknown as { registerHooks?: (hooks: object) => void } // from Node.js 22.15
-  if (TYPESCRIPT_LOADER !== null || areHooksRegistered) return
-  areHooksRegistered = true
-  registerHooks?.({
+function takeTypeScript(): void {
+  if (takesTypeScript) return
+  takesTypeScript = true
+  if (TYPESCRIPT_LOADER !== null) {
+    const { brotliDecompressSync } = process.getBuiltinModule('node:zlib')
+    const loader = brotliDecompressSync(Buffer.from(TYPESCRIPT_LOADER, 'base64')).toString('base64')
+    modules.register(`data:text/javascript;base64,${loader}`)
+    return
+  }
+  const { registerHooks } = modules as unknown as { registerHooks(hooks: object): void } // not in the types of 20
+  registerHooks({
     load: (url: string, context: { format?: string }, next: (url: string, context: object) => unknown) =>
       next(
         url,

@@ -1,5 +1,5 @@
 import { source as hostSource } from 'packed:migrate/runtimes/node-host.ts'
-import { source as loaderSource } from 'packed:migrate/runtimes/typescript-loader.ts'
+import { packed as packedLoader } from 'packed:migrate/runtimes/typescript-loader.ts'
 import type { World } from '../../system/world.ts'
 import { hostRuntime } from './host-process.ts'
 import type { Runtime, RuntimeOptions } from './runtime.ts'
@@ -16,7 +16,7 @@ export function nodeRuntime(world: World, options: RuntimeOptions): Runtime {
     () => ({
       command: world.program.node,
       args: [...QUIET, '-'],
-      input: `const TYPESCRIPT_LOADER=${stripsTypes ? 'null' : JSON.stringify(loaderSource())};${hostSource()}`,
+      input: `const TYPESCRIPT_LOADER=${stripsTypes ? 'null' : JSON.stringify(packedLoader)};${hostSource()}`,
       hint: 'is it the Node.js that telec was installed with?',
     }),
     options,

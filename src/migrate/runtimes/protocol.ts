@@ -7,7 +7,7 @@ import type { Entry } from '../record.ts'
 
 export const REQUESTS_FD = 3
 export const ANSWERS_FD = 4
-/** The journal of what was applied, where there is one, opened to append. */
+/** The journal of what was applied, where there is one. */
 export const JOURNAL_FD = 5
 
 export type FunctionName = 'check' | 'migrate'
@@ -44,5 +44,7 @@ export type Answer =
       /** It may have started processes: look whether one is left. */
       readonly spawns?: boolean
     }
+  /** It was applied, and could not be recorded: an error of fs. */
+  | { readonly unrecorded: { readonly code: string | undefined; readonly message: string } }
   /** `at`: the function in which it went wrong. */
   | { readonly error: string; readonly at: FunctionName | null }

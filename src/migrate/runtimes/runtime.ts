@@ -1,4 +1,4 @@
-import type { Entry } from '../record.ts'
+import type { Entry, Recorder } from '../record.ts'
 import type { Applied, FunctionName, Job } from './protocol.ts'
 
 export interface RuntimeOptions {
@@ -7,8 +7,8 @@ export interface RuntimeOptions {
   readonly env: NodeJS.ProcessEnv
   /** How long one call may take, unless the migration says otherwise. */
   readonly timeoutMs: number
-  /** A file descriptor of the journal, for a runtime that can record what it applied; null: there is none. */
-  readonly journal: (() => number) | null
+  /** For a runtime that can record itself what it applied; null where nothing is recorded. */
+  readonly recorder: Pick<Recorder, 'journal' | 'failure'> | null
   /** Called for each line that a migration prints, up to a bound. */
   onLine(line: string): void
 }
