@@ -1,7 +1,8 @@
-import compare from 'semver/functions/compare'
+import type { SemVer } from 'semver'
 import parse from 'semver/functions/parse'
 import type { Config } from '../config/schema.ts'
-import type { Target } from './target.ts'
+import { firstSeen, type Seen } from './seen.ts'
+import { nameOf, type Target } from './target.ts'
 import { normalVersion } from './versions.ts'
 
 /** A name of the remote and the commit behind it. */
@@ -11,76 +12,200 @@ export interface Ref {
   readonly commit: string
 }
 
-export type Decision =
-  | { readonly kind: 'update'; readonly target: Target; readonly reason: string }
-  | { readonly kind: 'current'; readonly reason: string }
-  | { readonly kind: 'refused'; readonly target: Target; readonly reason: string }
+/** What a person can permit telec-update to do all the same: take what was rewritten, or go back. */
+export type Refusal = 'rewrite' | 'downgrade'
 
-export type ChannelConfig = Pick<Config['deployment'], 'channel' | 'branch' | 'pinned_minor' | 'prereleases'>
-
-/** What this computer should do about what the remote offers. Pure: the same inputs, the same decision. */
-export function decide(channel: ChannelConfig, offers: readonly Ref[], deployed: Target): Decision {
-  return channel.channel === 'alpha'
-    ? decideByBranch(channel.branch, offers, deployed)
-    : decideByRelease(channel, offers, deployed)
+/** What was offered, and the rule that held it; null: none did. */
+export interface Considered {
+  readonly target: Target
+  readonly rule: string | null
+  /** When the rule ends by itself, ISO 8601; null: it does not. */
+  readonly until: string | null
 }
 
-function decideByBranch(branch: string, offers: readonly Ref[], deployed: Target): Decision {
+export type Decision = { readonly reason: string; readonly considered: readonly Considered[] } & (
+  | { readonly kind: 'update'; readonly target: Target }
+  | { readonly kind: 'current' }
+  /** Newer ones are offered, and none of them old enough yet. */
+  | { readonly kind: 'held'; readonly target: Target }
+  | { readonly kind: 'refused'; readonly target: Target; readonly refusal: Refusal }
+)
+
+export type ChannelConfig = Pick<
+  Config['deployment'],
+  'channel' | 'branch' | 'pinned_minor' | 'prereleases' | 'min_age'
+>
+
+/** What telec knows beside what is offered. */
+export interface Known {
+  readonly deployed: Target
+  /** When it first saw which commit behind a name. */
+  readonly seen: readonly Seen[]
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+/** What this computer should do about what the remote offers. Pure: the same inputs, the same decision. */
+export function decide(channel: ChannelConfig, offers: readonly Ref[], known: Known): Decision {
+  return channel.channel === 'alpha'
+    ? decideByBranch(channel, offers, known)
+    : decideByRelease(channel, offers, known)
+}
+
+function decideByBranch(channel: ChannelConfig, offers: readonly Ref[], known: Known): Decision {
+  const { branch } = channel
+  const { deployed } = known
   const ref = `refs/heads/${branch}`
   const head = offers.find(({ name }) => name === ref)
-  if (!head) return { kind: 'current', reason: `the remote has no branch ${branch}` }
-  if (head.commit === deployed.commit) return { kind: 'current', reason: `${branch} is what is deployed` }
+  if (!head) return { kind: 'current', reason: `the remote has no branch ${branch}`, considered: [] }
+  // A head that another one has followed may be old enough where the newest is not.
+  const followed = channel.min_age > 0 ? known.seen.filter((seen) => seen.ref === ref).toReversed() : []
+  const heads = [head.commit, ...followed.map(({ commit }) => commit)]
+  const considered = [...new Set(heads)].map((commit): Considered => {
+    const target = { version: null, ref, commit }
+    if (commit !== deployed.commit) return { target, ...tooYoung(channel, target, known) }
+    return { target: deployed, rule: 'is deployed', until: null }
+  })
+  if (head.commit === deployed.commit)
+    return { kind: 'current', reason: `${branch} is what is deployed`, considered }
+  return choose(considered, `${branch} has moved on`)
+}
+
+/** The newest that no rule holds. */
+function choose(considered: readonly Considered[], reason: string): Decision {
+  const free = considered.find(({ rule }) => rule === null)
+  if (free) return { kind: 'update', target: free.target, reason, considered }
+  const [newest] = considered
+  if (!newest) return { kind: 'current', reason: 'nothing is offered', considered }
   return {
-    kind: 'update',
-    target: { version: null, ref, commit: head.commit },
-    reason: `${branch} has moved on`,
+    kind: 'held',
+    target: newest.target,
+    reason: `${nameOf(newest.target)} ${newest.rule}`,
+    considered,
   }
 }
 
-function decideByRelease(channel: ChannelConfig, offers: readonly Ref[], deployed: Target): Decision {
-  const newest = newestRelease(channel, offers)
-  if (!newest) return { kind: 'current', reason: `no release fits ${describe(channel)}` }
-  const current: Decision = { kind: 'current', reason: `${newest.version} is the newest release` }
-  if (newest.commit === deployed.commit) return current
-  if (deployed.version === null) return { kind: 'update', target: newest, reason: current.reason }
-  const order = compare(newest.version, deployed.version)
-  if (order > 0) return { kind: 'update', target: newest, reason: current.reason }
-  if (order < 0)
+/** `min_age`: how long this computer has to have known of a target. A clock that was turned back does not add to it. */
+function tooYoung(
+  { min_age }: ChannelConfig,
+  { ref, commit }: Target,
+  { seen, now }: Known,
+): Pick<Considered, 'rule' | 'until'> {
+  const sinceMs = Math.min(firstSeen(seen, ref, commit) ?? now, now)
+  if (now - sinceMs >= min_age) return { rule: null, until: null }
+  const until = new Date(sinceMs + min_age).toISOString()
+  return { rule: `is younger than deployment.min_age: it is taken from ${until}`, until }
+}
+
+/** So many of the newest are explained. */
+const EXPLAINED = 10
+/** So many of those newer than what is deployed are looked at, and remembered. */
+const LOOKED_AT = 100
+
+function decideByRelease(channel: ChannelConfig, offers: readonly Ref[], known: Known): Decision {
+  const { deployed } = known
+  const releases = releasesIn(offers)
+  const considered = releases.slice(0, EXPLAINED).map((release) => judge(channel, release, known))
+  const newest = releases.find((release) => misfit(channel, release) === null)
+  if (!newest) return { kind: 'current', reason: `no release fits ${describe(channel)}`, considered }
+  const reason = `${newest.version} is the newest release`
+  if (newest.commit === deployed.commit) return { kind: 'current', reason, considered }
+  const refusal = refusalOf(channel, newest, known)
+  if (refusal) return { kind: 'refused', target: targetOf(newest), ...refusal, considered }
+  const newer = newerReleases(channel, releases, deployed).map((release) => judge(channel, release, known))
+  return { ...choose(newer, reason), considered }
+}
+
+/** The newest releases that the channel takes and that are newer than what is deployed. */
+export function newerReleases(
+  channel: ChannelConfig,
+  releases: readonly Release[],
+  deployed: Target,
+): Release[] {
+  return releases
+    .filter((release) => misfit(channel, release) === null && isNewer(release, deployed))
+    .slice(0, LOOKED_AT)
+}
+
+function isNewer({ parsed }: Release, deployed: Target): boolean {
+  return deployed.version === null || parsed.compare(deployed.version) > 0
+}
+
+/** Why a release is not taken, if it is the newest; each says so that a person understands. */
+function refusalOf(
+  channel: ChannelConfig,
+  newest: Release,
+  { deployed, seen }: Known,
+): { reason: string; refusal: Refusal } | null {
+  const moved = movedFrom(newest, seen)
+  if (moved !== null) return { refusal: 'rewrite', reason: `the tag of ${newest.version} has moved ${moved}` }
+  if (isNewer(newest, deployed) || deployed.version === null) return null
+  if (newest.parsed.compare(deployed.version) < 0)
     return {
-      kind: 'refused',
-      target: newest,
+      refusal: 'downgrade',
       reason: `${newest.version}, the newest release for ${describe(channel)}, is older than ${deployed.version}, which is deployed`,
     }
   return {
-    kind: 'refused',
-    target: newest,
+    refusal: 'rewrite',
     reason:
       deployed.ref === newest.ref
-        ? `the tag of ${newest.version} has moved from ${deployed.commit.slice(0, 12)} to ${newest.commit.slice(0, 12)}`
+        ? `the tag of ${newest.version} has moved ${fromTo(deployed.commit, newest.commit)}`
         : `${newest.version} is deployed already, from another commit (${deployed.commit.slice(0, 12)})`,
   }
 }
 
-type Release = Target & { readonly version: string }
+/** A tag that this computer knows at another commit. */
+function movedFrom({ ref, commit }: Target, seen: readonly Seen[]): string | null {
+  const known = seen.find((one) => one.ref === ref)
+  return known && known.commit !== commit ? fromTo(known.commit, commit) : null
+}
 
-/** The newest release that the channel takes, by semver; ties (`v1.0.0` and `1.0.0`) go to the `v`. */
-function newestRelease(channel: ChannelConfig, offers: readonly Ref[]): Release | undefined {
+function fromTo(from: string, to: string): string {
+  return `from ${from.slice(0, 12)} to ${to.slice(0, 12)}`
+}
+
+function judge(channel: ChannelConfig, release: Release, known: Known): Considered {
+  const { deployed, seen } = known
+  const target = targetOf(release)
+  const held = (rule: string) => ({ target, rule, until: null })
+  if (release.commit === deployed.commit) return held('is deployed')
+  const unfit = misfit(channel, release)
+  if (unfit !== null) return held(unfit)
+  if (!isNewer(release, deployed)) return held(`is not newer than ${nameOf(deployed)}, which is deployed`)
+  const moved = movedFrom(release, seen)
+  if (moved !== null) return held(`has a tag that moved ${moved}`)
+  return { target, ...tooYoung(channel, release, known) }
+}
+
+export interface Release extends Target {
+  readonly version: string
+  readonly parsed: SemVer
+}
+
+function targetOf({ version, ref, commit }: Release): Target {
+  return { version, ref, commit }
+}
+
+/** The releases among the tags, newest first by semver; ties (`v1.0.0` and `1.0.0`) go to the `v`. */
+export function releasesIn(offers: readonly Ref[]): Release[] {
   return offers
     .flatMap((ref) => release(ref))
-    .filter(({ version }) => takes(channel, version))
-    .sort((a, b) => compare(b.version, a.version) || (a.ref < b.ref ? 1 : -1))[0]
+    .sort((a, b) => b.parsed.compare(a.parsed) || (a.ref < b.ref ? 1 : -1))
 }
 
 function release({ name, commit }: Ref): Release[] {
   const [, tag] = /^refs\/tags\/(v?\d+\.\d+\.\d+\S*)$/.exec(name) ?? []
   const version = tag ? normalVersion(tag) : null
-  return version ? [{ version, ref: name, commit }] : []
+  const parsed = parse(version)
+  return version && parsed ? [{ version, parsed, ref: name, commit }] : []
 }
 
-function takes({ channel, pinned_minor, prereleases }: ChannelConfig, version: string): boolean {
-  const parsed = parse(version)
-  if (!parsed || (parsed.prerelease.length > 0 && !prereleases)) return false
-  return channel !== 'stable' || `${parsed.major}.${parsed.minor}` === pinned_minor
+/** Why the channel does not take a release; null: it does. */
+function misfit({ channel, pinned_minor, prereleases }: ChannelConfig, { parsed }: Release): string | null {
+  if (parsed.prerelease.length > 0 && !prereleases)
+    return 'is a prerelease, and deployment.prereleases is false'
+  const isPatch = channel !== 'stable' || `${parsed.major}.${parsed.minor}` === pinned_minor
+  return isPatch ? null : `is no patch of ${pinned_minor}, which deployment.pinned_minor says`
 }
 
 function describe({ channel, pinned_minor }: ChannelConfig): string {

@@ -56,6 +56,7 @@ const Deployment = v.pipe(
     install: v.optional(commandLine),
     install_timeout: v.optional(duration('1s'), '30m'),
     poll_every: v.optional(duration('5s'), '60s'),
+    min_age: v.optional(duration('0s'), '0s'),
   }),
   v.forward(
     v.check(

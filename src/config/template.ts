@@ -54,15 +54,21 @@ export function renderConfig(answers: Answers): string {
     deployment('install', answers.install, 'make install', 'run in the checkout after the migrations'),
     deployment('migrations', null, 'migrations', 'folder inside the checkout'),
     deployment('poll_every', null, '60s', 'at least 5s'),
+    deployment(
+      'min_age',
+      null,
+      '2h',
+      'how long a target must have been known before it is taken; default 0s',
+    ),
     ...serviceLines,
     '',
   ].join('\n')
 }
 
-/** A value as YAML writes it on one line, in quotes where it needs them. */
+/** A value as YAML writes it on one line, in quotes where it needs them: also around blanks that YAML does not know. */
 function scalar(value: string): string {
   return stringify(value, {
     lineWidth: 0,
-    defaultStringType: /^[\d.]+$/.test(value) ? 'QUOTE_DOUBLE' : 'PLAIN',
+    defaultStringType: /^[\d.]+$|^\s|\s$/.test(value) ? 'QUOTE_DOUBLE' : 'PLAIN',
   }).trim()
 }

@@ -81,7 +81,7 @@ export async function fetchTarget(
   deployment: Deployment,
   target: Target,
 ): Promise<void> {
-  const kept = target.ref.replace(/^refs\//, 'refs/telec/')
+  const kept = keptRef(target.ref)
   await gitRemote(
     world,
     repository,
@@ -100,12 +100,79 @@ export async function fetchTarget(
     FETCH_TIMEOUT_MS,
   )
   const fetched = await commitOf(world, repository, kept)
-  const isThere = fetched === target.commit || (await isAncestor(world, repository, target.commit, fetched))
+  // A branch may have moved on meanwhile; a tag is that commit or has moved.
+  const isOnBranch = target.ref.startsWith('refs/heads/')
+  const isThere =
+    fetched === target.commit || (isOnBranch && (await isAncestor(world, repository, target.commit, fetched)))
   if (!isThere)
     throw new TelecError('halted', `${target.commit.slice(0, 12)} is no longer offered at ${target.ref}`, {
       because: `the remote has ${fetched.slice(0, 12)} there now`,
       hint: 'nothing to do: the next poll decides anew',
     })
+}
+
+/** Where `fetchTarget` keeps a ref of the remote. */
+function keptRef(ref: string): string {
+  return ref.replace(/^refs\//, 'refs/telec/')
+}
+
+/**
+ * Gives the checkout the tag that it is at now, for `git describe`. One that it has under that name stays as it is,
+ * unless `rewrite` says that a person took a tag that moved.
+ */
+export async function nameTag(
+  world: World,
+  repository: Repository,
+  ref: string,
+  rewrite: boolean,
+): Promise<void> {
+  if (!ref.startsWith('refs/tags/')) return
+  const onlyNew = rewrite ? [] : ['0'.repeat(40)] // git-update-ref(1): where there is none yet
+  await tryGit(world, repository, ['update-ref', '--', ref, keptRef(ref), ...onlyNew])
+}
+
+/** Keeps a commit from being forgotten, under `refs/telec/KIND/`; the name of the ref. */
+export async function keepCommit(
+  world: World,
+  repository: Repository,
+  kind: 'rescued' | 'replaced' | 'stash',
+  commit: string,
+): Promise<string> {
+  const ref = `refs/telec/${kind}/${commit.slice(0, 12)}`
+  await git(world, repository, ['update-ref', ref, commit])
+  return ref
+}
+
+const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
+
+/**
+ * Puts local changes aside, as a commit on HEAD that a ref keeps, and the paths back to what HEAD says; the name of
+ * the ref. Killed half-way and done again it has put aside what was left.
+ */
+export async function stashPaths(
+  world: World,
+  repository: Repository,
+  { modified, untracked }: LocalChanges,
+): Promise<string> {
+  const indexFile = join(repository.gitDir, 'telec-stash-index') // git's own has what a person staged
+  const of = (paths: readonly string[]) => ({ input: paths.map((path) => `${path}\0`).join('') })
+  const fromInput = ['--pathspec-from-file=-', '--pathspec-file-nul']
+  const literal = (args: readonly string[]) => ['--literal-pathspecs', ...args]
+  try {
+    await git(world, repository, ['read-tree', 'HEAD'], { indexFile })
+    const all = { ...of([...modified, ...untracked]), indexFile }
+    await git(world, repository, literal(['add', '--force', '--all', ...fromInput]), all)
+    const tree = (await git(world, repository, ['write-tree'], { indexFile })).trim()
+    const message = 'Local changes that an update would have overwritten'
+    const commit = [...TELEC_IDENTITY, 'commit-tree', '-p', 'HEAD', '-m', message, tree]
+    const ref = await keepCommit(world, repository, 'stash', (await git(world, repository, commit)).trim())
+    const restore = ['restore', '--source=HEAD', '--staged', '--worktree', ...fromInput]
+    if (modified.length > 0) await git(world, repository, literal(restore), of(modified))
+    for (const path of untracked) rmSync(join(repository.workTree, path), { force: true })
+    return ref
+  } finally {
+    rmSync(indexFile, { force: true })
+  }
 }
 
 /** Whether `commit` is `descendant` or one of its ancestors. False too when the repository lacks one of them. */
@@ -138,10 +205,13 @@ export async function commitsBetween(
 }
 
 /** Tracked files that differ from HEAD, and untracked ones, by path. */
-export async function localChanges(
-  world: World,
-  repository: Repository,
-): Promise<{ readonly modified: string[]; readonly untracked: string[] }> {
+export interface LocalChanges {
+  readonly modified: readonly string[]
+  /** A folder that git ignores as a whole is listed with a slash at its end. */
+  readonly untracked: readonly string[]
+}
+
+export async function localChanges(world: World, repository: Repository): Promise<LocalChanges> {
   const output = await git(world, repository, [
     'status',
     '--porcelain=v1',
@@ -184,17 +254,20 @@ export async function pathsBetween(
  * Moves HEAD and the work tree to a commit, the way a person would: on the branch by fast-forward, else with a
  * detached HEAD. git itself refuses, and touches nothing, where a local change or an untracked file is in the way;
  * any other failure (a full disk, a kill) may leave the move half-way, for `completeMove`.
+ *
+ * @param rewrite the branch may also move to where it does not come from.
  */
 export async function moveTo(
   world: World,
   repository: Repository,
   branch: string | null,
   commit: string,
+  rewrite: boolean,
 ): Promise<void> {
   const onBranch = branch !== null && (await currentBranch(world, repository)) === branch
-  const move = onBranch
-    ? ['merge', '--quiet', '--ff-only', '--no-stat', commit]
-    : ['checkout', '--quiet', '--detach', commit]
+  const forwards = ['merge', '--quiet', '--ff-only', '--no-stat', commit]
+  const anywhere = ['checkout', '--quiet', '--no-track', '-B', branch ?? '', commit]
+  const move = onBranch ? (rewrite ? anywhere : forwards) : ['checkout', '--quiet', '--detach', commit]
   const result = await tryGit(world, repository, move)
   if (result.code === 0) return
   const busy = /index\.lock': File exists/.test(result.stderr)
@@ -216,8 +289,7 @@ export async function completeMove(world: World, repository: Repository, commit:
   if (head === commit) return // git moves HEAD last
   const stash = await tryGit(world, repository, ['stash', 'create', 'before telec completed an update'])
   const rescued = stash.stdout.trim() // nothing where nothing differs; git then leaves with 1
-  if (rescued)
-    await git(world, repository, ['update-ref', `refs/telec/rescued/${rescued.slice(0, 12)}`, rescued])
+  if (rescued) await keepCommit(world, repository, 'rescued', rescued)
   await git(world, repository, ['read-tree', '--reset', '-u', head, commit])
 }
 

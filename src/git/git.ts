@@ -71,6 +71,8 @@ export function locateRepository(world: World, checkout: string): Repository {
 export interface GitOptions {
   readonly timeoutMs?: number
   readonly input?: string
+  /** Instead of the repository's own index. */
+  readonly indexFile?: string
 }
 
 /** Runs git on the repository and returns what came of it, whatever the exit code. */
@@ -85,7 +87,10 @@ export function tryGit(
     [`--git-dir=${repository.gitDir}`, `--work-tree=${repository.workTree}`, ...CONFIG, ...args],
     {
       cwd: repository.workTree,
-      env: gitEnvironment(world.env),
+      env: {
+        ...gitEnvironment(world.env),
+        ...(options.indexFile === undefined ? {} : { GIT_INDEX_FILE: options.indexFile }),
+      },
       timeoutMs: options.timeoutMs ?? LOCAL_TIMEOUT_MS,
       ...(options.input === undefined ? {} : { input: options.input }),
     },

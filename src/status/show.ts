@@ -37,7 +37,10 @@ function offered({ watch, deployed }: Overview): string {
   if (!watch?.outcome) return 'not known yet'
   if (watch.outcome === 'current' || !watch.target) return `nothing new: ${watch.reason}`
   if (watch.target.commit === deployed?.commit) return 'nothing new since then'
-  return `${nameOf(watch.target)}${watch.outcome === 'refused' ? `, not taken: ${watch.reason}` : ''}`
+  if (watch.outcome === 'held') return `not yet: ${watch.reason}`
+  if (!watch.refusal) return nameOf(watch.target)
+  const permit = { rewrite: '--accept-rewrite', downgrade: '--allow-downgrade' }[watch.refusal]
+  return `${nameOf(watch.target)}, not taken: ${watch.reason}\nto take it: telec-update ${permit}`
 }
 
 function lastPoll(watch: WatchState | null, ago: (time: string) => string): string {

@@ -19,6 +19,7 @@ import {
   type Halt,
   hasMoved,
   isEnded,
+  type Permit,
   readUpdateState,
   takeUp,
   type Update,
@@ -35,6 +36,7 @@ import type { Step } from './step.ts'
 export interface UpdateOptions {
   /** Try a halted target again, now. */
   readonly retry: boolean
+  readonly permits: readonly Permit[]
 }
 
 /** What an update works on; made once per run. */
@@ -102,9 +104,9 @@ async function updateTo(
     if (before.update) await writeUpdateState(paths, { ...before, update: null })
     return false
   }
-  if (!options.retry) verifyNotHalted(world, config, before, target)
+  if (!options.retry && options.permits.length === 0) verifyNotHalted(world, config, before, target)
   const state = await settle(scene, before, target)
-  const update = takeUp(state, config.deployment.channel, target, isoTime(world))
+  const update = takeUp(state, config.deployment.channel, target, options.permits, isoTime(world))
   const done = await runSequence(scene, { ...state, halted: null }, update)
   await finish(scene, done)
   return true
@@ -129,7 +131,7 @@ async function settle(scene: Scene, state: UpdateState, target: Target): Promise
   if (!update || update.target.commit === target.commit || !wasInterrupted(update, 'checkout')) return state
   await completeMove(world, repository, update.target.commit)
   const branch = update.channel === 'alpha' ? config.deployment.branch : null
-  await moveTo(world, repository, branch, update.target.commit)
+  await moveTo(world, repository, branch, update.target.commit, update.permits.includes('rewrite'))
   const settled = {
     ...state,
     update: ended(update, 'checkout', isoTime(world), 'completed for a newer target'),

@@ -11,6 +11,10 @@ const StepSchema = v.object({
   note: v.nullable(v.string()),
 })
 
+/** What a person permitted for one target: to take what was rewritten, to go back, to put local changes aside. */
+export const PERMITS = ['rewrite', 'downgrade', 'stash'] as const
+export type Permit = (typeof PERMITS)[number]
+
 const UpdateSchema = v.object({
   channel: v.string(),
   from: TargetSchema,
@@ -21,6 +25,7 @@ const UpdateSchema = v.object({
   steps: v.array(StepSchema),
   /** Where an update before this one, which did not end, left the checkout. */
   left_at: v.nullable(CommitSchema),
+  permits: v.optional(v.array(v.picklist(PERMITS)), []),
   /** The service's main process before the restart, and whether it was asked to leave; see steps/restart.ts. */
   service: v.nullable(v.object({ before: v.nullable(v.string()), asked: v.boolean() })),
 })
@@ -72,12 +77,33 @@ export function firstState(deployed: Target, at: string): UpdateState {
 }
 
 /** The update to `target`: the one under way where it has the same target, else a new one. Counts the attempt. */
-export function takeUp(state: UpdateState, channel: string, target: Target, at: string): Update {
+export function takeUp(
+  state: UpdateState,
+  channel: string,
+  target: Target,
+  permits: readonly Permit[],
+  at: string,
+): Update {
   const { update } = state
-  if (update?.target.commit === target.commit) return { ...update, attempts: update.attempts + 1 }
+  if (update?.target.commit === target.commit)
+    return {
+      ...update,
+      attempts: update.attempts + 1,
+      permits: [...new Set([...update.permits, ...permits])],
+    }
   const { at: _, ...from } = state.deployed
   const left_at = update && isEnded(update, 'checkout') ? update.target.commit : (update?.left_at ?? null)
-  return { channel, from, target, started_at: at, attempts: 1, steps: [], left_at, service: null }
+  return {
+    channel,
+    from,
+    target,
+    started_at: at,
+    attempts: 1,
+    steps: [],
+    left_at,
+    permits: [...permits],
+    service: null,
+  }
 }
 
 export function isEnded(update: Update, name: string): boolean {

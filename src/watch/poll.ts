@@ -1,5 +1,6 @@
 import * as v from 'valibot'
-import { type Decision, decide } from '../channel/decide.ts'
+import { type Decision, decide, newerReleases, type Ref, releasesIn } from '../channel/decide.ts'
+import { remember, type Seen, SeenSchema } from '../channel/seen.ts'
 import { nameOf, type Target, TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
@@ -17,9 +18,12 @@ import { readSignal, removeSignal, type Signal, writeSignal } from '../update/si
 const WatchStateSchema = v.object({
   /** The last poll that reached the remote, and what came of it. */
   polled_at: v.nullable(v.string()),
-  outcome: v.nullable(v.picklist(['update', 'current', 'refused'])),
+  outcome: v.nullable(v.picklist(['update', 'current', 'held', 'refused'])),
   reason: v.nullable(v.string()),
   target: v.nullable(TargetSchema),
+  /** Which permission of a person would make it take the target all the same. */
+  refusal: v.optional(v.nullable(v.picklist(['rewrite', 'downgrade'])), null),
+  seen: v.optional(v.array(SeenSchema), []),
   /** Polls since then that did not reach it. */
   failures: v.number(),
   last_failure: v.nullable(v.string()),
@@ -36,40 +40,105 @@ export function readWatchState(paths: Paths): WatchState | null {
   )
 }
 
+export interface PollOptions {
+  /** Look and tell; write neither the signal nor what was seen. */
+  readonly dryRun: boolean
+}
+
 /**
  * One poll: what the remote offers, what the channel makes of it, and the signal if that is not what is deployed.
  * Throws `later` when the remote is out of reach.
  */
-export async function poll(world: World, config: Config, paths: Paths): Promise<Decision> {
+export async function poll(
+  world: World,
+  config: Config,
+  paths: Paths,
+  { dryRun }: PollOptions,
+): Promise<Decision> {
   const repository = locateRepository(world, config.deployment.checkout)
   const state = readUpdateState(paths) ?? (await adoptFirst(world, config, paths, repository))
   const before = readWatchState(paths)
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
-  if (isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
+  if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
   try {
     const offers = await readOffers(world, config, repository)
-    const decision = decide(config.deployment, offers, state.deployed)
-    if (decision.kind === 'update') await signal(world, config, paths, state, decision.target)
-    else if (decision.kind === 'current') await takeBack(world, paths, state)
+    const seen = look(world, config, state, before, offers)
+    const decision = decide(config.deployment, offers, { deployed: state.deployed, seen, now: world.now() })
+    if (dryRun) return decision
+    await act(world, config, paths, state, decision)
     await writeJson(paths.watchState, {
       polled_at: isoTime(world),
       outcome: decision.kind,
       reason: decision.reason,
       target: decision.kind === 'current' ? null : decision.target,
+      refusal: decision.kind === 'refused' ? decision.refusal : null,
+      seen,
       failures: 0,
       last_failure: null,
     } satisfies WatchState)
     tell(world, decision, before)
     return decision
   } catch (error) {
-    if (error instanceof TelecError && error.kind === 'later')
+    if (error instanceof TelecError && error.kind === 'later' && !dryRun)
       await writeJson(paths.watchState, {
-        ...(before ?? { polled_at: null, outcome: null, reason: null, target: null }),
+        ...(before ?? NEVER_POLLED),
         failures: (before?.failures ?? 0) + 1,
         last_failure: error.because ?? error.message,
       } satisfies WatchState)
     throw error
   }
+}
+
+const NEVER_POLLED = {
+  polled_at: null,
+  outcome: null,
+  reason: null,
+  target: null,
+  refusal: null,
+  seen: [],
+}
+
+/** What this computer has seen once these were offered. */
+function look(
+  world: World,
+  { deployment }: Config,
+  { deployed }: UpdateState,
+  before: WatchState | null,
+  offers: readonly Ref[],
+): Seen[] {
+  const offered =
+    deployment.channel === 'alpha'
+      ? offers.map(({ name, commit }) => ({ ref: name, commit }))
+      : newerReleases(deployment, releasesIn(offers), deployed).toReversed()
+  return remember(before?.seen ?? [], offered, deployed.commit, isoTime(world))
+}
+
+async function act(
+  world: World,
+  config: Config,
+  paths: Paths,
+  state: UpdateState,
+  decision: Decision,
+): Promise<void> {
+  if (decision.kind === 'update') await signal(world, config, paths, state.deployed, decision.target)
+  else if (decision.kind !== 'refused') await takeBack(world, paths, state)
+}
+
+/** Signals a target that polls refuse, if there is one and a person permits it. */
+export async function signalRefused(
+  world: World,
+  config: Config,
+  paths: Paths,
+  permits: readonly string[],
+): Promise<void> {
+  const state = readUpdateState(paths)
+  const watch = readWatchState(paths)
+  const { target, refusal } = watch ?? { target: null, refusal: null }
+  if (!state || !watch || !target || !refusal || !permits.includes(refusal)) return
+  await signal(world, config, paths, state.deployed, target)
+  // From now on this is the commit that the tag is known at.
+  const seen = watch.seen.map((one) => (one.ref === target.ref ? { ...one, commit: target.commit } : one))
+  await writeJson(paths.watchState, { ...watch, seen } satisfies WatchState)
 }
 
 async function adoptFirst(
@@ -98,7 +167,7 @@ async function signal(
   world: World,
   config: Config,
   paths: Paths,
-  { deployed }: UpdateState,
+  deployed: Target,
   target: Target,
 ): Promise<void> {
   if (readSignal(paths)?.target.commit === target.commit) return
@@ -123,8 +192,10 @@ async function takeBack(world: World, paths: Paths, { deployed, update }: Update
 
 /** One line where something changed, the others for those who debug. */
 function tell(world: World, decision: Decision, before: WatchState | null): void {
-  const changed = decision.kind === 'refused' && before?.reason !== decision.reason
-  if (changed) world.log.warning(`not taken: ${decision.reason}`)
+  const isNews = before?.reason !== decision.reason
+  if (decision.kind === 'refused' && isNews) world.log.warning(`not taken: ${decision.reason}`)
+  else if (decision.kind === 'held' && before?.target?.commit !== decision.target.commit)
+    world.log.notice(`not yet: ${decision.reason}`)
   else world.log.debug(`polled: ${decision.kind}: ${decision.reason}`)
   if (before && before.failures > 0)
     world.log.notice(`the remote is back after ${before.failures} poll(s) without it`)

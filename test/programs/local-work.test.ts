@@ -101,6 +101,18 @@ describe('work of a person that an update would overwrite halts it, and is there
     expect(['verify', 'checkout']).toContain(halted(computer)?.step)
     expect(readTree(computer.checkout)).toEqual(files)
     expect(await untouched(computer)).toEqual(before)
+
+    const stashed = await computer.telec('telec-update', ['--stash'])
+    expect(stashed, stashed.stderr).toMatchObject({ code: 42 })
+    expect(await computer.gitInCheckout('status', '--porcelain')).toBe('')
+    const ref = await computer.gitInCheckout('for-each-ref', '--format=%(refname)', 'refs/telec/stash')
+    expect(stashed.stderr).toContain(ref)
+    const after = readTree(computer.checkout)
+    const replaced = Object.keys(files).filter(
+      (path) => path !== '.gitignore' && files[path] !== 'a folder' && after[path] !== files[path],
+    )
+    for (const path of replaced)
+      expect(`${await computer.gitInCheckout('show', `${ref}:${path}`)}\n`).toBe(files[path])
   })
 
   test('a change that git has staged already', async () => {

@@ -34,6 +34,7 @@ describe('the defaults', () => {
         migrations: 'migrations',
         install_timeout: 30 * 60_000,
         poll_every: 60_000,
+        min_age: 0,
       },
     })
   })

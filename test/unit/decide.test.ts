@@ -1,11 +1,32 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type ChannelConfig, decide, type Ref } from '../../src/channel/decide.ts'
+import { type ChannelConfig, decide as decideOn, type Ref } from '../../src/channel/decide.ts'
+import { remember, type Seen } from '../../src/channel/seen.ts'
+import type { Target } from '../../src/channel/target.ts'
 import { commit, head, release } from '../helpers/commits.ts'
 
-const ALPHA: ChannelConfig = { channel: 'alpha', branch: 'main', pinned_minor: undefined, prereleases: false }
+const ALPHA: ChannelConfig = {
+  channel: 'alpha',
+  branch: 'main',
+  pinned_minor: undefined,
+  prereleases: false,
+  min_age: 0,
+}
 const BETA: ChannelConfig = { ...ALPHA, channel: 'beta' }
 const STABLE: ChannelConfig = { ...ALPHA, channel: 'stable', pinned_minor: '1.2' }
+
+const NOW = Date.UTC(2026, 0, 2)
+
+/** Without what `--explain` says. */
+function decide(
+  channel: ChannelConfig,
+  offers: readonly Ref[],
+  deployed: Target,
+  seen: readonly Seen[] = [],
+) {
+  const { considered: _, ...decision } = decideOn(channel, offers, { deployed, seen, now: NOW })
+  return decision
+}
 
 /** Tags `v…` of the remote, each at a commit of its own. */
 function tags(...versions: string[]): Ref[] {
@@ -161,6 +182,7 @@ describe('releases', () => {
     expect(decision).toEqual({
       kind: 'refused',
       target: release('1.2.5'),
+      refusal: 'downgrade',
       reason: '1.2.5, the newest release for stable (1.2), is older than 1.4.0, which is deployed',
     })
   })
@@ -178,6 +200,128 @@ describe('releases', () => {
     const decision = decide(BETA, tags('1.2.0'), head('other', '1.2.0'))
     expect(decision.kind).toBe('refused')
     expect(decision.reason).toContain('from another commit')
+  })
+})
+
+describe('min_age', () => {
+  const HOUR = 3_600_000
+  const hours = (amount: number) => new Date(NOW + amount * HOUR).toISOString()
+  const seenAt = (version: string, at: string): Seen => ({
+    ref: `refs/tags/v${version}`,
+    commit: commit(version),
+    at,
+  })
+  const SLOW: ChannelConfig = { ...BETA, min_age: 2 * HOUR }
+
+  test.each<[string, string[], Seen[], string | null]>([
+    ['one that was not seen before is held', ['1.1.0'], [], null],
+    ['one that was seen an hour ago is held', ['1.1.0'], [seenAt('1.1.0', hours(-1))], null],
+    ['one that was seen two hours ago is taken', ['1.1.0'], [seenAt('1.1.0', hours(-2))], '1.1.0'],
+    [
+      'a newer one does not hold up one that is old enough',
+      ['1.1.0', '1.2.0'],
+      [seenAt('1.1.0', hours(-2)), seenAt('1.2.0', hours(-1))],
+      '1.1.0',
+    ],
+    [
+      'of two that are old enough the newer is taken',
+      ['1.1.0', '1.2.0'],
+      [seenAt('1.1.0', hours(-3)), seenAt('1.2.0', hours(-2))],
+      '1.2.0',
+    ],
+    [
+      'a time ahead, of a clock that was turned back, holds no longer than any',
+      ['1.1.0'],
+      [seenAt('1.1.0', hours(99))],
+      null,
+    ],
+  ])('%s', (_, offered, seen, wanted) => {
+    const decision = decide(SLOW, tags(...offered), release('1.0.0'), seen)
+    if (wanted === null) expect(decision).toMatchObject({ kind: 'held', target: release(offered[0] ?? '') })
+    else expect(decision).toMatchObject({ kind: 'update', target: release(wanted) })
+  })
+
+  test('what is held says until when, and the rule', () => {
+    const { considered } = decideOn(SLOW, tags('1.1.0'), {
+      deployed: release('1.0.0'),
+      seen: [seenAt('1.1.0', hours(-1.5))],
+      now: NOW,
+    })
+    expect(considered).toEqual([
+      { target: release('1.1.0'), rule: expect.stringContaining('deployment.min_age'), until: hours(0.5) },
+    ])
+  })
+
+  test('pushes that never stop do not keep a computer from what is old enough', () => {
+    const channel: ChannelConfig = { ...ALPHA, min_age: 2 * HOUR }
+    let seen: Seen[] = []
+    let deployed = head(0)
+    for (let hour = 1; hour <= 50; hour += 1) {
+      const now = NOW + hour * HOUR
+      const offers = [{ name: 'refs/heads/main', commit: commit(hour) }]
+      seen = remember(
+        seen,
+        [{ ref: 'refs/heads/main', commit: commit(hour) }],
+        deployed.commit,
+        new Date(now).toISOString(),
+      )
+      const decision = decideOn(channel, offers, { deployed, seen, now })
+      if (decision.kind === 'update') deployed = decision.target
+      if (hour > 2) expect(deployed.commit).toBe(commit(hour - 2))
+    }
+    expect(seen.length).toBeLessThan(5)
+  })
+})
+
+describe('a tag that moved since this computer saw it', () => {
+  const seen = [{ ref: 'refs/tags/v1.1.0', commit: commit('before'), at: '2026-01-01T00:00:00.000Z' }]
+
+  test('is refused, although nothing of it was ever deployed', () => {
+    expect(decide(BETA, tags('1.1.0'), release('1.0.0'), seen)).toEqual({
+      kind: 'refused',
+      refusal: 'rewrite',
+      target: release('1.1.0'),
+      reason: `the tag of 1.1.0 has moved from ${commit('before').slice(0, 12)} to ${commit('1.1.0').slice(0, 12)}`,
+    })
+  })
+
+  test('is remembered as it was first seen', () => {
+    const offered = [{ ref: 'refs/tags/v1.1.0', commit: commit('1.1.0') }]
+    expect(remember(seen, offered, commit('1.0.0'), '2026-01-02T00:00:00.000Z')).toEqual(seen)
+  })
+
+  test('does not matter where a newer one is offered', () => {
+    expect(decide(BETA, tags('1.1.0', '1.2.0'), release('1.0.0'), seen)).toMatchObject({
+      kind: 'update',
+      target: release('1.2.0'),
+    })
+  })
+})
+
+describe('what was offered is explained', () => {
+  test.each<[string, ChannelConfig, string, string, string | null]>([
+    ['the one that is taken', BETA, '1.1.0', '1.0.0', null],
+    ['what is deployed', BETA, '1.0.0', '1.0.0', 'is deployed'],
+    ['an older one', BETA, '0.9.0', '1.0.0', 'is not newer than 1.0.0'],
+    ['a prerelease', BETA, '1.1.0-rc.1', '1.0.0', 'is a prerelease'],
+    ['another minor version', STABLE, '1.3.0', '1.2.0', 'is no patch of 1.2'],
+  ])('%s', (_, channel, offered, deployed, rule) => {
+    const { considered } = decideOn(channel, tags(offered), {
+      deployed: release(deployed),
+      seen: [],
+      now: NOW,
+    })
+    expect(considered).toEqual([
+      { target: release(offered), rule: rule === null ? null : expect.stringContaining(rule), until: null },
+    ])
+  })
+
+  test('the newest ten, of however many', () => {
+    const offers = tags(...Array.from({ length: 50 }, (_, index) => `1.0.${index}`))
+    const { considered } = decideOn(BETA, offers, { deployed: release('1.0.49'), seen: [], now: NOW })
+    expect(considered.map(({ target }) => target.version)).toEqual(
+      Array.from({ length: 10 }, (_, index) => `1.0.${49 - index}`),
+    )
   })
 })
 

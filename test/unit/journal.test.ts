@@ -17,7 +17,7 @@ const AT = '2026-05-04T12:00:00.000Z'
 const LATER = '2026-05-04T12:01:00.000Z'
 const SETUP: UpdateState = firstState(head('one', '1.0.0'), AT)
 
-const fresh = (): Update => takeUp(SETUP, 'alpha', head('two'), AT)
+const fresh = (): Update => takeUp(SETUP, 'alpha', head('two'), [], AT)
 const under = (update: Update): UpdateState => ({ ...SETUP, update })
 
 describe('an update', () => {
@@ -30,18 +30,28 @@ describe('an update', () => {
       attempts: 1,
       steps: [],
       left_at: null,
+      permits: [],
       service: null,
     })
   })
 
   test('that was interrupted goes on where it was, and counts the attempt', () => {
     const before = ended(began(fresh(), 'fetch', AT), 'fetch', AT, 'done')
-    expect(takeUp(under(before), 'alpha', head('two'), LATER)).toEqual({ ...before, attempts: 2 })
+    expect(takeUp(under(before), 'alpha', head('two'), [], LATER)).toEqual({ ...before, attempts: 2 })
+  })
+
+  test('keeps what a person permitted for its target, over kills, and no longer', () => {
+    const permitted = takeUp(SETUP, 'alpha', head('two'), ['rewrite'], AT)
+    expect(takeUp(under(permitted), 'alpha', head('two'), ['stash'], LATER).permits).toEqual([
+      'rewrite',
+      'stash',
+    ])
+    expect(takeUp(under(permitted), 'alpha', head('three'), [], LATER).permits).toEqual([])
   })
 
   test('to a newer target begins anew', () => {
     const before = ended(began(fresh(), 'fetch', AT), 'fetch', AT, 'done')
-    expect(takeUp(under(before), 'alpha', head('three'), LATER)).toMatchObject({
+    expect(takeUp(under(before), 'alpha', head('three'), [], LATER)).toMatchObject({
       target: head('three'),
       from: head('one', '1.0.0'),
       started_at: LATER,
@@ -53,14 +63,14 @@ describe('an update', () => {
 
   test('to a newer target knows where the one before it left the checkout', () => {
     const moved = ended(began(fresh(), 'checkout', AT), 'checkout', AT, 'done')
-    const next = takeUp(under(moved), 'alpha', head('three'), LATER)
+    const next = takeUp(under(moved), 'alpha', head('three'), [], LATER)
     expect(next.left_at).toBe(commit('two'))
-    expect(takeUp(under(next), 'alpha', head('four'), LATER).left_at).toBe(commit('two'))
+    expect(takeUp(under(next), 'alpha', head('four'), [], LATER).left_at).toBe(commit('two'))
   })
 
   test('that was killed before it moved the checkout left it nowhere', () => {
     const interrupted = began(fresh(), 'checkout', AT)
-    expect(takeUp(under(interrupted), 'alpha', head('three'), LATER).left_at).toBeNull()
+    expect(takeUp(under(interrupted), 'alpha', head('three'), [], LATER).left_at).toBeNull()
   })
 })
 

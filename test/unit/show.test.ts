@@ -17,6 +17,8 @@ const CURRENT: Overview = {
     outcome: 'current',
     reason: 'main is what is deployed',
     target: null,
+    refusal: null,
+    seen: [],
     failures: 0,
     last_failure: null,
   },
@@ -82,9 +84,12 @@ describe('telec status', () => {
       ...CURRENT.watch,
       outcome: 'refused',
       reason: 'the tag has moved',
+      refusal: 'rewrite',
       target,
     } as Overview['watch']
-    expect(row('offered', { watch })).toBe(`1.1.0 (${short}), not taken: the tag has moved`)
+    expect(row('offered', { watch })).toBe(
+      `1.1.0 (${short}), not taken: the tag has moved\n           to take it: telec-update --accept-rewrite`,
+    )
   })
 
   test('counts the polls that did not reach the remote', () => {
@@ -115,6 +120,7 @@ describe('telec status', () => {
       attempts: 1,
       steps: [{ name: 'install', began_at: at(-2), ended_at: null, note: null }],
       left_at: null,
+      permits: [],
       service: null,
     }
     expect(row('updating', { update })).toBe(`to 1.1.0 (${short}) since 7 s ago, at install`)
@@ -133,6 +139,7 @@ describe('telec status', () => {
         step('restart', 'old pid 1 left with exit code 42, new pid 2'),
       ],
       left_at: null,
+      permits: [],
       service: null,
     }
     const text = row('updated', { last })

@@ -121,6 +121,10 @@ test.each([
   '# no comment',
   '| x',
   'a: b',
+  '\u2003',
+  '\u00a0a',
+  'a\u3000',
+  '\ufeff',
 ])('the command %j is a text', (install) => {
   expect(roundTrip({ ...LEAST, install }).deployment.install).toBe(install)
 })

@@ -3,20 +3,43 @@ import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
 import { stream } from '../../system/stream.ts'
 import { update } from '../../update/execute.ts'
+import { PERMITS, type Permit } from '../../update/journal.ts'
+import { signalRefused } from '../../watch/poll.ts'
 import type { DefineCommand } from '../main.ts'
 
 export const updateCommand: DefineCommand = (world, leave) =>
   new Command('update')
     .description('do what the signal asks for: fetch, migrate, install, restart, confirm')
     .option('--retry', 'try a target that halted again, now', false)
+    .option('--accept-rewrite', 'take a branch that was force-pushed, or a tag that moved', false)
+    .option('--allow-downgrade', 'take a target that is older than what is deployed', false)
+    .option('--stash', 'put local changes aside that are in the way, under a ref that is named', false)
     .addHelpText(
       'after',
       `
 Examples:
-  telec-update           do what is signalled, or go on with what was interrupted
-  telec-update --retry   after the cause of a halt was mended`,
+  telec-update                     do what is signalled, or go on with what was interrupted
+  telec-update --retry             after the cause of a halt was mended
+  telec-update --accept-rewrite    after a look at what was rewritten
+  telec-update --allow-downgrade   after a release was withdrawn, or the pin lowered`,
     )
-    .action(async (options: { retry: boolean }) => {
+    .action(async (options: Options) => {
       const paths = locate(world)
-      leave(await update({ ...world, stream }, loadConfig(world, paths), paths, options))
+      const config = loadConfig(world, paths)
+      const permits = PERMITS.filter((permit) => options[OPTION_OF[permit]])
+      await signalRefused(world, config, paths, permits)
+      leave(await update({ ...world, stream }, config, paths, { retry: options.retry, permits }))
     })
+
+interface Options {
+  readonly retry: boolean
+  readonly acceptRewrite: boolean
+  readonly allowDowngrade: boolean
+  readonly stash: boolean
+}
+
+const OPTION_OF = {
+  rewrite: 'acceptRewrite',
+  downgrade: 'allowDowngrade',
+  stash: 'stash',
+} as const satisfies Record<Permit, keyof Options>

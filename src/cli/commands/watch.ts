@@ -1,14 +1,50 @@
 import { Command } from 'commander'
+import type { Considered, Decision } from '../../channel/decide.ts'
+import { nameOf } from '../../channel/target.ts'
 import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
 import { poll } from '../../watch/poll.ts'
 import type { DefineCommand } from '../main.ts'
 
+interface Options {
+  readonly dryRun: boolean
+  readonly explain: boolean
+  readonly json: boolean
+}
+
 export const watchCommand: DefineCommand = (world) =>
   new Command('watch')
     .description('look once what the remote offers, and signal an update if this computer should have it')
-    .addHelpText('after', '\nExample:\n  telec-watch    one poll, as the timer does it')
-    .action(async () => {
+    .option('--dry-run', 'signal nothing, remember nothing', false)
+    .option('--explain', 'what was offered, what was chosen, and why the others were not', false)
+    .option('--json', 'the same as JSON, for programs', false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  telec-watch                       one poll, as the timer does it
+  telec-watch --explain --dry-run   what a poll would do, and why`,
+    )
+    .action(async ({ dryRun, explain, json }: Options) => {
       const paths = locate(world)
-      await poll(world, loadConfig(world, paths), paths)
+      const decision = await poll(world, loadConfig(world, paths), paths, { dryRun })
+      if (json) world.out(`${JSON.stringify(decision, null, 2)}\n`)
+      else if (explain) world.out(explained(decision))
     })
+
+const TITLES: Record<Decision['kind'], string> = {
+  update: 'an update',
+  current: 'nothing new',
+  held: 'not yet',
+  refused: 'refused',
+}
+
+/** The newest that were offered, a line each, and what came of them. */
+function explained(decision: Decision): string {
+  const chosen = decision.kind === 'update' ? decision.target.commit : null
+  const line = ({ target, rule }: Considered) => {
+    const mark = target.commit === chosen ? '→' : ' '
+    return `${mark} ${nameOf(target)} at ${target.ref}${rule === null ? '' : ` ${rule}`}\n`
+  }
+  return [`${TITLES[decision.kind]}: ${decision.reason}\n`, ...decision.considered.map(line)].join('')
+}

@@ -1,4 +1,4 @@
-import { completeMove, headCommit, moveTo, syncCheckout } from '../../git/checkout.ts'
+import { completeMove, headCommit, moveTo, nameTag, syncCheckout } from '../../git/checkout.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { StepContext } from '../step.ts'
 
@@ -13,9 +13,12 @@ export async function checkout({
   const { target, channel } = update
   const isThere = async () => (await headCommit(world, repository)) === target.commit
   if (interrupted) await completeMove(world, repository, target.commit)
-  await moveTo(world, repository, channel === 'alpha' ? config.deployment.branch : null, target.commit)
+  const branch = channel === 'alpha' ? config.deployment.branch : null
+  const rewrite = update.permits.includes('rewrite')
+  await moveTo(world, repository, branch, target.commit, rewrite)
   if (!(await isThere()))
     throw new TelecError('halted', `HEAD is not at ${target.commit.slice(0, 12)} after the checkout`)
+  await nameTag(world, repository, target.ref, rewrite)
   await syncCheckout(world, repository)
   return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}`
 }

@@ -1,5 +1,16 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import compare from 'semver/functions/compare'
-import { commitsBetween, headCommit, isAncestor, localChanges, pathsBetween } from '../../git/checkout.ts'
+import {
+  commitsBetween,
+  headCommit,
+  isAncestor,
+  keepCommit,
+  type LocalChanges,
+  localChanges,
+  pathsBetween,
+  stashPaths,
+} from '../../git/checkout.ts'
 import { TelecError } from '../../system/errors.ts'
 import { isEnded, wasInterrupted } from '../journal.ts'
 import type { StepContext } from '../step.ts'
@@ -20,12 +31,16 @@ export async function verify(context: StepContext): Promise<string> {
 async function verifyFastForward({ world, config, repository, update }: StepContext): Promise<void> {
   const { from, target } = update
   if (await isAncestor(world, repository, from.commit, target.commit)) return
+  if (update.permits.includes('rewrite')) {
+    await keepCommit(world, repository, 'replaced', from.commit)
+    return
+  }
   throw new TelecError(
     'halted',
     `${config.deployment.branch} was rewritten: the update is not a fast-forward`,
     {
       because: `${from.commit.slice(0, 12)}, which is deployed, is no ancestor of ${target.commit.slice(0, 12)}, the new head`,
-      hint: `look at both: git -C ${repository.workTree} log --oneline --graph ${from.commit.slice(0, 12)} ${target.commit.slice(0, 12)}; a new head that descends from what is deployed is taken by itself`,
+      hint: `look at both: git -C ${repository.workTree} log --oneline --graph ${from.commit.slice(0, 12)} ${target.commit.slice(0, 12)}; to take it: telec-update --accept-rewrite. A new head that descends from what is deployed is taken by itself`,
     },
   )
 }
@@ -34,8 +49,9 @@ function verifyNotOlder({ update }: StepContext): void {
   const { from, target, channel } = update
   if (from.version === null || target.version === null || compare(target.version, from.version) >= 0) return
   if (channel === 'alpha') return // a branch moves forwards by its commits, whatever their version says
+  if (update.permits.includes('downgrade')) return
   throw new TelecError('halted', `${target.version} is older than ${from.version}, which is deployed`, {
-    hint: 'telec does not go back by itself: publish a newer release, or change deployment.channel',
+    hint: 'telec does not go back by itself: publish a newer release, or telec-update --allow-downgrade',
   })
 }
 
@@ -57,18 +73,44 @@ async function verifyNothingInTheWay(
   { world, repository, update }: StepContext,
   head: string,
 ): Promise<string> {
-  const { modified, untracked } = await localChanges(world, repository)
+  const local = await localChanges(world, repository)
   const touched = await pathsBetween(world, repository, head, update.target.commit)
+  const inTheWay = changesInTheWay(local, touched, (path) => existsSync(join(repository.workTree, path)))
+  const paths = [...inTheWay.modified, ...inTheWay.untracked]
+  const remarks = [`${touched.length} file(s) differ`]
+  if (paths.length > 0) {
+    if (!update.permits.includes('stash'))
+      throw new TelecError('halted', `the update would overwrite ${paths.length} local file(s)`, {
+        because: paths.join('\n'),
+        hint: `commit them, move them away, or put them back: git -C ${repository.workTree} restore -- PATH; or let telec put them aside: telec-update --stash`,
+      })
+    const ref = await stashPaths(world, repository, inTheWay)
+    remarks.push(
+      `put aside: ${paths.join(', ')}; to have them back: git -C ${repository.workTree} cherry-pick --no-commit ${ref}`,
+    )
+  }
+  const left = local.modified.filter((path) => !inTheWay.modified.includes(path))
+  if (left.length > 0) remarks.push(`left as they are, with local changes: ${left.join(', ')}`)
+  return remarks.join('; ')
+}
+
+/** Those local changes that a move over the touched paths would overwrite. Pure but for `exists`. */
+function changesInTheWay(
+  { modified, untracked }: LocalChanges,
+  touched: readonly string[],
+  exists: (path: string) => boolean,
+): LocalChanges {
+  const above = (path: string) => path.split('/').map((_, index, parts) => parts.slice(0, index).join('/'))
   const touchedSet = new Set(touched)
-  // A folder that git ignores as a whole is listed with a slash at its end.
-  const covers = (path: string) =>
-    path.endsWith('/') ? touched.some((one) => one.startsWith(path)) : touchedSet.has(path)
-  const inTheWay = [...modified, ...untracked].filter(covers)
-  if (inTheWay.length > 0)
-    throw new TelecError('halted', `the update would overwrite ${inTheWay.length} local file(s)`, {
-      because: inTheWay.join('\n'),
-      hint: `commit them, move them away, or put them back: git -C ${repository.workTree} restore -- PATH`,
-    })
-  const remark = modified.length > 0 ? `; left as they are, with local changes: ${modified.join(', ')}` : ''
-  return `${touched.length} file(s) differ${remark}`
+  const folders = new Set(touched.flatMap(above))
+  // A file stands in the way of itself, of a folder of its name, and of a file by the name of its folder.
+  const isInTheWay = (path: string) =>
+    touchedSet.has(path) || folders.has(path) || above(path).some((folder) => touchedSet.has(folder))
+  const within = (folder: string) => touched.filter((path) => path.startsWith(folder) && exists(path))
+  return {
+    modified: modified.filter(isInTheWay),
+    untracked: untracked.flatMap((path) =>
+      path.endsWith('/') ? within(path) : isInTheWay(path) ? [path] : [],
+    ),
+  }
 }
