@@ -1,6 +1,6 @@
 // Builds dist/: one self-contained executable per program. The same commit gives the same bytes.
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdir, readFile, rename } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
@@ -89,6 +89,9 @@ await Promise.all(
     await rename(outfile, `dist/${program}`) // whoever runs the one before goes on with it
   }),
 )
+
+// As CommonJS Node.js starts them sooner than as ES modules, which package.json above would make them.
+await writeFile('dist/package.json', '{ "type": "commonjs" }\n')
 
 /** The commit that is built; `-dirty` where files differ from it, `unknown` outside a repository. */
 function commit(): string {

@@ -1,124 +1,45 @@
-import { join } from 'node:path'
-import * as v from 'valibot'
-import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { TelecError } from '../system/errors.ts'
-import { readText } from '../system/files.ts'
+import { readText, writeDurably } from '../system/files.ts'
+import { COMMIT, VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
 import type { Paths } from './paths.ts'
-import { type Config, ConfigSchema } from './schema.ts'
+import type { Config } from './schema.ts'
 
 /** Reads and checks `config.yml`. Throws a TelecError of kind `config` that names every fault and its line. */
-export function loadConfig(world: World, paths: Paths): Config {
+export async function loadConfig(world: World, paths: Paths): Promise<Config> {
   const text = readText(paths.config)
   if (text === null)
     throw new TelecError('config', `there is no configuration: ${paths.config} does not exist`, {
       hint: 'write one with: telec init --checkout PATH',
     })
+  const known = readParsed(paths)
+  if (known?.from === originOf(world, text)) return known.config
+  const { parseConfig } = await import('./parse.ts')
   return parseConfig(world, paths.config, text)
 }
 
-/** @param path names the file in messages. */
-export function parseConfig(world: World, path: string, text: string): Config {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
-  const faults = syntaxFaults(document, lines)
-  if (faults.length > 0) throw faulty(path, faults)
-  const result = v.safeParse(ConfigSchema, toData(path, document))
-  if (!result.success)
-    throw faulty(
-      path,
-      result.issues.map((issue) => ({ line: lineOf(document, lines, issue), message: describe(issue) })),
-    )
-  const { deployment, ...rest } = result.output
-  return {
-    ...rest,
-    computer: rest.computer ?? computerName(world.hostname),
-    deployment: { ...deployment, checkout: expandHome(deployment.checkout, world.home) },
-  }
+/**
+ * Keeps the configuration as it was parsed, for a poll a minute, which would otherwise spend a tenth of its time on
+ * YAML. It is used only as long as the text is the same, byte by byte.
+ */
+export async function keepParsed(world: World, paths: Paths, config: Config): Promise<void> {
+  const text = readText(paths.config)
+  if (text === null) return
+  const from = originOf(world, text)
+  if (readParsed(paths)?.from !== from)
+    await writeDurably(paths.parsedConfig, JSON.stringify({ from, config }))
 }
 
-function syntaxFaults(document: Document.Parsed, lines: LineCounter): Fault[] {
-  const faults = document.errors.map((error) => ({
-    line: lines.linePos(error.pos[0]).line,
-    message: error.message.split('\n', 1)[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? '',
-  }))
-  visit(document, {
-    Alias(_, alias) {
-      if (alias.resolve(document)) return
-      const { line } = lines.linePos(alias.range?.[0] ?? 0)
-      faults.push({
-        line,
-        message: `*${alias.source} is the alias of nothing; a * at the start needs quotes`,
-      })
-    },
-  })
-  return faults
+/** All that a configuration comes from. */
+function originOf({ home, hostname }: World, text: string): string {
+  return JSON.stringify([VERSION, COMMIT, home, hostname, text])
 }
 
-function toData(path: string, document: Document.Parsed): unknown {
-  if (document.contents !== null && !isMap(document.contents))
-    throw faulty(path, [{ line: 1, message: 'the file takes keys and values (deployment: …)' }])
+/** A file that cannot be understood is no state: it is as if there were none. */
+function readParsed(paths: Paths): { readonly from: string; readonly config: Config } | null {
   try {
-    return document.toJS() ?? {}
-  } catch (error) {
-    throw faulty(path, [{ line: 1, message: (error as Error).message }]) // aliases that multiply without end
+    return JSON.parse(readText(paths.parsedConfig) ?? 'null')
+  } catch {
+    return null
   }
-}
-
-interface Fault {
-  readonly line: number
-  readonly message: string
-}
-
-function faulty(path: string, faults: readonly Fault[]): TelecError {
-  const [first] = faults
-  const list = faults.map(({ line, message }) => `line ${line}: ${message}`).join('\n')
-  return new TelecError('config', `${path}:${first?.line ?? 1}: the configuration is wrong`, {
-    because: list,
-    hint: `edit ${path}`,
-  })
-}
-
-function describe(issue: v.BaseIssue<unknown>): string {
-  const key = v.getDotPath(issue) ?? 'the whole file'
-  // Of a rule across keys the input is the whole group; the path names the key that it is about.
-  const got = show(issue.path?.at(-1)?.value)
-  if (issue.type !== 'strict_object') return `${key}: got ${got}; takes ${issue.message}`
-  if (issue.expected === 'never') return `${key}: there is no such key`
-  if (issue.received === 'undefined') return `${key}: is missing`
-  return `${key}: got ${got}; takes a group of keys`
-}
-
-function show(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  if (Array.isArray(value)) return 'a list'
-  return typeof value === 'object' && value !== null ? 'a group of keys' : JSON.stringify(value).slice(0, 80)
-}
-
-/** The line of the key that an issue is about, or of the nearest key around it that is there. */
-function lineOf(document: Document, lines: LineCounter, issue: v.BaseIssue<unknown>): number {
-  let node: unknown = document.contents
-  let offset = 0
-  for (const { key } of issue.path ?? []) {
-    if (!isMap(node)) break
-    const pair = node.items.find((item) => isScalar(item.key) && item.key.value === key)
-    if (!pair) break
-    if (isScalar(pair.key)) offset = pair.key.range?.[0] ?? offset
-    node = pair.value
-  }
-  return lines.linePos(offset).line
-}
-
-function expandHome(path: string, home: string): string {
-  return path.startsWith('~/') ? join(home, path.slice(2)) : path
-}
-
-/** A host name as a computer's name: what that does not take becomes a dash. */
-function computerName(hostname: string): string {
-  return (
-    hostname
-      .replace(/[^\w.-]/g, '-')
-      .replace(/^[^A-Za-z0-9]+/, '')
-      .slice(0, 64) || 'computer'
-  )
 }

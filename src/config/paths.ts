@@ -8,6 +8,8 @@ export interface Paths {
   readonly scope: 'user' | 'system'
   readonly home: string
   readonly config: string
+  /** The configuration as it was parsed last. */
+  readonly parsedConfig: string
   readonly signal: string
   readonly updateState: string
   readonly watchState: string
@@ -47,6 +49,7 @@ function pathsIn(scope: Paths['scope'], home: string, config: string): Paths {
     scope,
     home,
     config,
+    parsedConfig: join(home, 'config.parsed.json'),
     signal: join(home, 'update_signal.json'),
     updateState: join(home, 'update_state.json'),
     watchState: join(home, 'watch_state.json'),

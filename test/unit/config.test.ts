@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseConfig } from '../../src/config/load.ts'
+import { parseConfig } from '../../src/config/parse.ts'
 import { TelecError } from '../../src/system/errors.ts'
 import type { World } from '../../src/system/world.ts'
 import { pureWorld } from '../helpers/world.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { parseConfig } from '../../src/config/load.ts'
+import { parseConfig } from '../../src/config/parse.ts'
 import { type Answers, renderConfig } from '../../src/config/template.ts'
 import { pureWorld } from '../helpers/world.ts'
 

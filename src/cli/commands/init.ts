@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { nameOf } from '../../channel/target.ts'
-import { parseConfig } from '../../config/load.ts'
+import { parseConfig } from '../../config/parse.ts'
 import { locate, type Paths } from '../../config/paths.ts'
 import type { Channel, Config } from '../../config/schema.ts'
 import { type Answers, renderConfig } from '../../config/template.ts'

@@ -26,7 +26,7 @@ export const installCommand: DefineCommand = (world) =>
       '\nExamples:\n  telec install           for systemd or launchd, whichever this computer has\n  telec install --print   what that would do',
     )
     .action(async ({ print, manager }: Options) => {
-      const { config, plan } = planned(world, manager)
+      const { config, plan } = await planned(world, manager)
       if (print) return world.out(showPlan(plan))
       await verifyInstallable(world, config, plan)
       for (const line of await install(world, plan)) world.out(`${line}\n`)
@@ -42,7 +42,7 @@ export const uninstallCommand: DefineCommand = (world) =>
       "\nExample:\n  telec uninstall   the configuration and the state stay in telec's home",
     )
     .action(async ({ manager }: Options) => {
-      const lines = await uninstall(world, planned(world, manager).plan)
+      const lines = await uninstall(world, (await planned(world, manager)).plan)
       world.out(lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join(''))
     })
 
@@ -52,9 +52,9 @@ function managerOption(world: World): Option {
     .default(world.platform === 'darwin' ? 'launchd' : 'systemd')
 }
 
-function planned(world: World, manager: InstallPlan['manager']) {
+async function planned(world: World, manager: InstallPlan['manager']) {
   const paths = locate(world)
-  const config = loadConfig(world, paths)
+  const config = await loadConfig(world, paths)
   return { config, plan: planInstall(world, config, paths, manager) }
 }
 

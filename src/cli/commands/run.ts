@@ -19,7 +19,7 @@ Example:
     )
     .action(async (command: string[]) => {
       const paths = locate(world)
-      const config = loadConfig(world, paths)
+      const config = await loadConfig(world, paths)
       const code = await supervise(world, paths, {
         command,
         pollMs: config.deployment.poll_every,

@@ -13,7 +13,7 @@ export const statusCommand: DefineCommand = (world) =>
     .addHelpText('after', '\nExamples:\n  telec status\n  telec status --json')
     .action(async ({ json }: { json: boolean }) => {
       const paths = locate(world)
-      const overview = await collectOverview(world, loadConfig(world, paths), paths)
+      const overview = await collectOverview(world, await loadConfig(world, paths), paths)
       world.out(
         json ? `${JSON.stringify(overview, null, 2)}\n` : printable(showOverview(overview, world.now())),
       )

@@ -25,7 +25,7 @@ Examples:
     )
     .action(async (options: Options) => {
       const paths = locate(world)
-      const config = loadConfig(world, paths)
+      const config = await loadConfig(world, paths)
       const permits = PERMITS.filter((permit) => options[OPTION_OF[permit]])
       await signalRefused(world, config, paths, permits)
       leave(await update({ ...world, stream }, config, paths, { retry: options.retry, permits }))

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Considered, Decision } from '../../channel/decide.ts'
 import { nameOf } from '../../channel/target.ts'
-import { loadConfig } from '../../config/load.ts'
+import { keepParsed, loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
 import { poll } from '../../watch/poll.ts'
 import type { DefineCommand } from '../main.ts'
@@ -27,7 +27,9 @@ Examples:
     )
     .action(async ({ dryRun, explain, json }: Options) => {
       const paths = locate(world)
-      const decision = await poll(world, loadConfig(world, paths), paths, { dryRun })
+      const config = await loadConfig(world, paths)
+      const decision = await poll(world, config, paths, { dryRun })
+      if (!dryRun) await keepParsed(world, paths, config)
       if (json) world.out(`${JSON.stringify(decision, null, 2)}\n`)
       else if (explain) world.out(explained(decision))
     })

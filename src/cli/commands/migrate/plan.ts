@@ -21,7 +21,7 @@ export async function planByHand(
   bounds: { readonly from?: string; readonly to?: string },
 ): Promise<Planning> {
   const paths = locate(world)
-  const config = loadConfig(world, paths)
+  const config = await loadConfig(world, paths)
   const deployed = await deployedVersion(world, config, paths)
   const plan = planMigrations(config, paths, { deployed, from: bounds.from ?? null, to: bounds.to ?? null })
   return { config, paths, plan, deployed }
