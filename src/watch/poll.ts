@@ -63,7 +63,8 @@ export async function poll(
   try {
     const offers = await readOffers(world, config, repository)
     const seen = look(world, config, state, before, offers)
-    const decision = decide(config.deployment, offers, { deployed: state.deployed, seen, now: world.now() })
+    const known = { deployed: state.deployed, seen, now: world.now() }
+    const decision = tellHalt(decide(config.deployment, offers, known), state.halted)
     if (dryRun) return decision
     await act(world, config, paths, state, decision)
     await writeJson(paths.watchState, {
@@ -96,6 +97,16 @@ const NEVER_POLLED = {
   target: null,
   refusal: null,
   seen: [],
+}
+
+/** A halt holds a target, too; whether it is over is telec-update's to decide. */
+function tellHalt(decision: Decision, halted: UpdateState['halted']): Decision {
+  if (halted === null) return decision
+  const rule = `halted at ${halted.step}: ${halted.next_try_at ? `it is tried again from ${halted.next_try_at}` : 'telec-update --retry'}`
+  const considered = decision.considered.map((one) =>
+    one.target.commit === halted.target.commit ? { ...one, rule, until: halted.next_try_at } : one,
+  )
+  return { ...decision, considered }
 }
 
 /** What this computer has seen once these were offered. */
