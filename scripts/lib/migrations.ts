@@ -7,7 +7,9 @@ import { join } from 'node:path'
 /** A checkout with `amount` migrations that each write a file, and the same for umzug beside it. */
 export interface ManyMigrations {
   readonly amount: number
-  /** One whole run of telec-migrate from an empty record, in a process of its own. */
+  /** Back to where nothing has run, on a disk that has nothing more to write. */
+  reset(): void
+  /** One whole run of telec-migrate, in a process of its own. */
   run(): void
   /** With none of them applied. */
   dryRun(): void
@@ -63,6 +65,7 @@ new Umzug({
     for (const path of [written, join(folder, 'umzug.json')]) rmSync(path, { recursive: true, force: true })
     mkdirSync(written)
     writeFileSync(join(home, 'migration_state.json'), '{"applied": [], "baseline": "1.0.0"}')
+    execFileSync('sync', ['-f', folder]) // what the run before left to be written is none of the next one's business
   }
   const node = (...args: string[]) =>
     execFileSync(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
@@ -70,17 +73,11 @@ new Umzug({
   reset()
   return {
     amount,
-    run() {
-      reset()
-      node(program)
-    },
+    reset,
+    run: () => node(program),
     dryRun: () => node(program, '--dry-run'),
-    runUmzug() {
-      reset()
-      node(join(folder, 'umzug.cjs'))
-    },
+    runUmzug: () => node(join(folder, 'umzug.cjs')),
     peakKib() {
-      reset()
       // Of the processes that it waited for, the kernel keeps the largest one's size (getrusage(2)).
       const script =
         'import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'

@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { systemErrorCode, TelecError } from './errors.ts'
+import { writeFailure } from './files.ts'
 import { isoTime, type World } from './world.ts'
 
 /** open(2) of macOS takes a flock with the descriptor; Linux has no such flag. */
@@ -33,12 +34,7 @@ export function acquireLock(world: World, path: string): () => void {
     writeSync(fd, `${world.program.name}, pid ${world.pid}, since ${isoTime(world)}\n`, 0)
     return () => closeSync(fd)
   } catch (error) {
-    if (error instanceof TelecError) throw error
-    throw new TelecError('halted', `cannot lock ${path}`, {
-      because: error instanceof Error ? error.message : String(error),
-      hint: `check who owns the folder: ls -ld ${dirname(path)}`,
-      cause: error,
-    })
+    throw writeFailure(path, error)
   }
 }
 

@@ -1,10 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { placeMarker } from '../helpers/migrations.ts'
-import { execute, succeed } from '../helpers/programs.ts'
+import { DIST, execute, succeed } from '../helpers/programs.ts'
 
 const ID = '1.1.0/001_a.mjs'
 const ENTRY = { id: ID, at: '2026-01-01T00:00:00.000Z', ms: 3, how: 'run', telec: '0.1.0', sha256: 'ab' }
@@ -111,4 +113,47 @@ describe('a disk that takes nothing more halts, and it goes on when it does agai
     writeFileSync(join(computer.home, 'migration_state.json'), '{"applied": [], "baseline": "1.0.0"}')
     expect((await computer.telec('telec-migrate')).code).toBe(0)
   })
+})
+
+test('while another telec works it is not run, and the message says who that is', async () => {
+  const computer = await freshComputer()
+  placeMarker(computer, ID)
+  const path = join(computer.home, 'telec.lock')
+  // flock(1) is the other one: it holds the lock until its input ends.
+  const holder = spawn('flock', [
+    '--exclusive',
+    path,
+    'sh',
+    '-c',
+    `echo "telec-update, pid $$" >'${path}'; echo; read _`,
+  ])
+  await once(holder.stdout, 'data')
+  for (const args of [[], ['mark', ID, '--applied', '--yes']])
+    expectFailure(await computer.telec('telec-migrate', args), 75, ['telec-update, pid'])
+  expect((await computer.telec('telec-migrate', ['--dry-run'])).code).toBe(0)
+  expect(computer.state('migration_state.json')).toMatchObject({ applied: [] })
+  holder.stdin.end()
+  await once(holder, 'exit')
+  expect((await computer.telec('telec-migrate')).code).toBe(0)
+})
+
+test('a record that this user must not read is an error that says so', async () => {
+  const computer = await freshComputer()
+  placeMarker(computer, ID)
+  chmodSync(computer.folder, 0o755)
+  chmodSync(computer.home, 0o777)
+  chmodSync(join(computer.home, 'telec.lock'), 0o666)
+  await execute('chmod', ['-R', 'a+rX', computer.checkout])
+  chmodSync(join(computer.home, 'config.yml'), 0o644)
+  chmodSync(join(computer.home, 'update_state.json'), 0o644)
+  const other = [
+    '--reuid=65534',
+    '--regid=65534',
+    '--clear-groups',
+    process.execPath,
+    join(DIST, 'telec-migrate'),
+  ]
+  const ended = await execute('setpriv', other, { env: computer.env })
+  expectFailure(ended, 1, ['cannot read', 'migration_state.json', 'EACCES'])
+  expect((await computer.telec('telec-migrate')).code).toBe(0)
 })

@@ -121,4 +121,20 @@ describe('for any migrations and any bounds', () => {
       }),
     )
   })
+
+  test('cut off anywhere, however often, and gone on with, the same are applied in the same order', () => {
+    fc.assert(
+      fc.property(inputs, fc.array(fc.nat({ max: 4 })), ({ list, ...rest }, cuts) => {
+        const plan = (applied: ReadonlySet<string>) =>
+          pendingMigrations(list, { ...rest, deployed: null, applied }).map(({ id }) => id)
+        const undisturbed = plan(rest.applied)
+        const done: string[] = []
+        for (const cut of [...cuts, list.length]) {
+          const run = plan(new Set([...rest.applied, ...done])).slice(0, cut)
+          done.push(...run)
+        }
+        expect(done).toEqual(undisturbed)
+      }),
+    )
+  })
 })
