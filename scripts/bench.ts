@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeMigrations } from './lib/migrations.ts'
+import { makeTags } from './lib/tags.ts'
 
 const ROUNDS = 21
 
@@ -27,6 +28,7 @@ try {
   const rows = [
     compare('telec-watch --version', [bundle('telec-watch'), '--version'], 'node -e 0', ['-e', '0']),
     compare('a poll that finds nothing', [bundle('telec-watch')], 'node -e 0, git ls-remote', pollFloor()),
+    ...compareTags(),
     compareUpdates(),
     ...compareMigrations(),
   ]
@@ -49,6 +51,21 @@ function setUp(): void {
   mkdirSync(join(folder, 'home'))
   run([bundle('telec'), 'init', '--checkout', checkout, '--install', 'true'])
   git(folder, 'clone', '--quiet', 'remote.git', 'by-hand')
+}
+
+/** Polls of a remote with 10,000 release tags, against one with a single one. */
+function compareTags(): Row[] {
+  return (['alpha', 'beta'] as const).map((channel) => {
+    const many = makeTags(root, channel, 10_000)
+    const one = makeTags(root, channel, 1)
+    try {
+      const times = rounds(() => [timed(many.poll), timed(one.poll)])
+      return row(`a poll on ${channel}, of 10,000 tags`, 'of a single one', times)
+    } finally {
+      many.dispose()
+      one.dispose()
+    }
+  })
 }
 
 /** An update as telec does it, and the same git commands and the same install in a shell. */

@@ -39,6 +39,9 @@ function hasControlCharacter(text: string): boolean {
 
 const COMPUTER = 'a name of 1 to 64 letters, digits, dots, dashes and underscores'
 const MINOR = 'a minor version in quotes: "1.4"'
+/** Each takes up to 45 s of a poll, which the watch unit gives 5 min in all. */
+const MOST_MIRRORS = 5
+const MIRRORS = `a list of URLs of the same repository, at most ${MOST_MIRRORS}`
 const CHECKOUT = 'the absolute path of a git checkout (~/ is your home folder)'
 
 const commandLine = v.pipe(v.string('a command line'), v.nonEmpty('a command line'))
@@ -49,8 +52,10 @@ const Deployment = v.pipe(
     pinned_minor: v.optional(v.pipe(v.string(MINOR), v.regex(/^\d+\.\d+$/, MINOR))),
     checkout: v.pipe(v.string(CHECKOUT), v.regex(/^(~\/|\/)./, CHECKOUT)),
     remote: v.optional(argument("the name of one of the checkout's remotes, or a URL"), 'origin'),
+    mirrors: v.optional(v.pipe(v.array(argument(MIRRORS), MIRRORS), v.maxLength(MOST_MIRRORS, MIRRORS)), []),
     branch: v.optional(argument('the name of a branch'), 'main'),
     prereleases: v.optional(v.boolean('true or false'), false),
+    submodules: v.optional(v.boolean('true or false'), false),
     migrations: v.optional(argument('a folder inside the checkout'), 'migrations'),
     version_file: v.optional(argument('a file inside the checkout')),
     install: v.optional(commandLine),

@@ -5,7 +5,7 @@ import { VERSION_FILES, versionIn } from '../channel/versions.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { git, gitError, gitRemote, type Repository, tryGit } from './git.ts'
+import { git, gitError, gitRemote, printableRemote, type Repository, tryGit } from './git.ts'
 
 type Deployment = Config['deployment']
 
@@ -74,18 +74,54 @@ export async function versionAt(
   return null
 }
 
-/** Brings the target's commit into the repository, under `refs/telec/`. Nothing else of the remote comes along. */
+/**
+ * Brings the target's commit into the repository, under `refs/telec/`, from the remote or, where that is out of reach,
+ * from the first mirror that has it. Nothing else comes along.
+ */
 export async function fetchTarget(
   world: World,
   repository: Repository,
   deployment: Deployment,
   target: Target,
 ): Promise<void> {
+  const { remote, mirrors } = deployment
+  try {
+    await fetchFrom(world, repository, remote, target)
+  } catch (error) {
+    if (!(error instanceof TelecError) || error.kind !== 'later' || mirrors.length === 0) throw error
+    for (const mirror of mirrors) if (await tryMirror(world, repository, mirror, target)) return
+    throw error
+  }
+}
+
+async function tryMirror(
+  world: World,
+  repository: Repository,
+  mirror: string,
+  target: Target,
+): Promise<boolean> {
+  try {
+    await fetchFrom(world, repository, mirror, target)
+    world.log.notice(`fetched from the mirror ${printableRemote(mirror)}`)
+    return true
+  } catch (error) {
+    if (!(error instanceof TelecError)) throw error
+    world.log.warning(`the mirror ${printableRemote(mirror)} was passed over: ${error.message}`)
+    return false
+  }
+}
+
+async function fetchFrom(
+  world: World,
+  repository: Repository,
+  source: string,
+  target: Target,
+): Promise<void> {
   const kept = keptRef(target.ref)
   await gitRemote(
     world,
     repository,
-    deployment.remote,
+    source,
     [
       'fetch',
       '--quiet',
@@ -94,7 +130,7 @@ export async function fetchTarget(
       '--no-write-fetch-head',
       '--no-auto-maintenance',
       '--',
-      deployment.remote,
+      source,
       `+${target.ref}:${kept}`,
     ],
     FETCH_TIMEOUT_MS,
@@ -293,21 +329,20 @@ export async function completeMove(world: World, repository: Repository, commit:
   await git(world, repository, ['read-tree', '--reset', '-u', head, commit])
 }
 
+const LOCKS = ['index.lock', 'HEAD.lock', 'ORIG_HEAD.lock']
+const COMMON_LOCKS = ['config.lock', 'packed-refs.lock', 'shallow.lock']
+
 /** Lock files of a git that was killed: they block every later git. Only for the holder of telec's own lock. */
-export function removeStaleLocks(repository: Repository): void {
-  const names = [
-    'index.lock',
-    'HEAD.lock',
-    'ORIG_HEAD.lock',
-    'config.lock',
-    'packed-refs.lock',
-    'shallow.lock',
-  ]
-  for (const name of names) rmSync(join(repository.gitDir, name), { force: true })
-  const folders = ['refs/telec', 'refs/heads'].filter((folder) => existsSync(join(repository.gitDir, folder)))
-  for (const folder of folders)
-    for (const name of readdirSync(join(repository.gitDir, folder), { recursive: true, encoding: 'utf8' }))
-      if (name.endsWith('.lock')) rmSync(join(repository.gitDir, folder, name), { force: true })
+export function removeStaleLocks({ gitDir, commonDir }: Repository): void {
+  for (const name of LOCKS) rmSync(join(gitDir, name), { force: true })
+  for (const name of COMMON_LOCKS) rmSync(join(commonDir, name), { force: true })
+  for (const folder of ['refs/telec', 'refs/heads', 'refs/tags', 'modules'])
+    for (const name of filesBelow(join(commonDir, folder)))
+      if (name.endsWith('.lock')) rmSync(join(commonDir, folder, name), { force: true })
+}
+
+function filesBelow(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
 }
 
 /** Whether another git is at work in the checkout, or left its lock behind. */

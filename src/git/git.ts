@@ -1,12 +1,15 @@
 import { readFileSync, statSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { TelecError } from '../system/errors.ts'
+import { readText } from '../system/files.ts'
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 
 /** A checkout, as git gets it: both folders explicit, so that git never walks up into another repository. */
 export interface Repository {
   readonly gitDir: string
+  /** Where refs, objects and the configuration lie: elsewhere for a linked work tree (gitrepository-layout(5)). */
+  readonly commonDir: string
   readonly workTree: string
 }
 
@@ -61,16 +64,20 @@ export function locateRepository(world: World, checkout: string): Repository {
       `belongs to another user (uid ${entry.uid}, telec runs as ${world.uid})`,
       `run telec as its owner`,
     )
-  if (entry.isDirectory()) return { gitDir: dotGit, workTree: checkout }
+  if (entry.isDirectory()) return { gitDir: dotGit, commonDir: dotGit, workTree: checkout }
   // A linked work tree: gitrepository-layout(5), "gitdir: PATH".
   const [, path] = /^gitdir: (.+)\n?$/.exec(readFileSync(dotGit, 'utf8')) ?? []
   if (!path) throw wrong('has a .git file that names no folder', `look at ${dotGit}`)
-  return { gitDir: isAbsolute(path) ? path : resolve(checkout, path), workTree: checkout }
+  const gitDir = isAbsolute(path) ? path : resolve(checkout, path)
+  const common = readText(join(gitDir, 'commondir'))?.trim()
+  return { gitDir, commonDir: common ? resolve(gitDir, common) : gitDir, workTree: checkout }
 }
 
 export interface GitOptions {
   readonly timeoutMs?: number
   readonly input?: string
+  /** Only these transports, as GIT_ALLOW_PROTOCOL has them; default: all that telec takes. */
+  readonly transports?: string
   /** Instead of the repository's own index. */
   readonly indexFile?: string
 }
@@ -90,6 +97,7 @@ export function tryGit(
       env: {
         ...gitEnvironment(world.env),
         ...(options.indexFile === undefined ? {} : { GIT_INDEX_FILE: options.indexFile }),
+        ...(options.transports === undefined ? {} : { GIT_ALLOW_PROTOCOL: options.transports }),
       },
       timeoutMs: options.timeoutMs ?? LOCAL_TIMEOUT_MS,
       ...(options.input === undefined ? {} : { input: options.input }),

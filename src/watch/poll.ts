@@ -4,7 +4,8 @@ import { remember, type Seen, SeenSchema } from '../channel/seen.ts'
 import { nameOf, type Target, TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import { locateRepository, type Repository } from '../git/git.ts'
+import { isAncestor } from '../git/checkout.ts'
+import { locateRepository, printableRemote, type Repository } from '../git/git.ts'
 import { remoteHead, remoteTags } from '../git/offers.ts'
 import { TelecError } from '../system/errors.ts'
 import { readJson, touch, writeJson } from '../system/files.ts'
@@ -24,6 +25,8 @@ const WatchStateSchema = v.object({
   /** Which permission of a person would make it take the target all the same. */
   refusal: v.optional(v.nullable(v.picklist(['rewrite', 'downgrade'])), null),
   seen: v.optional(v.array(SeenSchema), []),
+  /** The mirror that answered for the remote. */
+  via: v.optional(v.nullable(v.string()), null),
   /** Polls since then that did not reach it. */
   failures: v.number(),
   last_failure: v.nullable(v.string()),
@@ -61,10 +64,10 @@ export async function poll(
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
   if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
   try {
-    const offers = await readOffers(world, config, repository)
-    const seen = look(world, config, state, before, offers)
+    const { refs, via } = await readOffers(world, config, repository, state.deployed)
+    const seen = look(world, config, state, before, refs)
     const known = { deployed: state.deployed, seen, now: world.now() }
-    const decision = tellHalt(decide(config.deployment, offers, known), state.halted)
+    const decision = tellHalt(decide(config.deployment, refs, known), state.halted)
     if (dryRun) return decision
     await act(world, config, paths, state, decision)
     await writeJson(paths.watchState, {
@@ -74,9 +77,12 @@ export async function poll(
       target: decision.kind === 'current' ? null : decision.target,
       refusal: decision.kind === 'refused' ? decision.refusal : null,
       seen,
+      via,
       failures: 0,
       last_failure: null,
     } satisfies WatchState)
+    if (via !== null && via !== before?.via)
+      world.log.notice(`the remote is out of reach; the mirror ${printableRemote(via)} answers`)
     tell(world, decision, before)
     return decision
   } catch (error) {
@@ -97,6 +103,7 @@ const NEVER_POLLED = {
   target: null,
   refusal: null,
   seen: [],
+  via: null,
 }
 
 /** A halt holds a target, too; whether it is over is telec-update's to decide. */
@@ -166,11 +173,59 @@ async function adoptFirst(
   }
 }
 
-async function readOffers(world: World, { deployment }: Config, repository: Repository) {
-  const { channel, remote, branch } = deployment
-  if (channel !== 'alpha') return remoteTags(world, repository, remote)
-  const head = await remoteHead(world, repository, remote, branch)
-  return head ? [head] : []
+interface Offers {
+  readonly refs: readonly Ref[]
+  /** The mirror that had to answer for the remote. */
+  readonly via: string | null
+}
+
+/** What the remote offers or, where it is out of reach, the first mirror that has what is deployed. */
+async function readOffers(
+  world: World,
+  { deployment }: Config,
+  repository: Repository,
+  deployed: Target,
+): Promise<Offers> {
+  const offersOf = async (source: string) => {
+    const { channel, branch } = deployment
+    if (channel !== 'alpha') return remoteTags(world, repository, source)
+    const head = await remoteHead(world, repository, source, branch)
+    return head ? [head] : []
+  }
+  try {
+    return { refs: await offersOf(deployment.remote), via: null }
+  } catch (error) {
+    if (!isOutOfReach(error)) throw error
+    for (const mirror of deployment.mirrors) {
+      const refs = await offersOf(mirror).catch((fault: unknown) => {
+        if (isOutOfReach(fault)) return null
+        throw fault
+      })
+      if (refs && (await hasDeployed(world, repository, refs, deployed))) return { refs, via: mirror }
+      const why = refs ? 'lacks what is deployed' : 'is out of reach, too'
+      world.log.warning(`the mirror ${printableRemote(mirror)} ${why}: it is passed over`)
+    }
+    throw error
+  }
+}
+
+function isOutOfReach(error: unknown): boolean {
+  return error instanceof TelecError && error.kind === 'later'
+}
+
+/** A mirror that lags behind would look like a withdrawn release, or a branch that was set back. */
+async function hasDeployed(
+  world: World,
+  repository: Repository,
+  refs: readonly Ref[],
+  deployed: Target,
+): Promise<boolean> {
+  if (deployed.ref.startsWith('refs/tags/'))
+    return refs.some(({ name, commit }) => name === deployed.ref && commit === deployed.commit)
+  for (const { name, commit } of refs)
+    if (name === deployed.ref && commit !== deployed.commit)
+      return !(await isAncestor(world, repository, commit, deployed.commit))
+  return true
 }
 
 /** Writes the signal where it asks for something else so far; its time is that of the detection. */

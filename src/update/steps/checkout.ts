@@ -1,4 +1,5 @@
 import { completeMove, headCommit, moveTo, nameTag, syncCheckout } from '../../git/checkout.ts'
+import { followSubmodules, hasSubmodules } from '../../git/submodules.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { StepContext } from '../step.ts'
 
@@ -18,7 +19,15 @@ export async function checkout({
   await moveTo(world, repository, branch, target.commit, rewrite)
   if (!(await isThere()))
     throw new TelecError('halted', `HEAD is not at ${target.commit.slice(0, 12)} after the checkout`)
+  const submodules = await bringSubmodules()
   await nameTag(world, repository, target.ref, rewrite)
   await syncCheckout(world, repository)
-  return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}`
+  return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}${submodules}`
+
+  async function bringSubmodules(): Promise<string> {
+    if (!hasSubmodules(repository)) return ''
+    if (!config.deployment.submodules) return '; its submodules are not followed (deployment.submodules)'
+    await followSubmodules(world, repository, config.deployment.remote)
+    return ', with its submodules'
+  }
 }

@@ -1,4 +1,5 @@
 import { fetchTarget, removeStaleLocks, versionAt } from '../../git/checkout.ts'
+import { fetchLargeFiles } from '../../git/lfs.ts'
 import type { StepContext } from '../step.ts'
 
 /** Brings the target's commit here, and with it the version that it declares. */
@@ -13,6 +14,7 @@ export async function fetch({
   const { target } = update
   if (interrupted) removeStaleLocks(repository)
   await fetchTarget(world, repository, config.deployment, target)
+  await fetchLargeFiles(world, repository, config.deployment.remote, target.commit)
   if (target.version === null) {
     const version = await versionAt(world, repository, target.commit, config.deployment.version_file)
     if (version !== null) await remember({ target: { ...target, version } })

@@ -1,0 +1,40 @@
+import { TelecError } from '../system/errors.ts'
+import type { World } from '../system/world.ts'
+import { gitError, type Repository, tryGit } from './git.ts'
+
+/** Large files take their time. */
+const TIMEOUT_MS = 30 * 60_000
+
+/**
+ * Brings the large files of a commit here, where its tree keeps some in git LFS: the checkout then finds all that it
+ * needs on this computer. Throws `halted` where git-lfs is missing, `later` where its server is out of reach.
+ */
+export async function fetchLargeFiles(
+  world: World,
+  repository: Repository,
+  remote: string,
+  commit: string,
+): Promise<void> {
+  const attributes = ['grep', '--quiet', '-e', 'filter=lfs', commit, '--', ':(glob)**/.gitattributes']
+  if ((await tryGit(world, repository, attributes)).code !== 0) return
+  await verifyLfs(world, repository)
+  const args = ['lfs', 'fetch', remote, commit]
+  const result = await tryGit(world, repository, args, { timeoutMs: TIMEOUT_MS })
+  if (result.code !== 0) throw gitError(repository, args, result, 'later')
+}
+
+/** Without it the files of the checkout would be pointers. */
+async function verifyLfs(world: World, repository: Repository): Promise<void> {
+  const missing = (what: string, hint: string) =>
+    new TelecError('halted', `the target has files in git LFS, and ${what}`, { hint })
+  if ((await tryGit(world, repository, ['lfs', 'version'])).code !== 0)
+    throw missing(
+      'git-lfs is not installed',
+      'install it (apt-get install git-lfs), then: telec-update --retry',
+    )
+  if ((await tryGit(world, repository, ['config', '--get', 'filter.lfs.process'])).code !== 0)
+    throw missing(
+      'git does not use git-lfs for this user',
+      `git -C ${repository.workTree} lfs install --skip-repo, then: telec-update --retry`,
+    )
+}
