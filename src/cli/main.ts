@@ -35,7 +35,8 @@ export async function main(program: string, define: DefineCommand): Promise<void
 
 /** Says what went wrong, in up to three parts: what, why, what to do. Returns the exit code. */
 function explain(world: World, error: unknown): number {
-  const say = (text: string) => world.log.error(text)
+  const isKnown = error instanceof TelecError && error.quiet
+  const say = (text: string) => (isKnown ? world.log.debug(text) : world.log.error(text))
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage // commander has said it
   if (error instanceof TelecError) {
     say(`${world.program.name}: ${error.message}`)

@@ -101,16 +101,16 @@ export async function supervise(world: World, paths: Paths, options: SupervisedC
 /** Every `pollMs`: one poll, then the update that it signals. Both run as programs of their own, as under systemd. */
 async function pollAndUpdate(world: World, options: SupervisedCommand, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
-    await runTelec(world, 'watch', stop)
+    await runTelec(world, ['watch', '--scheduled'], stop)
     // 42 is telec-update's request to be started again; a bound of our own ends what would be a loop.
     for (let round = 0; round < 5 && !stop.aborted && options.isSignalled(); round += 1)
-      if ((await runTelec(world, 'update', stop)) !== EXIT.restart) break
+      if ((await runTelec(world, ['update'], stop)) !== EXIT.restart) break
     await pause(options.pollMs, stop)
   }
 }
 
-async function runTelec(world: World, command: 'watch' | 'update', stop: AbortSignal): Promise<number> {
-  const child = spawn(world.program.node, [world.program.path, command], {
+async function runTelec(world: World, args: readonly string[], stop: AbortSignal): Promise<number> {
+  const child = spawn(world.program.node, [world.program.path, ...args], {
     detached: true,
     env: world.env,
     stdio: ['ignore', 'inherit', 'inherit'],

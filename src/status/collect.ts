@@ -49,7 +49,7 @@ export async function collectOverview(world: World, config: Config, paths: Paths
     }[channel],
     deployed: state?.deployed ?? null,
     watch,
-    next_poll_at: await nextPoll(world, config, paths, watch),
+    next_poll_at: later(watch?.next_poll_at ?? null, await nextPoll(world, config, paths, watch)),
     signal: readSignal(paths),
     update: state?.update ?? null,
     last: state?.last ?? null,
@@ -69,6 +69,11 @@ async function serviceOverview(world: World, config: Config, paths: Paths): Prom
     if (!(error instanceof TelecError)) throw error
     return { name, manager, activity: 'unknown', pid: null }
   }
+}
+
+/** The timer's polls do nothing before a pause is over. */
+function later(pause: string | null, poll: string | null): string | null {
+  return pause !== null && poll !== null && pause > poll ? pause : poll
 }
 
 /** When telec-watch will look again; null where nothing is set up to start it. */

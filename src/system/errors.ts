@@ -33,6 +33,8 @@ export interface ErrorDetails {
   readonly interrupted?: boolean
   /** The migration that failed, `VERSION/FILE`. */
   readonly migration?: string
+  /** It was said before: for those who debug. */
+  readonly quiet?: boolean
   readonly cause?: unknown
 }
 
@@ -43,6 +45,7 @@ export class TelecError extends Error {
   readonly hint: string | undefined
   readonly interrupted: boolean
   readonly migration: string | undefined
+  readonly quiet: boolean
 
   constructor(
     readonly kind: ErrorKind,
@@ -54,6 +57,7 @@ export class TelecError extends Error {
     this.hint = details.hint
     this.interrupted = details.interrupted ?? false
     this.migration = details.migration
+    this.quiet = details.quiet ?? false
   }
 }
 

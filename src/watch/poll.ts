@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.ts'
 import { isAncestor } from '../git/checkout.ts'
 import { locateRepository, printableRemote, type Repository } from '../git/git.ts'
 import { remoteHead, remoteTags } from '../git/offers.ts'
+import { type Backoff, backoffMs, isWaitOver } from '../system/backoff.ts'
 import { TelecError } from '../system/errors.ts'
 import { readJson, touch, writeJson } from '../system/files.ts'
 import { acquireLock } from '../system/lock.ts'
@@ -30,6 +31,8 @@ const WatchStateSchema = v.object({
   /** Polls since then that did not reach it. */
   failures: v.number(),
   last_failure: v.nullable(v.string()),
+  /** Before that the timer's polls do nothing; null: the next one polls. */
+  next_poll_at: v.optional(v.nullable(v.string()), null),
 })
 
 /** What telec-watch leaves behind, so that quiet is told from dead. */
@@ -46,7 +49,12 @@ export function readWatchState(paths: Paths): WatchState | null {
 export interface PollOptions {
   /** Look and tell; write neither the signal nor what was seen. */
   readonly dryRun: boolean
+  /** As the timer polls: less and less often while the remote is out of reach, which it reports once. */
+  readonly scheduled: boolean
 }
+
+/** So long a remote that is back may go unnoticed. */
+const LONGEST_PAUSE_MS = 15 * 60_000
 
 /**
  * One poll: what the remote offers, what the channel makes of it, and the signal if that is not what is deployed.
@@ -56,11 +64,12 @@ export async function poll(
   world: World,
   config: Config,
   paths: Paths,
-  { dryRun }: PollOptions,
+  { dryRun, scheduled }: PollOptions,
 ): Promise<Decision> {
   const repository = locateRepository(world, config.deployment.checkout)
   const state = readUpdateState(paths) ?? (await adoptFirst(world, config, paths, repository))
   const before = readWatchState(paths)
+  if (scheduled) verifyNotPausing(world, config, before)
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
   if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
   try {
@@ -80,23 +89,54 @@ export async function poll(
       via,
       failures: 0,
       last_failure: null,
+      next_poll_at: null,
     } satisfies WatchState)
     if (via !== null && via !== before?.via)
       world.log.notice(`the remote is out of reach; the mirror ${printableRemote(via)} answers`)
     tell(world, decision, before)
     return decision
   } catch (error) {
-    if (error instanceof TelecError && error.kind === 'later' && !dryRun)
-      await writeJson(paths.watchState, {
-        ...(before ?? NEVER_POLLED),
-        failures: (before?.failures ?? 0) + 1,
-        last_failure: error.because ?? error.message,
-      } satisfies WatchState)
-    throw error
+    if (dryRun || !isOutOfReach(error)) throw error
+    await recordFailure(world, config, paths, before ?? NEVER_POLLED, error)
+    throw scheduled && before && before.failures > 0
+      ? new TelecError('later', error.message, { quiet: true })
+      : error
   }
 }
 
-const NEVER_POLLED = {
+/** The first failure of all costs no pause: the next poll is a minute away anyway. */
+async function recordFailure(
+  world: World,
+  config: Config,
+  paths: Paths,
+  before: WatchState,
+  error: TelecError,
+): Promise<void> {
+  const failures = before.failures + 1
+  const pauseMs = failures > 1 ? backoffMs(pausesOf(config), failures, config.computer) : null
+  await writeJson(paths.watchState, {
+    ...before,
+    failures,
+    last_failure: error.because ?? error.message,
+    next_poll_at: pauseMs === null ? null : new Date(world.now() + pauseMs).toISOString(),
+  } satisfies WatchState)
+}
+
+function pausesOf({ deployment }: Config): Backoff {
+  return { firstMs: deployment.poll_every, longestMs: Math.max(LONGEST_PAUSE_MS, deployment.poll_every) }
+}
+
+/** Throws where a remote that is out of reach is given time. */
+function verifyNotPausing(world: World, config: Config, watch: WatchState | null): void {
+  if (!watch?.next_poll_at) return
+  const { failures, next_poll_at } = watch
+  if (isWaitOver(pausesOf(config), failures, config.computer, next_poll_at, world.now())) return
+  throw new TelecError('later', `${failures} polls failed; the next is due at ${next_poll_at}`, {
+    quiet: true,
+  })
+}
+
+const NEVER_POLLED: WatchState = {
   polled_at: null,
   outcome: null,
   reason: null,
@@ -104,6 +144,9 @@ const NEVER_POLLED = {
   refusal: null,
   seen: [],
   via: null,
+  failures: 0,
+  last_failure: null,
+  next_poll_at: null,
 }
 
 /** A halt holds a target, too; whether it is over is telec-update's to decide. */
@@ -209,7 +252,7 @@ async function readOffers(
   }
 }
 
-function isOutOfReach(error: unknown): boolean {
+function isOutOfReach(error: unknown): error is TelecError {
   return error instanceof TelecError && error.kind === 'later'
 }
 

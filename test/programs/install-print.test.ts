@@ -105,7 +105,7 @@ describe('telec install --print for launchd', () => {
   /** The keys that launchd.plist(5) knows and telec uses, each with what it takes. */
   const KEYS: Plist = {
     Label: text,
-    ProgramArguments: [text, text],
+    ProgramArguments: expect.arrayContaining([text]),
     EnvironmentVariables: { TELEC_HOME: text, HOME: text, PATH: text },
     StartCalendarInterval: minutes,
     ProcessType: expect.stringMatching(/^(Background|Standard|Adaptive|Interactive)$/),

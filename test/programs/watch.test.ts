@@ -121,6 +121,7 @@ describe('telec-watch without the remote', () => {
         ...known,
         failures,
         last_failure: expect.stringContaining('gone.git'),
+        next_poll_at: failures === 1 ? null : expect.stringMatching(ISO_TIME),
       })
     }
   })
@@ -136,6 +137,39 @@ describe('telec-watch without the remote', () => {
       stderr: expect.stringContaining('the remote is back after 1 poll'),
     })
     expect(computer.state('watch_state.json')).toMatchObject({ failures: 0, last_failure: null })
+  })
+
+  test('by the timer says so once, and gives it time', async () => {
+    const computer = await freshComputer()
+    await computer.gitInCheckout('remote', 'set-url', 'origin', join(computer.folder, 'gone.git'))
+    expectFailure(await computer.telec('telec-watch', ['--scheduled']), 75, ['remote origin is out of reach'])
+    const quiet = { code: 75, signal: null, stdout: '', stderr: '' }
+    expect(await computer.telec('telec-watch', ['--scheduled'])).toEqual(quiet)
+    const { polled_at: _, ...state } = computer.state('watch_state.json') ?? {}
+    expect(state).toMatchObject({ failures: 2, next_poll_at: expect.stringMatching(ISO_TIME) })
+    expect(await computer.telec('telec-watch', ['--scheduled'])).toEqual(quiet)
+    expect(computer.state('watch_state.json')).toMatchObject(state) // it did not ask
+
+    await computer.gitInCheckout('remote', 'set-url', 'origin', computer.remote)
+    expect(await computer.telec('telec-watch', ['--scheduled'])).toEqual(quiet)
+    const byHand = await computer.telec('telec-watch')
+    expect(byHand).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('the remote is back after 2 poll'),
+    })
+    expect((await computer.telec('telec-watch', ['--scheduled'])).code).toBe(0)
+  })
+
+  test('by the timer polls when the pause is over, or its end makes no sense', async () => {
+    for (const hours of [-1, 24 * 365]) {
+      const computer = await freshComputer()
+      await computer.telec('telec-watch')
+      const next_poll_at = new Date(Date.now() + hours * 3_600_000).toISOString()
+      const state = { ...computer.state('watch_state.json'), failures: 5, last_failure: 'gone', next_poll_at }
+      computer.writeState('watch_state.json', JSON.stringify(state))
+      expect((await computer.telec('telec-watch', ['--scheduled'])).code).toBe(0)
+      expect(computer.state('watch_state.json')).toMatchObject({ failures: 0, next_poll_at: null })
+    }
   })
 
   test('leaves a signal that waits where it is', async () => {

@@ -22,6 +22,7 @@ const CURRENT: Overview = {
     via: null,
     failures: 0,
     last_failure: null,
+    next_poll_at: null,
   },
   next_poll_at: at(40),
   signal: null,

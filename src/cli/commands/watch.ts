@@ -10,6 +10,7 @@ interface Options {
   readonly dryRun: boolean
   readonly explain: boolean
   readonly json: boolean
+  readonly scheduled: boolean
 }
 
 export const watchCommand: DefineCommand = (world) =>
@@ -18,17 +19,22 @@ export const watchCommand: DefineCommand = (world) =>
     .option('--dry-run', 'signal nothing, remember nothing', false)
     .option('--explain', 'what was offered, what was chosen, and why the others were not', false)
     .option('--json', 'the same as JSON, for programs', false)
+    .option(
+      '--scheduled',
+      'as the timer polls: less often while the remote is out of reach, saying so once',
+      false,
+    )
     .addHelpText(
       'after',
       `
 Examples:
-  telec-watch                       one poll, as the timer does it
+  telec-watch                       one poll, now
   telec-watch --explain --dry-run   what a poll would do, and why`,
     )
-    .action(async ({ dryRun, explain, json }: Options) => {
+    .action(async ({ dryRun, explain, json, scheduled }: Options) => {
       const paths = locate(world)
       const config = await loadConfig(world, paths)
-      const decision = await poll(world, config, paths, { dryRun })
+      const decision = await poll(world, config, paths, { dryRun, scheduled })
       if (!dryRun) await keepParsed(world, paths, config)
       if (json) world.out(`${JSON.stringify(decision, null, 2)}\n`)
       else if (explain) world.out(explained(decision))

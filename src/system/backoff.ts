@@ -1,0 +1,29 @@
+import { createHash } from 'node:crypto'
+
+export interface Backoff {
+  readonly firstMs: number
+  readonly longestMs: number
+}
+
+/**
+ * How long to wait after the `attempts`-th failure in a row: doubling from the first to the longest delay, plus up to
+ * a fifth that depends on the computer, so that a fleet does not come back all at once. Pure.
+ */
+export function backoffMs({ firstMs, longestMs }: Backoff, attempts: number, computer: string): number {
+  const delay = Math.min(firstMs * 2 ** Math.min(attempts - 1, 20), longestMs)
+  const spread = createHash('sha256').update(`${computer} ${attempts}`).digest().readUInt16BE(0) / 0xffff
+  return Math.round(delay * (1 + spread / 5))
+}
+
+/** Whether the wait after the `attempts`-th failure, which was to end at `until` (ISO 8601), is over. */
+export function isWaitOver(
+  backoff: Backoff,
+  attempts: number,
+  computer: string,
+  until: string,
+  nowMs: number,
+): boolean {
+  const waitMs = Date.parse(until) - nowMs
+  // A wait that is longer than any that telec sets comes from a clock that was turned back.
+  return waitMs <= 0 || waitMs > backoffMs(backoff, attempts, computer)
+}
