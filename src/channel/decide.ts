@@ -3,13 +3,14 @@ import parse from 'semver/functions/parse'
 import type { Config } from '../config/schema.ts'
 import { firstSeen, type Seen } from './seen.ts'
 import { nameOf, type Target } from './target.ts'
-import { normalVersion } from './versions.ts'
 
 /** A name of the remote and the commit behind it. */
 export interface Ref {
   /** In full: `refs/heads/main`, `refs/tags/v1.2.0`. */
   readonly name: string
   readonly commit: string
+  /** It was published as a prerelease, whatever its version says. */
+  readonly prerelease?: boolean
 }
 
 /** What a person can permit telec-update to do all the same: take what was rewritten, or go back. */
@@ -23,13 +24,22 @@ export interface Considered {
   readonly until: string | null
 }
 
-export type Decision = { readonly reason: string; readonly considered: readonly Considered[] } & (
-  | { readonly kind: 'update'; readonly target: Target }
-  | { readonly kind: 'current' }
-  /** Newer ones are offered, and none of them old enough yet. */
-  | { readonly kind: 'held'; readonly target: Target }
-  | { readonly kind: 'refused'; readonly target: Target; readonly refusal: Refusal }
-)
+interface Explanation {
+  readonly reason: string
+  /** The newest that were offered, newest first. */
+  readonly considered: readonly Considered[]
+  /** Tags that look like a version and are none, which somebody may have meant to be released. */
+  readonly malformed: readonly string[]
+}
+
+export type Decision = Explanation &
+  (
+    | { readonly kind: 'update'; readonly target: Target }
+    | { readonly kind: 'current' }
+    /** Newer ones are offered, and none of them old enough yet. */
+    | { readonly kind: 'held'; readonly target: Target }
+    | { readonly kind: 'refused'; readonly target: Target; readonly refusal: Refusal }
+  )
 
 export type ChannelConfig = Pick<
   Config['deployment'],
@@ -57,7 +67,8 @@ function decideByBranch(channel: ChannelConfig, offers: readonly Ref[], known: K
   const { deployed } = known
   const ref = `refs/heads/${branch}`
   const head = offers.find(({ name }) => name === ref)
-  if (!head) return { kind: 'current', reason: `the remote has no branch ${branch}`, considered: [] }
+  if (!head)
+    return { kind: 'current', reason: `the remote has no branch ${branch}`, considered: [], malformed: [] }
   // A head that another one has followed may be old enough where the newest is not.
   const followed = channel.min_age > 0 ? known.seen.filter((seen) => seen.ref === ref).toReversed() : []
   const heads = [head.commit, ...followed.map(({ commit }) => commit)]
@@ -67,22 +78,21 @@ function decideByBranch(channel: ChannelConfig, offers: readonly Ref[], known: K
     return { target: deployed, rule: 'is deployed', until: null }
   })
   if (head.commit === deployed.commit)
-    return { kind: 'current', reason: `${branch} is what is deployed`, considered }
-  return choose(considered, `${branch} has moved on`)
+    return { kind: 'current', reason: `${branch} is what is deployed`, considered, malformed: [] }
+  return { ...choose(considered, `${branch} has moved on`), considered, malformed: [] }
 }
 
+type Choice =
+  | { readonly kind: 'update' | 'held'; readonly target: Target; readonly reason: string }
+  | { readonly kind: 'current'; readonly reason: string }
+
 /** The newest that no rule holds. */
-function choose(considered: readonly Considered[], reason: string): Decision {
+function choose(considered: readonly Considered[], reason: string): Choice {
   const free = considered.find(({ rule }) => rule === null)
-  if (free) return { kind: 'update', target: free.target, reason, considered }
+  if (free) return { kind: 'update', target: free.target, reason }
   const [newest] = considered
-  if (!newest) return { kind: 'current', reason: 'nothing is offered', considered }
-  return {
-    kind: 'held',
-    target: newest.target,
-    reason: `${nameOf(newest.target)} ${newest.rule}`,
-    considered,
-  }
+  if (!newest) return { kind: 'current', reason: 'nothing is offered' }
+  return { kind: 'held', target: newest.target, reason: `${nameOf(newest.target)} ${newest.rule}` }
 }
 
 /** `min_age`: how long this computer has to have known of a target. A clock that was turned back does not add to it. */
@@ -105,15 +115,18 @@ const LOOKED_AT = 100
 function decideByRelease(channel: ChannelConfig, offers: readonly Ref[], known: Known): Decision {
   const { deployed } = known
   const releases = releasesIn(offers)
-  const considered = releases.slice(0, EXPLAINED).map((release) => judge(channel, release, known))
+  const explanation = {
+    considered: releases.slice(0, EXPLAINED).map((release) => judge(channel, release, known)),
+    malformed: malformedTags(offers).slice(0, EXPLAINED),
+  }
   const newest = releases.find((release) => misfit(channel, release) === null)
-  if (!newest) return { kind: 'current', reason: `no release fits ${describe(channel)}`, considered }
+  if (!newest) return { kind: 'current', reason: `no release fits ${describe(channel)}`, ...explanation }
   const reason = `${newest.version} is the newest release`
-  if (newest.commit === deployed.commit) return { kind: 'current', reason, considered }
+  if (newest.commit === deployed.commit) return { kind: 'current', reason, ...explanation }
   const refusal = refusalOf(channel, newest, known)
-  if (refusal) return { kind: 'refused', target: targetOf(newest), ...refusal, considered }
+  if (refusal) return { kind: 'refused', target: targetOf(newest), ...refusal, ...explanation }
   const newer = newerReleases(channel, releases, deployed).map((release) => judge(channel, release, known))
-  return { ...choose(newer, reason), considered }
+  return { ...choose(newer, reason), ...explanation }
 }
 
 /** The newest releases that the channel takes and that are newer than what is deployed. */
@@ -180,6 +193,7 @@ function judge(channel: ChannelConfig, release: Release, known: Known): Consider
 export interface Release extends Target {
   readonly version: string
   readonly parsed: SemVer
+  readonly prerelease: boolean
 }
 
 function targetOf({ version, ref, commit }: Release): Target {
@@ -193,17 +207,30 @@ export function releasesIn(offers: readonly Ref[]): Release[] {
     .sort((a, b) => b.parsed.compare(a.parsed) || (a.ref < b.ref ? 1 : -1))
 }
 
-function release({ name, commit }: Ref): Release[] {
-  const [, tag] = /^refs\/tags\/(v?\d+\.\d+\.\d+\S*)$/.exec(name) ?? []
-  const version = tag ? normalVersion(tag) : null
-  const parsed = parse(version)
-  return version && parsed ? [{ version, parsed, ref: name, commit }] : []
+function release({ name, commit, prerelease = false }: Ref): Release[] {
+  const [, tag] = TAG.exec(name) ?? []
+  const parsed = tag === undefined ? null : parse(tag)
+  if (!parsed) return []
+  const isPrerelease = prerelease || parsed.prerelease.length > 0
+  return [{ version: parsed.version, parsed, ref: name, commit, prerelease: isPrerelease }]
+}
+
+/** `v1.2.3` and `1.2.3`, and what looks like one of them. */
+const TAG = /^refs\/tags\/v?(\d+\.\d.*)$/
+
+function malformedTags(offers: readonly Ref[]): string[] {
+  return offers.flatMap(({ name }) => {
+    const [, tag] = TAG.exec(name) ?? []
+    return tag === undefined || parse(tag) ? [] : [name.slice('refs/tags/'.length)]
+  })
 }
 
 /** Why the channel does not take a release; null: it does. */
-function misfit({ channel, pinned_minor, prereleases }: ChannelConfig, { parsed }: Release): string | null {
-  if (parsed.prerelease.length > 0 && !prereleases)
-    return 'is a prerelease, and deployment.prereleases is false'
+function misfit(
+  { channel, pinned_minor, prereleases }: ChannelConfig,
+  { parsed, prerelease }: Release,
+): string | null {
+  if (prerelease && !prereleases) return 'is a prerelease, and deployment.prereleases is false'
   const isPatch = channel !== 'stable' || `${parsed.major}.${parsed.minor}` === pinned_minor
   return isPatch ? null : `is no patch of ${pinned_minor}, which deployment.pinned_minor says`
 }

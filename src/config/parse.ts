@@ -25,7 +25,11 @@ export function parseConfig(world: World, path: string, text: string): Config {
   return {
     ...rest,
     computer: rest.computer ?? computerName(world.hostname),
-    deployment: { ...deployment, checkout: expandHome(deployment.checkout, world.home) },
+    deployment: {
+      ...deployment,
+      checkout: expandHome(deployment.checkout, world.home),
+      ...(deployment.token_file && { token_file: expandHome(deployment.token_file, world.home) }),
+    },
   }
 }
 

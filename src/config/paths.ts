@@ -13,6 +13,8 @@ export interface Paths {
   readonly signal: string
   readonly updateState: string
   readonly watchState: string
+  /** What GitHub answered last. */
+  readonly releases: string
   readonly migrationState: string
   /** What a run of migrations has recorded so far; taken into `migrationState` at its end. */
   readonly migrationJournal: string
@@ -53,6 +55,7 @@ function pathsIn(scope: Paths['scope'], home: string, config: string): Paths {
     signal: join(home, 'update_signal.json'),
     updateState: join(home, 'update_state.json'),
     watchState: join(home, 'watch_state.json'),
+    releases: join(home, 'releases.json'),
     migrationState: join(home, 'migration_state.json'),
     migrationJournal: join(home, 'migration_state.journal'),
     status: join(home, 'status.json'),

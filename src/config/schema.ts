@@ -44,6 +44,18 @@ const MOST_MIRRORS = 5
 const MIRRORS = `a list of URLs of the same repository, at most ${MOST_MIRRORS}`
 const CHECKOUT = 'the absolute path of a git checkout (~/ is your home folder)'
 
+const API_URL = "the https URL of GitHub's API, such as https://github.example.com/api/v3"
+const TOKEN_FILE = 'the absolute path of a file that holds a token'
+
+/** A token that goes over http can be read on the way; to this computer itself there is no way. */
+function isApiUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname } = new URL(text)
+  return (
+    protocol === 'https:' || (protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(hostname))
+  )
+}
+
 const commandLine = v.pipe(v.string('a command line'), v.nonEmpty('a command line'))
 
 const Deployment = v.pipe(
@@ -54,6 +66,9 @@ const Deployment = v.pipe(
     remote: v.optional(argument("the name of one of the checkout's remotes, or a URL"), 'origin'),
     mirrors: v.optional(v.pipe(v.array(argument(MIRRORS), MIRRORS), v.maxLength(MOST_MIRRORS, MIRRORS)), []),
     branch: v.optional(argument('the name of a branch'), 'main'),
+    releases: v.optional(v.picklist(['tags', 'github'], 'tags or github'), 'tags'),
+    api_url: v.optional(v.pipe(v.string(API_URL), v.check(isApiUrl, API_URL))),
+    token_file: v.optional(v.pipe(v.string(TOKEN_FILE), v.regex(/^(~\/|\/)./, TOKEN_FILE))),
     prereleases: v.optional(v.boolean('true or false'), false),
     submodules: v.optional(v.boolean('true or false'), false),
     migrations: v.optional(argument('a folder inside the checkout'), 'migrations'),
@@ -76,6 +91,13 @@ const Deployment = v.pipe(
       'nothing unless channel is stable: remove the key, or set channel: stable',
     ),
     ['pinned_minor'],
+  ),
+  v.forward(
+    v.check(
+      ({ channel, releases }) => channel !== 'alpha' || releases === 'tags',
+      'nothing on alpha, which follows a branch: remove the key, or set channel: beta',
+    ),
+    ['releases'],
   ),
 )
 

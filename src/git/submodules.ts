@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { git, gitError, printableRemote, type Repository, tryGit } from './git.ts'
+import { gitError, printableRemote, type Repository, remoteUrl, tryGit } from './git.ts'
 
 /** Submodules are cloned where they are new: as long as a fetch may take. */
 const TIMEOUT_MS = 15 * 60_000
@@ -38,9 +38,7 @@ export async function followSubmodules(world: World, repository: Repository, rem
 
 /** The transport of a remote's URL, as GIT_ALLOW_PROTOCOL has it. */
 async function transportOf(world: World, repository: Repository, remote: string): Promise<string> {
-  const url = /[:/]/.test(remote)
-    ? remote
-    : (await git(world, repository, ['remote', 'get-url', '--', remote])).trim()
+  const url = await remoteUrl(world, repository, remote)
   const [, scheme] = /^([a-z][a-z0-9+]*):\/\//i.exec(url) ?? []
   if (scheme) return scheme.toLowerCase()
   return /^[^/]+:/.test(url) ? 'ssh' : 'file' // HOST:PATH, or a path (git-clone(1), GIT URLS)

@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.ts'
 import { isAncestor } from '../git/checkout.ts'
 import { locateRepository, printableRemote, type Repository } from '../git/git.ts'
 import { remoteHead, remoteTags } from '../git/offers.ts'
+import { type Published, publishedReleases } from '../releases/github.ts'
 import { type Backoff, backoffMs, isWaitOver } from '../system/backoff.ts'
 import { TelecError } from '../system/errors.ts'
 import { readJson, touch, writeJson } from '../system/files.ts'
@@ -26,6 +27,8 @@ const WatchStateSchema = v.object({
   /** Which permission of a person would make it take the target all the same. */
   refusal: v.optional(v.nullable(v.picklist(['rewrite', 'downgrade'])), null),
   seen: v.optional(v.array(SeenSchema), []),
+  /** Tags that look like a version and are none. */
+  malformed: v.optional(v.array(v.string()), []),
   /** The mirror that answered for the remote. */
   via: v.optional(v.nullable(v.string()), null),
   /** Polls since then that did not reach it. */
@@ -73,7 +76,11 @@ export async function poll(
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
   if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
   try {
-    const { refs, via } = await readOffers(world, config, repository, state.deployed)
+    const { refs: offered, via } = await readOffers(world, config, repository, state.deployed)
+    const refs =
+      config.deployment.releases === 'github'
+        ? onlyPublished(offered, await publishedReleases(world, config, paths, repository))
+        : offered
     const seen = look(world, config, state, before, refs)
     const known = { deployed: state.deployed, seen, now: world.now() }
     const decision = tellHalt(decide(config.deployment, refs, known), state.halted)
@@ -86,6 +93,7 @@ export async function poll(
       target: decision.kind === 'current' ? null : decision.target,
       refusal: decision.kind === 'refused' ? decision.refusal : null,
       seen,
+      malformed: [...decision.malformed],
       via,
       failures: 0,
       last_failure: null,
@@ -143,6 +151,7 @@ const NEVER_POLLED: WatchState = {
   target: null,
   refusal: null,
   seen: [],
+  malformed: [],
   via: null,
   failures: 0,
   last_failure: null,
@@ -252,6 +261,15 @@ async function readOffers(
   }
 }
 
+/** GitHub says which tags are releases; the commit behind one is always the remote's own word. */
+function onlyPublished(refs: readonly Ref[], published: readonly Published[]): Ref[] {
+  const byName = new Map(published.map(({ tag, prerelease }) => [`refs/tags/${tag}`, prerelease]))
+  return refs.flatMap((ref) => {
+    const prerelease = byName.get(ref.name)
+    return prerelease === undefined ? [] : [{ ...ref, prerelease }]
+  })
+}
+
 function isOutOfReach(error: unknown): error is TelecError {
   return error instanceof TelecError && error.kind === 'later'
 }
@@ -301,6 +319,10 @@ async function takeBack(world: World, paths: Paths, { deployed, update }: Update
 
 /** One line where something changed, the others for those who debug. */
 function tell(world: World, decision: Decision, before: WatchState | null): void {
+  const told = before?.malformed ?? []
+  const malformed = decision.malformed.filter((tag) => !told.includes(tag))
+  if (malformed.length > 0)
+    world.log.notice(`passed over: ${malformed.join(', ')}: a release is tagged like v1.2.3 (semver.org)`)
   const isNews = before?.reason !== decision.reason
   if (decision.kind === 'refused' && isNews) world.log.warning(`not taken: ${decision.reason}`)
   else if (decision.kind === 'held' && before?.target?.commit !== decision.target.commit)

@@ -77,6 +77,7 @@ describe('telec-watch --json', () => {
       reason: 'main has moved on',
       target,
       considered: [{ target, rule: null, until: null }],
+      malformed: [],
     })
     expect(computer.state('update_signal.json')).toMatchObject({ target })
   })

@@ -31,6 +31,7 @@ describe('the defaults', () => {
         remote: 'origin',
         mirrors: [],
         branch: 'main',
+        releases: 'tags',
         prereleases: false,
         submodules: false,
         migrations: 'migrations',

@@ -24,7 +24,11 @@ function decide(
   deployed: Target,
   seen: readonly Seen[] = [],
 ) {
-  const { considered: _, ...decision } = decideOn(channel, offers, { deployed, seen, now: NOW })
+  const {
+    considered: _,
+    malformed: __,
+    ...decision
+  } = decideOn(channel, offers, { deployed, seen, now: NOW })
   return decision
 }
 
@@ -296,6 +300,31 @@ describe('a tag that moved since this computer saw it', () => {
       target: release('1.2.0'),
     })
   })
+})
+
+test('tags that look like a version and are none are reported, others passed over', () => {
+  const names = [
+    'v1.2',
+    '1.2.3.4',
+    'v1.02.3',
+    'v1.2.3rc1',
+    'v1.2.0',
+    '1.2.1-rc.1',
+    'nightly',
+    'v2',
+    'release-3.0.0',
+    'x1.2',
+  ]
+  const offers = names.map((name) => ({ name: `refs/tags/${name}`, commit: commit(name) }))
+  const decision = decideOn(BETA, offers, { deployed: release('1.0.0'), seen: [], now: NOW })
+  expect(decision.malformed).toEqual(['v1.2', '1.2.3.4', 'v1.02.3', 'v1.2.3rc1'])
+  expect(decision).toMatchObject({ kind: 'update', target: { ref: 'refs/tags/v1.2.0' } })
+})
+
+test('what GitHub calls a prerelease is one, whatever its version says', () => {
+  const offers = [{ name: 'refs/tags/v1.1.0', commit: commit('1.1.0'), prerelease: true }]
+  expect(decide(BETA, offers, release('1.0.0')).kind).toBe('current')
+  expect(decide({ ...BETA, prereleases: true }, offers, release('1.0.0'))).toMatchObject({ kind: 'update' })
 })
 
 describe('what was offered is explained', () => {

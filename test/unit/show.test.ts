@@ -19,6 +19,7 @@ const CURRENT: Overview = {
     target: null,
     refusal: null,
     seen: [],
+    malformed: [],
     via: null,
     failures: 0,
     last_failure: null,

@@ -54,5 +54,10 @@ function explained(decision: Decision): string {
     const mark = target.commit === chosen ? '→' : ' '
     return `${mark} ${nameOf(target)} at ${target.ref}${rule === null ? '' : ` ${rule}`}\n`
   }
-  return [`${TITLES[decision.kind]}: ${decision.reason}\n`, ...decision.considered.map(line)].join('')
+  const malformed = decision.malformed.map((tag) => `  ${tag} is no version as semver.org writes it\n`)
+  return [
+    `${TITLES[decision.kind]}: ${decision.reason}\n`,
+    ...decision.considered.map(line),
+    ...malformed,
+  ].join('')
 }

@@ -1,0 +1,42 @@
+import { statSync } from 'node:fs'
+import type { Config } from '../config/schema.ts'
+import { TelecError } from '../system/errors.ts'
+import { readText } from '../system/files.ts'
+import type { World } from '../system/world.ts'
+
+export interface Token {
+  readonly value: string
+  /** Where it was found, for messages. */
+  readonly source: string
+}
+
+const GH_TIMEOUT_MS = 5_000
+
+/** The token for GitHub's API: of the environment, a file, or `gh auth token`; null where there is none. */
+export async function findToken(world: World, { deployment }: Config, host: string): Promise<Token | null> {
+  const fromEnvironment = world.env.GITHUB_TOKEN?.trim()
+  if (fromEnvironment) return { value: verified(fromEnvironment, 'GITHUB_TOKEN'), source: 'GITHUB_TOKEN' }
+  if (deployment.token_file) return readTokenFile(deployment.token_file)
+  const args = ['auth', 'token', '--hostname', host]
+  const options = { cwd: '/', env: world.env, timeoutMs: GH_TIMEOUT_MS }
+  const result = await world.run('gh', args, options).catch(() => null) // gh is not here
+  const value = result?.code === 0 ? result.stdout.trim() : ''
+  return value ? { value: verified(value, 'gh auth token'), source: 'gh auth token' } : null
+}
+
+function readTokenFile(path: string): Token {
+  const text = readText(path)?.trim()
+  const wrong = (what: string, hint: string) =>
+    new TelecError('config', `deployment.token_file is ${path}, which ${what}`, { hint })
+  if (!text) throw wrong('holds no token', `write it there: install -m 600 /dev/stdin ${path}`)
+  if (statSync(path).mode & 0o077) throw wrong('others may read', `chmod 600 ${path}`)
+  return { value: verified(text, path), source: path }
+}
+
+/** A header cannot hold everything; what is wrong with a token is said without the token. */
+function verified(value: string, source: string): string {
+  if (/^[\x21-\x7e]+$/.test(value)) return value
+  throw new TelecError('config', `the token of ${source} has characters that none has`, {
+    hint: 'it is one word of letters, digits and underscores',
+  })
+}
