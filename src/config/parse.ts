@@ -25,11 +25,7 @@ export function parseConfig(world: World, path: string, text: string): Config {
   return {
     ...rest,
     computer: rest.computer ?? computerName(world.hostname),
-    deployment: {
-      ...deployment,
-      checkout: expandHome(deployment.checkout, world.home),
-      ...(deployment.token_file && { token_file: expandHome(deployment.token_file, world.home) }),
-    },
+    deployment: { ...deployment, ...expandHomes(deployment, world.home) },
   }
 }
 
@@ -105,8 +101,18 @@ function lineOf(document: Document, lines: LineCounter, issue: v.BaseIssue<unkno
   return lines.linePos(offset).line
 }
 
-function expandHome(path: string, home: string): string {
-  return path.startsWith('~/') ? join(home, path.slice(2)) : path
+const PATHS = ['checkout', 'token_file', 'allowed_signers', 'revoked_signers', 'keyring'] as const
+
+/** The keys that hold a path, each with `~/` replaced. */
+function expandHomes(
+  deployment: Config['deployment'],
+  home: string,
+): Pick<Config['deployment'], (typeof PATHS)[number]> {
+  const expanded = PATHS.flatMap((key) => {
+    const path = deployment[key]
+    return path?.startsWith('~/') ? [[key, join(home, path.slice(2))] as const] : []
+  })
+  return { checkout: deployment.checkout, ...Object.fromEntries(expanded) }
 }
 
 /** A host name as a computer's name: what that does not take becomes a dash. */

@@ -45,7 +45,12 @@ const MIRRORS = `a list of URLs of the same repository, at most ${MOST_MIRRORS}`
 const CHECKOUT = 'the absolute path of a git checkout (~/ is your home folder)'
 
 const API_URL = "the https URL of GitHub's API, such as https://github.example.com/api/v3"
-const TOKEN_FILE = 'the absolute path of a file that holds a token'
+
+/** A path that is absolute, or below the home folder. */
+function path(what: string) {
+  const takes = `the absolute path of ${what}`
+  return v.pipe(v.string(takes), v.regex(/^(~\/|\/)./, takes))
+}
 
 /** A token that goes over http can be read on the way; to this computer itself there is no way. */
 function isApiUrl(text: string): boolean {
@@ -68,7 +73,15 @@ const Deployment = v.pipe(
     branch: v.optional(argument('the name of a branch'), 'main'),
     releases: v.optional(v.picklist(['tags', 'github'], 'tags or github'), 'tags'),
     api_url: v.optional(v.pipe(v.string(API_URL), v.check(isApiUrl, API_URL))),
-    token_file: v.optional(v.pipe(v.string(TOKEN_FILE), v.regex(/^(~\/|\/)./, TOKEN_FILE))),
+    token_file: v.optional(path('a file that holds a token')),
+    verify: v.optional(
+      v.picklist(['none', 'signed-tag', 'signed-commit'], 'none, signed-tag or signed-commit'),
+      'none',
+    ),
+    verify_commits: v.optional(v.picklist(['all', 'tip'], 'all or tip'), 'all'),
+    allowed_signers: v.optional(path('an allowed signers file (ssh-keygen(1)), outside the checkout')),
+    revoked_signers: v.optional(path('a file of revoked SSH keys (ssh-keygen(1)), outside the checkout')),
+    keyring: v.optional(path('a file of public keys (gpg --export), outside the checkout')),
     prereleases: v.optional(v.boolean('true or false'), false),
     submodules: v.optional(v.boolean('true or false'), false),
     migrations: v.optional(argument('a folder inside the checkout'), 'migrations'),
@@ -91,6 +104,20 @@ const Deployment = v.pipe(
       'nothing unless channel is stable: remove the key, or set channel: stable',
     ),
     ['pinned_minor'],
+  ),
+  v.forward(
+    v.check(
+      ({ verify, channel }) => verify !== 'signed-tag' || channel !== 'alpha',
+      'signed-commit on alpha, which follows a branch and no tags',
+    ),
+    ['verify'],
+  ),
+  v.forward(
+    v.check(
+      ({ verify, allowed_signers, keyring }) => verify === 'none' || Boolean(allowed_signers ?? keyring),
+      'nothing but none without the keys that may sign: set allowed_signers (SSH) or keyring (GPG)',
+    ),
+    ['verify'],
   ),
   v.forward(
     v.check(

@@ -148,7 +148,7 @@ async function fetchFrom(
 }
 
 /** Where `fetchTarget` keeps a ref of the remote. */
-function keptRef(ref: string): string {
+export function keptRef(ref: string): string {
   return ref.replace(/^refs\//, 'refs/telec/')
 }
 

@@ -76,6 +76,8 @@ export function locateRepository(world: World, checkout: string): Repository {
 export interface GitOptions {
   readonly timeoutMs?: number
   readonly input?: string
+  /** Beside what every git gets. */
+  readonly env?: Readonly<Record<string, string>>
   /** Only these transports, as GIT_ALLOW_PROTOCOL has them; default: all that telec takes. */
   readonly transports?: string
   /** Instead of the repository's own index. */
@@ -96,6 +98,7 @@ export function tryGit(
       cwd: repository.workTree,
       env: {
         ...gitEnvironment(world.env),
+        ...options.env,
         ...(options.indexFile === undefined ? {} : { GIT_INDEX_FILE: options.indexFile }),
         ...(options.transports === undefined ? {} : { GIT_ALLOW_PROTOCOL: options.transports }),
       },

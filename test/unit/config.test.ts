@@ -32,6 +32,8 @@ describe('the defaults', () => {
         mirrors: [],
         branch: 'main',
         releases: 'tags',
+        verify: 'none',
+        verify_commits: 'all',
         prereleases: false,
         submodules: false,
         migrations: 'migrations',

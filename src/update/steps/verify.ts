@@ -11,6 +11,7 @@ import {
   pathsBetween,
   stashPaths,
 } from '../../git/checkout.ts'
+import { verifySignatures } from '../../git/signatures.ts'
 import { TelecError } from '../../system/errors.ts'
 import { isEnded, wasInterrupted } from '../journal.ts'
 import type { StepContext } from '../step.ts'
@@ -20,6 +21,7 @@ export async function verify(context: StepContext): Promise<string> {
   const { world, repository, update } = context
   const { target } = update
   const head = await headCommit(world, repository)
+  await verifySignatures(world, repository, context.config.deployment, update.from.commit, target)
   if (update.channel === 'alpha') await verifyFastForward(context)
   verifyNotOlder(context)
   await verifyNoLocalCommits(context, head)

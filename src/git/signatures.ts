@@ -1,0 +1,182 @@
+import { mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Target } from '../channel/target.ts'
+import type { Config } from '../config/schema.ts'
+import { TelecError } from '../system/errors.ts'
+import { printable } from '../system/log.ts'
+import type { World } from '../system/world.ts'
+import { keptRef } from './checkout.ts'
+import { git, type Repository, tryGit } from './git.ts'
+
+type Deployment = Config['deployment']
+
+/** So many of the commits that are refused are named. */
+const NAMED = 5
+
+/** What `%G?` of git-log(1) says of a signature that is not good. */
+const GRADES: Readonly<Record<string, string>> = {
+  B: 'has a bad signature',
+  U: 'is signed by an unknown key',
+  X: 'has a signature that has expired',
+  Y: 'is signed by a key that has expired',
+  R: 'is signed by a key that was revoked',
+  E: 'is signed by an unknown key',
+  N: 'is not signed',
+}
+
+/**
+ * Checks, by git itself and before anything of it reaches the work tree, that what was fetched is signed as
+ * `deployment.verify` asks. Throws `halted` where it is not, `config` where it cannot be told.
+ */
+export async function verifySignatures(
+  world: World,
+  repository: Repository,
+  deployment: Deployment,
+  from: string,
+  target: Target,
+): Promise<void> {
+  if (deployment.verify === 'none') return
+  const trust = prepareTrust(deployment, repository)
+  try {
+    if (deployment.keyring) await importKeys(world, trust.gnupgHome, deployment.keyring)
+    if (deployment.verify === 'signed-tag') await verifyTag(world, repository, trust, target)
+    else {
+      const commits =
+        deployment.verify_commits === 'tip' ? ['-1', target.commit] : [`${from}..${target.commit}`]
+      await verifyCommits(world, repository, trust, commits)
+    }
+  } finally {
+    trust.dispose()
+  }
+}
+
+/** Whose signatures count, as git takes it. */
+interface Trust {
+  readonly settings: readonly string[]
+  /** Holds the keys of `keyring`, and nothing else of this user. */
+  readonly gnupgHome: string
+  dispose(): void
+}
+
+function prepareTrust(
+  { allowed_signers, revoked_signers, keyring }: Deployment,
+  repository: Repository,
+): Trust {
+  for (const [key, path] of Object.entries({ allowed_signers, revoked_signers, keyring }))
+    if (path !== undefined) verifyTrustFile(`deployment.${key}`, path, repository)
+  const gnupgHome = mkdtempSync(join(tmpdir(), 'telec-gnupg-')) // mode 0700
+  // Whose key is in the keyring is trusted: there is no web of trust on an unattended computer.
+  writeFileSync(join(gnupgHome, 'gpg.conf'), 'trust-model always\nno-auto-key-retrieve\nno-autostart\n')
+  // Every setting by which the repository's own configuration could choose who checks, or against what.
+  const settings = [
+    'gpg.program=gpg',
+    'gpg.openpgp.program=gpg',
+    'gpg.x509.program=false',
+    'gpg.ssh.program=ssh-keygen',
+    `gpg.ssh.allowedSignersFile=${allowed_signers ?? '/dev/null'}`,
+    `gpg.ssh.revocationFile=${revoked_signers ?? '/dev/null'}`,
+    'gpg.minTrustLevel=undefined',
+    'log.showSignature=false',
+  ].flatMap((setting) => ['-c', setting])
+  return {
+    settings: ['--no-replace-objects', ...settings],
+    gnupgHome,
+    dispose: () => rmSync(gnupgHome, { recursive: true, force: true }),
+  }
+}
+
+/** A commit must not be able to choose who may sign it, nor may anybody else on this computer. */
+function verifyTrustFile(key: string, path: string, { workTree }: Repository): void {
+  const wrong = (what: string, hint: string) =>
+    new TelecError('config', `${key} is ${path}, which ${what}`, { hint })
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (!stat?.isFile()) throw wrong('is no file', 'write the keys there that may sign')
+  if (`${realpathSync(path)}/`.startsWith(`${realpathSync(workTree)}/`))
+    throw wrong('lies in the checkout', 'keep it elsewhere: a commit could change it')
+  if (stat.mode & 0o022) throw wrong('others may write', `chmod go-w ${path}`)
+}
+
+async function importKeys(world: World, gnupgHome: string, keyring: string): Promise<void> {
+  const result = await world.run('gpg', ['--homedir', gnupgHome, '--batch', '--quiet', '--import', keyring], {
+    cwd: '/',
+    env: world.env,
+    timeoutMs: 60_000,
+  })
+  if (result.code === 0) return
+  throw new TelecError('config', `deployment.keyring is ${keyring}, which gpg cannot import`, {
+    because: result.stderr.trim(),
+    hint: `write the public keys there: gpg --export KEY >${keyring}`,
+  })
+}
+
+async function verifyTag(world: World, repository: Repository, trust: Trust, target: Target): Promise<void> {
+  const name = target.ref.replace(/^refs\/tags\//, '')
+  const refuse = (what: string, because?: string) =>
+    refusal(`the tag ${printable(name)} ${what}`, because, 'sign it anew: git tag --sign')
+  const id = (
+    await git(world, repository, ['rev-parse', '--verify', '--end-of-options', keptRef(target.ref)])
+  ).trim()
+  const kind = (await git(world, repository, ['cat-file', '-t', id])).trim()
+  if (kind !== 'tag') throw refuse('is not signed', 'it is a lightweight tag')
+  const text = await git(world, repository, ['--no-replace-objects', 'cat-file', 'tag', id])
+  // git checks the signature, and neither the name nor the object that was signed.
+  const [head = ''] = text.split('\n\n', 1)
+  const field = (key: string) => new RegExp(`^${key} (.*)$`, 'm').exec(head)?.[1] ?? ''
+  if (field('tag') !== name)
+    throw refuse('was signed under another name', `it says ${printable(field('tag'))}`)
+  if (field('type') !== 'commit' || field('object') !== target.commit)
+    throw refuse(
+      'is not the tag of the commit itself',
+      `it names ${field('type')} ${field('object').slice(0, 12)}`,
+    )
+  const result = await tryGit(world, repository, [...trust.settings, 'verify-tag', '--raw', id], {
+    env: { GNUPGHOME: trust.gnupgHome },
+  })
+  if (result.code === 0 && isGood(result.stderr)) return
+  throw refuse(describeTag(result.stderr), printable(result.stderr.trim()))
+}
+
+/** Of OpenPGP the exit code alone is not believed: gpg's own words have to say good, and nothing else (doc/DETAILS). */
+function isGood(raw: string): boolean {
+  if (!raw.includes('[GNUPG:]')) return true // SSH: ssh-keygen's exit code has said it
+  const isFaulty = /^\[GNUPG:\] (BADSIG|ERRSIG|EXPSIG|EXPKEYSIG|REVKEYSIG)/m.test(raw)
+  return !isFaulty && /^\[GNUPG:\] GOODSIG/m.test(raw) && /^\[GNUPG:\] VALIDSIG/m.test(raw)
+}
+
+function describeTag(raw: string): string {
+  const [, word = ''] = /^\[GNUPG:\] (BADSIG|ERRSIG|EXPSIG|EXPKEYSIG|REVKEYSIG)/m.exec(raw) ?? []
+  const grade = { BADSIG: 'B', ERRSIG: 'E', EXPSIG: 'X', EXPKEYSIG: 'Y', REVKEYSIG: 'R' }[word]
+  if (grade) return GRADES[grade] ?? ''
+  if (/no signature found/i.test(raw)) return GRADES.N ?? ''
+  return /No principal matched|unknown/i.test(raw) ? (GRADES.U ?? '') : 'has a signature that is not good'
+}
+
+/** Each of the commits that git-log(1) lists for these arguments, all by one git. */
+async function verifyCommits(
+  world: World,
+  repository: Repository,
+  trust: Trust,
+  commits: readonly string[],
+): Promise<void> {
+  const format = '--format=%H%x00%G?%x00%s'
+  const args = [...trust.settings, 'log', format, '--no-show-signature', ...commits, '--']
+  const output = await git(world, repository, args, { env: { GNUPGHOME: trust.gnupgHome } })
+  const lines = output.split('\n').filter(Boolean)
+  const bad = lines.flatMap((line) => {
+    const [commit = '', grade = '', subject = ''] = line.split('\0')
+    const fault = GRADES[grade] ?? 'cannot be judged'
+    return grade === 'G' ? [] : [`${commit.slice(0, 12)} ${fault}: ${printable(subject).slice(0, 100)}`]
+  })
+  if (bad.length === 0) return
+  const more = bad.length > NAMED ? [`and ${bad.length - NAMED} more`] : []
+  throw refusal(
+    `${bad.length} of ${lines.length} commit(s) are not signed as they must be`,
+    [...bad.slice(0, NAMED), ...more].join('\n'),
+    'sign them in a new history, or set deployment.verify_commits to tip',
+  )
+}
+
+function refusal(message: string, because: string | undefined, hint: string): TelecError {
+  return new TelecError('halted', message, { ...(because ? { because } : {}), hint })
+}
