@@ -14,13 +14,15 @@ export function parseDuration(text: string): number | null {
   return amount && unit ? Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS] : null
 }
 
-/** A duration such as `90s`, `5m` or `2h`, at least `least` of them; milliseconds come out. */
-function duration(least: string) {
+/** A duration such as `90s`, `5m` or `2h`, within these bounds; milliseconds come out. */
+function duration(least: string, most?: string) {
   const leastMs = parseDuration(least) ?? 0
-  const takes = `a time of at least ${least}, such as 90s, 5m or 2h`
+  const mostMs = parseDuration(most ?? '') ?? Number.POSITIVE_INFINITY
+  const takes = `a time of at least ${least}${most ? ` and at most ${most}` : ''}, such as 90s, 5m or 2h`
+  const isWithin = (ms: number) => ms >= leastMs && ms <= mostMs
   return v.pipe(
     v.string(takes),
-    v.check((text) => (parseDuration(text) ?? -1) >= leastMs, takes),
+    v.check((text) => isWithin(parseDuration(text) ?? -1), takes),
     v.transform((text) => parseDuration(text) ?? leastMs),
   )
 }
@@ -89,6 +91,8 @@ const Deployment = v.pipe(
     install: v.optional(commandLine),
     install_timeout: v.optional(duration('1s'), '30m'),
     poll_every: v.optional(duration('5s'), '60s'),
+    poll_timeout: v.optional(duration('1s', '45s'), '45s'), // the watch unit's own limit counts on that
+    fetch_timeout: v.optional(duration('1s'), '15m'),
     min_age: v.optional(duration('0s'), '0s'),
   }),
   v.forward(

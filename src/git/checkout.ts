@@ -9,9 +9,6 @@ import { git, gitError, gitRemote, printableRemote, type Repository, tryGit } fr
 
 type Deployment = Config['deployment']
 
-/** A fetch that takes longer is taken for hung; what it brought so far is lost. */
-const FETCH_TIMEOUT_MS = 15 * 60_000
-
 /** The commit that HEAD names. Throws when there is none (an empty or a broken repository). */
 export async function headCommit(world: World, repository: Repository): Promise<string> {
   const result = await tryGit(world, repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
@@ -84,12 +81,13 @@ export async function fetchTarget(
   deployment: Deployment,
   target: Target,
 ): Promise<void> {
-  const { remote, mirrors } = deployment
+  const { remote, mirrors, fetch_timeout } = deployment
   try {
-    await fetchFrom(world, repository, remote, target)
+    await fetchFrom(world, repository, remote, target, fetch_timeout)
   } catch (error) {
     if (!(error instanceof TelecError) || error.kind !== 'later' || mirrors.length === 0) throw error
-    for (const mirror of mirrors) if (await tryMirror(world, repository, mirror, target)) return
+    for (const mirror of mirrors)
+      if (await tryMirror(world, repository, mirror, target, fetch_timeout)) return
     throw error
   }
 }
@@ -99,9 +97,10 @@ async function tryMirror(
   repository: Repository,
   mirror: string,
   target: Target,
+  timeoutMs: number,
 ): Promise<boolean> {
   try {
-    await fetchFrom(world, repository, mirror, target)
+    await fetchFrom(world, repository, mirror, target, timeoutMs)
     world.log.notice(`fetched from the mirror ${printableRemote(mirror)}`)
     return true
   } catch (error) {
@@ -116,6 +115,7 @@ async function fetchFrom(
   repository: Repository,
   source: string,
   target: Target,
+  timeoutMs: number,
 ): Promise<void> {
   const kept = keptRef(target.ref)
   await gitRemote(
@@ -133,7 +133,7 @@ async function fetchFrom(
       source,
       `+${target.ref}:${kept}`,
     ],
-    FETCH_TIMEOUT_MS,
+    { timeoutMs },
   )
   const fetched = await commitOf(world, repository, kept)
   // A branch may have moved on meanwhile; a tag is that commit or has moved.

@@ -76,6 +76,8 @@ export function locateRepository(world: World, checkout: string): Repository {
 export interface GitOptions {
   readonly timeoutMs?: number
   readonly input?: string
+  /** What it and its helpers may take each, on Linux; git itself keeps all that a server says, without an end. */
+  readonly memoryKib?: number
   /** Beside what every git gets. */
   readonly env?: Readonly<Record<string, string>>
   /** Only these transports, as GIT_ALLOW_PROTOCOL has them; default: all that telec takes. */
@@ -91,21 +93,34 @@ export function tryGit(
   args: readonly string[],
   options: GitOptions = {},
 ): Promise<RunResult> {
-  return world.run(
+  const command = [
     'git',
-    [`--git-dir=${repository.gitDir}`, `--work-tree=${repository.workTree}`, ...CONFIG, ...args],
-    {
-      cwd: repository.workTree,
-      env: {
-        ...gitEnvironment(world.env),
-        ...options.env,
-        ...(options.indexFile === undefined ? {} : { GIT_INDEX_FILE: options.indexFile }),
-        ...(options.transports === undefined ? {} : { GIT_ALLOW_PROTOCOL: options.transports }),
-      },
-      timeoutMs: options.timeoutMs ?? LOCAL_TIMEOUT_MS,
-      ...(options.input === undefined ? {} : { input: options.input }),
+    `--git-dir=${repository.gitDir}`,
+    `--work-tree=${repository.workTree}`,
+    ...CONFIG,
+    ...args,
+  ]
+  const [program = '', ...rest] = limited(world, command, options.memoryKib)
+  return world.run(program, rest, {
+    cwd: repository.workTree,
+    env: {
+      ...gitEnvironment(world.env),
+      ...options.env,
+      ...(options.indexFile === undefined ? {} : { GIT_INDEX_FILE: options.indexFile }),
+      ...(options.transports === undefined ? {} : { GIT_ALLOW_PROTOCOL: options.transports }),
     },
-  )
+    timeoutMs: options.timeoutMs ?? LOCAL_TIMEOUT_MS,
+    ...(options.input === undefined ? {} : { input: options.input }),
+  })
+}
+
+/**
+ * The command with a bound on its memory, which only a shell can set: RLIMIT_DATA, since helpers may reserve more
+ * addresses than there is memory (setrlimit(2)). macOS does not keep to one.
+ */
+function limited({ platform }: World, command: readonly string[], memoryKib?: number): readonly string[] {
+  if (memoryKib === undefined || platform !== 'linux') return command
+  return ['sh', '-c', `ulimit -d ${memoryKib}; exec "$@"`, 'sh', ...command]
 }
 
 /** Runs git on the repository; its standard output. Throws `halted` with git's own words when it fails. */
@@ -141,9 +156,9 @@ export async function gitRemote(
   repository: Repository,
   remote: string,
   args: readonly string[],
-  timeoutMs: number,
+  options: GitOptions,
 ): Promise<string> {
-  const result = await tryGit(world, repository, args, { timeoutMs })
+  const result = await tryGit(world, repository, args, options)
   if (result.code === 0) return result.stdout
   await verifyRemoteIsKnown(world, repository, remote)
   throw new TelecError('later', `the remote ${printableRemote(remote)} is out of reach`, {
@@ -174,10 +189,14 @@ export function printableRemote(remote: string): string {
   return remote.replace(/\/\/[^/@]*@/, '//')
 }
 
+/** git ends with it whatever ssh said; what ssh said is what helps. */
+const PLEASANTRIES = /^(Please make sure you have the correct access rights|and the repository exists\.)$/
+
 function explain(result: RunResult): string {
   if (result.endedBy === 'timeout') return 'git did not end in time and was stopped'
   if (result.endedBy === 'output') return 'git printed more than telec is willing to read and was stopped'
-  const lines = result.stderr.trim().split('\n').slice(-5).map(printableRemote)
+  const said = result.stderr.split('\n').filter((line) => line.trim() !== '' && !PLEASANTRIES.test(line))
+  const lines = said.slice(-5).map(printableRemote)
   return lines.join('\n') || `git ended with ${result.signal ?? `exit code ${result.code}`}`
 }
 

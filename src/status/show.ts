@@ -1,4 +1,5 @@
 import { nameOf } from '../channel/target.ts'
+import { printable } from '../system/log.ts'
 import type { Halt, Update } from '../update/journal.ts'
 import type { WatchState } from '../watch/poll.ts'
 import type { Overview } from './collect.ts'
@@ -29,7 +30,9 @@ export function showOverview(overview: Overview, nowMs: number): string {
   else if (signal)
     rows.push(['waiting', `an update to ${nameOf(signal.target)}, detected ${ago(signal.detected_at)}`])
   return rows
-    .map(([label, text]) => `${label.padEnd(10)} ${text.replaceAll('\n', `\n${' '.repeat(11)}`)}\n`)
+    .map(
+      ([label, text]) => `${label.padEnd(10)} ${printable(text).replaceAll('\n', `\n${' '.repeat(11)}`)}\n`,
+    )
     .join('')
 }
 

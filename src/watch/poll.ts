@@ -239,9 +239,9 @@ async function readOffers(
   deployed: Target,
 ): Promise<Offers> {
   const offersOf = async (source: string) => {
-    const { channel, branch } = deployment
-    if (channel !== 'alpha') return remoteTags(world, repository, source)
-    const head = await remoteHead(world, repository, source, branch)
+    const { channel, branch, poll_timeout } = deployment
+    if (channel !== 'alpha') return remoteTags(world, repository, source, poll_timeout)
+    const head = await remoteHead(world, repository, source, branch, poll_timeout)
     return head ? [head] : []
   }
   try {

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Computer } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectMigrationFailure } from '../helpers/messages.ts'
 import { place, placeMarker } from '../helpers/migrations.ts'
+import { processesWith } from '../helpers/processes.ts'
 import { DIST } from '../helpers/programs.ts'
 import { until } from '../helpers/until.ts'
 
@@ -23,24 +24,10 @@ const MENDED: Readonly<Record<string, string>> = {
   '.sh': '#!/bin/sh\n',
 }
 
-/** Processes that have a computer's home in their environment: all that its migrations started. */
-function processesOf(computer: Computer): number[] {
-  return readdirSync('/proc')
-    .filter((pid) => {
-      try {
-        const environment = readFileSync(`/proc/${Number(pid)}/environ`, 'utf8')
-        return environment.split('\0').includes(`TELEC_HOME=${computer.home}`)
-      } catch {
-        return false // no process, or one that has ended
-      }
-    })
-    .map(Number)
-}
-
 /** What a failing test would leave running is ended with it. */
 function endLeftovers(computer: Computer): void {
   onTestFinished(() => {
-    for (const pid of processesOf(computer)) process.kill(pid, 'SIGKILL')
+    for (const pid of processesWith(`TELEC_HOME=${computer.home}`)) process.kill(pid, 'SIGKILL')
   })
 }
 
@@ -157,7 +144,7 @@ export const migrate = () => { const pipe = process.env.TELEC_HOME + '/pipe'; ex
     const ended = await computer.telec('telec-migrate')
     expectMigrationFailure({ ...ended, stderr: ended.stderr.slice(-12_000) }, id, parts)
     expect(computer.state('migration_state.json')).toMatchObject({ applied: ['1.1.0/001_before.mjs'] })
-    expect(processesOf(computer)).toEqual([])
+    expect(processesWith(`TELEC_HOME=${computer.home}`)).toEqual([])
 
     place(computer, `migrations/v${id}`, MENDED[extension] ?? '')
     expect((await computer.telec('telec-migrate')).code).toBe(0)
@@ -238,8 +225,12 @@ describe('with a telec that is killed ends', () => {
     })
     await until('the migration to run', async () => readdirSync(computer.home).includes('runs'))
     telec.kill('SIGKILL')
-    await until('all of its processes to end', async () => processesOf(computer).length === 0, {
-      timeoutMs: 5_000,
-    })
+    await until(
+      'all of its processes to end',
+      async () => processesWith(`TELEC_HOME=${computer.home}`).length === 0,
+      {
+        timeoutMs: 5_000,
+      },
+    )
   })
 })

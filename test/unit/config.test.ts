@@ -39,6 +39,8 @@ describe('the defaults', () => {
         migrations: 'migrations',
         install_timeout: 30 * 60_000,
         poll_every: 60_000,
+        poll_timeout: 45_000,
+        fetch_timeout: 15 * 60_000,
         min_age: 0,
       },
     })
