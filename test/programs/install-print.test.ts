@@ -56,6 +56,18 @@ describe('telec install --print for systemd', () => {
     ])
   })
 
+  test('prints a timer by which a push runs within 5 minutes, if the update itself takes up to 3', async () => {
+    const { files } = await print(await oddComputer(), 'systemd')
+    const timer = [...files].find(([path]) => path.endsWith('telec-watch.timer'))?.[1] ?? ''
+    const seconds = (key: string) => Number(new RegExp(`^${key}=(\\d+)s$`, 'm').exec(timer)?.[1])
+    // A push waits longest where it comes just after a poll: until the next one begins, at its latest …
+    const untilPoll = seconds('OnUnitActiveSec') + seconds('RandomizedDelaySec') + seconds('AccuracySec')
+    const longestPoll = 45 // … and that poll takes all of deployment.poll_timeout. The path unit then starts at once.
+    const longestUpdate = 3 * 60
+    expect(untilPoll).toBeGreaterThan(60)
+    expect(untilPoll + longestPoll + longestUpdate).toBeLessThanOrEqual(5 * 60)
+  })
+
   test('prints units in which systemd-analyze finds nothing to complain about', async () => {
     requireTool('systemd-analyze', 'systemd')
     const computer = await oddComputer()
