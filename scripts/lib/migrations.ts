@@ -1,8 +1,9 @@
 // The migrations part of scripts/bench: runs of many scripts, against umzug on scripts that do the same.
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { peakKib } from './peak.ts'
 
 /** A checkout with `amount` migrations that each write a file, and the same for umzug beside it. */
 export interface ManyMigrations {
@@ -77,16 +78,7 @@ new Umzug({
     run: () => node(program),
     dryRun: () => node(program, '--dry-run'),
     runUmzug: () => node(join(folder, 'umzug.cjs')),
-    peakKib() {
-      // Of the processes that it waited for, the kernel keeps the largest one's size (getrusage(2)).
-      const script =
-        'import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
-      const { stdout } = spawnSync('python3', ['-c', script, process.execPath, program], {
-        env,
-        encoding: 'utf8',
-      })
-      return Number(stdout)
-    },
+    peakKib: () => peakKib([program], env),
     dispose: () => rmSync(folder, { recursive: true, force: true }),
   }
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Paths } from '../config/paths.ts'
 import { TelecError } from '../system/errors.ts'
@@ -192,7 +191,12 @@ export function migrationFailure({ id, path }: Migration, what: string, because:
   })
 }
 
-/** SHA-256 of a migration's file, in hex. */
-export function hashOf({ path }: Pick<Migration, 'path'>): string {
-  return createHash('sha256').update(readFileSync(path)).digest('hex')
+/** SHA-256 of a migration's file, in hex. Throws `halted` where it cannot be read. */
+export function hashOf(migration: Migration): string {
+  try {
+    const { createHash } = process.getBuiltinModule('node:crypto') // not for a plan, in which nothing is hashed
+    return createHash('sha256').update(readFileSync(migration.path)).digest('hex')
+  } catch (error) {
+    throw migrationFailure(migration, 'cannot be read', (error as Error).message)
+  }
 }

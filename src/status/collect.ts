@@ -8,7 +8,7 @@ import { VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
 import { type Halt, readUpdateState, type Update, type UpdateState } from '../update/journal.ts'
 import { readSignal, type Signal } from '../update/signal.ts'
-import { readWatchState, type WatchState } from '../watch/poll.ts'
+import { readWatchState, type WatchState } from '../watch/state.ts'
 
 /** Everything that `telec status` says, as data: `--json` prints it as it is. Times are ISO 8601. */
 export interface Overview {

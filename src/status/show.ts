@@ -1,7 +1,7 @@
 import { nameOf } from '../channel/target.ts'
 import { printable } from '../system/log.ts'
 import type { Halt, Update } from '../update/journal.ts'
-import type { WatchState } from '../watch/poll.ts'
+import type { WatchState } from '../watch/state.ts'
 import type { Overview } from './collect.ts'
 
 /** `telec status` for people. Pure. */

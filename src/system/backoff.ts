@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 export interface Backoff {
   readonly firstMs: number
   readonly longestMs: number
@@ -11,6 +9,7 @@ export interface Backoff {
  */
 export function backoffMs({ firstMs, longestMs }: Backoff, attempts: number, computer: string): number {
   const delay = Math.min(firstMs * 2 ** Math.min(attempts - 1, 20), longestMs)
+  const { createHash } = process.getBuiltinModule('node:crypto') // not for the polls that succeed
   const spread = createHash('sha256').update(`${computer} ${attempts}`).digest().readUInt16BE(0) / 0xffff
   return Math.round(delay * (1 + spread / 5))
 }

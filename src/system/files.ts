@@ -1,8 +1,7 @@
-import { closeSync, fsyncSync, lstatSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fsyncSync, lstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { link, mkdir, readdir, rm, rmdir, statfs, unlink, utimes, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import * as v from 'valibot'
-import writeFileAtomic from 'write-file-atomic'
 import { systemErrorCode, TelecError } from './errors.ts'
 
 const FILE_MODE = 0o600
@@ -55,6 +54,8 @@ export function readJson<Schema extends v.GenericSchema>(
 export async function writeDurably(path: string, text: string, mode: number = FILE_MODE): Promise<void> {
   const folder = dirname(path)
   try {
+    // Not for programs that write nothing, as most polls do.
+    const { default: writeFileAtomic } = await import('write-file-atomic')
     await mkdir(folder, { recursive: true, mode: FOLDER_MODE })
     refuseLink(path)
     // write-file-atomic would ignore a short write (a full disk) and put the truncated text in place:
@@ -98,6 +99,11 @@ export async function remove(path: string): Promise<void> {
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw writeFailure(path, error)
   }
+}
+
+/** When a file was written or touched last; null where there is none. */
+export function modifiedAt(path: string): Date | null {
+  return statSync(path, { throwIfNoEntry: false })?.mtime ?? null
 }
 
 /** Sets a file's times to now, so that whoever watches the path looks again. */

@@ -1,53 +1,20 @@
-import * as v from 'valibot'
 import { type Decision, decide, newerReleases, type Ref, releasesIn } from '../channel/decide.ts'
-import { remember, type Seen, SeenSchema } from '../channel/seen.ts'
-import { nameOf, type Target, TargetSchema } from '../channel/target.ts'
+import { remember, type Seen } from '../channel/seen.ts'
+import { nameOf, type Target } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import { isAncestor } from '../git/checkout.ts'
 import { locateRepository, printableRemote, type Repository } from '../git/git.ts'
-import { remoteHead, remoteTags } from '../git/offers.ts'
-import { type Published, publishedReleases } from '../releases/github.ts'
 import { type Backoff, backoffMs, isWaitOver } from '../system/backoff.ts'
 import { TelecError } from '../system/errors.ts'
-import { readJson, touch, writeJson } from '../system/files.ts'
+import { touch } from '../system/files.ts'
 import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
 import { hasMoved, readUpdateState, type UpdateState } from '../update/journal.ts'
 import { isDue } from '../update/retry.ts'
 import { readSignal, removeSignal, type Signal, writeSignal } from '../update/signal.ts'
-
-const WatchStateSchema = v.object({
-  /** The last poll that reached the remote, and what came of it. */
-  polled_at: v.nullable(v.string()),
-  outcome: v.nullable(v.picklist(['update', 'current', 'held', 'refused'])),
-  reason: v.nullable(v.string()),
-  target: v.nullable(TargetSchema),
-  /** Which permission of a person would make it take the target all the same. */
-  refusal: v.optional(v.nullable(v.picklist(['rewrite', 'downgrade'])), null),
-  seen: v.optional(v.array(SeenSchema), []),
-  /** Tags that look like a version and are none. */
-  malformed: v.optional(v.array(v.string()), []),
-  /** The mirror that answered for the remote. */
-  via: v.optional(v.nullable(v.string()), null),
-  /** Polls since then that did not reach it. */
-  failures: v.number(),
-  last_failure: v.nullable(v.string()),
-  /** Before that the timer's polls do nothing; null: the next one polls. */
-  next_poll_at: v.optional(v.nullable(v.string()), null),
-})
-
-/** What telec-watch leaves behind, so that quiet is told from dead. */
-export type WatchState = v.InferOutput<typeof WatchStateSchema>
-
-export function readWatchState(paths: Paths): WatchState | null {
-  return readJson(
-    paths.watchState,
-    WatchStateSchema,
-    `remove it: the next poll writes it anew (rm ${paths.watchState})`,
-  )
-}
+import { isOutOfReach, readOffers } from './offers.ts'
+import { NEVER_POLLED, readWatchState, recordPoll, type WatchState, writeWatchState } from './state.ts'
 
 export interface PollOptions {
   /** Look and tell; write neither the signal nor what was seen. */
@@ -76,17 +43,14 @@ export async function poll(
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
   if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
   try {
-    const { refs: offered, via } = await readOffers(world, config, repository, state.deployed)
-    const refs =
-      config.deployment.releases === 'github'
-        ? onlyPublished(offered, await publishedReleases(world, config, paths, repository))
-        : offered
+    const isNews = before === null || (before.failures === 0 && before.via === null)
+    const { refs, via } = await readOffers(world, config, paths, repository, state.deployed, isNews)
     const seen = look(world, config, state, before, refs)
     const known = { deployed: state.deployed, seen, now: world.now() }
     const decision = tellHalt(decide(config.deployment, refs, known), state.halted)
     if (dryRun) return decision
     await act(world, config, paths, state, decision)
-    await writeJson(paths.watchState, {
+    const after: WatchState = {
       polled_at: isoTime(world),
       outcome: decision.kind,
       reason: decision.reason,
@@ -98,7 +62,8 @@ export async function poll(
       failures: 0,
       last_failure: null,
       next_poll_at: null,
-    } satisfies WatchState)
+    }
+    await recordPoll(paths, after, before, world.now())
     if (via !== null && via !== before?.via)
       world.log.notice(`the remote is out of reach; the mirror ${printableRemote(via)} answers`)
     tell(world, decision, before)
@@ -122,12 +87,12 @@ async function recordFailure(
 ): Promise<void> {
   const failures = before.failures + 1
   const pauseMs = failures > 1 ? backoffMs(pausesOf(config), failures, config.computer) : null
-  await writeJson(paths.watchState, {
+  await writeWatchState(paths, {
     ...before,
     failures,
     last_failure: error.because ?? error.message,
     next_poll_at: pauseMs === null ? null : new Date(world.now() + pauseMs).toISOString(),
-  } satisfies WatchState)
+  })
 }
 
 function pausesOf({ deployment }: Config): Backoff {
@@ -142,20 +107,6 @@ function verifyNotPausing(world: World, config: Config, watch: WatchState | null
   throw new TelecError('later', `${failures} polls failed; the next is due at ${next_poll_at}`, {
     quiet: true,
   })
-}
-
-const NEVER_POLLED: WatchState = {
-  polled_at: null,
-  outcome: null,
-  reason: null,
-  target: null,
-  refusal: null,
-  seen: [],
-  malformed: [],
-  via: null,
-  failures: 0,
-  last_failure: null,
-  next_poll_at: null,
 }
 
 /** A halt holds a target, too; whether it is over is telec-update's to decide. */
@@ -208,7 +159,7 @@ export async function signalRefused(
   await signal(world, config, paths, state.deployed, target)
   // From now on this is the commit that the tag is known at.
   const seen = watch.seen.map((one) => (one.ref === target.ref ? { ...one, commit: target.commit } : one))
-  await writeJson(paths.watchState, { ...watch, seen } satisfies WatchState)
+  await writeWatchState(paths, { ...watch, seen })
 }
 
 async function adoptFirst(
@@ -223,70 +174,6 @@ async function adoptFirst(
   } finally {
     unlock()
   }
-}
-
-interface Offers {
-  readonly refs: readonly Ref[]
-  /** The mirror that had to answer for the remote. */
-  readonly via: string | null
-}
-
-/** What the remote offers or, where it is out of reach, the first mirror that has what is deployed. */
-async function readOffers(
-  world: World,
-  { deployment }: Config,
-  repository: Repository,
-  deployed: Target,
-): Promise<Offers> {
-  const offersOf = async (source: string) => {
-    const { channel, branch, poll_timeout } = deployment
-    if (channel !== 'alpha') return remoteTags(world, repository, source, poll_timeout)
-    const head = await remoteHead(world, repository, source, branch, poll_timeout)
-    return head ? [head] : []
-  }
-  try {
-    return { refs: await offersOf(deployment.remote), via: null }
-  } catch (error) {
-    if (!isOutOfReach(error)) throw error
-    for (const mirror of deployment.mirrors) {
-      const refs = await offersOf(mirror).catch((fault: unknown) => {
-        if (isOutOfReach(fault)) return null
-        throw fault
-      })
-      if (refs && (await hasDeployed(world, repository, refs, deployed))) return { refs, via: mirror }
-      const why = refs ? 'lacks what is deployed' : 'is out of reach, too'
-      world.log.warning(`the mirror ${printableRemote(mirror)} ${why}: it is passed over`)
-    }
-    throw error
-  }
-}
-
-/** GitHub says which tags are releases; the commit behind one is always the remote's own word. */
-function onlyPublished(refs: readonly Ref[], published: readonly Published[]): Ref[] {
-  const byName = new Map(published.map(({ tag, prerelease }) => [`refs/tags/${tag}`, prerelease]))
-  return refs.flatMap((ref) => {
-    const prerelease = byName.get(ref.name)
-    return prerelease === undefined ? [] : [{ ...ref, prerelease }]
-  })
-}
-
-function isOutOfReach(error: unknown): error is TelecError {
-  return error instanceof TelecError && error.kind === 'later'
-}
-
-/** A mirror that lags behind would look like a withdrawn release, or a branch that was set back. */
-async function hasDeployed(
-  world: World,
-  repository: Repository,
-  refs: readonly Ref[],
-  deployed: Target,
-): Promise<boolean> {
-  if (deployed.ref.startsWith('refs/tags/'))
-    return refs.some(({ name, commit }) => name === deployed.ref && commit === deployed.commit)
-  for (const { name, commit } of refs)
-    if (name === deployed.ref && commit !== deployed.commit)
-      return !(await isAncestor(world, repository, commit, deployed.commit))
-  return true
 }
 
 /** Writes the signal where it asks for something else so far; its time is that of the detection. */

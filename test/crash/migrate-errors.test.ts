@@ -1,9 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Computer, makeComputer } from '../helpers/computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import { placeMarker } from '../helpers/migrations.ts'
+import { placeMarker, timesRun } from '../helpers/migrations.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
 import { pathsIn, runInjected } from '../helpers/strace.ts'
 
@@ -17,11 +15,6 @@ beforeAll(async () => {
   snapshot(computer)
 })
 afterAll(() => computer.dispose())
-
-function timesRun(id: string): number {
-  const marker = join(computer.home, `${id.split('/')[1]}.ran`)
-  return existsSync(marker) ? readFileSync(marker, 'utf8').split('\n').length - 1 : 0
-}
 
 /** What goes wrong, at each occurrence in turn: counted on the state alone, or wherever it happens. */
 test.each([
@@ -53,7 +46,7 @@ test.each([
       const again = await computer.telec('telec-migrate')
       expect(again, `after ${call} ${occurrence}: ${again.stderr}`).toMatchObject({ code: 0 })
       expect(computer.state('migration_state.json')).toMatchObject({ baseline: '1.0.0', applied: IDS })
-      for (const id of IDS) expect(timesRun(id)).toBe(1)
+      for (const id of IDS) expect(timesRun(computer, id)).toBe(1)
     }
     expect(failures).toBeGreaterThan(0)
   },

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Computer, makeComputer } from '../helpers/computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import { placeMarker } from '../helpers/migrations.ts'
+import { placeMarker, timesRun } from '../helpers/migrations.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
 import { pathsIn, runInjected } from '../helpers/strace.ts'
 
@@ -30,11 +30,6 @@ beforeAll(async () => {
 })
 afterAll(() => computer.dispose())
 
-function timesRun(id: string): number {
-  const marker = join(computer.home, `${id.split('/')[1]}.ran`)
-  return existsSync(marker) ? readFileSync(marker, 'utf8').split('\n').length - 1 : 0
-}
-
 /** What is recorded: in the state file, which must always parse, and in the journal of the run that was killed. */
 function recorded(): string[] {
   const { applied } = computer.state('migration_state.json') as { applied: string[] }
@@ -55,12 +50,13 @@ test('telec-migrate, killed at every system call on its home and started again, 
       // Each process is counted for itself: where the host of the migrations was killed, telec says so.
       if (killed.signal !== 'SIGKILL') expectFailure(killed, 1, ['it ended the process that it ran in'])
       cuts[call] = occurrence
-      for (const id of recorded()) expect(timesRun(id), `${id}, recorded at ${call} ${occurrence}`).toBe(1)
+      for (const id of recorded())
+        expect(timesRun(computer, id), `${id}, recorded at ${call} ${occurrence}`).toBe(1)
       const again = await computer.telec('telec-migrate')
       expect(again, `after ${call} ${occurrence}: ${again.stderr}`).toMatchObject({ code: 0 })
       expect(computer.state('migration_state.json')).toMatchObject({ baseline: '1.0.0', applied: IDS })
       expect(existsSync(join(computer.home, 'migration_state.journal'))).toBe(false)
-      for (const id of IDS) expect(timesRun(id)).toBe(1) // their check() sees a run that was not recorded
+      for (const id of IDS) expect(timesRun(computer, id)).toBe(1) // their check() sees a run that was not recorded
     }
   }
   const total = Object.values(cuts).reduce((sum, amount) => sum + amount, 0)

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Computer } from './computer.ts'
 
@@ -34,4 +34,10 @@ export const migrate = () => (appendFileSync(marker, 'ran\\n'), true)
 `,
   }
   place(computer, `migrations/v${version}/${file}`, texts[file.split('.').at(-1) ?? ''] ?? '')
+}
+
+/** How often a migration of `placeMarker` has run. */
+export function timesRun(computer: Computer, id: string): number {
+  const marker = join(computer.home, `${id.split('/')[1]}.ran`)
+  return existsSync(marker) ? readFileSync(marker, 'utf8').split('\n').length - 1 : 0
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { freshComputer } from '../helpers/fresh-computer.ts'
@@ -156,4 +156,15 @@ test('a record that this user must not read is an error that says so', async () 
   const ended = await execute('setpriv', other, { env: computer.env })
   expectFailure(ended, 1, ['cannot read', 'migration_state.json', 'EACCES'])
   expect((await computer.telec('telec-migrate')).code).toBe(0)
+})
+
+test('a script that cannot be read is named, and nothing is run', async () => {
+  const computer = await freshComputer()
+  placeMarker(computer, '1.1.0/002_b.mjs')
+  symlinkSync('/nonexistent', join(computer.checkout, 'migrations/v1.1.0/001_a.mjs'))
+  expectFailure(await computer.telec('telec-migrate'), 1, [
+    'migration 1.1.0/001_a.mjs cannot be read',
+    'ENOENT',
+  ])
+  expect(existsSync(join(computer.home, '002_b.mjs.ran'))).toBe(false)
 })

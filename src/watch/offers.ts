@@ -1,0 +1,94 @@
+import type { Ref } from '../channel/decide.ts'
+import type { Target } from '../channel/target.ts'
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import { isAncestor } from '../git/checkout.ts'
+import { printableRemote, type Repository } from '../git/git.ts'
+import { remoteHead, remoteTags } from '../git/offers.ts'
+import { type Published, publishedReleases } from '../releases/github.ts'
+import { TelecError } from '../system/errors.ts'
+import type { World } from '../system/world.ts'
+
+export interface Offers {
+  readonly refs: readonly Ref[]
+  /** The mirror that had to answer for the remote. */
+  readonly via: string | null
+}
+
+/**
+ * What the remote offers or, where it is out of reach, the first mirror that has what is deployed. Throws `later` where
+ * none is in reach.
+ *
+ * @param isNews whether it is worth a warning that a mirror is passed over; else it was said before.
+ */
+export async function readOffers(
+  world: World,
+  config: Config,
+  paths: Paths,
+  repository: Repository,
+  deployed: Target,
+  isNews: boolean,
+): Promise<Offers> {
+  const { refs, via } = await refsInReach(world, config, repository, deployed, isNews)
+  if (config.deployment.releases === 'tags') return { refs, via }
+  return { refs: onlyPublished(refs, await publishedReleases(world, config, paths, repository)), via }
+}
+
+async function refsInReach(
+  world: World,
+  { deployment }: Config,
+  repository: Repository,
+  deployed: Target,
+  isNews: boolean,
+): Promise<Offers> {
+  const { channel, branch, poll_timeout } = deployment
+  const refsOf = async (source: string) => {
+    if (channel !== 'alpha') return remoteTags(world, repository, source, poll_timeout)
+    const head = await remoteHead(world, repository, source, branch, poll_timeout)
+    return head ? [head] : []
+  }
+  try {
+    return { refs: await refsOf(deployment.remote), via: null }
+  } catch (error) {
+    if (!isOutOfReach(error)) throw error
+    for (const mirror of deployment.mirrors) {
+      const refs = await refsOf(mirror).catch((fault: unknown) => {
+        if (isOutOfReach(fault)) return null
+        throw fault
+      })
+      if (refs && (await hasDeployed(world, repository, refs, deployed))) return { refs, via: mirror }
+      const why = refs ? 'lacks what is deployed' : 'is out of reach, too'
+      const say = isNews ? world.log.warning : world.log.debug
+      say(`the mirror ${printableRemote(mirror)} ${why}: it is passed over`)
+    }
+    throw error
+  }
+}
+
+/** GitHub says which tags are releases; the commit behind one is always the remote's own word. */
+function onlyPublished(refs: readonly Ref[], published: readonly Published[]): Ref[] {
+  const byName = new Map(published.map(({ tag, prerelease }) => [`refs/tags/${tag}`, prerelease]))
+  return refs.flatMap((ref) => {
+    const prerelease = byName.get(ref.name)
+    return prerelease === undefined ? [] : [{ ...ref, prerelease }]
+  })
+}
+
+export function isOutOfReach(error: unknown): error is TelecError {
+  return error instanceof TelecError && error.kind === 'later'
+}
+
+/** A mirror that lags behind would look like a withdrawn release, or a branch that was set back. */
+async function hasDeployed(
+  world: World,
+  repository: Repository,
+  refs: readonly Ref[],
+  deployed: Target,
+): Promise<boolean> {
+  if (deployed.ref.startsWith('refs/tags/'))
+    return refs.some(({ name, commit }) => name === deployed.ref && commit === deployed.commit)
+  for (const { name, commit } of refs)
+    if (name === deployed.ref && commit !== deployed.commit)
+      return !(await isAncestor(world, repository, commit, deployed.commit))
+  return true
+}

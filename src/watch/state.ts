@@ -1,0 +1,74 @@
+import * as v from 'valibot'
+import { SeenSchema } from '../channel/seen.ts'
+import { TargetSchema } from '../channel/target.ts'
+import type { Paths } from '../config/paths.ts'
+import { modifiedAt, readJson, touch, writeJson } from '../system/files.ts'
+
+const WatchStateSchema = v.object({
+  /** The last poll that reached the remote, and what came of it. */
+  polled_at: v.nullable(v.string()),
+  outcome: v.nullable(v.picklist(['update', 'current', 'held', 'refused'])),
+  reason: v.nullable(v.string()),
+  target: v.nullable(TargetSchema),
+  /** Which permission of a person would make it take the target all the same. */
+  refusal: v.optional(v.nullable(v.picklist(['rewrite', 'downgrade'])), null),
+  seen: v.optional(v.array(SeenSchema), []),
+  /** Tags that look like a version and are none. */
+  malformed: v.optional(v.array(v.string()), []),
+  /** The mirror that answered for the remote. */
+  via: v.optional(v.nullable(v.string()), null),
+  /** Polls since then that did not reach it. */
+  failures: v.number(),
+  last_failure: v.nullable(v.string()),
+  /** Before that the timer's polls do nothing; null: the next one polls. */
+  next_poll_at: v.optional(v.nullable(v.string()), null),
+})
+
+/** What telec-watch leaves behind, so that quiet is told from dead. */
+export type WatchState = v.InferOutput<typeof WatchStateSchema>
+
+export function readWatchState(paths: Paths): WatchState | null {
+  const state = readJson(
+    paths.watchState,
+    WatchStateSchema,
+    `remove it: the next poll writes it anew (rm ${paths.watchState})`,
+  )
+  if (state === null || state.polled_at === null || state.failures > 0) return state
+  const touchedAt = modifiedAt(paths.watchState)?.toISOString() ?? state.polled_at
+  return touchedAt > state.polled_at ? { ...state, polled_at: touchedAt } : state
+}
+
+/**
+ * Records a poll. Where it found what the one before found, the time of the file says when that was: a thousand polls a
+ * day need not be a thousand writes.
+ */
+export async function recordPoll(
+  paths: Paths,
+  state: WatchState,
+  before: WatchState | null,
+  nowMs: number,
+): Promise<void> {
+  const isSame =
+    JSON.stringify({ ...state, polled_at: null }) === JSON.stringify({ ...before, polled_at: null })
+  if (isSame) await touch(paths.watchState, nowMs)
+  else await writeWatchState(paths, state)
+}
+
+export function writeWatchState(paths: Paths, state: WatchState): Promise<void> {
+  return writeJson(paths.watchState, state)
+}
+
+/** Of a computer that never polled. */
+export const NEVER_POLLED: WatchState = {
+  polled_at: null,
+  outcome: null,
+  reason: null,
+  target: null,
+  refusal: null,
+  seen: [],
+  malformed: [],
+  via: null,
+  failures: 0,
+  last_failure: null,
+  next_poll_at: null,
+}
