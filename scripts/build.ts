@@ -25,6 +25,21 @@ const shared: BuildOptions = {
   target: TARGET,
   legalComments: 'none',
   logLevel: 'warning',
+  // yaml offers Node its CommonJS build; of the other one only what is used ends up in the bundle.
+  alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
+  loader: {
+    '.py': 'text',
+    '.service': 'text',
+    '.timer': 'text',
+    '.path': 'text',
+    '.conf': 'text',
+    '.plist': 'text',
+  },
+  define: {
+    TELEC_VERSION: JSON.stringify(version),
+    TELEC_COMMIT: JSON.stringify(commit()),
+    __filename: '"telec"', // write-file-atomic hashes it into the names of temporary files
+  },
 }
 
 /** `packed:FILE` is a program below src/, bundled for itself and carried as compressed text until it is needed. */
@@ -42,6 +57,7 @@ const packed: Plugin = {
         ...shared,
         entryPoints: [entry],
         format,
+        plugins: [packed],
         write: false,
         metafile: true,
       })
@@ -69,21 +85,6 @@ await Promise.all(
       format: 'iife',
       banner: { js: HEADER },
       plugins: [packed],
-      // yaml offers Node its CommonJS build; of the other one only what is used ends up in the bundle.
-      alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
-      loader: {
-        '.py': 'text',
-        '.service': 'text',
-        '.timer': 'text',
-        '.path': 'text',
-        '.conf': 'text',
-        '.plist': 'text',
-      },
-      define: {
-        TELEC_VERSION: JSON.stringify(version),
-        TELEC_COMMIT: JSON.stringify(commit()),
-        __filename: '"telec"', // write-file-atomic hashes it into the names of temporary files
-      },
     })
     await chmod(outfile, 0o755)
     await rename(outfile, `dist/${program}`) // whoever runs the one before goes on with it

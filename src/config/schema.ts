@@ -51,7 +51,7 @@ const API_URL = "the https URL of GitHub's API, such as https://github.example.c
 /** A path that is absolute, or below the home folder. */
 function path(what: string) {
   const takes = `the absolute path of ${what}`
-  return v.pipe(v.string(takes), v.regex(/^(~\/|\/)./, takes))
+  return v.pipe(v.string(takes), v.regex(/^(~\/|\/)./s, takes))
 }
 
 /** A token that goes over http can be read on the way; to this computer itself there is no way. */
@@ -69,7 +69,7 @@ const Deployment = v.pipe(
   v.strictObject({
     channel: v.optional(v.picklist(['alpha', 'beta', 'stable'], 'alpha, beta or stable'), 'alpha'),
     pinned_minor: v.optional(v.pipe(v.string(MINOR), v.regex(/^\d+\.\d+$/, MINOR))),
-    checkout: v.pipe(v.string(CHECKOUT), v.regex(/^(~\/|\/)./, CHECKOUT)),
+    checkout: v.pipe(v.string(CHECKOUT), v.regex(/^(~\/|\/)./s, CHECKOUT)),
     remote: v.optional(argument("the name of one of the checkout's remotes, or a URL"), 'origin'),
     mirrors: v.optional(v.pipe(v.array(argument(MIRRORS), MIRRORS), v.maxLength(MOST_MIRRORS, MIRRORS)), []),
     branch: v.optional(argument('the name of a branch'), 'main'),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Paths } from '../config/paths.ts'
 import { TelecError } from '../system/errors.ts'
+import { sha256 } from '../system/hash.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
 import type { Language, Migration } from './discover.ts'
@@ -194,8 +195,7 @@ export function migrationFailure({ id, path }: Migration, what: string, because:
 /** SHA-256 of a migration's file, in hex. Throws `halted` where it cannot be read. */
 export function hashOf(migration: Migration): string {
   try {
-    const { createHash } = process.getBuiltinModule('node:crypto') // not for a plan, in which nothing is hashed
-    return createHash('sha256').update(readFileSync(migration.path)).digest('hex')
+    return sha256(readFileSync(migration.path))
   } catch (error) {
     throw migrationFailure(migration, 'cannot be read', (error as Error).message)
   }

@@ -1,3 +1,5 @@
+import { sha256 } from './hash.ts'
+
 export interface Backoff {
   readonly firstMs: number
   readonly longestMs: number
@@ -9,8 +11,7 @@ export interface Backoff {
  */
 export function backoffMs({ firstMs, longestMs }: Backoff, attempts: number, computer: string): number {
   const delay = Math.min(firstMs * 2 ** Math.min(attempts - 1, 20), longestMs)
-  const { createHash } = process.getBuiltinModule('node:crypto') // not for the polls that succeed
-  const spread = createHash('sha256').update(`${computer} ${attempts}`).digest().readUInt16BE(0) / 0xffff
+  const spread = Number.parseInt(sha256(`${computer} ${attempts}`).slice(0, 4), 16) / 0xffff
   return Math.round(delay * (1 + spread / 5))
 }
 

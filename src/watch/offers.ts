@@ -4,7 +4,7 @@ import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { isAncestor } from '../git/checkout.ts'
 import { printableRemote, type Repository } from '../git/git.ts'
-import { remoteHead, remoteTags } from '../git/offers.ts'
+import { listRemote, parseOffers } from '../git/offers.ts'
 import { type Published, publishedReleases } from '../releases/github.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
@@ -13,6 +13,8 @@ export interface Offers {
   readonly refs: readonly Ref[]
   /** The mirror that had to answer for the remote. */
   readonly via: string | null
+  /** What the remote said, where nothing else had a say; null: something had. */
+  readonly list: string | null
 }
 
 /**
@@ -29,9 +31,10 @@ export async function readOffers(
   deployed: Target,
   isNews: boolean,
 ): Promise<Offers> {
-  const { refs, via } = await refsInReach(world, config, repository, deployed, isNews)
-  if (config.deployment.releases === 'tags') return { refs, via }
-  return { refs: onlyPublished(refs, await publishedReleases(world, config, paths, repository)), via }
+  const offers = await refsInReach(world, config, repository, deployed, isNews)
+  if (config.deployment.releases === 'tags') return offers
+  const published = await publishedReleases(world, config, paths, repository)
+  return { ...offers, refs: onlyPublished(offers.refs, published), list: null }
 }
 
 async function refsInReach(
@@ -41,22 +44,20 @@ async function refsInReach(
   deployed: Target,
   isNews: boolean,
 ): Promise<Offers> {
-  const { channel, branch, poll_timeout } = deployment
-  const refsOf = async (source: string) => {
-    if (channel !== 'alpha') return remoteTags(world, repository, source, poll_timeout)
-    const head = await remoteHead(world, repository, source, branch, poll_timeout)
-    return head ? [head] : []
-  }
+  const listOf = (source: string) => listRemote(world, repository, deployment, source)
   try {
-    return { refs: await refsOf(deployment.remote), via: null }
+    const list = await listOf(deployment.remote)
+    return { refs: parseOffers(list), via: null, list }
   } catch (error) {
     if (!isOutOfReach(error)) throw error
     for (const mirror of deployment.mirrors) {
-      const refs = await refsOf(mirror).catch((fault: unknown) => {
+      const list = await listOf(mirror).catch((fault: unknown) => {
         if (isOutOfReach(fault)) return null
         throw fault
       })
-      if (refs && (await hasDeployed(world, repository, refs, deployed))) return { refs, via: mirror }
+      const refs = list === null ? null : parseOffers(list)
+      if (refs && (await hasDeployed(world, repository, refs, deployed)))
+        return { refs, via: mirror, list: null }
       const why = refs ? 'lacks what is deployed' : 'is out of reach, too'
       const say = isNews ? world.log.warning : world.log.debug
       say(`the mirror ${printableRemote(mirror)} ${why}: it is passed over`)

@@ -13,6 +13,7 @@ import { adopt } from '../update/adopt.ts'
 import { hasMoved, readUpdateState, type UpdateState } from '../update/journal.ts'
 import { isDue } from '../update/retry.ts'
 import { readSignal, removeSignal, type Signal, writeSignal } from '../update/signal.ts'
+import { fingerprint } from './glance.ts'
 import { isOutOfReach, readOffers } from './offers.ts'
 import { NEVER_POLLED, readWatchState, recordPoll, type WatchState, writeWatchState } from './state.ts'
 
@@ -44,7 +45,7 @@ export async function poll(
   if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)
-    const { refs, via } = await readOffers(world, config, paths, repository, state.deployed, isNews)
+    const { refs, via, list } = await readOffers(world, config, paths, repository, state.deployed, isNews)
     const seen = look(world, config, state, before, refs)
     const known = { deployed: state.deployed, seen, now: world.now() }
     const decision = tellHalt(decide(config.deployment, refs, known), state.halted)
@@ -59,6 +60,7 @@ export async function poll(
       seen,
       malformed: [...decision.malformed],
       via,
+      quiet: decision.kind === 'current' && list !== null ? fingerprint(state.deployed, list) : null,
       failures: 0,
       last_failure: null,
       next_poll_at: null,

@@ -17,6 +17,8 @@ const WatchStateSchema = v.object({
   malformed: v.optional(v.array(v.string()), []),
   /** The mirror that answered for the remote. */
   via: v.optional(v.nullable(v.string()), null),
+  /** What the remote said, where nothing was to be done and nothing else had a say: see glance.ts. */
+  quiet: v.optional(v.nullable(v.string()), null),
   /** Polls since then that did not reach it. */
   failures: v.number(),
   last_failure: v.nullable(v.string()),
@@ -34,9 +36,13 @@ export function readWatchState(paths: Paths): WatchState | null {
     `remove it: the next poll writes it anew (rm ${paths.watchState})`,
   )
   if (state === null || state.polled_at === null || state.failures > 0) return state
-  const touchedAt = modifiedAt(paths.watchState)?.toISOString() ?? state.polled_at
-  return touchedAt > state.polled_at ? { ...state, polled_at: touchedAt } : state
+  const touchedAt = modifiedAt(paths.watchState)
+  const isLater = touchedAt !== null && touchedAt.getTime() > Date.parse(state.polled_at) + WRITING_MS
+  return isLater ? { ...state, polled_at: touchedAt.toISOString() } : state
 }
+
+/** Between the time that is written and the one at which it was written. */
+const WRITING_MS = 1_000
 
 /**
  * Records a poll. Where it found what the one before found, the time of the file says when that was: a thousand polls a
@@ -68,6 +74,7 @@ export const NEVER_POLLED: WatchState = {
   seen: [],
   malformed: [],
   via: null,
+  quiet: null,
   failures: 0,
   last_failure: null,
   next_poll_at: null,

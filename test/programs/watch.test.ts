@@ -1,7 +1,7 @@
-import { rmSync } from 'node:fs'
+import { rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { version } from '../helpers/computer.ts'
+import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { mode, readTree } from '../helpers/tree.ts'
@@ -106,6 +106,98 @@ describe('telec-watch on alpha', () => {
     await computer.telec('telec-watch')
     expect(computer.state('update_state.json')).toMatchObject({ deployed: { version: '1.0.0', commit } })
     expect(computer.state('migration_state.json')).toMatchObject({ applied: [], baseline: '1.0.0' })
+  })
+})
+
+describe('polls that find nothing, again and again', () => {
+  /** Two polls: the second one has the first to compare with. */
+  async function quiet(initArgs: readonly string[] = []): Promise<Computer> {
+    const computer = await freshComputer({ initArgs })
+    for (const _ of [1, 2])
+      expect(await computer.telec('telec-watch', ['--scheduled'])).toMatchObject({ code: 0, stderr: '' })
+    return computer
+  }
+  const file = (computer: Computer) => join(computer.home, 'watch_state.json')
+
+  test.each([[[]], [BETA], [STABLE]])('write nothing but the time %j', async (initArgs) => {
+    const computer = await quiet(initArgs)
+    const past = new Date(Date.now() - 3_600_000)
+    utimesSync(file(computer), past, past)
+    const before = readTree(computer.home)
+    expect(await computer.telec('telec-watch')).toEqual({ code: 0, signal: null, stdout: '', stderr: '' })
+    expect(readTree(computer.home)).toEqual(before)
+    expect(statSync(file(computer)).mtimeMs).toBeGreaterThan(Date.now() - 60_000)
+    const { watch } = JSON.parse((await computer.telec('telec', ['status', '--json'])).stdout) as {
+      watch: { polled_at: string }
+    }
+    expect(Date.parse(watch.polled_at)).toBeGreaterThan(Date.now() - 60_000)
+  })
+
+  test('tell those who debug what a whole poll tells', async () => {
+    const computer = await quiet()
+    const debugged = await computer.telec('telec-watch', [], { env: { TELEC_DEBUG: '1' } })
+    expect(debugged.stderr).toBe('polled: current: main is what is deployed\n')
+  })
+
+  test.each<[string, readonly string[], (computer: Computer) => Promise<unknown> | unknown, number, string]>([
+    ['a push', [], (it) => it.push(version('1.1.0')), 0, 'new version'],
+    ['a release', BETA, (it) => it.push(version('1.1.0'), { tag: 'v1.1.0' }), 0, 'new version'],
+    [
+      'a channel that was switched',
+      [],
+      async (it) => {
+        await it.push(version('1.1.0'), { tag: 'v1.1.0' })
+        await it.git('push', '--quiet', '--force', 'origin', 'HEAD~1:main')
+        it.writeConfig(`deployment:\n  checkout: ${it.checkout}\n  channel: beta\n`)
+      },
+      0,
+      'new version',
+    ],
+    [
+      'another record of what is deployed',
+      [],
+      (it) => {
+        const state = it.state('update_state.json') as { deployed: { commit: string } }
+        state.deployed.commit = 'f'.repeat(40)
+        it.writeState('update_state.json', JSON.stringify(state))
+      },
+      0,
+      'new version',
+    ],
+    [
+      'a configuration that is wrong now',
+      [],
+      (it) => it.writeConfig('deployment: x\n'),
+      78,
+      'the configuration is wrong',
+    ],
+    [
+      'a record that is broken now',
+      [],
+      (it) => it.writeState('update_state.json', '{'),
+      1,
+      'update_state.json cannot be understood',
+    ],
+    [
+      'a remote that is gone',
+      [],
+      (it) => it.gitInCheckout('remote', 'set-url', 'origin', join(it.folder, 'gone')),
+      75,
+      'out of reach',
+    ],
+    [
+      'a checkout that is gone',
+      [],
+      (it) => rmSync(it.checkout, { recursive: true }),
+      78,
+      'deployment.checkout',
+    ],
+  ])('notice %s', async (_, initArgs, change, code, part) => {
+    const computer = await quiet(initArgs)
+    await change(computer)
+    const ended = await computer.telec('telec-watch', ['--scheduled'])
+    expect(ended).toMatchObject({ code })
+    expect(ended.stderr).toContain(part)
   })
 })
 

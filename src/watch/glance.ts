@@ -1,0 +1,44 @@
+import { existsSync, utimesSync } from 'node:fs'
+import type { Target } from '../channel/target.ts'
+import { parsedBefore } from '../config/parsed.ts'
+import { locate } from '../config/paths.ts'
+import { locateRepository } from '../git/git.ts'
+import { listRemote } from '../git/offers.ts'
+import { readText } from '../system/files.ts'
+import { sha256 } from '../system/hash.ts'
+import type { World } from '../system/world.ts'
+import type { UpdateState } from '../update/journal.ts'
+import type { WatchState } from './state.ts'
+
+/** A longer list is told by its SHA-256. */
+const LONGEST = 4_096
+
+/**
+ * A poll's cheapest answer: nothing here has changed since a poll that found nothing to do, and the remote says what it
+ * said then, byte by byte. That is what a thousand polls a day find, and it takes none of what decides. Whenever in
+ * doubt it is false, and a whole poll decides.
+ */
+export async function isQuiet(world: World): Promise<boolean> {
+  try {
+    const paths = locate(world)
+    const config = parsedBefore(world, paths, readText(paths.config) ?? '')
+    const watch = JSON.parse(readText(paths.watchState) ?? 'null') as Partial<WatchState> | null
+    const update = JSON.parse(readText(paths.updateState) ?? 'null') as Partial<UpdateState> | null
+    if (!config || !watch?.quiet || watch.outcome !== 'current' || watch.failures !== 0) return false
+    if (!update?.deployed || update.update || update.halted || existsSync(paths.signal)) return false
+    const repository = locateRepository(world, config.deployment.checkout)
+    const list = await listRemote(world, repository, config.deployment, config.deployment.remote)
+    if (fingerprint(update.deployed, list) !== watch.quiet) return false
+    utimesSync(paths.watchState, world.now() / 1000, world.now() / 1000)
+    world.log.debug(`polled: current: ${watch.reason}`)
+    return true
+  } catch {
+    return false // whatever it is, the whole poll says it
+  }
+}
+
+/** Of what is deployed and what a remote said, to compare it with. */
+export function fingerprint({ version, ref, commit }: Target, list: string): string {
+  const text = `${version} ${ref} ${commit}\n${list}`
+  return text.length <= LONGEST ? text : sha256(text)
+}
