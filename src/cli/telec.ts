@@ -1,10 +1,13 @@
 import { Command } from 'commander'
+import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
 import { migrateCommand } from './commands/migrate/run.ts'
+import { pauseCommand, resumeCommand } from './commands/pause.ts'
 import { runCommand } from './commands/run.ts'
 import { statusCommand } from './commands/status.ts'
 import { updateCommand } from './commands/update.ts'
+import { versionCommand } from './commands/version.ts'
 import { watchCommand } from './commands/watch.ts'
 import { type DefineCommand, main } from './main.ts'
 
@@ -13,6 +16,10 @@ const COMMANDS = [
   installCommand,
   uninstallCommand,
   statusCommand,
+  historyCommand,
+  pauseCommand,
+  resumeCommand,
+  versionCommand,
   runCommand,
   watchCommand,
   updateCommand,

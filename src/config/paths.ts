@@ -19,6 +19,10 @@ export interface Paths {
   /** What a run of migrations has recorded so far; taken into `migrationState` at its end. */
   readonly migrationJournal: string
   readonly status: string
+  /** How the last updates ended. */
+  readonly history: string
+  /** Where updates are paused. */
+  readonly pause: string
   readonly lock: string
   /** What `telec run` supervises right now. */
   readonly supervisor: string
@@ -59,6 +63,8 @@ function pathsIn(scope: Paths['scope'], home: string, config: string): Paths {
     migrationState: join(home, 'migration_state.json'),
     migrationJournal: join(home, 'migration_state.journal'),
     status: join(home, 'status.json'),
+    history: join(home, 'history.json'),
+    pause: join(home, 'pause.json'),
     lock: join(home, 'telec.lock'),
     supervisor: join(home, 'supervisor.json'),
   }

@@ -69,12 +69,16 @@ export async function runMigrations(
   let done = 0
   // As many at a time as were recorded without our help: where each needs it, asking for many is wasted.
   let size = 1
+  const jobs: Job[] = []
+  const hashUpTo = (end: number) => {
+    for (const migration of pending.slice(jobs.length, end)) jobs.push(jobOf(migration))
+  }
   const applyBatch = async (batch: readonly Migration[]): Promise<void> => {
-    const first = done
-    const jobs = batch.map(jobOf)
+    const [first, end] = [done, done + batch.length]
+    hashUpTo(end)
     let startedMs = begin()
-    await applier.apply(batch, jobs, (applied, recorded) => {
-      const [migration, job] = [batch[done - first], jobs[done - first]]
+    const applying = applier.apply(batch, jobs.slice(first, end), (applied, recorded) => {
+      const [migration, job] = [pending[done], jobs[done]]
       if (!migration || !job) return
       const how = verifyDone(migration, applied)
       const ms = recorded?.ms ?? Math.round(world.monotonic() - startedMs)
@@ -84,8 +88,11 @@ export async function runMigrations(
       done += 1
       run.onEnd(migration, how, ms)
       size = recorded ? Math.min(size * 2, LARGEST_BATCH) : 1
-      if (recorded && done < first + batch.length) startedMs = begin()
+      if (recorded && done < end) startedMs = begin()
     })
+    // The next ones are hashed while these run elsewhere; what cannot be read is said when it is its turn.
+    if (batch.length > 1) attempt(() => hashUpTo(end + 2 * batch.length))
+    await applying
   }
   const begin = (): number => {
     const migration = pending[done]
@@ -99,6 +106,14 @@ export async function runMigrations(
     await recorder.close()
   }
   return counts
+}
+
+function attempt(action: () => void): void {
+  try {
+    action()
+  } catch {
+    // it is done again, where it may fail
+  }
 }
 
 /** The first ones, as far as one runtime takes them. */

@@ -7,6 +7,7 @@ import { TelecError } from '../system/errors.ts'
 import { VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
 import { type Halt, readUpdateState, type Update, type UpdateState } from '../update/journal.ts'
+import { type Pause, readPause } from '../update/pause.ts'
 import { readSignal, type Signal } from '../update/signal.ts'
 import { readWatchState, type WatchState } from '../watch/state.ts'
 
@@ -23,6 +24,7 @@ export interface Overview {
   readonly update: Update | null
   readonly last: Update | null
   readonly halted: Halt | null
+  readonly pause: Pause | null
   readonly service: ServiceOverview | null
 }
 
@@ -54,6 +56,7 @@ export async function collectOverview(world: World, config: Config, paths: Paths
     update: state?.update ?? null,
     last: state?.last ?? null,
     halted: state?.halted ?? null,
+    pause: readPause(paths, world.now()),
     service: await serviceOverview(world, config, paths),
   }
 }

@@ -1,6 +1,6 @@
 import { nameOf } from '../channel/target.ts'
-import { printable } from '../system/log.ts'
 import type { Halt, Update } from '../update/journal.ts'
+import type { Pause } from '../update/pause.ts'
 import type { WatchState } from '../watch/state.ts'
 import type { Overview } from './collect.ts'
 
@@ -25,14 +25,13 @@ export function showOverview(overview: Overview, nowMs: number): string {
       'service',
       `${service.name} is ${service.activity}${service.pid ? `, pid ${service.pid}` : ''} (${service.manager})`,
     ])
+  if (overview.pause) rows.push(['paused', describePause(overview.pause, ago)])
   if (halted) rows.push(['halted', describeHalt(halted, ago)])
   else if (update) rows.push(['updating', describeUpdate(update, ago)])
   else if (signal)
     rows.push(['waiting', `an update to ${nameOf(signal.target)}, detected ${ago(signal.detected_at)}`])
   return rows
-    .map(
-      ([label, text]) => `${label.padEnd(10)} ${printable(text).replaceAll('\n', `\n${' '.repeat(11)}`)}\n`,
-    )
+    .map(([label, text]) => `${label.padEnd(10)} ${text.replaceAll('\n', `\n${' '.repeat(11)}`)}\n`)
     .join('')
 }
 
@@ -50,6 +49,11 @@ function lastPoll(watch: WatchState | null, ago: (time: string) => string): stri
   const reached = watch?.polled_at ? ago(watch.polled_at) : 'never'
   if (!watch || watch.failures === 0) return reached
   return `${reached}; ${watch.failures} since then did not reach the remote: ${watch.last_failure}`
+}
+
+function describePause({ since, until }: Pause, ago: (time: string) => string): string {
+  const end = until === null ? 'until: telec resume' : `until ${until}; sooner: telec resume`
+  return `since ${ago(since)}, ${end}`
 }
 
 function describeHalt(halt: Halt, ago: (time: string) => string): string {

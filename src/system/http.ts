@@ -22,7 +22,7 @@ export async function httpGet(
   headers: Readonly<Record<string, string>>,
   { timeoutMs, maxBytes }: HttpLimits,
 ): Promise<HttpAnswer> {
-  const client = url.protocol === 'https:' ? await import('node:https') : await import('node:http')
+  const client = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http')
   const unreachable = (because: string) =>
     new TelecError('later', `${url.origin} is out of reach`, {
       because,

@@ -12,6 +12,7 @@ import type { StreamingWorld } from '../system/stream.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from './adopt.ts'
+import { recordEnd } from './history.ts'
 import {
   began,
   ended,
@@ -27,6 +28,7 @@ import {
   wasInterrupted,
   writeUpdateState,
 } from './journal.ts'
+import { readPause } from './pause.ts'
 import { createReport } from './report.ts'
 import { isDue, retryDelayMs } from './retry.ts'
 import { SEQUENCE } from './sequence.ts'
@@ -62,7 +64,8 @@ export async function update(
   const unlock = acquireLock(world, paths.lock)
   const unguard = guardGroups()
   try {
-    const own = [paths.updateState, paths.migrationState, paths.status]
+    verifyNotPaused(world, paths)
+    const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
     await sweepTemporaryFiles(paths.home, own, world.now())
     const scene = { world, config, paths, repository }
     // A signal that comes while an update runs is not announced again: look for it before leaving.
@@ -84,6 +87,16 @@ export async function update(
     unguard()
     unlock()
   }
+}
+
+/** Throws `later` where a person paused updates. */
+function verifyNotPaused(world: World, paths: Paths): void {
+  const pause = readPause(paths, world.now())
+  if (pause === null) return
+  throw new TelecError('later', `updates are paused since ${pause.since}`, {
+    because: pause.until === null ? 'until somebody says otherwise' : `until ${pause.until}`,
+    hint: 'to go on now: telec resume',
+  })
 }
 
 /** What a signal or a journal asks for; nothing if this computer follows another channel by now. */
@@ -208,6 +221,7 @@ async function halt(
     next_try_at: error.kind === 'later' ? new Date(nextTryMs).toISOString() : null,
   }
   await writeUpdateState(paths, { ...state, update, halted })
+  await remember(world, paths, update, halted)
   await createReport(world, config, paths, update).halted(halted)
 }
 
@@ -216,6 +230,16 @@ async function finish({ world, config, paths }: Scene, update: Update): Promise<
   const report = createReport(world, config, paths, update)
   const deployed = { ...update.target, at: isoTime(world) }
   await report.updated()
+  await remember(world, paths, update, null)
   await writeUpdateState(paths, { deployed, update: null, last: update, halted: null })
   await removeSignal(paths, update.target.commit)
+}
+
+/** What people look up later never fails an update. */
+async function remember(world: World, paths: Paths, update: Update, halt: Halt | null): Promise<void> {
+  try {
+    await recordEnd(paths, update, halt, isoTime(world))
+  } catch (error) {
+    world.log.warning(`the history was not written: ${error instanceof Error ? error.message : error}`)
+  }
 }

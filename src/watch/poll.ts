@@ -11,6 +11,7 @@ import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
 import { hasMoved, readUpdateState, type UpdateState } from '../update/journal.ts'
+import { readPause } from '../update/pause.ts'
 import { isDue } from '../update/retry.ts'
 import { readSignal, removeSignal, type Signal, writeSignal } from '../update/signal.ts'
 import { fingerprint } from './glance.ts'
@@ -225,6 +226,7 @@ function tell(world: World, decision: Decision, before: WatchState | null): void
 export function isUpdateDue(world: World, config: Config, paths: Paths): boolean {
   const pending = readSignal(paths)
   if (pending?.channel !== config.deployment.channel) return false // another channel's is replaced by a poll
+  if (readPause(paths, world.now()) !== null) return false
   const halted = readUpdateState(paths)?.halted
   return halted?.target.commit !== pending.target.commit || isDue(halted, world.now(), config.computer)
 }

@@ -90,11 +90,12 @@ export async function subscribe(
       })
     },
     async polledAgain() {
-      const before = await subscriber.state('watch_state.json')
-      await until('another poll', async () => {
-        const { polled_at } = await subscriber.state('watch_state.json')
-        return polled_at !== before.polled_at
-      })
+      const polledAt = async () => {
+        const { stdout } = await subscriber.telec('telec status --json')
+        return (JSON.parse(stdout) as { watch: { polled_at: string } }).watch.polled_at
+      }
+      const before = await polledAt()
+      await until('another poll', async () => (await polledAt()) !== before)
     },
     async dispose() {
       await box.down()

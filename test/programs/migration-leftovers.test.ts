@@ -144,7 +144,9 @@ export const migrate = () => { const pipe = process.env.TELEC_HOME + '/pipe'; ex
     const ended = await computer.telec('telec-migrate')
     expectMigrationFailure({ ...ended, stderr: ended.stderr.slice(-12_000) }, id, parts)
     expect(computer.state('migration_state.json')).toMatchObject({ applied: ['1.1.0/001_before.mjs'] })
-    expect(processesWith(`TELEC_HOME=${computer.home}`)).toEqual([])
+    await until('the last of what was killed to be gone', async () => {
+      return processesWith(`TELEC_HOME=${computer.home}`).length === 0
+    })
 
     place(computer, `migrations/v${id}`, MENDED[extension] ?? '')
     expect((await computer.telec('telec-migrate')).code).toBe(0)

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { normalVersion } from '../../../channel/versions.ts'
+import { keepParsed } from '../../../config/load.ts'
 import { locate } from '../../../config/paths.ts'
 import { type MigrationPlan, runPlan } from '../../../migrate/engine.ts'
 import type { Planned } from '../../../migrate/plan.ts'
@@ -49,6 +50,7 @@ Examples:
         if (json && dryRun) return world.out(`${JSON.stringify(planAsData(plan), null, 2)}\n`)
         if (!json) world.out(showPlan(plan))
         if (dryRun) return
+        await keepParsed(world, paths, config)
         const versions = {
           from: options.from ?? deployed,
           to: options.to ?? plan.migrations.at(-1)?.version ?? null,

@@ -1,0 +1,36 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { locate } from '../../config/paths.ts'
+import { parseDuration } from '../../config/schema.ts'
+import { touch } from '../../system/files.ts'
+import { isoTime } from '../../system/world.ts'
+import { endPause, readPause, writePause } from '../../update/pause.ts'
+import type { DefineCommand } from '../main.ts'
+
+export const pauseCommand: DefineCommand = (world) =>
+  new Command('pause')
+    .description('no updates until telec resume; what is new is detected all the same')
+    .option('--for <time>', 'end by itself after that: 90s, 5m or 2h', parseTime)
+    .addHelpText('after', '\nExamples:\n  telec pause --for 2h\n  telec resume')
+    .action(async ({ for: ms }: { for?: number }) => {
+      const until = ms === undefined ? null : new Date(world.now() + ms).toISOString()
+      await writePause(locate(world), { since: isoTime(world), until })
+      world.out(`paused ${until === null ? 'until: telec resume' : `until ${until}; sooner: telec resume`}\n`)
+    })
+
+export const resumeCommand: DefineCommand = (world) =>
+  new Command('resume')
+    .description('end a pause: what waits is done at once')
+    .addHelpText('after', '\nExample:\n  telec resume')
+    .action(async () => {
+      const paths = locate(world)
+      const pause = readPause(paths, world.now())
+      await endPause(paths)
+      await touch(paths.signal, world.now()) // whoever watches its path looks again
+      world.out(pause === null ? 'updates were not paused\n' : 'updates go on\n')
+    })
+
+function parseTime(text: string): number {
+  const ms = parseDuration(text)
+  if (ms !== null && ms > 0) return ms
+  throw new InvalidArgumentError('It takes a time such as 90s, 5m or 2h.')
+}

@@ -1,0 +1,27 @@
+import * as v from 'valibot'
+import type { Paths } from '../config/paths.ts'
+import { readJson, remove, writeJson } from '../system/files.ts'
+
+const PauseSchema = v.object({
+  since: v.string(),
+  /** When it ends by itself, ISO 8601; null: when somebody says so. */
+  until: v.nullable(v.string()),
+})
+
+/** While it lasts nothing is updated; what is new is detected all the same. */
+export type Pause = v.InferOutput<typeof PauseSchema>
+
+/** The pause that a person asked for; null where there is none, or it is over. */
+export function readPause(paths: Paths, nowMs: number): Pause | null {
+  const pause = readJson(paths.pause, PauseSchema, `remove it, which ends the pause: rm ${paths.pause}`)
+  const isOver = pause?.until != null && Date.parse(pause.until) <= nowMs
+  return isOver ? null : pause
+}
+
+export function writePause(paths: Paths, pause: Pause): Promise<void> {
+  return writeJson(paths.pause, pause)
+}
+
+export function endPause(paths: Paths): Promise<void> {
+  return remove(paths.pause)
+}
