@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeMigrations } from './lib/migrations.ts'
+import { peakKib } from './lib/peak.ts'
 import { makeTags } from './lib/tags.ts'
 
 const ROUNDS = 21
@@ -32,12 +33,13 @@ try {
     compareUpdates(),
     ...compareMigrations(),
   ]
+  const pollKib = peakKib([bundle('telec-watch')], env)
   const growth = measureGrowth()
   const sizes = readdirSync(dist).map((name) => ({ name, bytes: statSync(join(dist, name)).size }))
   console.log(
     options.includes('--json')
-      ? JSON.stringify({ rounds: ROUNDS, rows, growth, sizes }, null, 2)
-      : table(rows, growth, sizes),
+      ? JSON.stringify({ rounds: ROUNDS, rows, pollKib, growth, sizes }, null, 2)
+      : table(rows, pollKib, growth, sizes),
   )
 } finally {
   rmSync(folder, { recursive: true, force: true })
@@ -179,6 +181,7 @@ function row(what: string, against: string, times: readonly [number, number][]):
 
 function table(
   rows: readonly Row[],
+  pollKib: number,
   growth: readonly Growth[],
   sizes: readonly { name: string; bytes: number }[],
 ): string {
@@ -188,6 +191,7 @@ function table(
       ({ what, against, ms, againstMs, ratio }) =>
         `${what.padEnd(40)} ${ms.toFixed(1).padStart(8)} ms   ${ratio.toFixed(2)} × ${against} (${againstMs.toFixed(1)} ms)`,
     ),
+    `${'a poll that finds nothing'.padEnd(40)} ${(pollKib / 1024).toFixed(0).padStart(8)} MiB at its largest`,
     ...growth.map(
       ({ amount, ms, peakKib }) =>
         `a run of ${String(amount).padEnd(31)} ${ms.toFixed(0).padStart(8)} ms   ${(ms / amount).toFixed(2)} ms each, ${(peakKib / 1024).toFixed(0)} MiB at its largest`,

@@ -68,8 +68,7 @@ new Umzug({
     writeFileSync(join(home, 'migration_state.json'), '{"applied": [], "baseline": "1.0.0"}')
     execFileSync('sync', ['-f', folder]) // what the run before left to be written is none of the next one's business
   }
-  const node = (...args: string[]) =>
-    execFileSync(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  const node = (...args: string[]) => execFileSync(process.execPath, args, { env, stdio: 'ignore' })
   const program = join(root, 'dist/telec-migrate')
   reset()
   node(program, '--to', '1.0.0') // nothing is pending there; from now on the configuration is parsed, as on any computer

@@ -94,8 +94,9 @@ export function markEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 /**
- * The processes that the leader of a group has left running, by pid: those of its group and, on Linux, those that
- * inherited its marked environment, as a daemon in a session of its own does. Linux tells in /proc, others by ps(1).
+ * The processes that the leader of a group has left running, by pid: those of its group and, on Linux, its children and
+ * those that inherited its marked environment, as a daemon in a session of its own does. Linux tells in /proc, others
+ * by ps(1).
  */
 export function processesLeft(leader: number, env: NodeJS.ProcessEnv): number[] {
   if (process.platform !== 'linux') {
@@ -115,7 +116,7 @@ export function processesLeft(leader: number, env: NodeJS.ProcessEnv): number[] 
 function isLeft(pid: number, group: number, since: number, mark: string): boolean {
   const stat = statOf(pid)
   if (!stat || stat.state === 'Z') return false
-  if (stat.group === group) return true
+  if (stat.group === group || stat.parent === group) return true
   if (stat.startedAt < since) return false // a file less to read
   try {
     return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(mark)
@@ -125,11 +126,12 @@ function isLeft(pid: number, group: number, since: number, mark: string): boolea
 }
 
 /** proc(5): the fields of `stat` that follow the name in brackets; the start is in clock ticks since boot. */
-function statOf(pid: number): { state: string; group: number; startedAt: number } | null {
+function statOf(pid: number): { state: string; parent: number; group: number; startedAt: number } | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return { state: fields[0] ?? '', group: Number(fields[2]), startedAt: Number(fields[19]) }
+    const [parent, group, startedAt] = [fields[1], fields[2], fields[19]].map(Number)
+    return { state: fields[0] ?? '', parent: parent ?? 0, group: group ?? 0, startedAt: startedAt ?? 0 }
   } catch {
     return null // it has ended
   }
