@@ -22,6 +22,7 @@ export async function httpGet(
   headers: Readonly<Record<string, string>>,
   { timeoutMs, maxBytes }: HttpLimits,
 ): Promise<HttpAnswer> {
+  // Not import(): the part of telec-watch that is compiled when it is needed has none (node:vm, compileFunction).
   const client = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http')
   const unreachable = (because: string) =>
     new TelecError('later', `${url.origin} is out of reach`, {
