@@ -41,7 +41,7 @@ function hasControlCharacter(text: string): boolean {
 
 const COMPUTER = 'a name of 1 to 64 letters, digits, dots, dashes and underscores'
 const MINOR = 'a minor version in quotes: "1.4"'
-/** Each takes up to 45 s of a poll, which the watch unit gives 5 min in all. */
+/** Each takes up to 45 s of a poll, which the watch unit gives 6 min in all. */
 const MOST_MIRRORS = 5
 const MIRRORS = `a list of URLs of the same repository, at most ${MOST_MIRRORS}`
 const CHECKOUT = 'the absolute path of a git checkout (~/ is your home folder)'

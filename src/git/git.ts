@@ -180,8 +180,7 @@ async function verifyRemoteIsKnown(world: World, repository: Repository, remote:
 
 /** The URL of a remote, which may be one itself; what the user's configuration replaces in it is replaced. */
 export async function remoteUrl(world: World, repository: Repository, remote: string): Promise<string> {
-  if (/[:/]/.test(remote)) return remote
-  return (await git(world, repository, ['remote', 'get-url', '--', remote])).trim()
+  return (await git(world, repository, ['ls-remote', '--get-url', '--', remote])).trim()
 }
 
 /** A remote for messages: a URL without the password that may be in it. */

@@ -1,11 +1,12 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import { type Repository, remoteUrl } from '../git/git.ts'
+import type { Repository } from '../git/git.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, writeJson } from '../system/files.ts'
 import { type HttpAnswer, httpGet } from '../system/http.ts'
 import type { World } from '../system/world.ts'
+import { locateOnGitHub } from './locate.ts'
 import { findToken, type Token } from './token.ts'
 
 /** A release that was published, by the name of its tag. */
@@ -14,11 +15,15 @@ export interface Published {
   readonly prerelease: boolean
 }
 
-const LIMITS = { timeoutMs: 15_000, maxBytes: 8 * 1024 * 1024 }
+/** Of a page: a hundred releases with a hundred files each are 20 MB. */
+const MOST_BYTES = 32 * 1024 * 1024
 /** Newest first, a hundred a page: what is further back was passed over long ago. */
 const MOST_PAGES = 10
+const MOST_REDIRECTS = 3
 /** GitHub's limits end within the hour; a longer wait comes from a clock that is wrong. */
 const LONGEST_WAIT_MS = 60 * 60_000
+/** What GitHub asks for where it does not say how long. */
+const USUAL_WAIT_MS = 60_000
 
 // GET /repos/{owner}/{repo}/releases, of which the rest is not read (docs.github.com/rest/releases/releases).
 const ReleasesSchema = v.array(
@@ -36,8 +41,8 @@ const CacheSchema = v.object({
   /** Of the list; another repository's pages are not taken for this one's. */
   url: v.string(),
   pages: v.array(PageSchema),
-  /** GitHub asked to be left alone until then. */
-  wait_until: v.nullable(v.string()),
+  /** GitHub asked to be left alone until then by those with that token: each has a limit of its own. */
+  wait: v.nullable(v.object({ until: v.string(), token: v.nullable(v.string()) })),
 })
 type Cache = v.InferOutput<typeof CacheSchema>
 
@@ -51,65 +56,61 @@ export async function publishedReleases(
   paths: Paths,
   repository: Repository,
 ): Promise<Published[]> {
-  const { api, host, path } = await locateList(world, config, repository)
+  const { api, host, path } = await locateOnGitHub(world, config, repository)
   const first = new URL(`${api}/repos/${path}/releases?per_page=100`)
   const cache = readCache(paths, first.href)
-  verifyNotWaiting(world, cache)
   const token = await findToken(world, config, host)
+  verifyNotWaiting(world, cache, token)
+  const ask = asker(world, config.deployment.poll_timeout)
   const pages: Page[] = []
   for (let number = 1; number <= MOST_PAGES; number += 1) {
     const url = new URL(first)
     if (number > 1) url.searchParams.set('page', String(number))
     const known = cache.pages[number - 1]
-    const answer = await httpGet(url, headersOf(token, known), LIMITS)
+    const answer = await ask(url, headersOf(token, known))
     const page = answer.status === 304 && known ? known : await readPage(answer)
     pages.push(page)
     if (page.isLast) break
   }
   const isUnchanged =
     pages.length === cache.pages.length && pages.every((page, at) => page === cache.pages[at])
-  if (!isUnchanged)
-    await writeJson(paths.releases, { url: first.href, pages, wait_until: null } satisfies Cache)
+  if (!isUnchanged) await writeJson(paths.releases, { url: first.href, pages, wait: null } satisfies Cache)
   return pages.flatMap(({ releases }) => releases)
 
   async function readPage(answer: HttpAnswer): Promise<Page> {
     if (answer.status === 200) return parsePage(first, answer)
-    const waitMs = answer.status === 403 || answer.status === 429 ? waitAskedFor(world, answer) : null
+    const waitMs = waitAskedFor(world, answer)
     if (waitMs === null) throw refusal(answer.status, first, path, token)
-    const wait_until = new Date(world.now() + waitMs).toISOString()
-    await writeJson(paths.releases, { ...cache, wait_until } satisfies Cache)
-    throw waiting(wait_until)
+    const until = new Date(world.now() + waitMs).toISOString()
+    const wait = { until, token: token?.source ?? null }
+    await writeJson(paths.releases, { ...cache, wait } satisfies Cache)
+    throw waiting(until, token)
   }
 }
 
-/** Where the list is: `api_url`, or the API of the host that the remote's URL names. */
-async function locateList(
-  world: World,
-  { deployment }: Config,
-  repository: Repository,
-): Promise<{ api: string; host: string; path: string }> {
-  const url = await remoteUrl(world, repository, deployment.remote)
-  const { host, path } = parseRemote(url)
-  if (!host || !/^[\w.-]+\/[\w.-]+$/.test(path))
-    throw new TelecError(
-      'config',
-      `deployment.releases is github, and ${deployment.remote} is no repository there`,
-      {
-        because: `its URL does not end in HOST/OWNER/NAME`,
-        hint: 'set deployment.releases to tags, or deployment.remote to a repository on GitHub',
-      },
-    )
-  const own = host === 'github.com' ? 'https://api.github.com' : `https://${host}/api/v3`
-  return { api: (deployment.api_url ?? own).replace(/\/+$/, ''), host, path }
+type Ask = (url: URL, headers: Readonly<Record<string, string>>) => Promise<HttpAnswer>
+
+/**
+ * Asks, all answers together within `timeoutMs`, and follows a list that has moved, as that of a renamed repository. A
+ * redirect to another server is an answer like any other: that one has no business with the token.
+ */
+function asker(world: World, timeoutMs: number): Ask {
+  const end = world.monotonic() + timeoutMs
+  return async (url, headers) => {
+    let from = url
+    for (let redirects = 0; ; redirects += 1) {
+      const leftMs = Math.max(1, Math.round(end - world.monotonic()))
+      const answer = await httpGet(from, headers, { timeoutMs, leftMs, maxBytes: MOST_BYTES })
+      const to = redirects < MOST_REDIRECTS ? redirectOf(from, answer) : null
+      if (to?.origin !== url.origin) return answer
+      from = to
+    }
+  }
 }
 
-/** `SCHEME://[USER@]HOST[:PORT]/OWNER/NAME[.git]`, or `[USER@]HOST:OWNER/NAME[.git]` (git-clone(1), GIT URLS). */
-function parseRemote(url: string): { host: string; path: string } {
-  const [, host = '', path = ''] =
-    /^[a-z+]+:\/\/(?:[^/@]*@)?([^/:]+)(?::\d+)?\/(.+)$/i.exec(url) ??
-    /^(?:[^/@]*@)?([^/:]+):\/?(.+)$/.exec(url) ??
-    []
-  return { host, path: path.replace(/\/+$/, '').replace(/\.git$/, '') }
+function redirectOf(from: URL, { status, headers: { location } }: HttpAnswer): URL | null {
+  const isRedirect = [301, 302, 307, 308].includes(status) && typeof location === 'string'
+  return isRedirect && URL.canParse(location, from.href) ? new URL(location, from) : null
 }
 
 function headersOf(token: Token | null, known: Page | undefined): Record<string, string> {
@@ -138,25 +139,33 @@ function parsePage(url: URL, { headers, body }: HttpAnswer): Page {
 }
 
 /**
- * How long GitHub asks to be left alone, in milliseconds: `retry-after`, or the reset of a rate limit that is used up
- * (docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api). Null: it refuses for another reason.
+ * How long GitHub asks to be left alone, in milliseconds: `retry-after`, or the reset of a rate limit that is used up,
+ * by its own clock, or a minute (docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api). Null:
+ * it refuses for another reason.
  */
-function waitAskedFor(world: World, { headers }: HttpAnswer): number | null {
-  const seconds = Number(headers['retry-after'] ?? Number.NaN)
+function waitAskedFor(world: World, { status, headers, body }: HttpAnswer): number | null {
+  if (status !== 403 && status !== 429) return null
+  const now = Date.parse(String(headers.date))
   const reset = headers['x-ratelimit-remaining'] === '0' ? Number(headers['x-ratelimit-reset']) : Number.NaN
-  const waitMs = Number.isFinite(seconds) ? seconds * 1000 : reset * 1000 - world.now()
-  return Number.isNaN(waitMs) ? null : Math.min(Math.max(waitMs, 1_000), LONGEST_WAIT_MS)
+  const waitMs = [
+    Number(headers['retry-after'] || Number.NaN) * 1000,
+    reset * 1000 - (Number.isNaN(now) ? world.now() : now),
+    status === 429 || /rate limit/i.test(body) ? USUAL_WAIT_MS : Number.NaN,
+  ].find((ms) => !Number.isNaN(ms))
+  return waitMs === undefined ? null : Math.min(Math.max(waitMs, 1_000), LONGEST_WAIT_MS)
 }
 
-function verifyNotWaiting(world: World, { wait_until }: Cache): void {
-  if (wait_until === null) return
-  const waitMs = Date.parse(wait_until) - world.now()
-  if (waitMs > 0 && waitMs <= LONGEST_WAIT_MS) throw waiting(wait_until)
+function verifyNotWaiting(world: World, { wait }: Cache, token: Token | null): void {
+  if (wait === null || wait.token !== (token?.source ?? null)) return
+  const waitMs = Date.parse(wait.until) - world.now()
+  if (waitMs > 0 && waitMs <= LONGEST_WAIT_MS) throw waiting(wait.until, token)
 }
 
-function waiting(until: string): TelecError {
+function waiting(until: string, token: Token | null): TelecError {
   return new TelecError('later', `GitHub's rate limit is used up; it asks to be left alone until ${until}`, {
-    hint: 'a token has a higher one: deployment.token_file, or GITHUB_TOKEN',
+    hint: token
+      ? 'wait, or set a longer deployment.poll_every'
+      : 'a token has a higher one: deployment.token_file, or GITHUB_TOKEN',
   })
 }
 
@@ -175,7 +184,7 @@ function refusal(status: number, url: URL, path: string, token: Token | null): T
     because: `it answered ${status}`,
     hint:
       status >= 300 && status < 400
-        ? 'a repository that was renamed answers so: give the remote its new URL'
+        ? 'it sends to another server: set deployment.api_url to that one, or give the remote its new URL'
         : 'wait: it is asked again by itself; githubstatus.com knows more',
   })
 }
@@ -183,5 +192,5 @@ function refusal(status: number, url: URL, path: string, token: Token | null): T
 /** It saves requests, and is no state: one that cannot be understood is as good as none, and replaced. */
 function readCache(paths: Paths, url: string): Cache {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), CacheSchema), readText(paths.releases) ?? '')
-  return parsed.success && parsed.output.url === url ? parsed.output : { url, pages: [], wait_until: null }
+  return parsed.success && parsed.output.url === url ? parsed.output : { url, pages: [], wait: null }
 }

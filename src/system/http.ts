@@ -8,8 +8,10 @@ export interface HttpAnswer {
 }
 
 export interface HttpLimits {
-  /** For the whole answer: a server that trickles is given up, too. */
+  /** For the whole answer, or for all that belong together: a server that trickles is given up, too. */
   readonly timeoutMs: number
+  /** What is left of that. */
+  readonly leftMs: number
   readonly maxBytes: number
 }
 
@@ -20,7 +22,7 @@ export interface HttpLimits {
 export async function httpGet(
   url: URL,
   headers: Readonly<Record<string, string>>,
-  { timeoutMs, maxBytes }: HttpLimits,
+  { timeoutMs, leftMs, maxBytes }: HttpLimits,
 ): Promise<HttpAnswer> {
   // Not import(): the part of telec-watch that is compiled when it is needed has none (node:vm, compileFunction).
   const client = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http')
@@ -29,7 +31,7 @@ export async function httpGet(
       because,
       hint: `try it by hand: curl -sSI ${url.origin}${url.pathname}`,
     })
-  const signal = AbortSignal.timeout(timeoutMs)
+  const signal = AbortSignal.timeout(leftMs)
   try {
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       client.get(url, { headers, signal }, resolve).on('error', reject)
