@@ -177,11 +177,11 @@ function refusal(status: number, url: URL, path: string, token: Token | null): T
     })
   if (status === 403 || status === 404)
     return new TelecError('config', `${url.origin} shows no releases of ${path}`, {
-      because: `it answered ${status}, with ${from}`,
+      because: `${url.origin} answered ${status}, with ${from}`,
       hint: 'is the name right, and may the token read its contents? deployment.token_file, or GITHUB_TOKEN',
     })
   return new TelecError('later', `${url.origin} cannot list the releases of ${path}`, {
-    because: `it answered ${status}`,
+    because: `${url.origin} answered ${status}`,
     hint:
       status >= 300 && status < 400
         ? 'it sends to another server: set deployment.api_url to that one, or give the remote its new URL'

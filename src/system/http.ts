@@ -28,7 +28,7 @@ export async function httpGet(
   const client = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http')
   const unreachable = (because: string) =>
     new TelecError('later', `${url.origin} is out of reach`, {
-      because,
+      because: `${url.origin}: ${because}`, // telec status shows that alone
       hint: `try it by hand: curl -sSI ${url.origin}${url.pathname}`,
     })
   const signal = AbortSignal.timeout(leftMs)

@@ -72,15 +72,23 @@ export async function poll(
     tell(world, decision, before)
     return decision
   } catch (error) {
-    if (dryRun || !isOutOfReach(error)) throw error
+    if (dryRun || !(isOutOfReach(error) || isRefusal(error, before))) throw error
     await recordFailure(world, config, paths, before ?? NEVER_POLLED, error)
-    throw scheduled && before && before.failures > 0
+    throw isOutOfReach(error) && scheduled && before && before.failures > 0
       ? new TelecError('later', error.message, { quiet: true })
       : error
   }
 }
 
-/** The first failure of all costs no pause: the next poll is a minute away anyway. */
+/** What worked is refused: a token has expired. At the first poll of all a person is there to read it. */
+function isRefusal(error: unknown, before: WatchState | null): error is TelecError {
+  return error instanceof TelecError && error.kind === 'config' && before !== null
+}
+
+/**
+ * The first failure of all costs no pause: the next poll is a minute away anyway. Nor does a refusal: it is mended by a
+ * person, who should not have to wait after that.
+ */
 async function recordFailure(
   world: World,
   config: Config,
@@ -89,11 +97,12 @@ async function recordFailure(
   error: TelecError,
 ): Promise<void> {
   const failures = before.failures + 1
-  const pauseMs = failures > 1 ? backoffMs(pausesOf(config), failures, config.computer) : null
+  const pauseMs =
+    failures > 1 && isOutOfReach(error) ? backoffMs(pausesOf(config), failures, config.computer) : null
   await writeWatchState(paths, {
     ...before,
     failures,
-    last_failure: error.because ?? error.message,
+    last_failure: (isOutOfReach(error) ? error.because : null) ?? error.message,
     next_poll_at: pauseMs === null ? null : new Date(world.now() + pauseMs).toISOString(),
   })
 }
