@@ -51,6 +51,7 @@ export function renderConfig(answers: Answers): string {
     deployment('checkout', answers.checkout, '', 'the git work tree that the service runs from'),
     deployment('remote', answers.remote, 'origin', "one of the checkout's remotes, or a URL"),
     deployment('branch', answers.branch, 'main', 'alpha follows it'),
+    deployment('releases', null, 'tags', 'tags | github: what is published there'),
     deployment('install', answers.install, 'make install', 'run in the checkout after the migrations'),
     deployment('migrations', null, 'migrations', 'folder inside the checkout'),
     deployment('poll_every', null, '60s', 'at least 5s'),
