@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { freshComputer } from '../helpers/fresh-computer.ts'
@@ -146,13 +155,9 @@ test('a record that this user must not read is an error that says so', async () 
   await execute('chmod', ['-R', 'a+rX', computer.checkout])
   chmodSync(join(computer.home, 'config.yml'), 0o644)
   chmodSync(join(computer.home, 'update_state.json'), 0o644)
-  const other = [
-    '--reuid=65534',
-    '--regid=65534',
-    '--clear-groups',
-    process.execPath,
-    join(DIST, 'telec-migrate'),
-  ]
+  const program = join(computer.folder, 'telec-migrate') // the project may lie where others cannot look
+  copyFileSync(join(DIST, 'telec-migrate'), program)
+  const other = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, program]
   const ended = await execute('setpriv', other, { env: computer.env })
   expectFailure(ended, 1, ['cannot read', 'migration_state.json', 'EACCES'])
   expect((await computer.telec('telec-migrate')).code).toBe(0)
