@@ -1,10 +1,11 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
+import { copyWhole } from './copy.ts'
 import type { Migration } from './discover.ts'
-import { migrationCaller } from './run.ts'
+import { hashOf, migrationCaller } from './run.ts'
 
 export interface Verdict {
   readonly id: string
@@ -27,22 +28,17 @@ export async function verifyMigrations(
   const folder = mkdtempSync(join(tmpdir(), 'telec-verify-'))
   try {
     const copies = { home: join(folder, 'home'), checkout: join(folder, 'checkout') }
-    cpSync(home, copies.home, { recursive: true, verbatimSymlinks: true, filter: isCopied })
-    cpSync(checkout, copies.checkout, { recursive: true, verbatimSymlinks: true, filter: isCopied })
+    copyWhole(home, copies.home, folder)
+    copyWhole(checkout, copies.checkout, folder)
     const verdicts: Verdict[] = []
     for (const migration of migrations) {
-      const path = migration.path.replace(checkout, copies.checkout)
+      const path = join(copies.checkout, relative(checkout, migration.path))
       verdicts.push(await verifyOne(world, copies, { ...migration, path }))
     }
     return verdicts
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-}
-
-/** The repository itself is none of a migration's business, and large. */
-function isCopied(path: string): boolean {
-  return !/\/\.git$/.test(path)
 }
 
 async function verifyOne(
@@ -57,6 +53,7 @@ async function verifyOne(
     differences,
   })
   try {
+    hashOf(migration) // says it better than its runtime where the file cannot be read
     await caller.call(migration, 'check')
     if (!(await caller.call(migration, 'migrate'))) return verdict('migrate() returned false')
     if (!(await caller.call(migration, 'check'))) return verdict('check() is false after migrate()')
@@ -74,28 +71,41 @@ async function verifyOne(
   }
 }
 
-/** Every file below the copies, by its path there (`home/…`, `checkout/…`), with its content. */
-function contents(copies: Readonly<Record<string, string>>): Map<string, string> {
-  const found = new Map<string, string>()
+interface Entry {
+  readonly kind: string
+  /** The content of a file, where a link points. */
+  readonly text: string
+}
+
+/** All that is below the copies, by its path there (`home/…`, `checkout/…`). */
+function contents(copies: Readonly<Record<string, string>>): Map<string, Entry> {
+  const found = new Map<string, Entry>()
   for (const [name, folder] of Object.entries(copies))
     for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
       const path = join(entry.parentPath, entry.name)
-      const shown = join(name, path.slice(folder.length))
-      if (entry.isFile()) found.set(shown, readFileSync(path, 'latin1'))
-      else if (entry.isSymbolicLink()) found.set(shown, readlinkSync(path))
+      const mode = (lstatSync(path).mode & 0o777).toString(8)
+      found.set(join(name, path.slice(folder.length)), {
+        kind: `${entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other'} ${mode}`,
+        text: entry.isFile()
+          ? readFileSync(path, 'latin1')
+          : entry.isSymbolicLink()
+            ? readlinkSync(path)
+            : '',
+      })
     }
   return found
 }
 
-/** One line per path, and the first line in which a text differs. */
-function differing(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {
+/** One line per path, what it is now where that is something else, and the first line in which a text differs. */
+function differing(before: ReadonlyMap<string, Entry>, after: ReadonlyMap<string, Entry>): string[] {
   const paths = [...new Set([...before.keys(), ...after.keys()])].sort()
   return paths.flatMap((path) => {
     const [old, now] = [before.get(path), after.get(path)]
-    if (old === now) return []
     if (old === undefined) return [`+ ${path}`]
     if (now === undefined) return [`- ${path}`]
-    return [`~ ${path}`, ...firstDifference(old.split('\n'), now.split('\n'))]
+    const kind = old.kind === now.kind ? [] : [`    ${old.kind}, then ${now.kind}`]
+    const text = old.text === now.text ? [] : firstDifference(old.text.split('\n'), now.text.split('\n'))
+    return kind.length + text.length > 0 ? [`~ ${path}`, ...kind, ...text] : []
   })
 }
 

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
 import { Command } from 'commander'
 import { discoverMigrations } from '../../../migrate/discover.ts'
 import { type Verdict, verifyMigrations } from '../../../migrate/verify.ts'
@@ -25,21 +25,27 @@ export const verifyCommand: DefineCommand = (world, leave) =>
     .addHelpText('after', '\nExample, in CI:\n  telec-migrate verify --home test/fixtures/home-1.1.0')
     .action(async (ids: string[], options: Options) => {
       const checkout = resolve(world.cwd, options.checkout)
-      const all = discoverMigrations(resolve(checkout, options.migrations))
+      const folder = resolve(checkout, options.migrations)
+      if (relative(checkout, folder).startsWith('..'))
+        throw new TelecError('usage', `${folder} is not inside the checkout, ${checkout}`, {
+          hint: '--checkout is what is copied, and --migrations a folder in it',
+        })
+      const all = discoverMigrations(folder)
       for (const id of ids)
         if (!all.some((one) => one.id === id))
-          throw new TelecError(
-            'usage',
-            `there is no migration ${id} in ${resolve(checkout, options.migrations)}`,
-            {
-              hint: `there are: ${all.map((one) => one.id).join(', ') || 'none'}`,
-            },
-          )
+          throw new TelecError('usage', `there is no migration ${id} in ${folder}`, {
+            hint: `there are: ${all.map((one) => one.id).join(', ') || 'none'}`,
+          })
       const chosen = ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id))
       const verdicts = await verifyMigrations(world, resolve(world.cwd, options.home), checkout, chosen)
-      world.out(options.json ? `${JSON.stringify(verdicts, null, 2)}\n` : verdicts.map(show).join(''))
+      world.out(options.json ? `${JSON.stringify(verdicts, null, 2)}\n` : showAll(verdicts))
       if (verdicts.some(({ fault }) => fault !== null)) leave(EXIT.halted)
     })
+
+/** Says so where there are none: a CI that looks in the wrong folder would prove nothing, and not notice. */
+function showAll(verdicts: readonly Verdict[]): string {
+  return verdicts.length === 0 ? 'there are no migrations\n' : verdicts.map(show).join('')
+}
 
 function show({ id, fault, differences }: Verdict): string {
   if (fault === null) return `✓ ${id}\n`
