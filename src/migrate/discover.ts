@@ -1,5 +1,5 @@
-import { accessSync, constants, readdirSync, statSync } from 'node:fs'
-import { extname, join } from 'node:path'
+import { accessSync, constants, type Dirent, readdirSync, statSync } from 'node:fs'
+import { extname, join, relative } from 'node:path'
 import compare from 'semver/functions/compare'
 import parse from 'semver/functions/parse'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
@@ -47,10 +47,10 @@ export function discoverMigrations(folder: string): Migration[] {
   const migrations = [...groups]
     .sort(([a], [b]) => compare(a, b))
     .flatMap(([, group]) => group.sort((a, b) => a.number - b.number || (a.path < b.path ? -1 : 1)))
-  for (const [index, { id, version, number }] of migrations.entries()) {
+  for (const [index, { path, version, number }] of migrations.entries()) {
     const before = migrations[index - 1]
     if (before?.version === version && before.number === number)
-      faults.push(`${id}: has the number of ${before.id}`)
+      faults.push(`${relative(folder, path)}: has the number of ${relative(folder, before.path)}`)
   }
   if (faults.length > 0)
     throw new TelecError('halted', `migrations in ${folder} are not named as they must be`, {
@@ -62,6 +62,7 @@ export function discoverMigrations(folder: string): Migration[] {
 
 function versionFolders(folder: string, faults: string[]): { name: string; version: string }[] {
   return list(folder)
+    .map(({ name }) => name)
     .filter((name) => /^v?\d/.test(name) && isFolder(join(folder, name)))
     .flatMap((name) => {
       const version = name.startsWith('v') ? parse(name.slice(1))?.version : undefined
@@ -71,17 +72,18 @@ function versionFolders(folder: string, faults: string[]): { name: string; versi
     })
 }
 
-/** A plain name in a known language, which most are: nothing more has to be asked about it. */
+/** The name of a file in a known language, which most are: nothing more has to be asked about it. */
 const PLAIN = /^(\d{3,})_[A-Za-z0-9][\w-]*(\.(?:[mc]?js|m?ts|py))$/
 
 function migrationsOf(folder: string, versionFolder: string, version: string, faults: string[]): Migration[] {
   const found: Migration[] = []
-  for (const file of list(join(folder, versionFolder))) {
+  for (const entry of list(join(folder, versionFolder))) {
+    const file = entry.name
     if (!/^\d/.test(file)) continue
     const path = `${folder}/${versionFolder}/${file}`
     const [, plainNumber, extension = ''] = PLAIN.exec(file) ?? []
     const language = LANGUAGES[extension]
-    if (plainNumber && language)
+    if (plainNumber && language && entry.isFile())
       found.push({ id: `${version}/${file}`, version, number: Number(plainNumber), path, language })
     else if (!BESIDE.some((pattern) => pattern.test(file))) {
       const unusual = unusualMigration(file, path)
@@ -116,9 +118,9 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function list(folder: string): string[] {
+function list(folder: string): Dirent[] {
   try {
-    return readdirSync(folder)
+    return readdirSync(folder, { withFileTypes: true })
   } catch (error) {
     const code = systemErrorCode(error)
     if (code === 'ENOENT' || code === 'ENOTDIR') return []

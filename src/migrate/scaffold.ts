@@ -1,8 +1,8 @@
-import { chmodSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import compare from 'semver/functions/compare'
 import { TelecError } from '../system/errors.ts'
-import { writeDurably } from '../system/files.ts'
+import { writeDurably, writeFailure } from '../system/files.ts'
 import type { Migration } from './discover.ts'
 
 export const TEMPLATE_LANGUAGES = ['ts', 'py', 'sh'] as const
@@ -25,7 +25,7 @@ export function migrate(): boolean {
   return true
 }
 `,
-  py: (description) => `"""${description}"""
+  py: (description) => `# ${description}
 import os
 import pathlib
 
@@ -56,16 +56,20 @@ esac
 
 const FILE_MODE = { ts: 0o644, py: 0o644, sh: 0o755 } as const
 
-/** Writes a working template with the next free number of its version; the path of the new file. */
+/** Characters of a description in the file's name. */
+const LONGEST_NAME = 60
+
+/** Writes a working template with the next free number of its version. */
 export async function newMigration(
   folder: string,
   migrations: readonly Migration[],
   options: { readonly description: string; readonly version: string; readonly language: TemplateLanguage },
-): Promise<string> {
+): Promise<{ id: string; path: string }> {
   const { description, version, language } = options
   const name = description
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '_')
+    .slice(0, LONGEST_NAME)
     .replace(/^_+|_+$/g, '')
   if (name === '')
     throw new TelecError('usage', `"${description}" has no letter or digit to name a file by`, {
@@ -73,9 +77,13 @@ export async function newMigration(
     })
   const numbers = migrations.filter((one) => compare(one.version, version) === 0).map(({ number }) => number)
   const number = String(Math.max(0, ...numbers) + 1).padStart(3, '0')
-  const path = join(folder, `v${version}`, `${number}_${name}.${language}`)
-  const oneLine = description.replace(/\s+/g, ' ').replaceAll('"""', "'''")
-  await writeDurably(path, TEMPLATES[language](oneLine), FILE_MODE[language])
-  chmodSync(join(folder, `v${version}`), 0o755) // state folders are private, a repository's are not
-  return path
+  const id = `${version}/${number}_${name}.${language}`
+  const path = join(folder, `v${id}`)
+  try {
+    mkdirSync(dirname(path), { recursive: true }) // not private, as the folders of telec's own state are
+  } catch (error) {
+    throw writeFailure(path, error)
+  }
+  await writeDurably(path, TEMPLATES[language](description.replace(/\s+/g, ' ')), FILE_MODE[language])
+  return { id, path }
 }

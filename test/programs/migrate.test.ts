@@ -182,7 +182,7 @@ export const migrate = () => { writeFileSync(file, JSON.stringify([TELEC_CHECKOU
       'v1.1.0/1_short.js',
       'v1.1.0/003-dash.js',
       'v1.1.0/004_program: is not executable',
-      '1.1.0/005_b.js: has the number of 1.1.0/005_a.js',
+      'v1.1.0/005_b.js: has the number of v1.1.0/005_a.js',
     ])
     expect(existsSync(join(computer.home, 'order'))).toBe(false)
   })

@@ -52,7 +52,10 @@ interface Version {
   readonly major: number
   readonly minor: number
   readonly patch: number
-  readonly rc: number | null
+  /** The identifiers of a prerelease; none of a release. */
+  readonly pre: readonly (number | string)[]
+  /** Build metadata, with its plus; it makes no other version. */
+  readonly build: string
 }
 
 interface Script extends Version {
@@ -65,12 +68,14 @@ const script: fc.Arbitrary<Script> = fc.record({
   major: fc.nat({ max: 2 }),
   minor: small,
   patch: small,
-  rc: fc.option(small),
+  pre: fc.array(fc.oneof(small, fc.constantFrom('alpha', 'beta', 'rc', 'RC', 'x-1', '0a')), { maxLength: 3 }),
+  build: fc.constantFrom('', '', '+linux', '+2.001'),
   number: fc.constantFrom(1, 2, 3, 10, 99, 100, 999, 1000),
   extension: fc.constantFrom('ts', 'mts', 'js', 'mjs', 'cjs', 'py'),
 })
-const versionOf = ({ major, minor, patch, rc }: Version) =>
-  `${major}.${minor}.${patch}${rc === null ? '' : `-rc.${rc}`}`
+const versionOf = ({ major, minor, patch, pre }: Version) =>
+  [`${major}.${minor}.${patch}`, pre.join('.')].filter(Boolean).join('-')
+const folderOf = (one: Script) => `v${versionOf(one)}${one.build}`
 const fileOf = ({ number, extension }: Script) => `${String(number).padStart(3, '0')}_x.${extension}`
 const idOf = (one: Script) => `${versionOf(one)}/${fileOf(one)}`
 const trees = fc.uniqueArray(script, {
@@ -83,7 +88,17 @@ function isBefore(a: Script, b: Script): boolean {
   if (a.major !== b.major) return a.major < b.major
   if (a.minor !== b.minor) return a.minor < b.minor
   if (a.patch !== b.patch) return a.patch < b.patch
-  if (a.rc !== b.rc) return b.rc === null || (a.rc !== null && a.rc < b.rc)
+  for (let index = 0; index < Math.max(a.pre.length, b.pre.length); index += 1) {
+    const [x, y] = [a.pre[index], b.pre[index]]
+    if (x === y) continue
+    if (x === undefined || y === undefined) {
+      // A release comes after its prereleases; of those the one with more to say comes later.
+      const isShorter = x === undefined
+      return (isShorter ? a : b).pre.length === 0 ? !isShorter : isShorter
+    }
+    if (typeof x === typeof y) return x < y
+    return typeof x === 'number' // numbers come before words
+  }
   return a.number < b.number
 }
 
@@ -91,9 +106,9 @@ describe('the migrations of a random tree', () => {
   test('come in one order, nothing twice and nothing lost, whatever lies beside them', () => {
     fc.assert(
       fc.property(trees, fc.subarray(NEIGHBOURS), (scripts, neighbours) => {
-        const beside = scripts.flatMap((one) => neighbours.map((name) => `v${versionOf(one)}/${name}`))
+        const beside = scripts.flatMap((one) => neighbours.map((name) => `${folderOf(one)}/${name}`))
         const found = discover([
-          ...scripts.map((one) => `v${idOf(one)}`),
+          ...scripts.map((one) => `${folderOf(one)}/${fileOf(one)}`),
           ...beside,
           ...neighbours.map((name) => name.replace(/^\d+/, 'x')),
         ])
@@ -126,7 +141,7 @@ describe('the migrations of a random tree', () => {
         fc.uniqueArray(badFile, { maxLength: 7 }),
         (scripts, folders, files) => {
           const wrong = [...folders, ...files.map((name) => `v7.0.0/${name}`)]
-          const found = faults([...scripts.map((one) => `v${idOf(one)}`), ...wrong])
+          const found = faults([...scripts.map((one) => `${folderOf(one)}/${fileOf(one)}`), ...wrong])
           expect(found).toHaveLength(wrong.length)
           for (const path of wrong) {
             const named = path.startsWith('v7.0.0/') ? path : dirname(path)
@@ -135,6 +150,21 @@ describe('the migrations of a random tree', () => {
         },
       ),
       { numRuns: 40 },
+    )
+  })
+
+  test('are none where a version that differs in build metadata alone has their numbers once more', () => {
+    fc.assert(
+      fc.property(trees, (scripts) => {
+        const files = scripts.map((one) => `${folderOf(one)}/${fileOf(one)}`)
+        const again = scripts.map((one) => `v${versionOf(one)}+again/${fileOf(one)}`)
+        const found = faults([...files, ...again])
+        expect(found.map((line) => line.split(/: has the number of /).sort())).toEqual(
+          expect.arrayContaining(files.map((file, index) => [file, again[index]].sort())),
+        )
+        expect(found).toHaveLength(files.length)
+      }),
+      { numRuns: 20 },
     )
   })
 })
@@ -177,9 +207,18 @@ test('any executable is a migration, and one that is none is not', () => {
 test.each([
   ['in a version', ['v1.0.0/001_a.js', 'v1.0.0/001_b.py']],
   ['by build metadata', ['v1.0.0+a/001_a.js', 'v1.0.0+b/001_a.js']],
-  ['written with more digits', ['v1.0.0/001_a.js', 'v1.0.0/0001_a.js']],
-])('two with one number %s are an error', (_, files) => {
-  expect(faults(files)).toEqual([expect.stringContaining('has the number of')])
+  ['written with more digits', ['v1.0.0/0001_a.js', 'v1.0.0/001_a.js']],
+])('two with one number %s are an error that names both', (_, [first, second]) => {
+  expect(faults([first ?? '', second ?? ''])).toEqual([`${second}: has the number of ${first}`])
+})
+
+test.each([
+  ['a folder named like a migration', ['v1.0.0/001_a.js/index.js'], ['v1.0.0/001_a.js: is a folder']],
+  ['a folder without an extension', ['v1.0.0/001_a/x'], ['v1.0.0/001_a: is a folder']],
+  ['a file named like a version', ['v1.0.0'], []],
+  ['an empty version', ['v1.0.0/README.md'], []],
+])('%s', (_, files, lines) => {
+  expect(faults(files)).toEqual(lines.map((line) => expect.stringContaining(line)))
 })
 
 test('a folder that cannot be listed is an error, not an empty one', () => {

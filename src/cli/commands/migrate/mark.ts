@@ -13,6 +13,7 @@ interface Options {
   readonly applied?: true
   readonly pending?: true
   readonly yes: boolean
+  readonly json: boolean
 }
 
 export const markCommand: DefineCommand = (world) =>
@@ -22,8 +23,9 @@ export const markCommand: DefineCommand = (world) =>
     .option('--applied', 'record it as applied, without running it')
     .option('--pending', 'forget that it was applied: the next run takes it up again')
     .option('--yes', 'yes, I know what this computer is like', false)
+    .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExample:\n  telec-migrate mark 1.2.0/001_split_config.ts --applied --yes')
-    .action(async (id: string, { applied, pending, yes }: Options) => {
+    .action(async (id: string, { applied, pending, yes, json }: Options) => {
       if ((applied === undefined) === (pending === undefined))
         throw new TelecError('usage', 'mark takes one of --applied and --pending', {
           hint: `telec-migrate mark ${id} --applied --yes`,
@@ -45,7 +47,8 @@ export const markCommand: DefineCommand = (world) =>
         if (applied) known.set(id, { at: isoTime(world), ms: null, how: 'marked', telec: VERSION, sha256 })
         else known.delete(id)
         await writeMigrationRecord(paths, { ...plan.record, applied: known })
-        world.out(`${id} is recorded as ${applied ? 'applied' : 'pending'}\n`)
+        const state = applied ? 'applied' : 'pending'
+        world.out(json ? `${JSON.stringify({ id, state }, null, 2)}\n` : `${id} is recorded as ${state}\n`)
       } finally {
         unlock()
       }

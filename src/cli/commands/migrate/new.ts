@@ -6,6 +6,12 @@ import type { DefineCommand } from '../../main.ts'
 import { planByHand } from './plan.ts'
 import { parseVersion } from './run.ts'
 
+interface Options {
+  readonly version?: string
+  readonly lang: TemplateLanguage
+  readonly json: boolean
+}
+
 export const newCommand: DefineCommand = (world) =>
   new Command('new')
     .description('write a working template with the next number')
@@ -14,8 +20,9 @@ export const newCommand: DefineCommand = (world) =>
     .addOption(
       new Option('--lang <language>', 'what to write it in').choices(TEMPLATE_LANGUAGES).default('ts'),
     )
+    .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', "\nExample:\n  telec-migrate new 'rename the cache key' --version 1.3.0 --lang py")
-    .action(async (description: string, options: { version?: string; lang: TemplateLanguage }) => {
+    .action(async (description: string, options: Options) => {
       const { config, plan, deployed } = await planByHand(world, {})
       const version = options.version ?? deployed
       if (version === null)
@@ -23,10 +30,10 @@ export const newCommand: DefineCommand = (world) =>
           hint: 'say which: --version 1.3.0',
         })
       const { lang: language } = options
-      const path = await newMigration(migrationsFolder(config), plan.migrations, {
+      const made = await newMigration(migrationsFolder(config), plan.migrations, {
         description,
         version,
         language,
       })
-      world.out(`wrote ${path}\n`)
+      world.out(options.json ? `${JSON.stringify(made, null, 2)}\n` : `wrote ${made.path}\n`)
     })
