@@ -1,21 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { asNobody } from '../helpers/as-nobody.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { placeMarker } from '../helpers/migrations.ts'
-import { DIST, execute, succeed } from '../helpers/programs.ts'
+import { execute, succeed } from '../helpers/programs.ts'
 
 const ID = '1.1.0/001_a.mjs'
 const ENTRY = { id: ID, at: '2026-01-01T00:00:00.000Z', ms: 3, how: 'run', telec: '0.1.0', sha256: 'ab' }
@@ -155,10 +147,7 @@ test('a record that this user must not read is an error that says so', async () 
   await execute('chmod', ['-R', 'a+rX', computer.checkout])
   chmodSync(join(computer.home, 'config.yml'), 0o644)
   chmodSync(join(computer.home, 'update_state.json'), 0o644)
-  const program = join(computer.folder, 'telec-migrate') // the project may lie where others cannot look
-  copyFileSync(join(DIST, 'telec-migrate'), program)
-  const other = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, program]
-  const ended = await execute('setpriv', other, { env: computer.env })
+  const ended = await asNobody(computer.folder, 'telec-migrate', [], computer.env)
   expectFailure(ended, 1, ['cannot read', 'migration_state.json', 'EACCES'])
   expect((await computer.telec('telec-migrate')).code).toBe(0)
 })

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { asNobody } from '../helpers/as-nobody.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { DIST, type Ended, execute, succeed } from '../helpers/programs.ts'
 import { readTree } from '../helpers/tree.ts'
@@ -183,10 +184,9 @@ export function migrate() {
     chmodSync(ci.home, 0o555)
     mkdirSync(join(ci.folder, 'tmp'))
     chmodSync(join(ci.folder, 'tmp'), 0o777)
-    const command = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath]
-    const args = [join(DIST, 'telec-migrate'), 'verify', '--home', ci.home, '--checkout', ci.checkout]
+    const args = ['verify', '--home', ci.home, '--checkout', ci.checkout]
     const env = { ...process.env, TMPDIR: join(ci.folder, 'tmp') }
-    const verify = () => execute('setpriv', [...command, ...args], { env })
+    const verify = () => asNobody(ci.folder, 'telec-migrate', args, env)
     expect(await verify()).toMatchObject({ code: 0, stdout: `✓ ${ID}\n` })
     chmodSync(join(ci.home, 'config.yml'), 0o000)
     expectFailure(await verify(), 1, ['cannot copy', 'EACCES'])
