@@ -1,5 +1,5 @@
 import { type Command, CommanderError } from 'commander'
-import { EXIT, EXIT_CODES_HELP, TelecError } from '../system/errors.ts'
+import { EXIT, EXIT_CODES_HELP, systemErrorCode, TelecError } from '../system/errors.ts'
 import { signalAllGroups } from '../system/groups.ts'
 import { printable } from '../system/log.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
@@ -12,6 +12,7 @@ export type DefineCommand = (world: World, leave: (code: number) => void) => Com
 export async function main(program: string, define: DefineCommand): Promise<void> {
   const world = realWorld(program)
   passOnSignals()
+  goOnWithoutReader()
   let code: number = EXIT.done
   try {
     const command = define(world, (given) => {
@@ -56,6 +57,14 @@ function passOnSignals(): void {
       signalAllGroups('SIGTERM')
       // Others may listen, too (telec run): only where nobody does is this the end.
       if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+    })
+}
+
+/** Whoever read our output may have left (`| head`, a log that was closed): no reason to stop in the middle of work. */
+function goOnWithoutReader(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error) => {
+      if (systemErrorCode(error) !== 'EPIPE') throw error
     })
 }
 

@@ -49,24 +49,32 @@ export function verifyVersionIsKnown({ migrations }: MigrationPlan, version: str
   )
 }
 
-/** Runs what is planned; a log line as each begins and ends. */
-export function runPlan(
+/** Runs what is planned; a log line as each ends, and in a terminal one that says which is under way. */
+export async function runPlan(
   world: World,
   config: Config,
   paths: Paths,
   { record, pending }: MigrationPlan,
   versions: { readonly from: string | null; readonly to: string | null },
 ): Promise<{ run: number; satisfied: number }> {
-  return runMigrations(world, paths, {
-    pending,
-    record,
-    home: paths.home,
-    checkout: config.deployment.checkout,
-    ...versions,
-    onBegin: ({ id }, index) => world.log.debug(`migrate: ${index + 1} of ${pending.length}: ${id}`),
-    onEnd: ({ id }, how, ms) =>
-      world.log.info(
-        `migrate: ${id} ${how === 'run' ? 'done' : 'satisfied already'} (${(ms / 1000).toFixed(2)} s)`,
-      ),
-  })
+  try {
+    return await runMigrations(world, paths, {
+      pending,
+      record,
+      home: paths.home,
+      checkout: config.deployment.checkout,
+      ...versions,
+      onBegin({ id }, index) {
+        const message = `migrate: ${index + 1} of ${pending.length}: ${id}`
+        world.log.debug(message)
+        world.log.progress(message)
+      },
+      onEnd: ({ id }, how, ms) =>
+        world.log.info(
+          `migrate: ${id} ${how === 'run' ? 'done' : 'satisfied already'} (${(ms / 1000).toFixed(2)} s)`,
+        ),
+    })
+  } finally {
+    world.log.progress(null)
+  }
 }

@@ -1,4 +1,7 @@
 import compare from 'semver/functions/compare'
+import { TelecError } from '../system/errors.ts'
+import { printable } from '../system/log.ts'
+import type { Migration } from './discover.ts'
 import type { MigrationPlan } from './engine.ts'
 import type { Detail } from './record.ts'
 import { type Caller, hashOf } from './run.ts'
@@ -13,7 +16,9 @@ export interface Row {
   /** The script differs from the one that was applied. */
   readonly changed: boolean
   /** What `check()` says against the record; null where they agree, or it was not asked. */
-  readonly drift: 'no longer true' | 'true, but not recorded' | null
+  readonly drift: 'no longer true' | 'true, but not recorded' | 'check() failed' | null
+  /** Why `check()` gave no answer. */
+  readonly error: string | null
 }
 
 /** Every migration that is known here: those of the checkout in their order, then those that are gone. */
@@ -23,7 +28,7 @@ export function migrationRows({ record, migrations, pending }: MigrationPlan): R
     const { id, version } = migration
     const detail = record.applied.get(id) ?? null
     const changed = detail?.sha256 != null && detail.sha256 !== hashOf(migration)
-    const row = { id, detail, changed, drift: null }
+    const row = { id, detail, changed, drift: null, error: null }
     if (record.applied.has(id)) return { ...row, state: 'applied' }
     const due = planned.get(id)
     if (due) return { ...row, state: due.late ? 'late' : 'pending' }
@@ -34,7 +39,9 @@ export function migrationRows({ record, migrations, pending }: MigrationPlan): R
   const gone = [...record.applied].filter(([id]) => !present.has(id))
   return [
     ...here,
-    ...gone.map(([id, detail]): Row => ({ id, state: 'gone', detail, changed: false, drift: null })),
+    ...gone.map(
+      ([id, detail]): Row => ({ id, state: 'gone', detail, changed: false, drift: null, error: null }),
+    ),
   ]
 }
 
@@ -46,32 +53,38 @@ export async function askForDrift(rows: readonly Row[], plan: MigrationPlan, cal
     const script = scripts.get(row.id)
     const isAsked = row.state === 'applied' || row.state === 'pending' || row.state === 'late'
     if (!script || !isAsked) asked.push(row)
-    else {
-      const isTrue = await caller.call(script, 'check')
-      const drift =
-        row.state === 'applied'
-          ? isTrue
-            ? null
-            : 'no longer true'
-          : isTrue
-            ? 'true, but not recorded'
-            : null
-      asked.push({ ...row, drift })
-    }
+    else asked.push({ ...row, ...(await driftOf(row, script, caller)) })
   }
   return asked
 }
 
-/** The rows for people, one a line. */
+async function driftOf(
+  { state }: Row,
+  script: Migration,
+  caller: Caller,
+): Promise<Pick<Row, 'drift' | 'error'>> {
+  try {
+    const isTrue = await caller.call(script, 'check')
+    if (isTrue === (state === 'applied')) return { drift: null, error: null }
+    return { drift: isTrue ? 'true, but not recorded' : 'no longer true', error: null }
+  } catch (error) {
+    // The others are asked all the same.
+    if (!(error instanceof TelecError)) throw error
+    return { drift: 'check() failed', error: error.because ?? error.message }
+  }
+}
+
+/** The rows for people, one a line, and below it why its `check()` gave no answer. */
 export function showRows(rows: readonly Row[]): string {
   if (rows.length === 0) return 'there are no migrations\n'
   const width = Math.max(...rows.map(({ id }) => id.length))
   return rows
-    .map(({ id, state, detail, changed, drift }) => {
+    .map(({ id, state, detail, changed, drift, error }) => {
       const took = detail?.ms == null ? '' : `${(detail.ms / 1000).toFixed(2)} s`
       const remarks = [detail?.how === 'run' ? null : detail?.how, changed ? 'changed since' : null, drift]
       const columns = [id.padEnd(width), state.padEnd(7), (detail?.at ?? '').padEnd(24), took.padStart(8)]
-      return `${[...columns, remarks.filter(Boolean).join('; ')].join('  ').trimEnd()}\n`
+      const line = [...columns, remarks.filter(Boolean).join('; ')].join('  ').trimEnd()
+      return [line, ...(error?.split('\n').map((text) => `  ${printable(text)}`) ?? []), ''].join('\n')
     })
     .join('')
 }

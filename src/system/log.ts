@@ -10,12 +10,19 @@ const COLOUR: Record<Level, string> = {
   debug: '\u001b[2m',
 }
 
-export type Log = Record<Level, (message: string) => void>
+export interface Log extends Record<Level, (message: string) => void> {
+  /** In a terminal: a last line that says what is under way, until the next one or null. Nothing elsewhere. */
+  progress(message: string | null): void
+}
 
 interface Sink {
   write(text: string): unknown
   readonly isTTY?: boolean
+  readonly columns?: number
 }
+
+/** Back to the start of the line, and away with what is there (ECMA-48). */
+const ERASE_LINE = '\r\u001b[K'
 
 /**
  * One line per message on standard error: in colour in a terminal, with `<N>` priorities where
@@ -25,15 +32,19 @@ interface Sink {
 export function createLog(sink: Sink, env: NodeJS.ProcessEnv): Log {
   const journal = env.JOURNAL_STREAM !== undefined && sink.isTTY !== true
   const colours = usesColour(sink, env)
+  const hasCursor = sink.isTTY === true && env.TERM !== 'dumb'
+  let underWay = ''
   const at =
     (level: Level) =>
     (message: string): void => {
       if (level === 'debug' && !journal && !env.TELEC_DEBUG) return
+      if (underWay) sink.write(ERASE_LINE)
       for (const line of printable(message).split('\n')) {
         if (journal) sink.write(`<${PRIORITY[level]}>${line}\n`)
         else if (colours && COLOUR[level]) sink.write(`${COLOUR[level]}${line}\u001b[0m\n`)
         else sink.write(`${line}\n`)
       }
+      if (underWay) sink.write(underWay)
     }
   return {
     error: at('error'),
@@ -41,6 +52,12 @@ export function createLog(sink: Sink, env: NodeJS.ProcessEnv): Log {
     notice: at('notice'),
     info: at('info'),
     debug: at('debug'),
+    progress(message) {
+      if (!hasCursor) return
+      if (underWay) sink.write(ERASE_LINE)
+      underWay = printable(message ?? '').slice(0, (sink.columns || 80) - 1) // one that wraps cannot be erased
+      sink.write(underWay)
+    },
   }
 }
 

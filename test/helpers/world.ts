@@ -16,7 +16,7 @@ export function pureWorld(values: Partial<World> = {}): World {
     uid: 1000,
     pid: 4711,
     program: { name: 'telec', path: '/opt/telec/telec', node: '/usr/bin/node' },
-    log: { error: silent, warning: silent, notice: silent, info: silent, debug: silent },
+    log: { error: silent, warning: silent, notice: silent, info: silent, debug: silent, progress: silent },
     now: refuse('read the clock'),
     monotonic: refuse('read the clock'),
     sleep: refuse('sleep'),

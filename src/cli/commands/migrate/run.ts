@@ -1,10 +1,12 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { normalVersion } from '../../../channel/versions.ts'
 import { keepParsed } from '../../../config/load.ts'
-import { locate } from '../../../config/paths.ts'
+import { locate, type Paths } from '../../../config/paths.ts'
 import { type MigrationPlan, runPlan } from '../../../migrate/engine.ts'
 import type { Planned } from '../../../migrate/plan.ts'
+import { readMigrationRecord } from '../../../migrate/record.ts'
 import { migrationRows } from '../../../migrate/status.ts'
+import { TelecError } from '../../../system/errors.ts'
 import { guardGroups } from '../../../system/groups.ts'
 import { acquireLock } from '../../../system/lock.ts'
 import type { DefineCommand } from '../../main.ts'
@@ -55,7 +57,11 @@ Examples:
           from: options.from ?? deployed,
           to: options.to ?? plan.migrations.at(-1)?.version ?? null,
         }
-        const counts = await runPlan(world, config, paths, plan, versions)
+        const counts = await runPlan(world, config, paths, plan, versions).catch((error: unknown) => {
+          if (json && error instanceof TelecError)
+            world.out(`${JSON.stringify(failureAsData(plan, paths, error), null, 2)}\n`)
+          throw error
+        })
         if (json) world.out(`${JSON.stringify({ ...planAsData(plan), ...counts }, null, 2)}\n`)
         else if (plan.pending.length > 0)
           world.out(`${counts.run} run, ${counts.satisfied} satisfied already\n`)
@@ -72,6 +78,19 @@ Examples:
 function planAsData(plan: MigrationPlan) {
   const pending = plan.pending.map(({ id, late }) => ({ id, late }))
   return { pending, ...remarkable(plan) }
+}
+
+/** What was done all the same, as it is recorded, and what failed. */
+function failureAsData(plan: MigrationPlan, paths: Paths, { message, because, migration }: TelecError) {
+  const { applied } = readMigrationRecord(paths)
+  const done = plan.pending.map(({ id }) => applied.get(id)?.how)
+  const count = (how: string) => done.filter((one) => one === how).length
+  return {
+    ...planAsData(plan),
+    run: count('run'),
+    satisfied: count('satisfied'),
+    failed: { id: migration ?? null, message, because: because ?? null },
+  }
 }
 
 function showPlan(plan: MigrationPlan): string {
