@@ -7,13 +7,20 @@ import { systemErrorCode, TelecError } from './errors.ts'
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
 
+/** What passes by itself: a full disk, too many open files. */
+const TRANSIENT_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN'])
+
+function kindOf(error: unknown): 'later' | 'halted' {
+  return TRANSIENT_ERRORS.has(systemErrorCode(error) ?? '') ? 'later' : 'halted'
+}
+
 /** A text file's content; null when there is none. Throws a TelecError when it cannot be read. */
 export function readText(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return null
-    throw new TelecError('halted', `cannot read ${path}`, {
+    throw new TelecError(kindOf(error), `cannot read ${path}`, {
       because: error instanceof Error ? error.message : String(error),
       hint: `check who owns it and its mode: ls -ld ${path}`,
       cause: error,
@@ -156,13 +163,11 @@ function refuseLink(path: string): void {
     })
 }
 
-const TRANSIENT_WRITE_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN'])
-
 /** A failed write as people are told of it. */
 export function writeFailure(path: string, error: unknown): TelecError {
   if (error instanceof TelecError) return error
   const code = systemErrorCode(error) ?? ''
-  return new TelecError(TRANSIENT_WRITE_ERRORS.has(code) ? 'later' : 'halted', `cannot write ${path}`, {
+  return new TelecError(kindOf(error), `cannot write ${path}`, {
     because: error instanceof Error ? error.message : String(error),
     hint:
       code === 'ENOSPC'

@@ -12,6 +12,8 @@ export interface Injection {
   /** Only calls on these paths count; a folder's own entry, not what is in it. */
   readonly paths: readonly string[]
   readonly env: NodeJS.ProcessEnv
+  /** Where to write the calls that were looked at; those that got another result are marked INJECTED there. */
+  readonly trace?: string
 }
 
 /** Runs a bundle under strace(1), which does something to one of its system calls. */
@@ -20,8 +22,8 @@ export function runInjected(
   args: readonly string[],
   injection: Injection,
 ): Promise<Ended> {
-  const { call, occurrence, effect = 'signal=SIGKILL', paths, env } = injection
-  const options = ['-f', '-qq', '-o', '/dev/null', ...paths.flatMap((path) => ['-P', path])]
+  const { call, occurrence, effect = 'signal=SIGKILL', paths, env, trace = '/dev/null' } = injection
+  const options = ['-f', '-qq', '-o', trace, ...paths.flatMap((path) => ['-P', path])]
   const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:${effect}:when=${occurrence}`]
   // Node's threads are counted one by one: with a single one, the n-th call is the program's n-th.
   const oneThread = { ...env, UV_THREADPOOL_SIZE: '1' }
