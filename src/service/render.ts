@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import launchdUpdate from '../../units/launchd/telec-update.plist'
 import launchdWatch from '../../units/launchd/telec-watch.plist'
 import dropIn from '../../units/systemd/service-drop-in.conf'
@@ -24,6 +25,11 @@ export interface UnitValues {
 export interface UnitFile {
   readonly name: string
   readonly text: string
+}
+
+/** The units as files of a folder. */
+export function inFolder(folder: string, units: readonly UnitFile[]): { path: string; text: string }[] {
+  return units.map(({ name, text }) => ({ path: join(folder, name), text }))
 }
 
 /** telec's own units for systemd. */

@@ -1,13 +1,9 @@
 import { Command, Option } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
-import {
-  type InstallPlan,
-  install,
-  planInstall,
-  uninstall,
-  verifyInstallable,
-} from '../../service/install.ts'
+import { install, uninstall } from '../../service/install.ts'
+import { verifyInstallable } from '../../service/installable.ts'
+import { type InstallPlan, planInstall } from '../../service/plan.ts'
 import type { World } from '../../system/world.ts'
 import type { DefineCommand } from '../main.ts'
 

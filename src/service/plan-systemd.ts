@@ -1,0 +1,32 @@
+import { join } from 'node:path'
+import type { Config } from '../config/schema.ts'
+import type { World } from '../system/world.ts'
+import type { InstallPlan } from './plan.ts'
+import { inFolder, systemdDropIn, systemdUnits, type UnitValues } from './render.ts'
+import type { Scope } from './systemctl.ts'
+
+const STARTED_UNITS = ['telec-watch.timer', 'telec-update.path']
+
+/** Units, drop-in and commands for systemd. */
+export function planSystemd(world: World, config: Config, values: UnitValues, scope: Scope): InstallPlan {
+  const folder =
+    scope === 'system'
+      ? '/etc/systemd/system'
+      : join(world.env.XDG_CONFIG_HOME ?? join(world.home, '.config'), 'systemd/user')
+  const { service } = config
+  const dropIn = service && service.restart === 'exit-42' ? [systemdDropIn(service.name)] : []
+  const systemctl = (...args: string[]) => ['systemctl', `--${scope}`, ...args]
+  return {
+    manager: 'systemd',
+    scope,
+    before: [],
+    files: inFolder(folder, [...systemdUnits(values), ...dropIn]),
+    start: [
+      systemctl('daemon-reload'),
+      systemctl('enable', ...STARTED_UNITS),
+      systemctl('restart', ...STARTED_UNITS), // one that runs already takes up its new text
+    ],
+    stop: [systemctl('disable', '--now', ...STARTED_UNITS), systemctl('stop', 'telec-watch.service')],
+    forget: [systemctl('daemon-reload')],
+  }
+}

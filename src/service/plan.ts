@@ -1,0 +1,52 @@
+import { dirname } from 'node:path'
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import type { World } from '../system/world.ts'
+import { planLaunchd } from './plan-launchd.ts'
+import { planSystemd } from './plan-systemd.ts'
+import type { UnitValues } from './render.ts'
+import type { Scope } from './systemctl.ts'
+
+/** Everything that an installation is, as data: printed by `--print`, carried out by `install`. */
+export interface InstallPlan {
+  readonly manager: 'systemd' | 'launchd'
+  readonly scope: Scope
+  readonly files: readonly PlannedFile[]
+  /** Run in this order before; one that fails had nothing to undo. */
+  readonly before: readonly (readonly string[])[]
+  /** Run in this order after the files are in place. */
+  readonly start: readonly (readonly string[])[]
+  /** Run in this order before the files are removed. */
+  readonly stop: readonly (readonly string[])[]
+  /** Run after the files were removed. */
+  readonly forget: readonly (readonly string[])[]
+}
+
+export interface PlannedFile {
+  readonly path: string
+  readonly text: string
+}
+
+export function planInstall(
+  world: World,
+  config: Config,
+  paths: Paths,
+  manager: InstallPlan['manager'],
+): InstallPlan {
+  const values: UnitValues = {
+    service: config.service?.name ?? null,
+    node: world.program.node,
+    bin: dirname(world.program.path),
+    signal: paths.signal,
+    logs: paths.home,
+    environment: {
+      TELEC_HOME: paths.home,
+      HOME: world.home,
+      // Managers give a bare PATH; the install command finds the node that telec runs on, whatever installed it.
+      PATH: `${dirname(world.program.node)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    },
+    pollMs: config.deployment.poll_every,
+  }
+  const scope = config.service?.scope ?? paths.scope
+  return manager === 'systemd' ? planSystemd(world, config, values, scope) : planLaunchd(world, values, scope)
+}
