@@ -43,6 +43,7 @@ function explain(world: World, error: unknown): number {
     say(`${world.program.name}: ${error.message}`)
     for (const line of error.because?.split('\n') ?? []) say(`  ${printable(line)}`)
     if (error.hint) say(`  what to do: ${error.hint}`)
+    world.log.outcome(error.message)
     return EXIT[error.kind]
   }
   say(`${world.program.name}: a bug in telec ${VERSION} (${COMMIT}); please report it with these lines`)

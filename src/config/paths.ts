@@ -23,6 +23,8 @@ export interface Paths {
   readonly history: string
   /** Where updates are paused. */
   readonly pause: string
+  /** Which units were installed. */
+  readonly installed: string
   readonly lock: string
   /** What `telec run` supervises right now. */
   readonly supervisor: string
@@ -33,15 +35,20 @@ const SYSTEM_CONFIG = '/etc/telec/config.yml'
 
 /**
  * `$TELEC_HOME` decides; without it root gets the system scope once that is configured, and everybody else
- * `~/.teleclaude`. `system: true` asks for the system scope before there is a configuration.
+ * `~/.teleclaude`. `scope` asks for one of them, whatever is configured.
  */
-export function locate(world: World, options: { system?: boolean } = {}): Paths {
+export function locate(world: World, scope?: Paths['scope']): Paths {
   const { TELEC_HOME } = world.env
-  if (options.system || (TELEC_HOME && resolve(world.cwd, TELEC_HOME) === SYSTEM_HOME))
+  if (scope === 'system' || (TELEC_HOME && resolve(world.cwd, TELEC_HOME) === SYSTEM_HOME))
     return pathsIn('system', SYSTEM_HOME, SYSTEM_CONFIG)
   if (TELEC_HOME) return userPaths(resolve(world.cwd, TELEC_HOME))
   const user = userPaths(join(world.home, '.teleclaude'))
-  if (world.uid === 0 && readText(user.config) === null && readText(SYSTEM_CONFIG) !== null)
+  if (
+    scope === undefined &&
+    world.uid === 0 &&
+    readText(user.config) === null &&
+    readText(SYSTEM_CONFIG) !== null
+  )
     return pathsIn('system', SYSTEM_HOME, SYSTEM_CONFIG)
   return user
 }
@@ -65,6 +72,7 @@ function pathsIn(scope: Paths['scope'], home: string, config: string): Paths {
     status: join(home, 'status.json'),
     history: join(home, 'history.json'),
     pause: join(home, 'pause.json'),
+    installed: join(home, 'installed.json'),
     lock: join(home, 'telec.lock'),
     supervisor: join(home, 'supervisor.json'),
   }

@@ -65,9 +65,8 @@ export async function runPlan(
       checkout: config.deployment.checkout,
       ...versions,
       onBegin({ id }, index) {
-        const message = `migrate: ${index + 1} of ${pending.length}: ${id}`
-        world.log.debug(message)
-        world.log.progress(message)
+        world.log.debug(`migrate: ${id} begins`)
+        world.log.progress(`migrating ${index + 1} of ${pending.length}: ${id}`)
       },
       onEnd: ({ id }, how, ms) =>
         world.log.info(

@@ -1,8 +1,10 @@
 import { dirname } from 'node:path'
+import type { Paths } from '../config/paths.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, removeFolderIfEmpty, writeDurably } from '../system/files.ts'
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
+import { readInstalled, writeInstalled } from './installed.ts'
 import type { InstallPlan } from './plan.ts'
 import { managerEnvironment } from './systemctl.ts'
 
@@ -10,30 +12,59 @@ const COMMAND_TIMEOUT_MS = 2 * 60_000
 /** Units are read by the manager and by people; they hold no secrets. */
 const UNIT_MODE = 0o644
 
-/** Puts the files in place and runs the commands; one line per thing done. Run again, it changes what differs. */
-export async function install(world: World, plan: InstallPlan): Promise<string[]> {
-  const done: string[] = []
-  for (const { path, text } of plan.files) {
-    if (readText(path) === text) continue
-    await writeDurably(path, text, UNIT_MODE)
-    done.push(`wrote ${path}`)
-  }
+/**
+ * Puts the files in place, takes away those of an earlier installation that are not part of this one, and starts the
+ * units; one line per thing done, none where all is as it should be. Killed anywhere and run again, it ends the same.
+ */
+export async function install(world: World, paths: Paths, plan: InstallPlan): Promise<string[]> {
+  const before = readInstalled(paths)
+  const { manager, scope } = plan
+  if (before && (before.manager !== manager || before.scope !== scope))
+    throw new TelecError('usage', `telec is installed for ${before.manager} in ${before.scope} scope`, {
+      hint: 'take that away first: telec uninstall',
+    })
+  const wanted = plan.files.map(({ path }) => path)
+  const stale = (before?.files ?? []).filter((path) => !wanted.includes(path))
+  const changed = plan.files.filter(({ path, text }) => readText(path) !== text)
+  if (before && stale.length + changed.length === 0 && (await isAtWork(world, plan))) return []
+
+  // First what is known to be ours, then the files: none is forgotten by a crash in between.
+  await writeInstalled(paths, { manager, scope, files: [...wanted, ...stale] })
+  for (const { path, text } of changed) await writeDurably(path, text, UNIT_MODE)
+  await removeFiles(stale)
   for (const command of plan.before) await tryCommand(world, command)
   for (const command of plan.start) await runCommand(world, command)
-  return [...done, ...plan.start.map((command) => `ran ${command.join(' ')}`)]
+  await writeInstalled(paths, { manager, scope, files: wanted })
+  return [
+    ...changed.map(({ path }) => `wrote ${path}`),
+    ...stale.map((path) => `removed ${path}`),
+    ...plan.start.map((command) => `ran ${command.join(' ')}`),
+  ]
+}
+
+async function isAtWork(world: World, { probes }: InstallPlan): Promise<boolean> {
+  for (const command of probes) if ((await tryCommand(world, command)).code !== 0) return false
+  return true
 }
 
 /** Takes back what `install` did; a part that is not there is fine. */
-export async function uninstall(world: World, plan: InstallPlan): Promise<string[]> {
-  const present = plan.files.filter(({ path }) => readText(path) !== null)
-  if (present.length === 0) return []
-  for (const command of plan.stop) await tryCommand(world, command) // a unit that is not there needs no stop
-  for (const { path } of present) {
+export async function uninstall(world: World, paths: Paths, plan: InstallPlan): Promise<string[]> {
+  const known = [...(readInstalled(paths)?.files ?? []), ...plan.files.map(({ path }) => path)]
+  const present = [...new Set(known)].filter((path) => readText(path) !== null)
+  if (present.length > 0) {
+    for (const command of plan.stop) await tryCommand(world, command) // a unit that is not there needs no stop
+    await removeFiles(present)
+    for (const command of plan.forget) await runCommand(world, command)
+  }
+  await remove(paths.installed)
+  return present.map((path) => `removed ${path}`)
+}
+
+async function removeFiles(files: readonly string[]): Promise<void> {
+  for (const path of files) {
     await remove(path)
     if (dirname(path).endsWith('.d')) await removeFolderIfEmpty(dirname(path))
   }
-  for (const command of plan.forget) await runCommand(world, command)
-  return present.map(({ path }) => `removed ${path}`)
 }
 
 function tryCommand(world: World, [program = '', ...args]: readonly string[]): Promise<RunResult> {

@@ -1,8 +1,14 @@
+import { existsSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Config } from '../config/schema.ts'
+import { locateRepository } from '../git/git.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import type { InstallPlan } from './plan.ts'
-import { showUnit, trySystemctl } from './systemctl.ts'
+import { type Scope, showUnit, trySystemctl } from './systemctl.ts'
+
+/** The first systemd that has `Type=exec`. */
+const LEAST_SYSTEMD = 240
 
 /** Checks that the plan can work here. Throws a TelecError that says what to do first. */
 export async function verifyInstallable(world: World, config: Config, plan: InstallPlan): Promise<void> {
@@ -11,25 +17,91 @@ export async function verifyInstallable(world: World, config: Config, plan: Inst
     throw new TelecError('usage', 'only root can install for the system scope', {
       hint: 'sudo telec install, or set service.scope: user',
     })
+  verifyPrograms(world, scope)
+  if (scope === 'system')
+    for (const path of [world.program.path, world.program.node, config.deployment.checkout])
+      verifyNotTemporary(path)
+  locateRepository(world, config.deployment.checkout)
   if (plan.manager === 'launchd') return
-  const answer = await trySystemctl(world, scope, ['show', '--property=Version'])
+  await verifySystemd(world, scope)
+  if (config.service) await verifyUnit(world, config.service.name, scope)
+}
+
+/** What the units will start: all of the bundles, where they stay, and for root nothing that others can change. */
+export function verifyPrograms(world: World, scope: Scope): string {
+  const { node, path } = world.program
+  const bin = dirname(path)
+  for (const name of ['telec', 'telec-watch', 'telec-update'])
+    if (!existsSync(join(bin, name)))
+      throw new TelecError('config', `${join(bin, name)} is missing`, {
+        hint: `telec's programs belong into one folder: copy all of them to ${bin}`,
+      })
+  if (/\/_npx\//.test(bin))
+    throw new TelecError('config', `npx keeps telec in ${bin}, which it will remove`, {
+      hint: 'install it where it stays: npm install --global telec',
+    })
+  if (scope === 'system') for (const program of [node, path]) verifyRootOwns(program)
+  return `${node}, ${path}`
+}
+
+/** In system scope the watcher has a /tmp of its own (systemd.exec(5), PrivateTmp=). */
+function verifyNotTemporary(path: string): void {
+  if (!/^\/(var\/)?tmp\//.test(path)) return
+  throw new TelecError('config', `${path} is in a folder for temporary files`, {
+    hint: 'move it where it stays, such as /opt or /srv',
+  })
+}
+
+/** What root starts every minute must not be somebody else's to replace. */
+function verifyRootOwns(program: string): void {
+  for (const path of [program, dirname(program)]) {
+    const { uid, mode } = statSync(path)
+    // In a folder with the sticky bit others cannot rename what is not theirs (chmod(2)).
+    const isOpen = (mode & 0o022) !== 0 && (mode & 0o1000) === 0
+    if (uid === 0 && !isOpen) continue
+    throw new TelecError(
+      'config',
+      `${path} can be changed by others than root, and root would run ${program}`,
+      {
+        hint: 'put telec and Node.js where only root writes (/usr/local/bin), or install for the user: service.scope: user',
+      },
+    )
+  }
+}
+
+/** Throws where no systemd of this scope answers, or one that is too old. */
+export async function verifySystemd(world: World, scope: Scope): Promise<string> {
+  const answer = await trySystemctl(world, scope, ['show', '--property=Version', '--value'])
   if (answer.code !== 0)
     throw new TelecError('config', `systemd (--${scope}) does not answer`, {
       because: answer.stderr.trim(),
       hint:
         scope === 'user'
-          ? 'let it run without a login: sudo loginctl enable-linger "$USER". Where there is no systemd: telec run -- COMMAND'
+          ? `let it run without a login: sudo loginctl enable-linger ${world.user()}. Where there is no systemd: telec run -- COMMAND`
           : 'where there is no systemd: telec run -- COMMAND',
     })
-  if (config.service) {
-    const { LoadState } = await showUnit(world, scope, config.service.name, ['LoadState'])
-    if (LoadState === 'not-found')
-      throw new TelecError(
-        'config',
-        `service.name is ${config.service.name}, a unit that systemd (--${scope}) does not know`,
-        {
-          hint: `write the unit first, or set service.scope; the units there are: systemctl --${scope} list-unit-files`,
-        },
-      )
-  }
+  const version = answer.stdout.trim() // 252.39-1~deb12u1
+  if (Number.parseInt(version, 10) < LEAST_SYSTEMD)
+    throw new TelecError('config', `systemd ${version} is too old`, {
+      hint: `telec's units need systemd ${LEAST_SYSTEMD} or newer; without: telec run -- COMMAND`,
+    })
+  return `systemd ${version} (--${scope}) answers`
+}
+
+/** Throws where the service's unit does not exist. */
+async function verifyUnit(world: World, unit: string, scope: Scope): Promise<void> {
+  const { LoadState } = await showUnit(world, scope, unit, ['LoadState'])
+  if (LoadState !== 'not-found') return
+  throw new TelecError('config', `service.name is ${unit}, a unit that systemd (--${scope}) does not know`, {
+    hint: `write the unit first, or set service.scope; the units there are: systemctl --${scope} list-unit-files`,
+  })
+}
+
+/** Throws where the user's units end with their last session (loginctl(1)). */
+export async function verifyLinger(world: World): Promise<string> {
+  const username = world.user()
+  if (existsSync(`/var/lib/systemd/linger/${username}`)) return `${username} lingers`
+  throw new TelecError('config', `the units of ${username} run only while somebody is logged in`, {
+    hint: `so that they start at boot and outlive a logout: sudo loginctl enable-linger ${username}`,
+  })
 }

@@ -13,6 +13,7 @@ export function planLaunchd(world: World, values: UnitValues, scope: Scope): Ins
   return {
     manager: 'launchd',
     scope,
+    probes: labels.map((label) => ['launchctl', 'print', `${domain}/${label}`]),
     before: labels.map((label) => ['launchctl', 'bootout', `${domain}/${label}`]),
     files,
     start: [

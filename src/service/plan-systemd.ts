@@ -5,7 +5,7 @@ import type { InstallPlan } from './plan.ts'
 import { inFolder, systemdDropIn, systemdUnits, type UnitValues } from './render.ts'
 import type { Scope } from './systemctl.ts'
 
-const STARTED_UNITS = ['telec-watch.timer', 'telec-update.path']
+const STARTED_UNITS = ['telec-watch.timer', 'telec-update.path', 'telec-update.timer']
 
 /** Units, drop-in and commands for systemd. */
 export function planSystemd(world: World, config: Config, values: UnitValues, scope: Scope): InstallPlan {
@@ -19,14 +19,23 @@ export function planSystemd(world: World, config: Config, values: UnitValues, sc
   return {
     manager: 'systemd',
     scope,
+    probes: STARTED_UNITS.flatMap((unit) => [
+      systemctl('is-enabled', '--quiet', unit),
+      systemctl('is-active', '--quiet', unit),
+    ]),
     before: [],
-    files: inFolder(folder, [...systemdUnits(values), ...dropIn]),
+    files: inFolder(folder, [...systemdUnits(values, scope), ...dropIn]),
     start: [
       systemctl('daemon-reload'),
       systemctl('enable', ...STARTED_UNITS),
       systemctl('restart', ...STARTED_UNITS), // one that runs already takes up its new text
     ],
-    stop: [systemctl('disable', '--now', ...STARTED_UNITS), systemctl('stop', 'telec-watch.service')],
+    stop: [
+      systemctl('disable', '--now', ...STARTED_UNITS),
+      systemctl('stop', 'telec-watch.service'),
+      // A failed unit would be listed long after its file is gone.
+      systemctl('reset-failed', 'telec-watch.service', 'telec-update.service'),
+    ],
     forget: [systemctl('daemon-reload')],
   }
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
@@ -12,6 +13,8 @@ export interface InstallPlan {
   readonly manager: 'systemd' | 'launchd'
   readonly scope: Scope
   readonly files: readonly PlannedFile[]
+  /** All of them succeed where it is installed and at work. */
+  readonly probes: readonly (readonly string[])[]
   /** Run in this order before; one that fails had nothing to undo. */
   readonly before: readonly (readonly string[])[]
   /** Run in this order after the files are in place. */
@@ -27,26 +30,39 @@ export interface PlannedFile {
   readonly text: string
 }
 
+/** What installing is here. @param scope default: where the service runs, else where the configuration lies. */
 export function planInstall(
   world: World,
   config: Config,
   paths: Paths,
   manager: InstallPlan['manager'],
+  scope: Scope = config.service?.scope ?? paths.scope,
 ): InstallPlan {
+  const node = stableNode(world.program.node, existsSync)
   const values: UnitValues = {
     service: config.service?.name ?? null,
-    node: world.program.node,
+    node,
     bin: dirname(world.program.path),
+    home: paths.home,
     signal: paths.signal,
     logs: paths.home,
     environment: {
       TELEC_HOME: paths.home,
       HOME: world.home,
       // Managers give a bare PATH; the install command finds the node that telec runs on, whatever installed it.
-      PATH: `${dirname(world.program.node)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+      PATH: `${dirname(node)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     },
     pollMs: config.deployment.poll_every,
   }
-  const scope = config.service?.scope ?? paths.scope
   return manager === 'systemd' ? planSystemd(world, config, values, scope) : planLaunchd(world, values, scope)
+}
+
+/**
+ * Node.js by a path that outlives its next patch: Homebrew removes `Cellar/NAME/VERSION` at every upgrade, and points
+ * `opt/NAME` at the new one. nvm, fnm, asdf and n keep a version until somebody removes it; `telec doctor` notices.
+ */
+export function stableNode(path: string, exists: (path: string) => boolean): string {
+  const [, prefix, name] = /^(.*)\/Cellar\/([^/]+)\/[^/]+\/bin\/node$/.exec(path) ?? []
+  const stable = `${prefix}/opt/${name}/bin/node`
+  return prefix !== undefined && exists(stable) ? stable : path
 }

@@ -4,8 +4,12 @@ import launchdWatch from '../../units/launchd/telec-watch.plist'
 import dropIn from '../../units/systemd/service-drop-in.conf'
 import updatePath from '../../units/systemd/telec-update.path'
 import updateService from '../../units/systemd/telec-update.service'
+import updateTimer from '../../units/systemd/telec-update.timer'
+import watchHardening from '../../units/systemd/telec-watch.hardening.conf'
 import watchService from '../../units/systemd/telec-watch.service'
 import watchTimer from '../../units/systemd/telec-watch.timer'
+
+import type { Scope } from './systemctl.ts'
 
 /** What the units say about this computer; all paths are absolute. */
 export interface UnitValues {
@@ -14,6 +18,8 @@ export interface UnitValues {
   readonly node: string
   /** The folder that holds the bundles. */
   readonly bin: string
+  /** telec's home. */
+  readonly home: string
   /** The signal file, which starts an update when it changes. */
   readonly signal: string
   /** The folder for the log files of launchd's jobs; systemd has the journal. */
@@ -33,16 +39,19 @@ export function inFolder(folder: string, units: readonly UnitFile[]): { path: st
 }
 
 /** telec's own units for systemd. */
-export function systemdUnits(values: UnitValues): UnitFile[] {
+export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
+  const service = values.service ?? 'the checkout'
   const pollSeconds = Math.max(1, Math.round(values.pollMs / 1000))
   const assignments = Object.entries(values.environment).map(([name, value]) => quote(`${name}=${value}`))
   const fill = (template: string) =>
     fillIn(template, {
-      SERVICE: escapeSpecifiers(values.service ?? 'the checkout'),
+      SERVICE: escapeSpecifiers(service),
       NODE: commandWord(values.node),
       WATCH: commandWord(`${values.bin}/telec-watch`),
       UPDATE: commandWord(`${values.bin}/telec-update`),
       SIGNAL: escapeSpecifiers(values.signal),
+      HOME: quote(values.home),
+      LOG_FIELDS: quote(`TELEC_SERVICE=${service}`),
       ENVIRONMENT: assignments.join(' '),
       POLL_SECONDS: String(pollSeconds),
       JITTER_SECONDS: String(Math.max(1, Math.floor(pollSeconds / 10))),
@@ -52,6 +61,10 @@ export function systemdUnits(values: UnitValues): UnitFile[] {
     { name: 'telec-watch.timer', text: fill(watchTimer) },
     { name: 'telec-update.path', text: fill(updatePath) },
     { name: 'telec-update.service', text: fill(updateService) },
+    { name: 'telec-update.timer', text: fill(updateTimer) },
+    ...(scope === 'system'
+      ? [{ name: 'telec-watch.service.d/hardening.conf', text: fill(watchHardening) }]
+      : []),
   ]
 }
 

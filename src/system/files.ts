@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, lstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, fsyncSync, lstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { link, mkdir, readdir, rm, rmdir, statfs, unlink, utimes, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import * as v from 'valibot'
@@ -64,11 +64,13 @@ export async function writeDurably(path: string, text: string, mode: number = FI
     // Not for programs that write nothing, as most polls do.
     const { default: writeFileAtomic } = await import('write-file-atomic')
     await mkdir(folder, { recursive: true, mode: FOLDER_MODE })
-    refuseLink(path)
+    const before = plainFileAt(path)
     // write-file-atomic would ignore a short write (a full disk) and put the truncated text in place:
     // given null it writes nothing, and its hook writes with fs.writeFile, which loops and throws ENOSPC.
     await writeFileAtomic(path, null as unknown as string, {
       mode,
+      // It keeps the owner. Where that is us there is nothing to do (false; its types lack that), and chown(2) may be forbidden.
+      ...(before && before.uid !== process.getuid?.() ? {} : { chown: false as never }),
       tmpfileCreated: ((temporary: string) => writeFile(temporary, text)) as (name: string) => void,
     })
     syncFolder(folder)
@@ -155,12 +157,14 @@ export function syncFolder(folder: string): void {
   }
 }
 
-/** A state file that is a link would make telec write wherever it points. */
-function refuseLink(path: string): void {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
+/** A state file that is a link would make telec write wherever it points: that throws. */
+function plainFileAt(path: string): Stats | undefined {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat?.isSymbolicLink())
     throw new TelecError('halted', `${path} is a symbolic link; telec does not write through links`, {
       hint: `look where it points (ls -l ${path}) and replace it by a plain file`,
     })
+  return stat
 }
 
 /** A failed write as people are told of it. */

@@ -11,8 +11,10 @@ const COLOUR: Record<Level, string> = {
 }
 
 export interface Log extends Record<Level, (message: string) => void> {
-  /** In a terminal: a last line that says what is under way, until the next one or null. Nothing elsewhere. */
+  /** What is under way: in a terminal as a last line, until the next one or null; under systemd as the unit's status. */
   progress(message: string | null): void
+  /** How it ended, for whoever asks systemd later; the log has said it in more words. */
+  outcome(message: string): void
 }
 
 interface Sink {
@@ -29,7 +31,11 @@ const ERASE_LINE = '\r\u001b[K'
  * journald reads (`JOURNAL_STREAM` is set by systemd, systemd.exec(5)), plain elsewhere.
  * `TELEC_DEBUG=1` shows debug lines outside the journal, which keeps them anyway.
  */
-export function createLog(sink: Sink, env: NodeJS.ProcessEnv): Log {
+export function createLog(
+  sink: Sink,
+  env: NodeJS.ProcessEnv,
+  notify: ((status: string) => void) | null,
+): Log {
   const journal = env.JOURNAL_STREAM !== undefined && sink.isTTY !== true
   const colours = usesColour(sink, env)
   const hasCursor = sink.isTTY === true && env.TERM !== 'dumb'
@@ -53,12 +59,21 @@ export function createLog(sink: Sink, env: NodeJS.ProcessEnv): Log {
     info: at('info'),
     debug: at('debug'),
     progress(message) {
+      if (message !== null) notify?.(statusLine(message))
       if (!hasCursor) return
       if (underWay) sink.write(ERASE_LINE)
       underWay = printable(message ?? '').slice(0, (sink.columns || 80) - 1) // one that wraps cannot be erased
       sink.write(underWay)
     },
+    outcome(message) {
+      notify?.(statusLine(message))
+    },
   }
+}
+
+/** A line that fits beside `Status:` in a terminal. */
+function statusLine(message: string): string {
+  return printable(message.split('\n', 1)[0] ?? '').slice(0, 200)
 }
 
 /** Whether to colour what goes to `sink`: a terminal, and NO_COLOR (no-color.org) is not set. */

@@ -1,7 +1,8 @@
 import { realpathSync } from 'node:fs'
-import { homedir, hostname } from 'node:os'
+import { homedir, hostname, userInfo } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createLog, type Log } from './log.ts'
+import { createNotifier } from './notify.ts'
 import { type Run, run } from './process.ts'
 
 /**
@@ -15,6 +16,8 @@ export interface World {
   readonly hostname: string
   readonly platform: NodeJS.Platform
   readonly uid: number
+  /** The user's name; `uid N` where that has none. */
+  user(): string
   readonly pid: number
   readonly program: Program
   readonly log: Log
@@ -38,6 +41,8 @@ export interface Program {
 }
 
 export function realWorld(programName: string): World {
+  const notify = createNotifier(process.env)
+  delete process.env.NOTIFY_SOCKET // what is said to systemd is not for the install command or a migration to say
   return {
     env: process.env,
     cwd: process.cwd(),
@@ -45,18 +50,27 @@ export function realWorld(programName: string): World {
     hostname: hostname(),
     platform: process.platform,
     uid: process.getuid?.() ?? 0,
+    user: userName,
     pid: process.pid,
     program: {
       name: programName,
       path: realpathSync(process.argv[1] ?? process.execPath),
       node: process.execPath,
     },
-    log: createLog(process.stderr, process.env),
+    log: createLog(process.stderr, process.env, notify),
     now: Date.now,
     monotonic: () => Number(process.hrtime.bigint()) / 1e6, // CLOCK_MONOTONIC, as systemd counts
     sleep: (ms) => delay(ms).then(() => undefined),
     run,
     out: (text) => process.stdout.write(text),
+  }
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `uid ${process.getuid?.()}` // a container may have no entry for it
   }
 }
 

@@ -69,6 +69,7 @@ export async function update(
     await sweepTemporaryFiles(paths.home, own, world.now())
     const scene = { world, config, paths, repository }
     // A signal that comes while an update runs is not announced again: look for it before leaving.
+    let hasUpdated = false
     for (;;) {
       const state = readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
       const underWay = state.update && hasMoved(state.update) ? state.update : null
@@ -77,9 +78,11 @@ export async function update(
         if (!underWay && (state.update || state.halted))
           await writeUpdateState(paths, { ...state, update: null, halted: null }) // what was asked for was taken back
         world.log.debug(`nothing to do: ${nameOf(state.deployed)} is deployed`)
+        if (!hasUpdated) world.log.outcome(`nothing to do: ${nameOf(state.deployed)} is deployed`)
         return EXIT.done
       }
       const updated = await updateTo(scene, state, target, options)
+      hasUpdated ||= updated
       // Nobody restarts the service here: that is the business of whoever started telec-update.
       if (updated && findService(world, config, paths) === null) return EXIT.restart
     }

@@ -1,3 +1,4 @@
+import { nameOf } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { type Status, writeStatus } from '../status/record.ts'
@@ -40,18 +41,22 @@ export function createReport(world: World, config: Config, paths: Paths, update:
   return {
     async begin(step) {
       world.log.debug(`${step.name}: begins`)
+      world.log.progress(`${step.doing} ${nameOf(target)}`)
       await publish(step.status, step.name)
     },
     end(step, note, ms) {
+      world.log.progress(null)
       world.log.info(`${step.name}: ${note} (${(ms / 1000).toFixed(2)} s)`)
     },
     async halted(halt) {
+      world.log.progress(null)
       if (halt.next_try_at !== null) world.log.warning(`${halt.step}: tried again at ${halt.next_try_at}`)
       await publish('update_failed', halt.step, halt)
     },
     async updated() {
       const version = target.version ?? target.commit.slice(0, 12)
       world.log.notice(`updated: ${version} is deployed (${(durationMs() / 1000).toFixed(1)} s)`)
+      world.log.outcome(`updated from ${nameOf(from)} to ${nameOf(target)}`)
       await publish('updated', 'done')
     },
   }

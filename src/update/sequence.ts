@@ -13,12 +13,12 @@ import { verify } from './steps/verify.ts'
  * lock → read signal → preflight → fetch → verify → checkout → migrate → install → restart → confirm → done
  */
 export const SEQUENCE: readonly Step[] = [
-  { name: 'preflight', status: 'updating', again: true, run: preflight },
-  { name: 'fetch', status: 'updating', again: false, run: fetch },
-  { name: 'verify', status: 'updating', again: true, run: verify },
-  { name: 'checkout', status: 'updating', again: true, run: checkout },
-  { name: 'migrate', status: 'migrating', again: true, run: migrate },
-  { name: 'install', status: 'installing', again: false, run: install },
-  { name: 'restart', status: 'restarting', again: false, run: restart },
-  { name: 'confirm', status: 'restarting', again: false, run: confirm },
+  { name: 'preflight', doing: 'checking', status: 'updating', again: true, run: preflight },
+  { name: 'fetch', doing: 'fetching', status: 'updating', again: false, run: fetch },
+  { name: 'verify', doing: 'verifying', status: 'updating', again: true, run: verify },
+  { name: 'checkout', doing: 'checking out', status: 'updating', again: true, run: checkout },
+  { name: 'migrate', doing: 'migrating to', status: 'migrating', again: true, run: migrate },
+  { name: 'install', doing: 'installing', status: 'installing', again: false, run: install },
+  { name: 'restart', doing: 'restarting into', status: 'restarting', again: false, run: restart },
+  { name: 'confirm', doing: 'confirming', status: 'restarting', again: false, run: confirm },
 ]

@@ -24,6 +24,8 @@ export interface StepContext {
 /** One step of the update. It is idempotent: begun again after a kill at any point, it ends in the same state. */
 export interface Step {
   readonly name: string
+  /** The same for people, while it runs. */
+  readonly doing: string
   /** What other tools are told while it runs. */
   readonly status: Status
   /** Done again when an interrupted update goes on, although it ended before: the world may have changed since. */

@@ -11,6 +11,8 @@ export type Scope = 'user' | 'system'
 /** A box with a service of its own, kept up to date by telec from a remote outside. */
 export interface Subscriber {
   readonly box: Box
+  /** The folder of the bundles. */
+  readonly bin: string
   /** Pushes to the remote from outside. */
   readonly push: Computer['push']
   /** A bash script as the user who owns the service (root in system scope). */
@@ -71,9 +73,10 @@ export async function subscribe(
     scope === 'user' ? { ...options, user: OWNER } : { ...options }
   const subscriber: Subscriber = {
     box,
+    bin: '/opt/telec',
     push: computer.push,
     sh: (script, options) => box.sh(script, as(options)),
-    telec: (commandLine, options) => box.sh(`${computer.folder}/bin/${commandLine}`, as(options)),
+    telec: (commandLine, options) => box.sh(`${subscriber.bin}/${commandLine}`, as(options)),
     systemctl: async (args) =>
       (await subscriber.sh(`systemctl --${scope} --no-pager ${args} || true`)).stdout.trim(),
     state: async (name) => JSON.parse((await subscriber.sh(`cat ${layout.home}/${name}`)).stdout),
@@ -103,6 +106,7 @@ export async function subscribe(
       computer.dispose()
     },
   }
+  await box.sh(`cp -r ${computer.folder}/bin /opt/telec`) // /tmp is private to units that are locked in
   if (scope === 'user') await box.addUser(OWNER)
   await subscriber.sh(
     `git clone --quiet ${server.url('remote.git')} ~/app

@@ -13,12 +13,12 @@ interface Printed {
 }
 
 /** A computer whose telec home has a name that needs care in unit files and in XML. */
-async function oddComputer(): Promise<Computer> {
+async function oddComputer(...initArgs: string[]): Promise<Computer> {
   const plain = await makeComputer({ init: false })
   onTestFinished(() => plain.dispose())
   const home = join(plain.folder, 'my <odd> home & Ann\'s 100% "one"')
   const computer = { ...plain, home, env: { ...plain.env, TELEC_HOME: home, HOME: plain.folder } }
-  const args = ['init', '--checkout', plain.checkout, '--service', 'web.service']
+  const args = ['init', '--checkout', plain.checkout, '--service', 'web.service', ...initArgs]
   expect(await plain.telec('telec', args, { env: computer.env })).toMatchObject({ code: 0 })
   return computer
 }
@@ -45,13 +45,28 @@ function writeOut(computer: Computer, { files }: Printed, folder: string): strin
 }
 
 describe('telec install --print for systemd', () => {
-  test('prints four units and what teaches the service the exit code 42', async () => {
+  const UNITS = [
+    'telec-watch.service',
+    'telec-watch.timer',
+    'telec-update.path',
+    'telec-update.service',
+    'telec-update.timer',
+  ]
+
+  test('prints its units, and what teaches the service the exit code 42', async () => {
     const { files } = await print(await oddComputer(), 'systemd')
     expect([...files.keys()].map((path) => path.replace(/^.*\/systemd\/user\//, ''))).toEqual([
-      'telec-watch.service',
-      'telec-watch.timer',
-      'telec-update.path',
-      'telec-update.service',
+      ...UNITS,
+      'web.service.d/telec.conf',
+    ])
+  })
+
+  test('prints for the system scope what locks the watcher in, too', async () => {
+    const computer = await oddComputer('--scope', 'system')
+    const { files } = await print(computer, 'systemd')
+    expect([...files.keys()].map((path) => path.replace('/etc/systemd/system/', ''))).toEqual([
+      ...UNITS,
+      'telec-watch.service.d/hardening.conf',
       'web.service.d/telec.conf',
     ])
   })
@@ -68,22 +83,25 @@ describe('telec install --print for systemd', () => {
     expect(untilPoll + longestPoll + longestUpdate).toBeLessThanOrEqual(5 * 60)
   })
 
-  test('prints units in which systemd-analyze finds nothing to complain about', async () => {
-    requireTool('systemd-analyze', 'systemd')
-    const computer = await oddComputer()
-    const units = writeOut(computer, await print(computer, 'systemd'), 'units').filter(
-      (path) => !path.endsWith('.conf'),
-    )
-    const service = join(computer.folder, 'units/web.service')
-    writeFileSync(service, `[Service]\nExecStart=${process.execPath} ${computer.checkout}/server.js\n`)
-    const env = {
-      ...process.env,
-      SYSTEMD_UNIT_PATH: `${join(computer.folder, 'units')}:`,
-      SYSTEMD_LOG_LEVEL: 'warning',
-    }
-    const ended = await execute('systemd-analyze', ['verify', '--man=no', ...units, service], { env })
-    expect(ended).toEqual({ code: 0, signal: null, stdout: '', stderr: '' })
-  })
+  test.each(['user', 'system'])(
+    'prints units that systemd-analyze is content with, %s scope',
+    async (scope) => {
+      requireTool('systemd-analyze', 'systemd')
+      const computer = await oddComputer('--scope', scope)
+      const units = writeOut(computer, await print(computer, 'systemd'), 'units').filter(
+        (path) => !path.endsWith('.conf'),
+      )
+      const service = join(computer.folder, 'units/web.service')
+      writeFileSync(service, `[Service]\nExecStart=${process.execPath} ${computer.checkout}/server.js\n`)
+      const env = {
+        ...process.env,
+        SYSTEMD_UNIT_PATH: `${join(computer.folder, 'units')}:`,
+        SYSTEMD_LOG_LEVEL: 'warning',
+      }
+      const ended = await execute('systemd-analyze', ['verify', '--man=no', ...units, service], { env })
+      expect(ended).toEqual({ code: 0, signal: null, stdout: '', stderr: '' })
+    },
+  )
 
   test('watches the signal in the telec home, whatever its name', async () => {
     const computer = await oddComputer()
@@ -100,8 +118,8 @@ describe('telec install --print for systemd', () => {
     const { commands } = await print(await oddComputer(), 'systemd')
     expect(commands).toEqual([
       'systemctl --user daemon-reload',
-      'systemctl --user enable telec-watch.timer telec-update.path',
-      'systemctl --user restart telec-watch.timer telec-update.path',
+      'systemctl --user enable telec-watch.timer telec-update.path telec-update.timer',
+      'systemctl --user restart telec-watch.timer telec-update.path telec-update.timer',
     ])
   })
 })

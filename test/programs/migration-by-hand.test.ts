@@ -43,8 +43,8 @@ describe('what is under way', () => {
   test('is a line of its own in a terminal, which gives way to what is said', async () => {
     const computer = await twoAndABadOne()
     const shown = await shownIn(computer, {})
-    expect(shown).toContain(`migrate: 1 of 3: ${FIRST}\r\u001b[Kmigrate: ${FIRST} done (`)
-    expect(shown).toContain(`migrate: 3 of 3: ${BAD}\r\u001b[K`)
+    expect(shown).toContain(`migrating 1 of 3: ${FIRST}\r\u001b[Kmigrate: ${FIRST} done (`)
+    expect(shown).toContain(`migrating 3 of 3: ${BAD}\r\u001b[K`)
     expect(shown).toContain(`\u001b[31mtelec-migrate: migration ${BAD} failed in check()\u001b[0m\r\n`)
     const left = shown.split('\r\n').map((line) => line.split('\r\u001b[K').at(-1))
     expect(left.filter((line) => line?.includes(' of 3: '))).toEqual([])
@@ -52,7 +52,7 @@ describe('what is under way', () => {
 
   test('is so without colours, too', async () => {
     const shown = await shownIn(await twoAndABadOne(), { NO_COLOR: '1' })
-    expect(shown).toContain(`migrate: 1 of 3: ${FIRST}\r\u001b[K`)
+    expect(shown).toContain(`migrating 1 of 3: ${FIRST}\r\u001b[K`)
     expect(shown).not.toContain('\u001b[3')
   })
 

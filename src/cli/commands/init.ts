@@ -54,7 +54,7 @@ Examples:
   telec init --checkout ~/apps/web --channel stable --pinned-minor 1.4`,
     )
     .action(async (options: Options) => {
-      const paths = locate(world, options)
+      const paths = locate(world, options.system ? 'system' : undefined)
       verifyNotConfigured(paths)
       const answers =
         options.checkout === undefined

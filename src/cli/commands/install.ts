@@ -2,56 +2,104 @@ import { Command, Option } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
 import { install, uninstall } from '../../service/install.ts'
-import { verifyInstallable } from '../../service/installable.ts'
+import { verifyInstallable, verifyLinger } from '../../service/installable.ts'
+import { readInstalled } from '../../service/installed.ts'
 import { type InstallPlan, planInstall } from '../../service/plan.ts'
+import type { Scope } from '../../service/systemctl.ts'
+import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options {
   readonly print: boolean
+  readonly user: boolean
+  readonly system: boolean
   readonly manager: InstallPlan['manager']
 }
 
 export const installCommand: DefineCommand = (world) =>
-  new Command('install')
+  place(world, new Command('install'))
     .description('have the service manager start telec: writes and enables its units')
     .option('--print', 'print every file and command; change nothing', false)
-    .addOption(managerOption(world))
     .addHelpText(
       'after',
-      '\nExamples:\n  telec install           for systemd or launchd, whichever this computer has\n  telec install --print   what that would do',
+      `
+Run again, after an upgrade or a change of the configuration, it brings the units up to date.
+
+Examples:
+  telec install                 for systemd or launchd, whichever this computer has
+  telec install --print         what that would do
+  sudo telec install --system   as configured in /etc/telec`,
     )
-    .action(async ({ print, manager }: Options) => {
-      const { config, plan } = await planned(world, manager)
-      if (print) return world.out(showPlan(plan))
+    .action(async (options: Options) => {
+      const { config, paths, plan } = await planned(world, options)
+      if (options.print) return world.out(showPlan(plan))
       await verifyInstallable(world, config, plan)
-      for (const line of await install(world, plan)) world.out(`${line}\n`)
-      world.out('telec is installed: telec status\n')
+      const done = await install(world, paths, plan)
+      for (const line of done) world.out(`${line}\n`)
+      world.out(`telec is installed${done.length === 0 ? ', and up to date' : ''}: telec status\n`)
+      await warnOfLogout(world, plan)
     })
 
 export const uninstallCommand: DefineCommand = (world) =>
-  new Command('uninstall')
+  place(world, new Command('uninstall'))
     .description("take telec's units away; the service goes on as it is")
-    .addOption(managerOption(world))
     .addHelpText(
       'after',
       "\nExample:\n  telec uninstall   the configuration and the state stay in telec's home",
     )
-    .action(async ({ manager }: Options) => {
-      const lines = await uninstall(world, (await planned(world, manager)).plan)
+    .action(async (options: Options) => {
+      const paths = locate(world, wantedScope(options))
+      const installed = readInstalled(paths)
+      const manager = installed?.manager ?? options.manager
+      const plan = planInstall(world, await loadConfig(world, paths), paths, manager, installed?.scope)
+      const lines = await uninstall(world, paths, plan)
       world.out(lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join(''))
     })
 
-function managerOption(world: World): Option {
-  return new Option('--manager <name>', 'whose units')
-    .choices(['systemd', 'launchd'])
-    .default(world.platform === 'darwin' ? 'launchd' : 'systemd')
+/** Where the units belong. */
+function place(world: World, command: Command): Command {
+  return command
+    .addOption(new Option('--user', "the user's own units (default)").conflicts('system').default(false))
+    .addOption(
+      new Option('--system', "the computer's units, as configured in /etc/telec (root)").default(false),
+    )
+    .addOption(
+      new Option('--manager <name>', 'whose units')
+        .choices(['systemd', 'launchd'])
+        .default(world.platform === 'darwin' ? 'launchd' : 'systemd'),
+    )
 }
 
-async function planned(world: World, manager: InstallPlan['manager']) {
-  const paths = locate(world)
+function wantedScope({ user, system }: Options): Scope | undefined {
+  return user ? 'user' : system ? 'system' : undefined
+}
+
+async function planned(world: World, options: Options) {
+  const wanted = wantedScope(options)
+  const paths = locate(world, wanted)
   const config = await loadConfig(world, paths)
-  return { config, plan: planInstall(world, config, paths, manager) }
+  const plan = planInstall(world, config, paths, options.manager)
+  if (wanted !== undefined && wanted !== plan.scope)
+    throw new TelecError(
+      'usage',
+      `--${wanted} does not fit service.scope: ${plan.scope} in ${paths.config}`,
+      {
+        hint: `telec's units belong where the service runs: telec install --${plan.scope}`,
+      },
+    )
+  return { config, paths, plan }
+}
+
+/** Not an error: on a computer with a desktop it may be what its user wants. */
+async function warnOfLogout(world: World, { manager, scope }: InstallPlan): Promise<void> {
+  if (manager !== 'systemd' || scope !== 'user') return
+  try {
+    await verifyLinger(world)
+  } catch (error) {
+    if (!(error instanceof TelecError)) throw error
+    world.log.warning(`${error.message}; ${error.hint}`)
+  }
 }
 
 /** As a script that could be pasted, give or take. */

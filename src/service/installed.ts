@@ -1,0 +1,26 @@
+import * as v from 'valibot'
+import type { Paths } from '../config/paths.ts'
+import { readJson, writeJson } from '../system/files.ts'
+
+const InstalledSchema = v.object({
+  manager: v.picklist(['systemd', 'launchd']),
+  scope: v.picklist(['user', 'system']),
+  /** What telec wrote outside its home, absolute. */
+  files: v.array(v.string()),
+})
+
+/** What `telec install` put into this computer, so that it can be found again once the configuration says otherwise. */
+export type Installed = v.InferOutput<typeof InstalledSchema>
+
+/** Null where nothing is installed. */
+export function readInstalled(paths: Paths): Installed | null {
+  return readJson(
+    paths.installed,
+    InstalledSchema,
+    `move it away and install again: mv ${paths.installed} ${paths.installed}.broken; telec install`,
+  )
+}
+
+export function writeInstalled(paths: Paths, installed: Installed): Promise<void> {
+  return writeJson(paths.installed, installed)
+}

@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process'
+
+/** The manager may be busy, or gone: what is under way does not wait for it. */
+const NOTIFY_TIMEOUT_MS = 5_000
+
+/** Thousands of short migrations must not mean thousands of programs. */
+const PAUSE_MS = 250
+
+/**
+ * Tells systemd what `systemctl status` shows on its `Status:` line (sd_notify(3), `STATUS=`). Node.js cannot write to
+ * its socket: systemd-notify(1) does, one at a time, and of what is said meanwhile only the last.
+ *
+ * @returns null where nobody listens.
+ */
+export function createNotifier(env: NodeJS.ProcessEnv): ((status: string) => void) | null {
+  if (env.NOTIFY_SOCKET === undefined) return null
+  const own = { NOTIFY_SOCKET: env.NOTIFY_SOCKET, PATH: env.PATH }
+  let waiting: string | null = null
+  let isBusy = false
+  let pause: NodeJS.Timeout | undefined
+  const send = () => {
+    pause = undefined
+    if (waiting === null) return
+    isBusy = true
+    const child = spawn('systemd-notify', [`--status=${waiting}`], {
+      env: own,
+      stdio: 'ignore',
+      timeout: NOTIFY_TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+    })
+    waiting = null
+    child.on('error', () => undefined) // there is none: the journal has it all
+    child.on('exit', () => {
+      isBusy = false
+      pause = setTimeout(send, PAUSE_MS)
+      if (waiting === null) pause.unref() // nothing is left to say: no reason to stay
+    })
+  }
+  return (status) => {
+    waiting = status
+    if (pause) pause.ref()
+    else if (!isBusy) send()
+  }
+}

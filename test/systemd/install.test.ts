@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { version } from '../helpers/computer.ts'
+import { type Scope, SERVICE, type Subscriber, subscribe } from '../helpers/subscriber.ts'
+import { until } from '../helpers/until.ts'
+
+const SCOPES: Scope[] = ['user', 'system']
+const CONFIG = { user: '~/.teleclaude/config.yml', system: '/etc/telec/config.yml' }
+const UNITS = { user: '~/.config/systemd/user', system: '/etc/systemd/system' }
+
+/** Waits in its migration for whoever opens the other end of the pipe, and then fails or not, as that one says. */
+const WAITING = `import { readFileSync } from 'node:fs'
+export const check = () => false
+export const migrate = () => readFileSync(process.env.TELEC_HOME + '/pipe', 'utf8') === 'go\\n'
+`
+
+describe.each(SCOPES)('telec install, %s scope', (scope) => {
+  let subscriber: Subscriber
+  let unitsBefore: string
+  const unitFiles = () => subscriber.systemctl('list-unit-files --plain --no-legend')
+  /** Everything of systemd's that telec could have touched. */
+  const folder = async () => (await subscriber.sh(`cd ${UNITS[scope]} && find . | sort`)).stdout
+  let folderBefore: string
+  const refused = async (script: string) => {
+    const ended = await subscriber.sh(script, { allowFailure: true })
+    expect(ended.code, ended.stderr).toBe(78)
+    return ended.stderr
+  }
+
+  beforeAll(async () => {
+    subscriber = await subscribe(scope, { healthy_after: '0s' })
+    unitsBefore = await unitFiles()
+    folderBefore = await folder()
+  })
+  afterAll(() => subscriber?.dispose())
+
+  test('refuses what could not work, and says what to do', async () => {
+    await subscriber.sh(`mkdir -p ~/alone && cp ${subscriber.bin}/telec ~/alone`)
+    expect(await refused('~/alone/telec install')).toMatch(/telec-watch is missing\n.*copy all of them to/)
+    await subscriber.sh(
+      `cp -r ${subscriber.bin}/. ~/alone && sed -i 's/name: ${SERVICE}/name: gone.service/' ${CONFIG[scope]}`,
+    )
+    expect(await refused(`${subscriber.bin}/telec install`)).toContain('gone.service, a unit that systemd')
+    await subscriber.sh(`sed -i 's/name: gone.service/name: ${SERVICE}/' ${CONFIG[scope]}`)
+    expect(await folder()).toBe(folderBefore)
+  })
+
+  test('of a checkout that belongs to somebody else it says so', async () => {
+    const other = scope === 'user' ? 'root' : 'nobody'
+    const owner = scope === 'user' ? 'ada' : 'root'
+    await subscriber.box.sh(`chown -R ${other} ~${owner}/app`)
+    expect(await refused(`${subscriber.bin}/telec install`)).toMatch(/belongs to another user \(uid \d+/)
+    await subscriber.box.sh(`chown -R ${owner} ~${owner}/app`)
+  })
+
+  if (scope === 'system')
+    test('does not have root run what others can change', async () => {
+      await subscriber.sh('chmod o+w ~/alone/telec')
+      expect(await refused('~/alone/telec install')).toContain('can be changed by others than root')
+      await subscriber.sh('chown -R nobody ~/alone && chmod -R go-w ~/alone')
+      expect(await refused('~/alone/telec install')).toContain('can be changed by others than root')
+    })
+
+  test('--user and --system have to fit the configuration', async () => {
+    const other = scope === 'user' ? 'system' : 'user'
+    const { code, stderr } = await subscriber.telec(`telec install --${other}`, { allowFailure: true })
+    expect(code).toBe(78)
+    expect(stderr).toContain('there is no configuration')
+    await subscriber.telec(`telec install --${scope}`)
+    expect((await subscriber.telec('telec install')).stdout).toBe(
+      'telec is installed, and up to date: telec status\n',
+    )
+  })
+
+  test('again, it brings up to date what differs, and takes away what is no longer part of it', async () => {
+    const units = UNITS[scope]
+    await subscriber.sh(`cp ${units}/${SERVICE} ${units}/other.service && systemctl --${scope} daemon-reload`)
+    await subscriber.sh(
+      `sed -i 's/name: ${SERVICE}/name: other.service/; s/poll_every: 5s/poll_every: 7s/' ${CONFIG[scope]}`,
+    )
+    const { stdout } = await subscriber.telec('telec install')
+    expect(stdout).toContain(`/${SERVICE}.d/telec.conf\n`)
+    expect(stdout).toMatch(/^removed .*telec\.conf$/m)
+    expect(await folder()).not.toContain(`${SERVICE}.d`)
+    expect(await subscriber.systemctl('cat telec-watch.timer')).toContain('OnUnitActiveSec=7s')
+    await subscriber.sh(
+      `sed -i 's/name: other.service/name: ${SERVICE}/; s/poll_every: 7s/poll_every: 5s/' ${CONFIG[scope]}`,
+    )
+    await subscriber.systemctl('stop telec-update.path')
+    await subscriber.telec('telec install')
+    expect(await subscriber.systemctl('is-active telec-update.path')).toBe('active')
+    expect(await folder()).not.toContain('other.service.d')
+    await subscriber.sh(`rm ${units}/other.service && systemctl --${scope} daemon-reload`)
+  })
+
+  if (scope === 'system')
+    test('the watcher is locked in: at most 1.5 in systemd-analyze security', async () => {
+      const { stdout } = await subscriber.sh(
+        'systemd-analyze security --no-pager --threshold=15 telec-watch.service | tail -1',
+      )
+      expect(Number(/: ([\d.]+) /.exec(stdout)?.[1])).toBeLessThanOrEqual(1.5)
+    })
+
+  test('systemctl status says what an update is doing, and how it ended', async () => {
+    const home = scope === 'user' ? '~/.teleclaude' : '/var/lib/telec'
+    const status = async () =>
+      /Status: "(.*)"/.exec(await subscriber.systemctl('status telec-update.service'))?.[1]
+    await subscriber.sh(`mkfifo ${home}/pipe`)
+    await subscriber.push({ ...version('1.1.0'), 'migrations/v1.1.0/001_waits.mjs': WAITING })
+    await until(
+      'the migration to be named',
+      async () => (await status()) === 'migrating 1 of 1: 1.1.0/001_waits.mjs',
+    )
+    await subscriber.sh(`echo stop >${home}/pipe`)
+    await until(
+      'the failure to be named',
+      async () => (await status()) === 'migration 1.1.0/001_waits.mjs failed',
+    )
+    const commit = await subscriber.push({ ...version('1.1.1'), 'migrations/v1.1.0/001_waits.mjs': null })
+    await subscriber.deployed(commit)
+    await until('the end to be named', async () =>
+      /^updated from 1\.0\.0 .* to 1\.1\.1 /.test((await status()) ?? ''),
+    )
+  })
+
+  test('the journal can be filtered by program, priority and service', async () => {
+    const journal = async (filter: string) =>
+      (await subscriber.sh(`journalctl --quiet --output=cat ${scope === 'user' ? '--user' : ''} ${filter}`))
+        .stdout
+    expect(await journal('-t telec-update -p notice')).toMatch(/^updated: 1\.1\.1 is deployed/m)
+    expect(await journal('-t telec-update -p err')).toContain('001_waits.mjs')
+    expect(await journal('-t telec-update -p err')).not.toContain('updated:')
+    expect(await journal('-t telec-watch')).toContain('new version: ')
+    if (scope === 'system')
+      expect(await journal(`TELEC_SERVICE=${SERVICE} -t telec-update`)).toContain('updated: ')
+  })
+
+  test('telec uninstall leaves nothing, not even where the configuration says otherwise by now', async () => {
+    await subscriber.sh(`sed -i 's/name: ${SERVICE}/name: other.service/' ${CONFIG[scope]}`)
+    await subscriber.telec('telec uninstall')
+    expect(await folder()).toBe(folderBefore)
+    expect(await unitFiles()).toBe(unitsBefore)
+    expect(await subscriber.systemctl('list-units --all --plain --no-legend "telec*"')).toBe('')
+    expect((await subscriber.telec('telec uninstall')).stdout).toBe('telec is not installed\n')
+  })
+})
+
+test('a user who does not linger is told what that means', async () => {
+  const subscriber = await subscribe('user')
+  try {
+    await subscriber.box.sh('rm /var/lib/systemd/linger/ada')
+    const { stderr } = await subscriber.telec('telec install')
+    expect(stderr).toContain('sudo loginctl enable-linger ada')
+  } finally {
+    await subscriber.dispose()
+  }
+})
