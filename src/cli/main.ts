@@ -36,8 +36,7 @@ export async function main(program: string, define: DefineCommand): Promise<void
 
 /** Says what went wrong, in up to three parts: what, why, what to do. Returns the exit code. */
 function explain(world: World, error: unknown): number {
-  const isKnown = error instanceof TelecError && error.quiet
-  const say = (text: string) => (isKnown ? world.log.debug(text) : world.log.error(text))
+  const say = world.log[levelOf(error)]
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage // commander has said it
   if (error instanceof TelecError) {
     say(`${world.program.name}: ${error.message}`)
@@ -49,6 +48,12 @@ function explain(world: World, error: unknown): number {
   say(`${world.program.name}: a bug in telec ${VERSION} (${COMMIT}); please report it with these lines`)
   say(error instanceof Error ? (error.stack ?? error.message) : String(error))
   return EXIT.halted
+}
+
+function levelOf(error: unknown): 'error' | 'notice' | 'debug' {
+  if (!(error instanceof TelecError)) return 'error'
+  if (error.quiet) return 'debug' // it was said before
+  return error.kind === 'restart' ? 'notice' : 'error'
 }
 
 /** What telec started goes with it: its children have process groups of their own, which a Ctrl-C does not reach. */

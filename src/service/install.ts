@@ -1,11 +1,12 @@
 import { dirname } from 'node:path'
 import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, removeFolderIfEmpty, writeDurably } from '../system/files.ts'
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 import { readInstalled, writeInstalled } from './installed.ts'
-import type { InstallPlan } from './plan.ts'
+import { type InstallPlan, planInstall } from './plan.ts'
 import { managerEnvironment } from './systemctl.ts'
 
 const COMMAND_TIMEOUT_MS = 2 * 60_000
@@ -40,6 +41,19 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
     ...stale.map((path) => `removed ${path}`),
     ...plan.start.map((command) => `ran ${command.join(' ')}`),
   ]
+}
+
+/** As `install`, for what is installed already; a computer on which nothing is stays so. A fault is a warning. */
+export async function installAgain(world: World, config: Config, paths: Paths): Promise<string[]> {
+  try {
+    const installed = readInstalled(paths)
+    if (installed === null) return []
+    return await install(world, paths, planInstall(world, config, paths, installed.manager, installed.scope))
+  } catch (error) {
+    if (!(error instanceof TelecError)) throw error
+    world.log.warning(`telec's units were not brought up to date: ${error.message}; run telec install`)
+    return []
+  }
 }
 
 async function isAtWork(world: World, { probes }: InstallPlan): Promise<boolean> {

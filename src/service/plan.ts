@@ -49,6 +49,7 @@ export function planInstall(
     environment: {
       TELEC_HOME: paths.home,
       HOME: world.home,
+      ...(world.env.XDG_CONFIG_HOME ? { XDG_CONFIG_HOME: world.env.XDG_CONFIG_HOME } : {}),
       // Managers give a bare PATH; the install command finds the node that telec runs on, whatever installed it.
       PATH: `${dirname(node)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     },

@@ -1,8 +1,8 @@
 /**
  * What went wrong, as far as an exit code is concerned. `later`: the same work may succeed without anybody doing
- * anything (network, lock, full disk), and is tried again by itself.
+ * anything (network, lock, full disk), and is tried again by itself. `restart`: no fault, but newer code has to go on.
  */
-export type ErrorKind = 'halted' | 'usage' | 'later' | 'config'
+export type ErrorKind = 'halted' | 'usage' | 'later' | 'config' | 'restart'
 
 /** The one table of exit codes; help texts print it, service units rely on it. */
 export const EXIT = {

@@ -1,6 +1,8 @@
 import { realpathSync } from 'node:fs'
 import { homedir, hostname, userInfo } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
+import { readText } from './files.ts'
+import { sha256 } from './hash.ts'
 import { createLog, type Log } from './log.ts'
 import { createNotifier } from './notify.ts'
 import { type Run, run } from './process.ts'
@@ -72,6 +74,12 @@ function userName(): string {
   } catch {
     return `uid ${process.getuid?.()}` // a container may have no entry for it
   }
+}
+
+/** A hash of the bundle that is running, as it is on disk now; null where it is there no more. */
+export function programHash({ program }: World): string | null {
+  const text = readText(program.path)
+  return text === null ? null : sha256(text)
 }
 
 /** The time of day, ISO 8601, as state files have it. */

@@ -10,7 +10,7 @@ import { guardGroups } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
 import type { StreamingWorld } from '../system/stream.ts'
 import { VERSION } from '../system/version.ts'
-import { isoTime, type World } from '../system/world.ts'
+import { isoTime, programHash, type World } from '../system/world.ts'
 import { adopt } from './adopt.ts'
 import { recordEnd } from './history.ts'
 import {
@@ -47,6 +47,7 @@ interface Scene {
   readonly config: Config
   readonly paths: Paths
   readonly repository: Repository
+  readonly programAtStart: string | null
 }
 
 /**
@@ -67,7 +68,7 @@ export async function update(
     verifyNotPaused(world, paths)
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
     await sweepTemporaryFiles(paths.home, own, world.now())
-    const scene = { world, config, paths, repository }
+    const scene = { world, config, paths, repository, programAtStart: programHash(world) }
     // A signal that comes while an update runs is not announced again: look for it before leaving.
     let hasUpdated = false
     for (;;) {
@@ -184,6 +185,7 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
       report.end(step, note, world.monotonic() - startedMs)
     } catch (error) {
       const fault = error instanceof TelecError ? error : bug(error)
+      if (fault.kind === 'restart') throw fault // the journal is as after a kill
       const journal = fault.interrupted ? update : failed(update, step.name)
       await halt(scene, initial, journal, step, fault)
       throw error

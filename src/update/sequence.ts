@@ -5,12 +5,13 @@ import { fetch } from './steps/fetch.ts'
 import { install } from './steps/install.ts'
 import { migrate } from './steps/migrate.ts'
 import { preflight } from './steps/preflight.ts'
+import { renew } from './steps/renew.ts'
 import { restart } from './steps/restart.ts'
 import { verify } from './steps/verify.ts'
 
 /**
  * The update, between the lock and the signal that are taken before and the record that is made after:
- * lock → read signal → preflight → fetch → verify → checkout → migrate → install → restart → confirm → done
+ * lock → read signal → preflight → fetch → verify → checkout → migrate → install → renew → restart → confirm → done
  */
 export const SEQUENCE: readonly Step[] = [
   { name: 'preflight', doing: 'checking', status: 'updating', again: true, run: preflight },
@@ -19,6 +20,7 @@ export const SEQUENCE: readonly Step[] = [
   { name: 'checkout', doing: 'checking out', status: 'updating', again: true, run: checkout },
   { name: 'migrate', doing: 'migrating to', status: 'migrating', again: true, run: migrate },
   { name: 'install', doing: 'installing', status: 'installing', again: false, run: install },
+  { name: 'renew', doing: 'renewing telec with', status: 'installing', again: true, run: renew },
   { name: 'restart', doing: 'restarting into', status: 'restarting', again: false, run: restart },
   { name: 'confirm', doing: 'confirming', status: 'restarting', again: false, run: confirm },
 ]

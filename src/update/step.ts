@@ -13,6 +13,8 @@ export interface StepContext {
   readonly paths: Paths
   readonly repository: Repository
   readonly service: Supervised | null
+  /** telec's own code, as it was when this program began; see `programHash`. */
+  readonly programAtStart: string | null
   /** The journal as it stands. */
   readonly update: Update
   /** This step was begun before and did not end: it was killed, or it failed. */

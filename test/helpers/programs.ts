@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const ROOT = join(import.meta.dirname, '../..')
@@ -51,4 +52,13 @@ export async function succeed(
   const ended = await execute(command, args, options)
   if (ended.code === 0) return ended.stdout.trim()
   throw new Error(`${command} ${args.join(' ')}: exit code ${ended.code}\n${ended.stdout}${ended.stderr}`)
+}
+
+/** The bundles as files of a repository, for a service that brings its own telec; each changed as `change` says. */
+export function bundles(change: (text: string) => string): Record<string, string> {
+  const programs: ProgramName[] = ['telec', 'telec-watch', 'telec-update']
+  return Object.fromEntries([
+    ...programs.map((name) => [`bin/${name}`, change(readFileSync(join(DIST, name), 'utf8'))]),
+    ['bin/package.json', '{ "type": "commonjs" }\n'],
+  ])
 }

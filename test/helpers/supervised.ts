@@ -17,8 +17,12 @@ export interface Supervised {
 }
 
 /** `telec run` in the computer's checkout; resolves when the service runs and the first poll is over. */
-export async function telecRun(computer: Computer, command: readonly string[]): Promise<Supervised> {
-  const child = spawn(process.execPath, [join(DIST, 'telec'), 'run', '--', ...command], {
+export async function telecRun(
+  computer: Computer,
+  command: readonly string[],
+  program = join(DIST, 'telec'),
+): Promise<Supervised> {
+  const child = spawn(process.execPath, [program, 'run', '--', ...command], {
     cwd: computer.checkout,
     env: computer.env,
     stdio: ['ignore', 'pipe', 'pipe'],
