@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { doctorCommand } from './commands/doctor.ts'
 import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
@@ -16,6 +17,7 @@ const COMMANDS = [
   installCommand,
   uninstallCommand,
   statusCommand,
+  doctorCommand,
   historyCommand,
   pauseCommand,
   resumeCommand,

@@ -38,6 +38,13 @@ async function currentBranch(world: World, repository: Repository): Promise<stri
   return result.code === 0 ? result.stdout.trim() : null
 }
 
+/** When HEAD was committed, ISO 8601, by the clock of whoever did. */
+export async function headDate(world: World, repository: Repository): Promise<string> {
+  return (
+    await git(world, repository, ['log', '-1', '--no-show-signature', '--format=%cI', 'HEAD', '--'])
+  ).trim()
+}
+
 /** What the checkout's HEAD is, as a target: the record of a computer that has none yet. */
 export async function headTarget(
   world: World,

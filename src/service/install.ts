@@ -6,7 +6,7 @@ import { readText, remove, removeFolderIfEmpty, writeDurably } from '../system/f
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 import { readInstalled, writeInstalled } from './installed.ts'
-import { type InstallPlan, planInstall } from './plan.ts'
+import { type InstallPlan, type PlannedFile, planInstall } from './plan.ts'
 import { managerEnvironment } from './systemctl.ts'
 
 const COMMAND_TIMEOUT_MS = 2 * 60_000
@@ -24,10 +24,9 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
     throw new TelecError('usage', `telec is installed for ${before.manager} in ${before.scope} scope`, {
       hint: 'take that away first: telec uninstall',
     })
+  if (before && (await stalePieces(world, paths, plan)).length === 0) return []
+  const { changed, stale } = compare(paths, plan)
   const wanted = plan.files.map(({ path }) => path)
-  const stale = (before?.files ?? []).filter((path) => !wanted.includes(path))
-  const changed = plan.files.filter(({ path, text }) => readText(path) !== text)
-  if (before && stale.length + changed.length === 0 && (await isAtWork(world, plan))) return []
 
   // First what is known to be ours, then the files: none is forgotten by a crash in between.
   await writeInstalled(paths, { manager, scope, files: [...wanted, ...stale] })
@@ -56,9 +55,25 @@ export async function installAgain(world: World, config: Config, paths: Paths): 
   }
 }
 
-async function isAtWork(world: World, { probes }: InstallPlan): Promise<boolean> {
-  for (const command of probes) if ((await tryCommand(world, command)).code !== 0) return false
-  return true
+/** What `install` would do, a line each; empty where all is as it should be. Changes nothing. */
+export async function stalePieces(world: World, paths: Paths, plan: InstallPlan): Promise<string[]> {
+  const { changed, stale } = compare(paths, plan)
+  const pieces = [
+    ...changed.map(({ path }) => `${path} is not there, or differs`),
+    ...stale.map((path) => `${path} is not part of it any more`),
+  ]
+  for (const command of plan.probes)
+    if ((await tryCommand(world, command)).code !== 0) pieces.push(`${command.join(' ')} says no`)
+  return pieces
+}
+
+/** The plan, held against what is there. */
+function compare(paths: Paths, plan: InstallPlan): { changed: PlannedFile[]; stale: string[] } {
+  const wanted = plan.files.map(({ path }) => path)
+  return {
+    changed: plan.files.filter(({ path, text }) => readText(path) !== text),
+    stale: (readInstalled(paths)?.files ?? []).filter((path) => !wanted.includes(path)),
+  }
 }
 
 /** Takes back what `install` did; a part that is not there is fine. */

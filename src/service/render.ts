@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import launchdContract from '../../units/launchd/contract.plist'
 import launchdUpdate from '../../units/launchd/telec-update.plist'
 import launchdWatch from '../../units/launchd/telec-watch.plist'
 import dropIn from '../../units/systemd/service-drop-in.conf'
@@ -71,6 +72,19 @@ export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
 /** The drop-in that teaches the service's unit the 42 contract. */
 export function systemdDropIn(service: string): UnitFile {
   return { name: `${service}.d/telec.conf`, text: dropIn }
+}
+
+/** The settings of that drop-in, `KEY=VALUE` each. */
+export const DROP_IN_SETTINGS: readonly string[] = dropIn
+  .split('\n')
+  .filter((line) => /^[A-Z]\w+=/.test(line))
+
+/** A job by which `telec doctor` tries what launchd does after exit code 42. */
+export function contractJob(label: string, command: readonly string[]): string {
+  return fillIn(launchdContract, {
+    LABEL: escapeXml(label),
+    ARGUMENTS: command.map((word) => `    <string>${escapeXml(word)}</string>`).join('\n'),
+  })
 }
 
 /** telec's own jobs for launchd. */

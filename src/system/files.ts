@@ -194,3 +194,9 @@ export async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path)
   return bavail * bsize
 }
+
+/** Files that can still be made there; a full disk may have room and no inodes. */
+export async function freeFiles(path: string): Promise<number> {
+  const { files, ffree } = await statfs(path)
+  return files === 0 ? Number.POSITIVE_INFINITY : ffree // btrfs and its kind have no fixed number
+}

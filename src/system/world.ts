@@ -40,6 +40,8 @@ export interface Program {
   readonly path: string
   /** The Node.js that runs it. */
   readonly node: string
+  /** Such as 20.20.2. */
+  readonly nodeVersion: string
 }
 
 export function realWorld(programName: string): World {
@@ -58,6 +60,7 @@ export function realWorld(programName: string): World {
       name: programName,
       path: realpathSync(process.argv[1] ?? process.execPath),
       node: process.execPath,
+      nodeVersion: process.versions.node,
     },
     log: createLog(process.stderr, process.env, notify),
     now: Date.now,

@@ -95,7 +95,7 @@ export async function subscribe(
     async polledAgain() {
       const polledAt = async () => {
         const { stdout } = await subscriber.telec('telec status --json')
-        return (JSON.parse(stdout) as { watch: { polled_at: string } }).watch.polled_at
+        return (JSON.parse(stdout) as { watch: { polled_at: string } | null }).watch?.polled_at
       }
       const before = await polledAt()
       await until('another poll', async () => (await polledAt()) !== before)

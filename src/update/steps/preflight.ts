@@ -5,7 +5,7 @@ import { wasInterrupted } from '../journal.ts'
 import type { StepContext } from '../step.ts'
 
 /** With less than this, git or the install would run full half-way. */
-const LEAST_FREE_BYTES = 64 * 1024 * 1024
+export const LEAST_FREE_BYTES = 64 * 1024 * 1024
 
 /** A person's git is done long before; what stays longer was left by one that was killed. */
 const OTHER_GIT_WAIT_MS = 3_000

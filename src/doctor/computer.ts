@@ -1,0 +1,110 @@
+import { statSync } from 'node:fs'
+import gte from 'semver/functions/gte'
+import { headDate } from '../git/checkout.ts'
+import { locateRepository } from '../git/git.ts'
+import { readMigrationRecord } from '../migrate/record.ts'
+import { readInstalled } from '../service/installed.ts'
+import { readStatus } from '../status/record.ts'
+import { TelecError } from '../system/errors.ts'
+import { freeBytes, freeFiles } from '../system/files.ts'
+import { isLocked } from '../system/lock.ts'
+import { readHistory } from '../update/history.ts'
+import { readUpdateState } from '../update/journal.ts'
+import { readPause } from '../update/pause.ts'
+import { readSignal } from '../update/signal.ts'
+import { LEAST_FREE_BYTES } from '../update/steps/preflight.ts'
+import { readWatchState } from '../watch/state.ts'
+import type { Check, Patient } from './check.ts'
+
+/** Programs, disk, clock, and telec's own folder. */
+export const COMPUTER_CHECKS: readonly Check[] = [
+  { name: 'node', run: node },
+  { name: 'git', run: gitProgram },
+  { name: 'home', run: home },
+  { name: 'state', run: state },
+  { name: 'disk', run: disk },
+  { name: 'clock', run: clock },
+]
+
+const LEAST_NODE = '20.20.0'
+/** The oldest that Debian and Ubuntu support. */
+const LEAST_GIT = '2.25.0'
+const LEAST_FREE_FILES = 1_000
+/** Clocks of two computers may differ by that without anybody minding. */
+const CLOCK_TOLERANCE_MS = 60 * 60_000
+
+async function node({ world }: Patient): Promise<string> {
+  const { node, nodeVersion } = world.program
+  if (gte(nodeVersion, LEAST_NODE)) return `Node.js ${nodeVersion}, ${node}`
+  throw new TelecError('config', `Node.js ${nodeVersion} is too old (${node})`, {
+    hint: `install ${LEAST_NODE} or newer, and run telec install with it`,
+  })
+}
+
+async function gitProgram({ world }: Patient): Promise<string> {
+  const options = { cwd: '/', env: world.env, timeoutMs: 10_000 }
+  const { stdout } = await world.run('git', ['--version'], options)
+  const version = /\d+\.\d+(\.\d+)?/.exec(stdout)?.[0] ?? '0.0'
+  const full = version.split('.').length < 3 ? `${version}.0` : version
+  if (gte(full, LEAST_GIT)) return `git ${version}`
+  throw new TelecError('config', `git ${version} is too old`, { hint: `install ${LEAST_GIT} or newer` })
+}
+
+/** What others can write there telec would believe; what they can read is theirs to know. */
+async function home({ world, paths }: Patient): Promise<string> {
+  const { uid, mode } = statSync(paths.home)
+  if (uid !== world.uid)
+    throw new TelecError('config', `${paths.home} belongs to another user (uid ${uid})`, {
+      hint: `chown -R ${world.uid} ${paths.home}`,
+    })
+  if ((mode & 0o077) !== 0)
+    throw new TelecError('config', `${paths.home} is open to others (mode ${(mode & 0o777).toString(8)})`, {
+      hint: `chmod 700 ${paths.home}`,
+    })
+  const isBusy = isLocked(world, paths.lock) // needs flock(1), which may be missing
+  return `${paths.home}${isBusy ? ', another telec is at work' : ''}`
+}
+
+/** Every file of telec's own can be understood. */
+async function state({ world, paths }: Patient): Promise<string> {
+  readUpdateState(paths)
+  readMigrationRecord(paths)
+  readSignal(paths)
+  readWatchState(paths)
+  readStatus(paths)
+  readHistory(paths)
+  readPause(paths, world.now())
+  readInstalled(paths)
+  return 'all state files can be read'
+}
+
+async function disk({ config, paths }: Patient): Promise<string> {
+  const free = await Promise.all(
+    [paths.home, config.deployment.checkout].map(async (folder) => {
+      const [bytes, files] = [await freeBytes(folder), await freeFiles(folder)]
+      if (bytes < LEAST_FREE_BYTES || files < LEAST_FREE_FILES)
+        throw new TelecError('later', `the disk of ${folder} is full`, {
+          because: `${Math.round(bytes / 1024)} KiB and ${files} files are free`,
+          hint: `free some: df -h ${folder}; df -i ${folder}`,
+        })
+      return bytes
+    }),
+  )
+  return `${(Math.min(...free) / 2 ** 30).toFixed(1)} GiB are free`
+}
+
+/** A clock that lags behind what it has already seen is wrong: TLS certificates and back-offs depend on it. */
+async function clock({ world, config, paths }: Patient): Promise<string> {
+  const repository = locateRepository(world, config.deployment.checkout)
+  const known = {
+    'what is checked out was committed': await headDate(world, repository),
+    'the last update ended': readUpdateState(paths)?.deployed.at,
+  }
+  for (const [what, date] of Object.entries(known))
+    if (date && Date.parse(date) > world.now() + CLOCK_TOLERANCE_MS)
+      throw new TelecError('config', `the clock is wrong: it is ${new Date(world.now()).toISOString()}`, {
+        because: `${what} at ${date}`,
+        hint: 'set it (timedatectl set-ntp true), and look at the time zone',
+      })
+  return new Date(world.now()).toISOString()
+}

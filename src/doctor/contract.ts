@@ -1,0 +1,112 @@
+import { join } from 'node:path'
+import { verifySystemd } from '../service/installable.ts'
+import { tryLaunchctl } from '../service/launchctl.ts'
+import { launchdManager } from '../service/launchd.ts'
+import type { ServiceManager } from '../service/manager.ts'
+import { contractJob, DROP_IN_SETTINGS } from '../service/render.ts'
+import { managerEnvironment, type Scope, trySystemctl } from '../service/systemctl.ts'
+import { systemdManager } from '../service/systemd.ts'
+import { TelecError } from '../system/errors.ts'
+import { readText, remove, writeDurably } from '../system/files.ts'
+import type { World } from '../system/world.ts'
+import type { Patient } from './check.ts'
+
+/** launchd holds back a job that ran for less than 10 s (launchd.plist(5), ThrottleInterval). */
+const PATIENCE_MS = 30_000
+const LOOK_EVERY_MS = 100
+
+/** A throw-away service that leaves with 42 at its first start, and stays at its second. */
+interface Trial {
+  readonly manager: ServiceManager
+  start(command: readonly string[]): Promise<void>
+  clearAway(): Promise<void>
+}
+
+/**
+ * Starts a service of its own under the manager that has the real one, with the settings that teach it the contract:
+ * one that leaves with exit code 42 is to come back. Leaves nothing behind.
+ */
+export async function proveRestartContract({ world, config, paths }: Patient): Promise<string> {
+  const scope = config.service?.scope ?? paths.scope
+  const name = `telec-contract-${world.pid}`
+  const mark = join(paths.home, `${name}.mark`)
+  const trial =
+    world.platform === 'darwin'
+      ? launchdTrial(world, scope, name, paths.home)
+      : await systemdTrial(world, scope, name)
+  try {
+    const script = 'if [ -e "$0" ]; then echo again >"$0"; exec sleep 120; fi; echo once >"$0"; exit 42'
+    await trial.start(['/bin/sh', '-c', script, mark])
+    const startedMs = world.monotonic()
+    const pid = await secondStart(world, trial.manager, mark)
+    const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
+    return `a unit that left with exit code 42 came back as pid ${pid} after ${seconds} s (${trial.manager.name})`
+  } finally {
+    await trial.clearAway()
+    await remove(mark)
+  }
+}
+
+async function secondStart(world: World, manager: ServiceManager, mark: string): Promise<number> {
+  const deadline = world.monotonic() + PATIENCE_MS
+  for (;;) {
+    const { main, activity, lastExit } = await manager.inspect()
+    if (main && readText(mark) === 'again\n') return main.pid
+    if (world.monotonic() > deadline)
+      throw new TelecError(
+        'halted',
+        `a unit that left with exit code 42 did not come back (${manager.name})`,
+        {
+          because: `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`,
+          hint: 'please report it, with the version of the service manager; until then: service.restart: manager',
+        },
+      )
+    await world.sleep(LOOK_EVERY_MS)
+  }
+}
+
+async function systemdTrial(world: World, scope: Scope, name: string): Promise<Trial> {
+  await verifySystemd(world, scope)
+  const unit = `${name}.service`
+  return {
+    manager: systemdManager(world, unit, scope),
+    async start(command) {
+      const args = [`--${scope}`, '--quiet', '--collect', '--service-type=exec', `--unit=${unit}`]
+      const settings = DROP_IN_SETTINGS.map((setting) => `--property=${setting}`)
+      const result = await world.run('systemd-run', [...args, ...settings, ...command], {
+        cwd: '/',
+        env: managerEnvironment(world),
+        timeoutMs: PATIENCE_MS,
+      })
+      if (result.code !== 0) throw notStarted('systemd-run', result.stderr)
+    },
+    async clearAway() {
+      await trySystemctl(world, scope, ['stop', unit])
+      await trySystemctl(world, scope, ['reset-failed', unit])
+    },
+  }
+}
+
+function launchdTrial(world: World, scope: Scope, label: string, home: string): Trial {
+  const domain = scope === 'system' ? 'system' : `gui/${world.uid}`
+  const plist = join(home, `${label}.plist`)
+  return {
+    manager: launchdManager(world, label, scope),
+    async start(command) {
+      await writeDurably(plist, contractJob(label, command), 0o644)
+      const result = await tryLaunchctl(world, ['bootstrap', domain, plist])
+      if (result.code !== 0) throw notStarted('launchctl bootstrap', result.stderr)
+    },
+    async clearAway() {
+      await tryLaunchctl(world, ['bootout', `${domain}/${label}`])
+      await remove(plist)
+    },
+  }
+}
+
+function notStarted(what: string, said: string): TelecError {
+  return new TelecError('halted', `${what} did not start a unit to try it with`, {
+    because: said.trim(),
+    hint: 'mend what it says, and try again: telec doctor --restart-contract',
+  })
+}

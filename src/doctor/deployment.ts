@@ -1,0 +1,66 @@
+import { nameOf } from '../channel/target.ts'
+import { headCommit, indexLockAgeMs, localChanges } from '../git/checkout.ts'
+import { locateRepository, printableRemote } from '../git/git.ts'
+import { listRemote, parseOffers } from '../git/offers.ts'
+import { publishedReleases } from '../releases/github.ts'
+import { TelecError } from '../system/errors.ts'
+import { readUpdateState } from '../update/journal.ts'
+import { readPause } from '../update/pause.ts'
+import { readWatchState } from '../watch/state.ts'
+import type { Check, Patient } from './check.ts'
+
+/** The checkout, the remote with its credentials, and how the last update went. */
+export const DEPLOYMENT_CHECKS: readonly Check[] = [
+  { name: 'checkout', run: checkout },
+  { name: 'remote', run: remote },
+  { name: 'update', run: update },
+]
+
+/** An index.lock that is older was left by a git that was killed. */
+const STALE_LOCK_MS = 10 * 60_000
+
+async function checkout({ world, config }: Patient): Promise<string> {
+  const repository = locateRepository(world, config.deployment.checkout)
+  const head = await headCommit(world, repository)
+  const lockAgeMs = indexLockAgeMs(repository, world.now())
+  if (lockAgeMs !== null && lockAgeMs > STALE_LOCK_MS)
+    throw new TelecError('halted', `a git that is gone left ${repository.gitDir}/index.lock`, {
+      hint: `where no git runs: rm ${repository.gitDir}/index.lock`,
+    })
+  const { modified } = await localChanges(world, repository)
+  const changes = modified.length === 0 ? '' : `, ${modified.length} file(s) changed by hand`
+  return `${repository.workTree} is at ${head.slice(0, 12)}${changes}`
+}
+
+/** The remote is asked as telec-watch asks it, with the same credentials; where GitHub has a say, it is asked, too. */
+async function remote({ world, config, paths }: Patient): Promise<string> {
+  const { deployment } = config
+  const repository = locateRepository(world, deployment.checkout)
+  const startedMs = world.monotonic()
+  const refs = parseOffers(await listRemote(world, repository, deployment, deployment.remote))
+  const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
+  const name = printableRemote(deployment.remote)
+  if (deployment.channel === 'alpha' && refs.length === 0)
+    throw new TelecError('config', `${name} has no branch ${deployment.branch}`, {
+      hint: 'set deployment.branch to one of those: git ls-remote --heads',
+    })
+  const published =
+    deployment.releases === 'github' ? await publishedReleases(world, config, paths, repository) : null
+  const offers = deployment.channel === 'alpha' ? deployment.branch : `${refs.length} tag(s)`
+  return `${name} answers in ${seconds} s: ${offers}${published ? `, ${published.length} release(s)` : ''}`
+}
+
+async function update({ world, paths }: Patient): Promise<string> {
+  const state = readUpdateState(paths)
+  if (state?.halted) {
+    const { step, target, error, because, hint } = state.halted
+    const details = { ...(because ? { because } : {}), ...(hint ? { hint } : {}) }
+    throw new TelecError('halted', `halted at ${step} on the way to ${nameOf(target)}: ${error}`, details)
+  }
+  const watch = readWatchState(paths)
+  if (watch?.outcome === 'refused')
+    throw new TelecError('halted', `not taken: ${watch.reason}`, { hint: 'see telec status' })
+  const pause = readPause(paths, world.now())
+  const paused = pause ? `, updates are paused since ${pause.since}` : ''
+  return `${state ? `${nameOf(state.deployed)} is deployed` : 'nothing is recorded yet'}${paused}`
+}

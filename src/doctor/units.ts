@@ -1,0 +1,108 @@
+import { existsSync } from 'node:fs'
+import { findService } from '../service/find.ts'
+import { stalePieces } from '../service/install.ts'
+import { verifyLinger, verifyPrograms, verifySystemd } from '../service/installable.ts'
+import { type Installed, readInstalled } from '../service/installed.ts'
+import { planInstall } from '../service/plan.ts'
+import { parseTimespan, showUnit } from '../service/systemctl.ts'
+import { TelecError } from '../system/errors.ts'
+import { readText } from '../system/files.ts'
+import { readWatchState } from '../watch/state.ts'
+import type { Check, Patient } from './check.ts'
+
+/** What starts telec, and what telec restarts. */
+export const UNIT_CHECKS: readonly Check[] = [
+  { name: 'manager', run: manager },
+  { name: 'units', run: units },
+  { name: 'polling', run: polling },
+  { name: 'service', run: service },
+]
+
+/** How `telec run` starts telec, or what is installed. Throws where nothing starts it. */
+function startedBy({ world, config, paths }: Patient): Installed | 'telec run' {
+  if (findService(world, config, paths)?.manager.name === 'telec run') return 'telec run'
+  const installed = readInstalled(paths)
+  if (installed) return installed
+  throw new TelecError('config', 'nothing starts telec on this computer', {
+    hint: 'telec install, or in a container: telec run -- COMMAND',
+  })
+}
+
+async function manager(patient: Patient): Promise<string> {
+  const { world } = patient
+  const by = startedBy(patient)
+  if (by === 'telec run' || by.manager === 'launchd') return by === 'telec run' ? by : by.manager
+  const answer = await verifySystemd(world, by.scope)
+  return by.scope === 'user' ? `${answer}, ${await verifyLinger(world)}` : answer
+}
+
+/** The text that is installed is the one that would be written now, and all of it is at work. */
+async function units(patient: Patient): Promise<string> {
+  const { world, config, paths } = patient
+  const by = startedBy(patient)
+  if (by === 'telec run') return 'telec run needs none'
+  for (const path of by.files) verifyNodeIsThere(path)
+  verifyPrograms(world, by.scope)
+  const plan = planInstall(world, config, paths, by.manager, by.scope)
+  const pieces = await stalePieces(world, paths, plan)
+  if (pieces.length > 0)
+    throw new TelecError('config', 'the units are not as telec install would make them', {
+      because: pieces.join('\n'),
+      hint: 'telec install',
+    })
+  return `${plan.files.length} files, as telec install would write them`
+}
+
+/** nvm, asdf and their kind remove a Node.js that units still name. */
+function verifyNodeIsThere(path: string): void {
+  const [, quoted, plain] = /^ExecStart=(?:"([^"]+)"|(\S+))/m.exec(readText(path) ?? '') ?? []
+  const node = (quoted ?? plain)?.replaceAll('%%', '%').replaceAll('$$', '$')
+  if (node === undefined || existsSync(node)) return
+  throw new TelecError('config', `${path} starts ${node}, which is gone`, {
+    hint: 'run telec install with the Node.js that is there now',
+  })
+}
+
+/** After so many intervals without a poll the timer does not do its work, whatever it says. */
+const LATE_INTERVALS = 5
+/** A remote that is out of reach is asked every 15 minutes only. */
+const LATEST_MS = 30 * 60_000
+
+async function polling(patient: Patient): Promise<string> {
+  const { world, config, paths } = patient
+  const by = startedBy(patient)
+  const watch = readWatchState(paths)
+  if (watch && watch.failures > 0)
+    throw new TelecError('later', `the last ${watch.failures} poll(s) did not reach the remote`, {
+      because: watch.last_failure ?? '',
+      hint: 'see the check of the remote',
+    })
+  const agoMs = watch?.polled_at ? world.now() - Date.parse(watch.polled_at) : null
+  const lateMs = Math.max(LATEST_MS, LATE_INTERVALS * config.deployment.poll_every)
+  if (agoMs !== null && agoMs > lateMs)
+    throw new TelecError('halted', `no poll since ${watch?.polled_at}`, {
+      hint: 'is the computer asleep most of the time? Look at the log: telec logs',
+    })
+  const last = agoMs === null ? 'no poll yet' : `${Math.round(agoMs / 1000)} s ago`
+  if (by === 'telec run' || by.manager === 'launchd') return last
+  const timer = await showUnit(world, by.scope, 'telec-watch.timer', ['NextElapseUSecMonotonic'])
+  const inMs = parseTimespan(timer.NextElapseUSecMonotonic) - world.monotonic()
+  return `${last}, next in ${Math.max(0, Math.round(inMs / 1000))} s`
+}
+
+async function service({ world, config, paths }: Patient): Promise<string> {
+  const found = findService(world, config, paths)
+  if (found === null) return 'none is configured: telec restarts nothing'
+  const { name, service } = found.manager
+  const { known, activity, main, lastExit } = await found.manager.inspect()
+  if (known === 'no')
+    throw new TelecError('config', `${name} does not know ${service}`, {
+      hint: 'install the service, or correct service.name and service.scope',
+    })
+  if (activity === 'failed')
+    throw new TelecError('halted', `${service} has failed${lastExit ? `: ${lastExit}` : ''} (${name})`, {
+      hint: 'look at its log; a push that mends it is taken all the same',
+    })
+  const state = known === 'masked' ? 'masked' : activity
+  return `${service} is ${state}${main ? `, pid ${main.pid}` : ''} (${name})`
+}
