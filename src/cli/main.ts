@@ -50,9 +50,10 @@ function explain(world: World, error: unknown): number {
   return EXIT.halted
 }
 
-function levelOf(error: unknown): 'error' | 'notice' | 'debug' {
+function levelOf(error: unknown): 'error' | 'warning' | 'notice' | 'debug' {
   if (!(error instanceof TelecError)) return 'error'
   if (error.quiet) return 'debug' // it was said before
+  if (error.kind === 'later') return 'warning' // nobody has to do anything
   return error.kind === 'restart' ? 'notice' : 'error'
 }
 

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { isTimeZone, parseWindow } from './window.ts'
 
 /**
  * The configuration: each key once, with its type, its default and the sentence that says what it takes
@@ -65,6 +66,15 @@ function isApiUrl(text: string): boolean {
 
 const commandLine = v.pipe(v.string('a command line'), v.nonEmpty('a command line'))
 
+const ZONE = "a time zone of the IANA's, such as Europe/Berlin"
+const WINDOW = 'weekly hours such as "Mon-Fri 02:00-05:00" or "22:00-04:00", in quotes, or a list of such'
+
+const windows = v.pipe(
+  v.union([v.string(), v.array(v.string())], WINDOW),
+  v.transform((given) => [given].flat()),
+  v.check((given) => given.every((text) => parseWindow(text) !== null), WINDOW),
+)
+
 const Deployment = v.pipe(
   v.strictObject({
     channel: v.optional(v.picklist(['alpha', 'beta', 'stable'], 'alpha, beta or stable'), 'alpha'),
@@ -94,6 +104,8 @@ const Deployment = v.pipe(
     poll_timeout: v.optional(duration('1s', '45s'), '45s'), // the watch unit's own limit counts on that
     fetch_timeout: v.optional(duration('1s'), '15m'),
     min_age: v.optional(duration('0s'), '0s'),
+    window: v.optional(windows, []),
+    timezone: v.optional(v.pipe(v.string(ZONE), v.check(isTimeZone, ZONE))),
   }),
   v.forward(
     v.check(

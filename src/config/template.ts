@@ -61,6 +61,7 @@ export function renderConfig(answers: Answers): string {
       '2h',
       'how long a target must have been known before it is taken; default 0s',
     ),
+    deployment('window', null, '"Mon-Fri 02:00-05:00"', 'when updates are applied; default: always'),
     ...serviceLines,
     '',
   ].join('\n')

@@ -9,6 +9,7 @@ import type { World } from '../system/world.ts'
 import { type Halt, readUpdateState, type Update, type UpdateState } from '../update/journal.ts'
 import { type Pause, readPause } from '../update/pause.ts'
 import { readSignal, type Signal } from '../update/signal.ts'
+import { windowOpensAt } from '../update/window.ts'
 import { readWatchState, type WatchState } from '../watch/state.ts'
 
 /** Everything that `telec status` says, as data: `--json` prints it as it is. Times are ISO 8601. */
@@ -25,7 +26,15 @@ export interface Overview {
   readonly last: Update | null
   readonly halted: Halt | null
   readonly pause: Pause | null
+  readonly window: WindowOverview | null
   readonly service: ServiceOverview | null
+}
+
+export interface WindowOverview {
+  /** As configured. */
+  readonly hours: readonly string[]
+  /** ISO 8601; null while it is open. */
+  readonly opens_at: string | null
 }
 
 export interface ServiceOverview {
@@ -57,8 +66,15 @@ export async function collectOverview(world: World, config: Config, paths: Paths
     last: state?.last ?? null,
     halted: state?.halted ?? null,
     pause: readPause(paths, world.now()),
+    window: windowOverview(world, config),
     service: await serviceOverview(world, config, paths),
   }
+}
+
+function windowOverview(world: World, config: Config): WindowOverview | null {
+  const { window: hours } = config.deployment
+  if (hours.length === 0) return null
+  return { hours, opens_at: windowOpensAt(config, world.now())?.toISOString() ?? null }
 }
 
 async function serviceOverview(world: World, config: Config, paths: Paths): Promise<ServiceOverview | null> {

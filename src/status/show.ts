@@ -2,7 +2,7 @@ import { nameOf } from '../channel/target.ts'
 import type { Halt, Update } from '../update/journal.ts'
 import type { Pause } from '../update/pause.ts'
 import type { WatchState } from '../watch/state.ts'
-import type { Overview } from './collect.ts'
+import type { Overview, WindowOverview } from './collect.ts'
 
 /** `telec status` for people. Pure. */
 export function showOverview(overview: Overview, nowMs: number): string {
@@ -26,6 +26,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
       `${service.name} is ${service.activity}${service.pid ? `, pid ${service.pid}` : ''} (${service.manager})`,
     ])
   if (overview.pause) rows.push(['paused', describePause(overview.pause, ago)])
+  if (overview.window) rows.push(['window', describeWindow(overview.window, ago)])
   if (halted) rows.push(['halted', describeHalt(halted, ago)])
   else if (update) rows.push(['updating', describeUpdate(update, ago)])
   else if (signal)
@@ -54,6 +55,11 @@ function lastPoll(watch: WatchState | null, ago: (time: string) => string): stri
 function describePause({ since, until }: Pause, ago: (time: string) => string): string {
   const end = until === null ? 'until: telec resume' : `until ${until}; sooner: telec resume`
   return `since ${ago(since)}, ${end}`
+}
+
+function describeWindow({ hours, opens_at }: WindowOverview, ago: (time: string) => string): string {
+  const state = opens_at === null ? 'it is open' : `it opens ${ago(opens_at)}; sooner: telec-update --now`
+  return `${hours.join(', ')}: ${state}`
 }
 
 function describeHalt(halt: Halt, ago: (time: string) => string): string {

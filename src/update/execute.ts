@@ -20,6 +20,7 @@ import {
   type Halt,
   hasMoved,
   isEnded,
+  isUnderWay,
   type Permit,
   readUpdateState,
   takeUp,
@@ -34,10 +35,13 @@ import { isDue, retryDelayMs } from './retry.ts'
 import { SEQUENCE } from './sequence.ts'
 import { readSignal, removeSignal, type Signal } from './signal.ts'
 import type { Step } from './step.ts'
+import { verifyWindow } from './window.ts'
 
 export interface UpdateOptions {
   /** Try a halted target again, now. */
   readonly retry: boolean
+  /** Also outside the window. */
+  readonly now: boolean
   readonly permits: readonly Permit[]
 }
 
@@ -122,6 +126,8 @@ async function updateTo(
     return false
   }
   if (!options.retry && options.permits.length === 0) verifyNotHalted(world, config, before, target)
+  if (!options.now && !isUnderWay(before.update, target.commit))
+    verifyWindow(world, config, `the update to ${nameOf(target)}`)
   const state = await settle(scene, before, target)
   const update = takeUp(state, config.deployment.channel, target, options.permits, isoTime(world))
   const done = await runSequence(scene, { ...state, halted: null }, update)

@@ -125,6 +125,11 @@ export function hasMoved(update: Update): boolean {
   return update.steps.some(({ name }) => name === 'checkout')
 }
 
+/** Whether the update to this commit has begun to change the checkout: no window holds it any more. */
+export function isUnderWay(update: Update | null, commit: string): boolean {
+  return update?.target.commit === commit && hasMoved(update)
+}
+
 export function began(update: Update, name: string, at: string): Update {
   const others = update.steps.filter((step) => step.name !== name)
   return { ...update, steps: [...others, { name, began_at: at, ended_at: null, note: null }] }

@@ -10,10 +10,11 @@ import { touch } from '../system/files.ts'
 import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
-import { hasMoved, readUpdateState, type UpdateState } from '../update/journal.ts'
+import { hasMoved, isUnderWay, readUpdateState, type UpdateState } from '../update/journal.ts'
 import { readPause } from '../update/pause.ts'
 import { isDue } from '../update/retry.ts'
 import { readSignal, removeSignal, type Signal, writeSignal } from '../update/signal.ts'
+import { windowOpensAt } from '../update/window.ts'
 import { fingerprint } from './glance.ts'
 import { isOutOfReach, readOffers } from './offers.ts'
 import { NEVER_POLLED, readWatchState, recordPoll, type WatchState, writeWatchState } from './state.ts'
@@ -236,6 +237,7 @@ export function isUpdateDue(world: World, config: Config, paths: Paths): boolean
   const pending = readSignal(paths)
   if (pending?.channel !== config.deployment.channel) return false // another channel's is replaced by a poll
   if (readPause(paths, world.now()) !== null) return false
-  const halted = readUpdateState(paths)?.halted
+  const { halted = null, update = null } = readUpdateState(paths) ?? {}
+  if (!isUnderWay(update, pending.target.commit) && windowOpensAt(config, world.now()) !== null) return false
   return halted?.target.commit !== pending.target.commit || isDue(halted, world.now(), config.computer)
 }

@@ -83,7 +83,17 @@ describe('telec history', () => {
       },
       { from: { version: '1.1.0' }, target: { version: '1.3.0' }, attempts: 1, halted: null },
     ])
-    const steps = ['preflight', 'fetch', 'verify', 'checkout', 'migrate', 'install', 'restart', 'confirm']
+    const steps = [
+      'preflight',
+      'fetch',
+      'verify',
+      'checkout',
+      'migrate',
+      'install',
+      'renew',
+      'restart',
+      'confirm',
+    ]
     expect(Object.keys(entries[0].seconds)).toEqual(steps)
     expect(Object.keys(entries[1].seconds).toSorted()).toEqual(steps.slice(0, 5).toSorted()) // some were done again
     const { stdout } = await computer.telec('telec', ['history'])

@@ -32,6 +32,7 @@ const CURRENT: Overview = {
   last: null,
   halted: null,
   pause: null,
+  window: null,
   service: { name: 'web.service', manager: 'systemd', activity: 'running', pid: 4711 },
 }
 

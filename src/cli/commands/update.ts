@@ -11,6 +11,7 @@ export const updateCommand: DefineCommand = (world, leave) =>
   new Command('update')
     .description('do what the signal asks for: fetch, migrate, install, restart, confirm')
     .option('--retry', 'try a target that halted again, now', false)
+    .option('--now', 'also outside the window (deployment.window)', false)
     .option('--accept-rewrite', 'take a branch that was force-pushed, or a tag that moved', false)
     .option('--allow-downgrade', 'take a target that is older than what is deployed', false)
     .option('--stash', 'put local changes aside that are in the way, under a ref that is named', false)
@@ -20,6 +21,7 @@ export const updateCommand: DefineCommand = (world, leave) =>
 Examples:
   telec-update                     do what is signalled, or go on with what was interrupted
   telec-update --retry             after the cause of a halt was mended
+  telec-update --now               without waiting for the window
   telec-update --accept-rewrite    after a look at what was rewritten
   telec-update --allow-downgrade   after a release was withdrawn, or the pin lowered`,
     )
@@ -28,11 +30,18 @@ Examples:
       const config = await loadConfig(world, paths)
       const permits = PERMITS.filter((permit) => options[OPTION_OF[permit]])
       await signalRefused(world, config, paths, permits)
-      leave(await update({ ...world, stream }, config, paths, { retry: options.retry, permits }))
+      leave(
+        await update({ ...world, stream }, config, paths, {
+          retry: options.retry,
+          now: options.now,
+          permits,
+        }),
+      )
     })
 
 interface Options {
   readonly retry: boolean
+  readonly now: boolean
   readonly acceptRewrite: boolean
   readonly allowDowngrade: boolean
   readonly stash: boolean

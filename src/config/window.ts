@@ -1,0 +1,99 @@
+/** A stretch of the week in which updates are applied, by the clock on the wall. */
+export interface Window {
+  /** 0 is Sunday. The days on which it opens. */
+  readonly days: readonly number[]
+  /** Minutes after midnight. */
+  readonly from: number
+  /** One that is not later than `from` is on the next day. */
+  readonly to: number
+}
+
+const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat']
+const MINUTES_A_DAY = 24 * 60
+const MINUTE_MS = 60_000
+
+/** `Mon-Fri 02:00-05:00`, `Sat,Sun 22:00-04:00`, `02:00-05:00` (every day); null: it is none. */
+export function parseWindow(text: string): Window | null {
+  const [, names, from, to] = /^(?:([a-z,-]+) )?(\d\d:\d\d)-(\d\d:\d\d)$/i.exec(text.trim()) ?? []
+  const days = names === undefined ? DAYS.map((_, index) => index) : parseDays(names.toLowerCase())
+  const [opens, closes] = [parseTime(from), parseTime(to)]
+  if (days === null || opens === null || closes === null) return null
+  return opens === closes || opens === MINUTES_A_DAY ? null : { days, from: opens, to: closes }
+}
+
+function parseDays(names: string): number[] | null {
+  const days: number[] = []
+  for (const part of names.split(',')) {
+    const [first = '', last = first, more] = part.split('-')
+    const [begin, end] = [DAYS.indexOf(first), DAYS.indexOf(last)]
+    if (begin < 0 || end < 0 || more !== undefined) return null
+    for (let day = begin; ; day = (day + 1) % 7) {
+      days.push(day)
+      if (day === end) break
+    }
+  }
+  return days
+}
+
+function parseTime(text = ''): number | null {
+  const [hours = Number.NaN, minutes = Number.NaN] = text.split(':').map(Number)
+  const time = hours * 60 + minutes
+  return minutes < 60 && time <= MINUTES_A_DAY ? time : null
+}
+
+/** Whether `zone` is a time zone of the IANA's, such as Europe/Berlin. */
+export function isTimeZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en-US', { timeZone: zone })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Offsets change at quarters of an hour, and at nothing shorter (the zones that did are history). */
+const OFFSET_MS = 15 * MINUTE_MS
+const LONGEST_WAIT_MS = 8 * 24 * 60 * MINUTE_MS
+
+/**
+ * When the next of these windows is open: `nowMs` while one is. Pure.
+ *
+ * @param zone a time zone of the IANA's; undefined: the computer's own.
+ */
+export function opensAt(windows: readonly Window[], zone: string | undefined, nowMs: number): number {
+  const offsetAt = offsets(zone)
+  for (let ms = nowMs; ms < nowMs + LONGEST_WAIT_MS; ) {
+    const blockEnd = (Math.floor(ms / OFFSET_MS) + 1) * OFFSET_MS
+    const offset = offsetAt(ms)
+    for (; ms < blockEnd; ms = (Math.floor(ms / MINUTE_MS) + 1) * MINUTE_MS)
+      if (windows.some((window) => isWithin(window, new Date(ms + offset)))) return ms
+  }
+  throw new Error('a window that never opens was taken for one') // parseWindow takes none
+}
+
+/** @param wall the time on the wall, as if it were UTC. */
+function isWithin({ days, from, to }: Window, wall: Date): boolean {
+  const time = wall.getUTCHours() * 60 + wall.getUTCMinutes()
+  const today = wall.getUTCDay()
+  if (from < to) return days.includes(today) && time >= from && time < to
+  const yesterday = (today + 6) % 7
+  return (days.includes(today) && time >= from) || (days.includes(yesterday) && time < to)
+}
+
+/** How far the clock on the wall is ahead of UTC, in milliseconds. */
+function offsets(zone: string | undefined): (ms: number) => number {
+  const format = new Intl.DateTimeFormat('en-US', {
+    ...(zone === undefined ? {} : { timeZone: zone }),
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+  })
+  return (ms) => {
+    const part = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]))
+    const { year = 0, month = 0, day = 0, hour = 0, minute = 0 } = part
+    return Date.UTC(year, month - 1, day, hour, minute) - Math.floor(ms / MINUTE_MS) * MINUTE_MS
+  }
+}
