@@ -42,6 +42,12 @@ const shared: BuildOptions = {
   },
 }
 
+/** Module loaders are ES modules, libraries have exports, all else is a program. */
+function formatOf(path: string): 'esm' | 'cjs' | 'iife' {
+  if (path.endsWith('-loader.ts')) return 'esm'
+  return path.endsWith('-library.ts') ? 'cjs' : 'iife'
+}
+
 /** `packed:FILE` is a program below src/, bundled for itself and carried as compressed text until it is needed. */
 const packed: Plugin = {
   name: 'packed',
@@ -51,7 +57,7 @@ const packed: Plugin = {
       namespace: 'packed',
     }))
     onLoad({ filter: /.*/, namespace: 'packed' }, async ({ path }) => {
-      const format = path.endsWith('-loader.ts') ? 'esm' : 'iife' // module loaders are ES modules
+      const format = formatOf(path)
       const entry = join(root, 'src', path)
       const { outputFiles, metafile } = await build({
         ...shared,

@@ -21,11 +21,12 @@ export function parseConfig(world: World, path: string, text: string): Config {
       path,
       result.issues.map((issue) => ({ line: lineOf(document, lines, issue), message: describe(issue) })),
     )
-  const { deployment, ...rest } = result.output
+  const { deployment, redis, ...rest } = result.output
   return {
     ...rest,
     computer: rest.computer ?? computerName(world.hostname),
-    deployment: { ...deployment, ...expandHomes(deployment, world.home) },
+    deployment: expandHomes(deployment, DEPLOYMENT_PATHS, world.home),
+    ...(redis && { redis: expandHomes(redis, REDIS_PATHS, world.home) }),
   }
 }
 
@@ -84,7 +85,10 @@ function describe(issue: v.BaseIssue<unknown>): string {
 function show(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (Array.isArray(value)) return 'a list'
-  return typeof value === 'object' && value !== null ? 'a group of keys' : JSON.stringify(value).slice(0, 80)
+  if (typeof value === 'object' && value !== null) return 'a group of keys'
+  return JSON.stringify(value)
+    .replace(/\/\/[^/@]*@/g, '//…@')
+    .slice(0, 80) // a URL may have a password in it
 }
 
 /** The line of the key that an issue is about, or of the nearest key around it that is there. */
@@ -101,18 +105,20 @@ function lineOf(document: Document, lines: LineCounter, issue: v.BaseIssue<unkno
   return lines.linePos(offset).line
 }
 
-const PATHS = ['checkout', 'token_file', 'allowed_signers', 'revoked_signers', 'keyring'] as const
+const DEPLOYMENT_PATHS = ['checkout', 'token_file', 'allowed_signers', 'revoked_signers', 'keyring'] as const
+const REDIS_PATHS = ['password_file', 'ca_file'] as const
 
-/** The keys that hold a path, each with `~/` replaced. */
-function expandHomes(
-  deployment: Config['deployment'],
+/** A group with `~/` replaced in those of its keys that hold a path. */
+function expandHomes<Group extends object>(
+  group: Group,
+  keys: readonly (keyof Group)[],
   home: string,
-): Pick<Config['deployment'], (typeof PATHS)[number]> {
-  const expanded = PATHS.flatMap((key) => {
-    const path = deployment[key]
-    return path?.startsWith('~/') ? [[key, join(home, path.slice(2))] as const] : []
+): Group {
+  const expanded = keys.flatMap((key) => {
+    const path = group[key]
+    return typeof path === 'string' && path.startsWith('~/') ? [[key, join(home, path.slice(2))]] : []
   })
-  return { checkout: deployment.checkout, ...Object.fromEntries(expanded) }
+  return { ...group, ...Object.fromEntries(expanded) }
 }
 
 /** A host name as a computer's name: what that does not take becomes a dash. */

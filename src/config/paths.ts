@@ -23,6 +23,8 @@ export interface Paths {
   readonly history: string
   /** Where updates are paused. */
   readonly pause: string
+  /** How this computer stands with Redis. */
+  readonly redis: string
   /** Which units were installed. */
   readonly installed: string
   readonly lock: string
@@ -72,6 +74,7 @@ function pathsIn(scope: Paths['scope'], home: string, config: string): Paths {
     status: join(home, 'status.json'),
     history: join(home, 'history.json'),
     pause: join(home, 'pause.json'),
+    redis: join(home, 'redis.json'),
     installed: join(home, 'installed.json'),
     lock: join(home, 'telec.lock'),
     supervisor: join(home, 'supervisor.json'),

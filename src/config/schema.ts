@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { parseRedisUrl } from './redis-url.ts'
 import { isTimeZone, parseWindow } from './window.ts'
 
 /**
@@ -40,6 +41,8 @@ function hasControlCharacter(text: string): boolean {
   return [...text].some((char) => char < ' ' || char === '\u007f')
 }
 
+/** A computer's name: part of a key in Redis, and shown on other computers' screens. */
+export const COMPUTER_NAME = /^[A-Za-z0-9][\w.-]{0,63}$/
 const COMPUTER = 'a name of 1 to 64 letters, digits, dots, dashes and underscores'
 const MINOR = 'a minor version in quotes: "1.4"'
 /** Each takes up to 45 s of a poll, which the watch unit gives 6 min in all. */
@@ -154,11 +157,43 @@ const Service = v.strictObject({
   stop_timeout: v.optional(duration('1s'), '90s'),
 })
 
-export const ConfigSchema = v.strictObject({
-  computer: v.optional(v.pipe(v.string(COMPUTER), v.regex(/^[A-Za-z0-9][\w.-]{0,63}$/, COMPUTER))),
-  deployment: Deployment,
-  service: v.optional(Service),
+const REDIS_URL =
+  'redis://HOST:6379, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss…: over TLS)'
+
+const RedisGroup = v.strictObject({
+  url: v.pipe(
+    v.string(REDIS_URL),
+    v.check((url) => parseRedisUrl(url) !== null, REDIS_URL),
+  ),
+  password_file: v.optional(path('a file that holds the password')),
+  ca_file: v.optional(path('a file of certificates (PEM) that vouch for the server')),
 })
+
+const COUNT = 'a whole number of at least 1'
+const count = v.pipe(v.number(COUNT), v.integer(COUNT), v.minValue(1, COUNT))
+
+const Fleet = v.strictObject({
+  max_updating: v.optional(count),
+  without_redis: v.optional(v.picklist(['go-on', 'wait'], 'go-on or wait'), 'go-on'),
+  hold_after_failures: v.optional(count),
+})
+
+export const ConfigSchema = v.pipe(
+  v.strictObject({
+    computer: v.optional(v.pipe(v.string(COMPUTER), v.regex(COMPUTER_NAME, COMPUTER))),
+    deployment: Deployment,
+    service: v.optional(Service),
+    redis: v.optional(RedisGroup),
+    fleet: v.optional(Fleet),
+  }),
+  v.forward(
+    v.check(
+      ({ fleet, redis }) => !fleet || redis !== undefined,
+      'nothing without redis.url: computers meet in Redis',
+    ),
+    ['fleet'],
+  ),
+)
 
 export type ConfigInput = v.InferInput<typeof ConfigSchema>
 type Parsed = v.InferOutput<typeof ConfigSchema>

@@ -1,6 +1,9 @@
 import * as v from 'valibot'
+import type { Target } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
 import { readJson, writeJson } from '../system/files.ts'
+import { VERSION } from '../system/version.ts'
 
 export const STATUSES = [
   'updating',
@@ -32,6 +35,27 @@ const StatusSchema = v.object({
 /** What other tools read: the last status of this computer. */
 export type StatusRecord = v.InferOutput<typeof StatusSchema>
 export type Status = StatusRecord['status']
+
+/** The status of a computer that was set up and never updated since. */
+export function statusOfDeployed(
+  { computer, deployment }: Config,
+  { version, commit, at }: Target & { readonly at: string },
+): StatusRecord {
+  return {
+    computer,
+    status: 'updated',
+    timestamp: Math.floor(Date.parse(at) / 1000),
+    channel: deployment.channel,
+    from: null,
+    version,
+    commit,
+    step: 'done',
+    error: null,
+    migration: null,
+    duration_ms: 0,
+    telec: VERSION,
+  }
+}
 
 export function readStatus(paths: Paths): StatusRecord | null {
   return readJson(

@@ -3,7 +3,9 @@ import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { completeMove, moveTo } from '../git/checkout.ts'
 import { locateRepository, type Repository } from '../git/git.ts'
+import { redisSink } from '../redis/status-sink.ts'
 import { findService } from '../service/find.ts'
+import type { StatusSink } from '../status/sink.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
@@ -52,6 +54,7 @@ interface Scene {
   readonly paths: Paths
   readonly repository: Repository
   readonly programAtStart: string | null
+  readonly sinks: readonly StatusSink[]
 }
 
 /**
@@ -68,11 +71,12 @@ export async function update(
   const repository = locateRepository(world, config.deployment.checkout)
   const unlock = acquireLock(world, paths.lock)
   const unguard = guardGroups()
+  const sinks = config.redis ? [redisSink(world, config.redis, paths)] : []
   try {
     verifyNotPaused(world, paths)
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
     await sweepTemporaryFiles(paths.home, own, world.now())
-    const scene = { world, config, paths, repository, programAtStart: programHash(world) }
+    const scene = { world, config, paths, repository, programAtStart: programHash(world), sinks }
     // A signal that comes while an update runs is not announced again: look for it before leaving.
     let hasUpdated = false
     for (;;) {
@@ -92,9 +96,17 @@ export async function update(
       if (updated && findService(world, config, paths) === null) return EXIT.restart
     }
   } finally {
+    await closeSinks(world, sinks)
     unguard()
     unlock()
   }
+}
+
+async function closeSinks(world: World, sinks: readonly StatusSink[]): Promise<void> {
+  for (const sink of sinks)
+    await sink.close().catch((error: unknown) => {
+      world.log.warning(`the status was not passed on: ${error instanceof Error ? error.message : error}`)
+    })
 }
 
 /** Throws `later` where a person paused updates. */
@@ -165,7 +177,7 @@ async function settle(scene: Scene, state: UpdateState, target: Target): Promise
 
 /** The one loop: journal, run, journal. */
 async function runSequence(scene: Scene, initial: UpdateState, first: Update): Promise<Update> {
-  const { world, config, paths } = scene
+  const { world, config, paths, sinks } = scene
   let update = first
   const save = async (next: Update) => {
     update = next
@@ -174,7 +186,7 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
   const service = findService(world, config, paths)
   for (const step of SEQUENCE) {
     if (isEnded(update, step.name) && !step.again) continue
-    const report = createReport(world, config, paths, update)
+    const report = createReport(world, config, paths, update, sinks)
     const interrupted = wasInterrupted(update, step.name)
     const startedMs = world.monotonic()
     await save(began(update, step.name, isoTime(world)))
@@ -211,7 +223,7 @@ function bug(error: unknown): TelecError {
 
 /** Records and reports that the update stopped; the signal stays, and so does the journal. */
 async function halt(
-  { world, config, paths }: Scene,
+  { world, config, paths, sinks }: Scene,
   state: UpdateState,
   update: Update,
   step: Step,
@@ -233,12 +245,12 @@ async function halt(
   }
   await writeUpdateState(paths, { ...state, update, halted })
   await remember(world, paths, update, halted)
-  await createReport(world, config, paths, update).halted(halted)
+  await createReport(world, config, paths, update, sinks).halted(halted)
 }
 
 /** Done: what runs now is what is deployed. Only then is the signal removed. */
-async function finish({ world, config, paths }: Scene, update: Update): Promise<void> {
-  const report = createReport(world, config, paths, update)
+async function finish({ world, config, paths, sinks }: Scene, update: Update): Promise<void> {
+  const report = createReport(world, config, paths, update, sinks)
   const deployed = { ...update.target, at: isoTime(world) }
   await report.updated()
   await remember(world, paths, update, null)

@@ -1,7 +1,8 @@
 import { nameOf } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import { type Status, writeStatus } from '../status/record.ts'
+import { type Status, type StatusRecord, writeStatus } from '../status/record.ts'
+import type { StatusSink } from '../status/sink.ts'
 import { VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
 import type { Halt, Update } from './journal.ts'
@@ -15,25 +16,33 @@ export interface Report {
   updated(): Promise<void>
 }
 
-export function createReport(world: World, config: Config, paths: Paths, update: Update): Report {
+export function createReport(
+  world: World,
+  config: Config,
+  paths: Paths,
+  update: Update,
+  sinks: readonly StatusSink[],
+): Report {
   const { from, target } = update
   const durationMs = () => Math.max(0, world.now() - Date.parse(update.started_at))
   const publish = async (status: Status, step: string, halt?: Halt) => {
+    const record: StatusRecord = {
+      computer: config.computer,
+      status,
+      timestamp: Math.floor(world.now() / 1000),
+      channel: update.channel,
+      from: from.version,
+      version: target.version,
+      commit: target.commit,
+      step,
+      error: halt?.error ?? null,
+      migration: halt?.migration ?? null,
+      duration_ms: durationMs(),
+      telec: VERSION,
+    }
+    for (const sink of sinks) sink.publish(record)
     try {
-      await writeStatus(paths, {
-        computer: config.computer,
-        status,
-        timestamp: Math.floor(world.now() / 1000),
-        channel: update.channel,
-        from: from.version,
-        version: target.version,
-        commit: target.commit,
-        step,
-        error: halt?.error ?? null,
-        migration: halt?.migration ?? null,
-        duration_ms: durationMs(),
-        telec: VERSION,
-      })
+      await writeStatus(paths, record)
     } catch (error) {
       world.log.warning(`the status was not written: ${error instanceof Error ? error.message : error}`)
     }

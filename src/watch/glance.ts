@@ -4,6 +4,7 @@ import { parsedBefore } from '../config/parsed.ts'
 import { locate } from '../config/paths.ts'
 import { locateRepository } from '../git/git.ts'
 import { listRemote } from '../git/offers.ts'
+import { isContactDue } from '../redis/due.ts'
 import { readText } from '../system/files.ts'
 import { sha256 } from '../system/hash.ts'
 import type { World } from '../system/world.ts'
@@ -22,10 +23,11 @@ export async function isQuiet(world: World): Promise<boolean> {
   try {
     const paths = locate(world)
     const config = parsedBefore(world, paths, readText(paths.config) ?? '')
-    const watch = JSON.parse(readText(paths.watchState) ?? 'null') as Partial<WatchState> | null
-    const update = JSON.parse(readText(paths.updateState) ?? 'null') as Partial<UpdateState> | null
+    const watch = parsed<Partial<WatchState>>(paths.watchState)
+    const update = parsed<Partial<UpdateState>>(paths.updateState)
     if (!config || !watch?.quiet || watch.outcome !== 'current' || watch.failures !== 0) return false
     if (!update?.deployed || update.update || update.halted || existsSync(paths.signal)) return false
+    if (config.redis && isContactDue(parsed(paths.redis), parsed(paths.status), world.now())) return false
     const repository = locateRepository(world, config.deployment.checkout)
     const list = await listRemote(world, repository, config.deployment, config.deployment.remote)
     if (fingerprint(update.deployed, list) !== watch.quiet) return false
@@ -35,6 +37,11 @@ export async function isQuiet(world: World): Promise<boolean> {
   } catch {
     return false // whatever it is, the whole poll says it
   }
+}
+
+/** Not checked: whatever does not fit makes the poll a whole one. */
+function parsed<Shape>(path: string): Shape | null {
+  return JSON.parse(readText(path) ?? 'null') as Shape | null
 }
 
 /** Of what is deployed and what a remote said, to compare it with. */

@@ -21,7 +21,7 @@ export const embedded: Plugin = {
         bundle: true,
         write: false,
         platform: 'node',
-        format: path.endsWith('-loader.ts') ? 'esm' : 'iife', // as scripts/build does
+        format: path.endsWith('-loader.ts') ? 'esm' : path.endsWith('-library.ts') ? 'cjs' : 'iife', // as scripts/build does
       })
       const text = outputFiles[0]?.text ?? ''
       const packed = brotliCompressSync(text).toString('base64')

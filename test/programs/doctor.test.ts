@@ -6,6 +6,7 @@ import { freshComputer } from '../helpers/fresh-computer.ts'
 import { succeed } from '../helpers/programs.ts'
 import { telecRun } from '../helpers/supervised.ts'
 import { readTree } from '../helpers/tree.ts'
+import { until } from '../helpers/until.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
 
 interface Finding {
@@ -27,6 +28,7 @@ async function diagnose(computer: Computer, env: NodeJS.ProcessEnv = {}) {
 test('a computer under telec run is well, a line each, and nothing is changed', async () => {
   const computer = await freshComputer()
   const supervised = await telecRun(computer, [process.execPath, 'server.js'])
+  await until('the poll to be over', async () => computer.state('config.parsed.json') !== null)
   const before = readTree(computer.home)
   const { code, stdout, stderr } = await computer.telec('telec', ['doctor'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })

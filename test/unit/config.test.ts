@@ -42,6 +42,7 @@ describe('the defaults', () => {
         poll_timeout: 45_000,
         fetch_timeout: 15 * 60_000,
         min_age: 0,
+        window: [],
       },
     })
   })

@@ -3,6 +3,8 @@ import type { Considered, Decision } from '../../channel/decide.ts'
 import { nameOf } from '../../channel/target.ts'
 import { keepParsed, loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
+import { readSignal } from '../../update/signal.ts'
+import { passOn } from '../../watch/pass-on.ts'
 import { poll } from '../../watch/poll.ts'
 import type { DefineCommand } from '../main.ts'
 
@@ -34,7 +36,11 @@ Examples:
     .action(async ({ dryRun, explain, json, scheduled }: Options) => {
       const paths = locate(world)
       const config = await loadConfig(world, paths)
-      const decision = await poll(world, config, paths, { dryRun, scheduled })
+      const before = readSignal(paths)
+      const polling = poll(world, config, paths, { dryRun, scheduled })
+      const decision = await polling.finally(() =>
+        dryRun ? undefined : passOn(world, config, paths, before),
+      )
       if (!dryRun) await keepParsed(world, paths, config)
       if (json) world.out(`${JSON.stringify(decision, null, 2)}\n`)
       else if (explain) world.out(explained(decision))

@@ -1,0 +1,77 @@
+import { createRequire } from 'node:module'
+import { compileFunction } from 'node:vm'
+import { source } from 'packed:redis/ioredis-library.ts'
+import { parseRedisUrl, type RedisAddress } from '../config/redis-url.ts'
+import type { Config } from '../config/schema.ts'
+import { TelecError } from '../system/errors.ts'
+import { readText } from '../system/files.ts'
+import type { World } from '../system/world.ts'
+
+export type Argument = string | number
+
+/** A connection to Redis, be it one server, a master that sentinels name, or a cluster. */
+export interface RedisClient {
+  /** Resolves when it is connected, rejects when it cannot be. */
+  ready(): Promise<void>
+  /** One command. Those that are sent in one go are pipelined; on one key they keep their order. */
+  call(command: string, ...args: readonly Argument[]): Promise<unknown>
+  close(): void
+}
+
+export interface RedisSettings {
+  readonly address: RedisAddress
+  readonly password: string | null
+  /** Certificates of those who may vouch for the server, PEM; null: those that Node.js knows. */
+  readonly ca: string | null
+  /** For the connection, and for each command. */
+  readonly timeoutMs: number
+  /** Connects again for ever, instead of giving up at once. */
+  readonly isPatient: boolean
+}
+
+export type Connect = (settings: RedisSettings, onFault: (error: Error) => void) => RedisClient
+
+let library: Connect | undefined
+
+/**
+ * Opens a connection to the Redis of the configuration. ioredis is loaded for it, in 30 ms that nobody pays who has no Redis.
+ *
+ * @param onFault is told of every fault, also of those that a call rejects with.
+ */
+export function openRedis(
+  world: World,
+  redis: NonNullable<Config['redis']>,
+  options: Pick<RedisSettings, 'timeoutMs' | 'isPatient'>,
+  onFault: (error: Error) => void = () => undefined,
+): RedisClient {
+  const address = parseRedisUrl(redis.url)
+  if (address === null) throw new Error('the schema took a URL that is none')
+  library ??= load(world)
+  const password = readSecret('redis.password_file', redis.password_file) ?? address.password
+  return library({ address, password, ca: readSecret('redis.ca_file', redis.ca_file), ...options }, onFault)
+}
+
+/** The packed library runs as the CommonJS module that it is. */
+function load({ program }: World): Connect {
+  const exports: { connect?: Connect } = {}
+  const run = compileFunction(source(), ['require', 'module', 'exports'], { filename: program.path })
+  const module = { exports }
+  run(createRequire(program.path), module, exports)
+  if (!module.exports.connect) throw new Error('the Redis library exports no connect')
+  return module.exports.connect
+}
+
+function readSecret(key: string, path: string | undefined): string | null {
+  if (path === undefined) return null
+  const text = readText(path)
+  if (text !== null) return text.trim()
+  throw new TelecError('config', `${key} is ${path}, which does not exist`, {
+    hint: `write it, or remove ${key}`,
+  })
+}
+
+/** What to tell people of a fault: never with what is secret, which ioredis does not repeat. */
+export function describeFault(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException
+  return message || code || String(error)
+}

@@ -1,0 +1,60 @@
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import type { StatusRecord } from '../status/record.ts'
+import type { StatusSink } from '../status/sink.ts'
+import { within } from '../system/limit.ts'
+import type { World } from '../system/world.ts'
+import { describeFault, openRedis, type RedisClient } from './client.ts'
+import { recordContact, sendStatus } from './contact.ts'
+import { readLink } from './link.ts'
+
+/** What an update waits for Redis, in all. */
+const BUDGET_MS = 1_000
+
+/**
+ * Sends each status to Redis, in their order, while the update goes on. Those that a Redis out of reach did not take are
+ * sent with the next one; after the last one, telec-watch sends it when Redis is back.
+ */
+export function redisSink(world: World, redis: NonNullable<Config['redis']>, paths: Paths): StatusSink {
+  let client: RedisClient | null = null
+  let isReady: Promise<void> | null = null
+  let waiting: StatusRecord[] = []
+  let latest: StatusRecord | null = null
+  let failure: string | null = null
+  let sending = Promise.resolve()
+  let isBusy = false
+
+  const flush = async () => {
+    isBusy = true
+    try {
+      client ??= openRedis(world, redis, { timeoutMs: BUDGET_MS, isPatient: false })
+      isReady ??= client.ready()
+      await isReady
+      for (let next = waiting[0]; next; next = waiting[0]) {
+        await sendStatus(client, next, world.now())
+        waiting.shift()
+      }
+      failure = null
+    } catch (error) {
+      failure = describeFault(error)
+      client?.close()
+      client = null
+      isReady = null
+    } finally {
+      isBusy = false
+    }
+  }
+  return {
+    publish(record) {
+      latest = record
+      waiting = [...waiting, record]
+      if (!isBusy) sending = flush() // one that is at it takes this one, too
+    },
+    async close() {
+      if (latest === null) return
+      const late = await within(sending, BUDGET_MS).then(() => null, describeFault)
+      client?.close()
+      await recordContact(world, paths, readLink(paths), latest, late ?? failure)
+    },
+  }
+}
