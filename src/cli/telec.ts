@@ -4,6 +4,7 @@ import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
 import { migrateCommand } from './commands/migrate/run.ts'
+import { notifyCommand } from './commands/notify.ts'
 import { pauseCommand, resumeCommand } from './commands/pause.ts'
 import { runCommand } from './commands/run.ts'
 import { statusCommand } from './commands/status.ts'
@@ -21,6 +22,7 @@ const COMMANDS = [
   historyCommand,
   pauseCommand,
   resumeCommand,
+  notifyCommand,
   versionCommand,
   runCommand,
   watchCommand,

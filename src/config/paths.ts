@@ -25,6 +25,8 @@ export interface Paths {
   readonly pause: string
   /** How this computer stands with Redis. */
   readonly redis: string
+  /** How far the announcements were read. */
+  readonly listen: string
   /** Which units were installed. */
   readonly installed: string
   readonly lock: string
@@ -75,6 +77,7 @@ function pathsIn(scope: Paths['scope'], home: string, config: string): Paths {
     history: join(home, 'history.json'),
     pause: join(home, 'pause.json'),
     redis: join(home, 'redis.json'),
+    listen: join(home, 'listen.json'),
     installed: join(home, 'installed.json'),
     lock: join(home, 'telec.lock'),
     supervisor: join(home, 'supervisor.json'),

@@ -23,32 +23,31 @@ export interface RedisSettings {
   readonly password: string | null
   /** Certificates of those who may vouch for the server, PEM; null: those that Node.js knows. */
   readonly ca: string | null
-  /** For the connection, and for each command. */
-  readonly timeoutMs: number
-  /** Connects again for ever, instead of giving up at once. */
-  readonly isPatient: boolean
+  readonly connectTimeoutMs: number
+  /** For each command; null: as long as it takes. */
+  readonly commandTimeoutMs: number | null
 }
 
-export type Connect = (settings: RedisSettings, onFault: (error: Error) => void) => RedisClient
+export type Connect = (settings: RedisSettings) => RedisClient
 
 let library: Connect | undefined
 
 /**
- * Opens a connection to the Redis of the configuration. ioredis is loaded for it, in 30 ms that nobody pays who has no Redis.
- *
- * @param onFault is told of every fault, also of those that a call rejects with.
+ * Opens a connection to the Redis of the configuration. ioredis is loaded for it, in 30 ms that nobody pays who has no
+ * Redis.
  */
 export function openRedis(
   world: World,
   redis: NonNullable<Config['redis']>,
-  options: Pick<RedisSettings, 'timeoutMs' | 'isPatient'>,
-  onFault: (error: Error) => void = () => undefined,
+  connectTimeoutMs: number,
+  commandTimeoutMs: number | null = connectTimeoutMs,
 ): RedisClient {
   const address = parseRedisUrl(redis.url)
   if (address === null) throw new Error('the schema took a URL that is none')
   library ??= load(world)
   const password = readSecret('redis.password_file', redis.password_file) ?? address.password
-  return library({ address, password, ca: readSecret('redis.ca_file', redis.ca_file), ...options }, onFault)
+  const ca = readSecret('redis.ca_file', redis.ca_file)
+  return library({ address, password, ca, connectTimeoutMs, commandTimeoutMs })
 }
 
 /** The packed library runs as the CommonJS module that it is. */

@@ -51,7 +51,7 @@ async function attempt(
 ): Promise<string | null> {
   let client: RedisClient | undefined
   try {
-    const opened = openRedis(world, redis, { timeoutMs: BUDGET_MS, isPatient: false })
+    const opened = openRedis(world, redis, BUDGET_MS)
     client = opened
     await within(
       opened.ready().then(() => send(opened)),

@@ -27,7 +27,7 @@ export function redisSink(world: World, redis: NonNullable<Config['redis']>, pat
   const flush = async () => {
     isBusy = true
     try {
-      client ??= openRedis(world, redis, { timeoutMs: BUDGET_MS, isPatient: false })
+      client ??= openRedis(world, redis, BUDGET_MS)
       isReady ??= client.ready()
       await isReady
       for (let next = waiting[0]; next; next = waiting[0]) {

@@ -30,9 +30,9 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
 
   // First what is known to be ours, then the files: none is forgotten by a crash in between.
   await writeInstalled(paths, { manager, scope, files: [...wanted, ...stale] })
+  for (const command of plan.before) await tryCommand(world, command)
   for (const { path, text } of changed) await writeDurably(path, text, UNIT_MODE)
   await removeFiles(stale)
-  for (const command of plan.before) await tryCommand(world, command)
   for (const command of plan.start) await runCommand(world, command)
   await writeInstalled(paths, { manager, scope, files: wanted })
   return [

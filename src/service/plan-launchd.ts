@@ -9,18 +9,19 @@ export function planLaunchd(world: World, values: UnitValues, scope: Scope): Ins
   const folder = scope === 'system' ? '/Library/LaunchDaemons' : join(world.home, 'Library/LaunchAgents')
   const domain = scope === 'system' ? 'system' : `gui/${world.uid}`
   const files = inFolder(folder, launchdPlists(values))
-  const labels = ['telec-watch', 'telec-update']
+  const labels = ['telec-watch', 'telec-update', ...(values.listens ? ['telec-listen'] : [])]
+  const all = ['telec-watch', 'telec-update', 'telec-listen']
   return {
     manager: 'launchd',
     scope,
     probes: labels.map((label) => ['launchctl', 'print', `${domain}/${label}`]),
-    before: labels.map((label) => ['launchctl', 'bootout', `${domain}/${label}`]),
+    before: all.map((label) => ['launchctl', 'bootout', `${domain}/${label}`]),
     files,
     start: [
       ...labels.map((label) => ['launchctl', 'enable', `${domain}/${label}`]),
       ...files.map(({ path }) => ['launchctl', 'bootstrap', domain, path]),
     ],
-    stop: labels.map((label) => ['launchctl', 'bootout', `${domain}/${label}`]),
+    stop: all.map((label) => ['launchctl', 'bootout', `${domain}/${label}`]),
     forget: [],
   }
 }

@@ -6,6 +6,8 @@ import { inFolder, systemdDropIn, systemdUnits, type UnitValues } from './render
 import type { Scope } from './systemctl.ts'
 
 const STARTED_UNITS = ['telec-watch.timer', 'telec-update.path', 'telec-update.timer']
+/** Started only where there is a Redis; taken away in any case. */
+const LISTENER = 'telec-listen.service'
 
 /** Units, drop-in and commands for systemd. */
 export function planSystemd(world: World, config: Config, values: UnitValues, scope: Scope): InstallPlan {
@@ -15,23 +17,25 @@ export function planSystemd(world: World, config: Config, values: UnitValues, sc
       : join(world.env.XDG_CONFIG_HOME ?? join(world.home, '.config'), 'systemd/user')
   const { service } = config
   const dropIn = service && service.restart === 'exit-42' ? [systemdDropIn(service.name)] : []
+  const started = values.listens ? [...STARTED_UNITS, LISTENER] : STARTED_UNITS
   const systemctl = (...args: string[]) => ['systemctl', `--${scope}`, ...args]
   return {
     manager: 'systemd',
     scope,
-    probes: STARTED_UNITS.flatMap((unit) => [
+    probes: started.flatMap((unit) => [
       systemctl('is-enabled', '--quiet', unit),
       systemctl('is-active', '--quiet', unit),
     ]),
-    before: [],
+    before: values.listens ? [] : [systemctl('disable', '--now', LISTENER)],
     files: inFolder(folder, [...systemdUnits(values, scope), ...dropIn]),
     start: [
       systemctl('daemon-reload'),
-      systemctl('enable', ...STARTED_UNITS),
-      systemctl('restart', ...STARTED_UNITS), // one that runs already takes up its new text
+      systemctl('enable', ...started),
+      systemctl('restart', ...started), // one that runs already takes up its new text
     ],
     stop: [
       systemctl('disable', '--now', ...STARTED_UNITS),
+      systemctl('disable', '--now', LISTENER),
       systemctl('stop', 'telec-watch.service'),
       // A failed unit would be listed long after its file is gone.
       systemctl('reset-failed', 'telec-watch.service', 'telec-update.service'),

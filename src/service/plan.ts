@@ -54,6 +54,7 @@ export function planInstall(
       PATH: `${dirname(node)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     },
     pollMs: config.deployment.poll_every,
+    listens: config.redis !== undefined,
   }
   return manager === 'systemd' ? planSystemd(world, config, values, scope) : planLaunchd(world, values, scope)
 }

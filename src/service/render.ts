@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import launchdContract from '../../units/launchd/contract.plist'
+import launchdListen from '../../units/launchd/telec-listen.plist'
 import launchdUpdate from '../../units/launchd/telec-update.plist'
 import launchdWatch from '../../units/launchd/telec-watch.plist'
 import dropIn from '../../units/systemd/service-drop-in.conf'
+import listenService from '../../units/systemd/telec-listen.service'
 import updatePath from '../../units/systemd/telec-update.path'
 import updateService from '../../units/systemd/telec-update.service'
 import updateTimer from '../../units/systemd/telec-update.timer'
@@ -27,6 +29,8 @@ export interface UnitValues {
   readonly logs: string
   readonly environment: Readonly<Record<string, string>>
   readonly pollMs: number
+  /** Whether there is a Redis to listen to. */
+  readonly listens: boolean
 }
 
 export interface UnitFile {
@@ -44,6 +48,8 @@ export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
   const service = values.service ?? 'the checkout'
   const pollSeconds = Math.max(1, Math.round(values.pollMs / 1000))
   const assignments = Object.entries(values.environment).map(([name, value]) => quote(`${name}=${value}`))
+  const watchers = ['telec-watch.service', ...(values.listens ? ['telec-listen.service'] : [])]
+  const lockedIn = scope === 'system' ? watchers : []
   const fill = (template: string) =>
     fillIn(template, {
       SERVICE: escapeSpecifiers(service),
@@ -52,6 +58,7 @@ export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
       UPDATE: commandWord(`${values.bin}/telec-update`),
       SIGNAL: escapeSpecifiers(values.signal),
       HOME: quote(values.home),
+      TARGET: scope === 'system' ? 'multi-user.target' : 'default.target',
       LOG_FIELDS: quote(`TELEC_SERVICE=${service}`),
       ENVIRONMENT: assignments.join(' '),
       POLL_SECONDS: String(pollSeconds),
@@ -63,9 +70,8 @@ export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
     { name: 'telec-update.path', text: fill(updatePath) },
     { name: 'telec-update.service', text: fill(updateService) },
     { name: 'telec-update.timer', text: fill(updateTimer) },
-    ...(scope === 'system'
-      ? [{ name: 'telec-watch.service.d/hardening.conf', text: fill(watchHardening) }]
-      : []),
+    ...(values.listens ? [{ name: 'telec-listen.service', text: fill(listenService) }] : []),
+    ...lockedIn.map((unit) => ({ name: `${unit}.d/hardening.conf`, text: fill(watchHardening) })),
   ]
 }
 
@@ -105,6 +111,7 @@ export function launchdPlists(values: UnitValues): UnitFile[] {
   return [
     { name: 'telec-watch.plist', text: fill(launchdWatch, values.pollMs) },
     { name: 'telec-update.plist', text: fill(launchdUpdate, UPDATE_CALENDAR_MS) },
+    ...(values.listens ? [{ name: 'telec-listen.plist', text: fill(launchdListen, values.pollMs) }] : []),
   ]
 }
 
