@@ -1,6 +1,6 @@
 import { mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
@@ -37,14 +37,15 @@ export async function verifySignatures(
   target: Target,
 ): Promise<void> {
   if (deployment.verify === 'none') return
-  const trust = prepareTrust(deployment, repository)
+  const trust = prepareTrust(deployment, repository, world.uid)
   try {
     if (deployment.keyring) await importKeys(world, trust.gnupgHome, deployment.keyring)
     if (deployment.verify === 'signed-tag') await verifyTag(world, repository, trust, target)
     else {
-      const commits =
-        deployment.verify_commits === 'tip' ? ['-1', target.commit] : [`${from}..${target.commit}`]
-      await verifyCommits(world, repository, trust, commits)
+      const tip = ['-1', target.commit]
+      const range = [`${from}..${target.commit}`]
+      // A branch that was wound back has nothing in between: the commit itself is signed all the same, or not taken.
+      await verifyCommits(world, repository, trust, deployment.verify_commits === 'tip' ? tip : range, tip)
     }
   } finally {
     trust.dispose()
@@ -54,6 +55,8 @@ export async function verifySignatures(
 /** Whose signatures count, as git takes it. */
 interface Trust {
   readonly settings: readonly string[]
+  /** With no grafts, by which history could be another one than what was signed (gitrepository-layout(5)). */
+  readonly env: Readonly<Record<string, string>>
   /** Holds the keys of `keyring`, and nothing else of this user. */
   readonly gnupgHome: string
   dispose(): void
@@ -62,9 +65,10 @@ interface Trust {
 function prepareTrust(
   { allowed_signers, revoked_signers, keyring }: Deployment,
   repository: Repository,
+  uid: number,
 ): Trust {
   for (const [key, path] of Object.entries({ allowed_signers, revoked_signers, keyring }))
-    if (path !== undefined) verifyTrustFile(`deployment.${key}`, path, repository)
+    if (path !== undefined) verifyTrustFile(`deployment.${key}`, path, repository, uid)
   const gnupgHome = mkdtempSync(join(tmpdir(), 'telec-gnupg-')) // mode 0700
   // Whose key is in the keyring is trusted: there is no web of trust on an unattended computer.
   writeFileSync(join(gnupgHome, 'gpg.conf'), 'trust-model always\nno-auto-key-retrieve\nno-autostart\n')
@@ -81,13 +85,14 @@ function prepareTrust(
   ].flatMap((setting) => ['-c', setting])
   return {
     settings: ['--no-replace-objects', ...settings],
+    env: { GNUPGHOME: gnupgHome, GIT_GRAFT_FILE: '/dev/null' },
     gnupgHome,
     dispose: () => rmSync(gnupgHome, { recursive: true, force: true }),
   }
 }
 
 /** A commit must not be able to choose who may sign it, nor may anybody else on this computer. */
-function verifyTrustFile(key: string, path: string, { workTree }: Repository): void {
+function verifyTrustFile(key: string, path: string, { workTree }: Repository, uid: number): void {
   const wrong = (what: string, hint: string) =>
     new TelecError('config', `${key} is ${path}, which ${what}`, { hint })
   const stat = statSync(path, { throwIfNoEntry: false })
@@ -95,6 +100,13 @@ function verifyTrustFile(key: string, path: string, { workTree }: Repository): v
   if (`${realpathSync(path)}/`.startsWith(`${realpathSync(workTree)}/`))
     throw wrong('lies in the checkout', 'keep it elsewhere: a commit could change it')
   if (stat.mode & 0o022) throw wrong('others may write', `chmod go-w ${path}`)
+  if (stat.uid !== 0 && stat.uid !== uid)
+    throw wrong('belongs to another user', `chown it to root, or to yourself`)
+  const folder = dirname(realpathSync(path))
+  const { mode } = statSync(folder)
+  // In a folder with the sticky bit others cannot replace what is not theirs (chmod(2)).
+  if (mode & 0o022 && !(mode & 0o1000))
+    throw wrong('lies in a folder that others may write', `chmod go-w ${folder}`)
 }
 
 async function importKeys(world: World, gnupgHome: string, keyring: string): Promise<void> {
@@ -131,7 +143,7 @@ async function verifyTag(world: World, repository: Repository, trust: Trust, tar
       `it names ${field('type')} ${field('object').slice(0, 12)}`,
     )
   const result = await tryGit(world, repository, [...trust.settings, 'verify-tag', '--raw', id], {
-    env: { GNUPGHOME: trust.gnupgHome },
+    env: trust.env,
   })
   if (result.code === 0 && isGood(result.stderr)) return
   throw refuse(describeTag(result.stderr), printable(result.stderr.trim()))
@@ -152,21 +164,28 @@ function describeTag(raw: string): string {
   return /No principal matched|unknown/i.test(raw) ? (GRADES.U ?? '') : 'has a signature that is not good'
 }
 
-/** Each of the commits that git-log(1) lists for these arguments, all by one git. */
+/** Each of the commits that git-log(1) lists for these arguments, all by one git; where there are none, for the others. */
 async function verifyCommits(
   world: World,
   repository: Repository,
   trust: Trust,
   commits: readonly string[],
+  otherwise: readonly string[],
 ): Promise<void> {
-  const format = '--format=%H%x00%G?%x00%s'
-  const args = [...trust.settings, 'log', format, '--no-show-signature', ...commits, '--']
-  const output = await git(world, repository, args, { env: { GNUPGHOME: trust.gnupgHome } })
-  const lines = output.split('\n').filter(Boolean)
+  const list = async (which: readonly string[]) => {
+    const format = '--format=%H%x00%G?%x00%<(100,trunc)%s' // a subject may have megabytes
+    const args = [...trust.settings, 'log', format, '--no-show-signature', ...which, '--']
+    const output = await git(world, repository, args, { env: trust.env })
+    return output.split('\n').filter(Boolean)
+  }
+  const between = await list(commits)
+  const lines = between.length > 0 ? between : await list(otherwise)
   const bad = lines.flatMap((line) => {
     const [commit = '', grade = '', subject = ''] = line.split('\0')
     const fault = GRADES[grade] ?? 'cannot be judged'
-    return grade === 'G' ? [] : [`${commit.slice(0, 12)} ${fault}: ${printable(subject).slice(0, 100)}`]
+    return grade === 'G'
+      ? []
+      : [`${commit.slice(0, 12)} ${fault}: ${printable(subject).trim().slice(0, 100)}`]
   })
   if (bad.length === 0) return
   const more = bad.length > NAMED ? [`and ${bad.length - NAMED} more`] : []

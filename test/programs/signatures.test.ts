@@ -1,5 +1,5 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
@@ -230,6 +230,31 @@ describe('verify: signed-commit', () => {
     await expectRefused(computer, ['1 of 3 commit(s)', 'is not signed: a merge'])
   })
 
+  test('wants the commit itself signed where nothing lies between: a branch that was wound back', async () => {
+    const { computer, ann } = await onAlpha()
+    const unsigned = await gitAs(computer, null, ['rev-parse', 'HEAD'])
+    await expectTaken(computer, await push(computer, '1.1.0', ann))
+    await gitAs(computer, null, ['push', '--quiet', '--force', 'origin', `${unsigned}:refs/heads/main`])
+    await computer.telec('telec-watch')
+    const ended = await computer.telec('telec-update', ['--accept-rewrite'])
+    expectFailure(ended, 1, ['1 of 1 commit(s)', 'is not signed: first'])
+    expect(await computer.gitInCheckout('rev-parse', 'HEAD')).not.toBe(unsigned)
+  })
+
+  test('reads no more of a subject than it shows', async () => {
+    const { computer } = await onAlpha()
+    await gitAs(computer, null, [
+      'commit',
+      '--quiet',
+      '--allow-empty',
+      '--file',
+      keep(computer, 'huge', 'x'.repeat(40_000_000)),
+    ])
+    await gitAs(computer, null, ['push', '--quiet', 'origin', 'HEAD:main'])
+    const said = await expectRefused(computer, ['1 of 1 commit(s)', 'is not signed: xxx'])
+    expect(said.length).toBeLessThan(3_000)
+  })
+
   test('also counts with GPG, and on releases', async () => {
     const computer = await freshComputer()
     const ann = await gpgSigner('ann')
@@ -279,6 +304,24 @@ describe('who may sign cannot be chosen by the repository', () => {
         return file
       },
       ['others may write', 'chmod go-w'],
+    ],
+    [
+      'in a folder that others may write',
+      (computer) => {
+        const file = keep(computer, 'signers', 'x')
+        chmodSync(dirname(file), 0o777)
+        return file
+      },
+      ['lies in a folder that others may write', 'chmod go-w'],
+    ],
+    [
+      'of another user',
+      (computer) => {
+        const file = keep(computer, 'theirs', 'x')
+        chownSync(file, 65_534, 65_534)
+        return file
+      },
+      ['belongs to another user'],
     ],
   ])('a file %s is a wrong configuration', async (_, file, parts) => {
     const computer = await freshComputer()
