@@ -75,6 +75,7 @@ function stateOf(record: SupervisorRecord, nowMs: number): ServiceState {
   return {
     known: 'yes',
     activity: main ? 'running' : 'starting',
+    isStoppedOnPurpose: false,
     main: main
       ? { pid: main.pid, identity: `${main.pid}@${main.started_ms}`, uptimeMs: nowMs - main.started_ms }
       : null,

@@ -42,12 +42,17 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
   ]
 }
 
-/** As `install`, for what is installed already; a computer on which nothing is stays so. A fault is a warning. */
+/**
+ * As `install`, where the files that are installed are not those of this telec. What a person did not install, or stopped
+ * by hand, stays so. A fault is a warning.
+ */
 export async function installAgain(world: World, config: Config, paths: Paths): Promise<string[]> {
   try {
     const installed = readInstalled(paths)
     if (installed === null) return []
-    return await install(world, paths, planInstall(world, config, paths, installed.manager, installed.scope))
+    const plan = planInstall(world, config, paths, installed.manager, installed.scope)
+    const { changed, stale } = compare(paths, plan)
+    return changed.length + stale.length === 0 ? [] : await install(world, paths, plan)
   } catch (error) {
     if (!(error instanceof TelecError)) throw error
     world.log.warning(`telec's units were not brought up to date: ${error.message}; run telec install`)

@@ -1,11 +1,11 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { Config } from '../config/schema.ts'
+import type { Config, ServiceConfig } from '../config/schema.ts'
 import { locateRepository } from '../git/git.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import type { InstallPlan } from './plan.ts'
-import { type Scope, showUnit, trySystemctl } from './systemctl.ts'
+import { type Scope, showUnit, trySystemctl, unitName } from './systemctl.ts'
 
 /** The first systemd that has `Type=exec`. */
 const LEAST_SYSTEMD = 240
@@ -24,7 +24,7 @@ export async function verifyInstallable(world: World, config: Config, plan: Inst
   locateRepository(world, config.deployment.checkout)
   if (plan.manager === 'launchd') return
   await verifySystemd(world, scope)
-  if (config.service) await verifyUnit(world, config.service.name, scope)
+  if (config.service) await verifyUnit(world, config.service, scope)
 }
 
 /** What the units will start: all of the bundles, where they stay, and for root nothing that others can change. */
@@ -88,13 +88,25 @@ export async function verifySystemd(world: World, scope: Scope): Promise<string>
   return `systemd ${version} (--${scope}) answers`
 }
 
-/** Throws where the service's unit does not exist. */
-async function verifyUnit(world: World, unit: string, scope: Scope): Promise<void> {
-  const { LoadState } = await showUnit(world, scope, unit, ['LoadState'])
-  if (LoadState !== 'not-found') return
-  throw new TelecError('config', `service.name is ${unit}, a unit that systemd (--${scope}) does not know`, {
-    hint: `write the unit first, or set service.scope; the units there are: systemctl --${scope} list-unit-files`,
-  })
+/** Throws where the service's unit does not exist, or would not load any more with telec's drop-in. */
+async function verifyUnit(world: World, { name, restart }: ServiceConfig, scope: Scope): Promise<void> {
+  const { LoadState, Type } = await showUnit(world, scope, unitName(name), ['LoadState', 'Type'])
+  if (LoadState === 'not-found')
+    throw new TelecError(
+      'config',
+      `service.name is ${name}, a unit that systemd (--${scope}) does not know`,
+      {
+        hint: `write the unit first, or set service.scope; the units there are: systemctl --${scope} list-unit-files`,
+      },
+    )
+  if (Type === 'oneshot' && restart === 'exit-42')
+    throw new TelecError(
+      'config',
+      `${name} is of Type=oneshot, for which systemd refuses RestartForceExitStatus=`,
+      {
+        hint: 'set service.restart: manager, or none; or give the unit another type',
+      },
+    )
 }
 
 /** Throws where the user's units end with their last session (loginctl(1)). */

@@ -29,6 +29,7 @@ export function launchdManager(world: World, label: string, scope: 'user' | 'sys
 const ABSENT: ServiceState = {
   known: 'no',
   activity: 'stopped',
+  isStoppedOnPurpose: false,
   main: null,
   lastExit: null,
   shortestRunMs: 0,
@@ -42,6 +43,7 @@ export function stateOf(printed: string): ServiceState {
   return {
     known: 'yes',
     activity: pid > 0 ? 'running' : exit === undefined || exit === '0' ? 'stopped' : 'failed',
+    isStoppedOnPurpose: false,
     // launchd does not say when it started a job: the count of its runs tells one run from the next.
     main: pid > 0 ? { pid, identity: `${pid}@${runs}`, uptimeMs: THROTTLE_MS } : null,
     lastExit: pid > 0 || exit === undefined ? null : `exit code ${exit}`,

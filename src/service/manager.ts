@@ -4,6 +4,8 @@ export interface ServiceState {
   readonly known: 'yes' | 'no' | 'masked'
   /** `stopped`: on purpose, or it ended by itself with a clean exit. `starting`: between two main processes, too. */
   readonly activity: 'running' | 'starting' | 'stopped' | 'failed'
+  /** It is stopped although the manager would have started it again: somebody told it to stop. */
+  readonly isStoppedOnPurpose: boolean
   readonly main: MainProcess | null
   /** How the main process before this one ended, where the manager still says so. */
   readonly lastExit: string | null

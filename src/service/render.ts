@@ -12,7 +12,7 @@ import watchHardening from '../../units/systemd/telec-watch.hardening.conf'
 import watchService from '../../units/systemd/telec-watch.service'
 import watchTimer from '../../units/systemd/telec-watch.timer'
 
-import type { Scope } from './systemctl.ts'
+import { type Scope, unitName } from './systemctl.ts'
 
 /** What the units say about this computer; all paths are absolute. */
 export interface UnitValues {
@@ -77,7 +77,7 @@ export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
 
 /** The drop-in that teaches the service's unit the 42 contract. */
 export function systemdDropIn(service: string): UnitFile {
-  return { name: `${service}.d/telec.conf`, text: dropIn }
+  return { name: `${unitName(service)}.d/telec.conf`, text: dropIn }
 }
 
 /** The settings of that drop-in, `KEY=VALUE` each. */

@@ -34,6 +34,11 @@ export async function systemctl(world: World, scope: Scope, args: readonly strin
   })
 }
 
+/** A name as systemctl takes it: one that says no type is that of a service (systemctl(1)). */
+export function unitName(name: string): string {
+  return /\.[a-z]+$/.test(name) ? name : `${name}.service`
+}
+
 /** Properties of a unit, `KEY=VALUE` lines of systemctl show. A unit that does not exist has `LoadState=not-found`. */
 export async function showUnit<Key extends string>(
   world: World,

@@ -1,6 +1,6 @@
 import type { World } from '../system/world.ts'
 import type { ServiceManager, ServiceState } from './manager.ts'
-import { parseTimespan, type Scope, showUnit, systemctl } from './systemctl.ts'
+import { parseTimespan, type Scope, showUnit, systemctl, trySystemctl, unitName } from './systemctl.ts'
 
 const PROPERTIES = [
   'LoadState',
@@ -9,6 +9,8 @@ const PROPERTIES = [
   'ExecMainStartTimestampMonotonic',
   'ExecMainCode',
   'ExecMainStatus',
+  'Restart',
+  'RestartForceExitStatus',
   'StartLimitBurst',
   'StartLimitIntervalUSec',
 ] as const
@@ -16,7 +18,8 @@ const PROPERTIES = [
 /** `ExecMainCode` is waitid(2)'s si_code: CLD_EXITED, or a signal. */
 const CLD_EXITED = '1'
 
-export function systemdManager(world: World, service: string, scope: Scope): ServiceManager {
+export function systemdManager(world: World, name: string, scope: Scope): ServiceManager {
+  const service = unitName(name)
   return {
     name: 'systemd',
     service,
@@ -28,9 +31,11 @@ export function systemdManager(world: World, service: string, scope: Scope): Ser
       await systemctl(world, scope, ['kill', '--kill-who=main', '--signal=SIGTERM', service])
     },
     async start() {
+      await trySystemctl(world, scope, ['reset-failed', service]) // else a start limit that was hit refuses it
       await systemctl(world, scope, ['start', service])
     },
     async restart() {
+      await trySystemctl(world, scope, ['reset-failed', service])
       await systemctl(world, scope, ['restart', service])
     },
   }
@@ -43,6 +48,7 @@ export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs
   return {
     known: unit.LoadState === 'not-found' ? 'no' : unit.LoadState === 'masked' ? 'masked' : 'yes',
     activity: activity(unit.ActiveState),
+    isStoppedOnPurpose: unit.ActiveState === 'inactive' && pid === 0 && startedMs > 0 && wouldReturn(unit),
     main:
       pid > 0
         ? {
@@ -54,6 +60,14 @@ export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs
     lastExit: pid > 0 || startedMs === 0 ? null : exit(unit.ExecMainCode, unit.ExecMainStatus),
     shortestRunMs: shortestRun(unit.StartLimitBurst, unit.StartLimitIntervalUSec),
   }
+}
+
+/** Whether systemd starts it again after the way in which it ended, unless somebody tells it not to. */
+function wouldReturn(unit: Record<(typeof PROPERTIES)[number], string>): boolean {
+  if (unit.Restart === 'always') return true
+  return (
+    unit.ExecMainCode === CLD_EXITED && unit.RestartForceExitStatus.split(' ').includes(unit.ExecMainStatus)
+  )
 }
 
 function activity(activeState: string): ServiceState['activity'] {

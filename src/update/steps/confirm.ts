@@ -7,12 +7,14 @@ import type { StepContext } from '../step.ts'
 const TAIL_LINES = 10
 const LOOK_EVERY_MS = 200
 const HEALTH_EVERY_MS = 1_000
+/** systemd gives a start 90 s by default; a unit may say otherwise, or infinity. */
+const LONGEST_START_MS = 15 * 60_000
 const DEFAULT_HEALTHY_AFTER_MS = 5_000
 
 /** Sees the new main process stay up for `healthy_after`, and `health` pass. */
 export async function confirm({ world, config, service, update }: StepContext): Promise<string> {
   if (!service) return 'left to whoever restarts the service'
-  if (!update.service?.asked) return 'the service is stopped'
+  if (!update.service?.asked) return 'there is no new process to wait for'
   const healthyAfterMs = config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS
   const pid = await staysUp(world, service.manager, update.service.before, healthyAfterMs)
   const health = config.service?.health
@@ -41,6 +43,11 @@ async function staysUp(
         hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry',
       })
     if (activity === 'running' && world.monotonic() >= deadline) return main.pid
+    if (world.monotonic() >= deadline + LONGEST_START_MS)
+      throw new TelecError('halted', `${manager.service} does not get ready`, {
+        because: `pid ${main.pid} is up for ${Math.round(main.uptimeMs / 1000)} s, and ${manager.name} says: ${activity}`,
+        hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry',
+      })
     await world.sleep(LOOK_EVERY_MS)
   }
 }

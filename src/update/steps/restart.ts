@@ -17,44 +17,57 @@ export async function restart({ world, config, service, update, remember }: Step
   const now = await manager.inspect()
   const memory = update.service ?? { before: now.main?.identity ?? null, asked: false }
   if (now.main && now.main.identity !== memory.before) return `pid ${now.main.pid} runs already`
+  if (now.isStoppedOnPurpose) return left(`${manager.service} is stopped, and stays so`)
   if (!memory.asked) {
-    if (now.known === 'masked') return left(`${manager.service} is masked`)
-    if (now.activity === 'stopped') return left(`${manager.service} is stopped`)
+    if (now.known === 'masked') return left(`${manager.service} is masked, and stays so`)
+    if (now.activity === 'stopped') return left(`${manager.service} is stopped, and stays so`)
+    if (now.activity === 'running' && !now.main) {
+      await manager.restart() // a unit of another kind: there is nobody to ask
+      return left(`${manager.service} has no main process: ${manager.name} restarted it`)
+    }
     await remember({ service: { before: memory.before, asked: true } })
   }
   const stopTimeoutMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
-  return bringUpNew(world, service, now, stopTimeoutMs)
+  const brought = await bringUpNew(world, service, now, stopTimeoutMs)
+  return brought ?? left(`${manager.service} was stopped by somebody meanwhile, and stays so`)
 
-  /** Stopped on purpose stays stopped; the update counts all the same, and confirm has nothing to wait for. */
+  /** The update counts all the same, and confirm has nothing to wait for. */
   async function left(why: string): Promise<string> {
     await remember({ service: { before: null, asked: false } })
-    return `${why}, and stays so`
+    return why
   }
 }
 
 const DEFAULT_STOP_TIMEOUT_MS = 90_000
 
+/** @returns null where somebody stopped the service while it was to start. */
 async function bringUpNew(
   world: World,
   { manager, restart: mode }: Supervised,
   before: ServiceState,
   stopTimeoutMs: number,
-): Promise<string> {
+): Promise<string | null> {
   const old = before.main
   if (!old) {
     if (before.activity !== 'starting') await manager.start()
-    const { pid } = await newMain(world, manager, null, stopTimeoutMs)
-    return `${manager.service} was not running; pid ${pid} runs now`
+    const seen = await newMain(world, manager, null, stopTimeoutMs)
+    if (seen === null) return null
+    const state =
+      before.activity === 'failed'
+        ? `had failed${before.lastExit ? ` with ${before.lastExit}` : ''}`
+        : 'was not running'
+    return `${manager.service} ${state}; ${manager.name} started it, new pid ${seen.pid}`
   }
   // Sooner, and a few updates in a row would trip the start limit, after which the manager starts it no more.
   if (old.uptimeMs < before.shortestRunMs) await world.sleep(before.shortestRunMs - old.uptimeMs)
   if (mode === 'manager') {
     await manager.restart()
-    const { pid } = await newMain(world, manager, old.identity, stopTimeoutMs)
-    return `old pid ${old.pid} stopped by ${manager.name}, new pid ${pid}`
+    const seen = await newMain(world, manager, old.identity, stopTimeoutMs)
+    return seen && `old pid ${old.pid} stopped by ${manager.name}, new pid ${seen.pid}`
   }
   await manager.askToLeave()
   const seen = await newMain(world, manager, old.identity, stopTimeoutMs)
+  if (seen === null) return null
   const exit = seen.exit ? `left with ${seen.exit}` : 'left'
   const help = seen.help ? `; ${seen.help}` : ''
   return `old pid ${old.pid} ${exit}, new pid ${seen.pid}${help}`
@@ -62,14 +75,14 @@ async function bringUpNew(
 
 /**
  * Waits for a main process other than `old`, and helps where the service does not know the contract: one
- * that left for good is started, one that does not leave is restarted by force.
+ * that left for good is started, one that does not leave is restarted by force. Null: somebody stopped it.
  */
 async function newMain(
   world: World,
   manager: Supervised['manager'],
   old: string | null,
   stopTimeoutMs: number,
-): Promise<{ pid: number; exit: string | null; help: string | null }> {
+): Promise<{ pid: number; exit: string | null; help: string | null } | null> {
   let exit: string | null = null
   let help: string | null = null
   let deadline = world.monotonic() + stopTimeoutMs
@@ -77,14 +90,16 @@ async function newMain(
     const state = await manager.inspect()
     if (state.main?.identity !== old) exit = state.lastExit ?? exit
     if (state.main && state.main.identity !== old) return { pid: state.main.pid, exit, help }
+    if (state.isStoppedOnPurpose) return null
     const isGone = !state.main && (state.activity === 'stopped' || state.activity === 'failed')
     if (isGone && help === null) {
-      help = `it does not know exit code 42: ${manager.name} had to start it`
+      help = `it did not come back by itself: ${manager.name} had to start it`
       await manager.start()
       deadline = world.monotonic() + stopTimeoutMs
     } else if (world.monotonic() > deadline) {
       if (help !== null) break
-      help = `it did not leave within ${stopTimeoutMs / 1000} s: ${manager.name} had to restart it`
+      const what = state.main ? 'leave' : 'come back'
+      help = `it did not ${what} within ${stopTimeoutMs / 1000} s: ${manager.name} had to restart it`
       await manager.restart()
       deadline = world.monotonic() + stopTimeoutMs
     }
