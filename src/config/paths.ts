@@ -23,6 +23,8 @@ export interface Paths {
   readonly history: string
   /** Where updates are paused. */
   readonly pause: string
+  /** What a person asked for, on its way to telec-update's unit. */
+  readonly request: string
   /** How this computer stands with Redis. */
   readonly redis: string
   /** How far the announcements were read. */
@@ -76,6 +78,7 @@ function pathsIn(scope: Paths['scope'], home: string, config: string): Paths {
     status: join(home, 'status.json'),
     history: join(home, 'history.json'),
     pause: join(home, 'pause.json'),
+    request: join(home, 'update_request.json'),
     redis: join(home, 'redis.json'),
     listen: join(home, 'listen.json'),
     installed: join(home, 'installed.json'),

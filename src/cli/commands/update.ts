@@ -1,9 +1,13 @@
 import { Command } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
+import { findService } from '../../service/find.ts'
+import { handOver, isInsideService } from '../../service/hand-over.ts'
 import { stream } from '../../system/stream.ts'
-import { update } from '../../update/execute.ts'
+import { isoTime } from '../../system/world.ts'
+import { type UpdateOptions, update } from '../../update/execute.ts'
 import { PERMITS, type Permit } from '../../update/journal.ts'
+import { takeRequest, writeRequest } from '../../update/request.ts'
 import { signalRefused } from '../../watch/poll.ts'
 import type { DefineCommand } from '../main.ts'
 
@@ -28,16 +32,30 @@ Examples:
     .action(async (options: Options) => {
       const paths = locate(world)
       const config = await loadConfig(world, paths)
-      const permits = PERMITS.filter((permit) => options[OPTION_OF[permit]])
-      await signalRefused(world, config, paths, permits)
-      leave(
-        await update({ ...world, stream }, config, paths, {
-          retry: options.retry,
-          now: options.now,
-          permits,
-        }),
-      )
+      const asked = {
+        retry: options.retry,
+        now: options.now,
+        permits: PERMITS.filter((permit) => options[OPTION_OF[permit]]),
+      }
+      await signalRefused(world, config, paths, asked.permits)
+      const { service } = config
+      if (service && isInsideService(world, service.name) && findService(world, config, paths) !== null) {
+        await writeRequest(paths, { ...asked, at: isoTime(world) })
+        return leave(await handOver(world, service.scope))
+      }
+      const request = await takeRequest(paths, world.now())
+      leave(await update({ ...world, stream }, config, paths, merged(asked, request)))
     })
+
+/** What was asked for here, and what was handed over. */
+function merged(here: UpdateOptions, there: UpdateOptions | null): UpdateOptions {
+  if (there === null) return here
+  return {
+    retry: here.retry || there.retry,
+    now: here.now || there.now,
+    permits: [...new Set([...here.permits, ...there.permits])],
+  }
+}
 
 interface Options {
   readonly retry: boolean

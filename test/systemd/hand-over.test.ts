@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { version } from '../helpers/computer.ts'
+import { SERVER, type Subscriber, subscribe } from '../helpers/subscriber.ts'
+
+let subscriber: Subscriber
+
+/** A service that runs what is written to its pipe, inside its own unit, and says with which code that ended. */
+const OBEDIENT = `${SERVER}const { spawn, execSync } = require('node:child_process')
+execSync('test -p ~/orders || mkfifo ~/orders')
+spawn('/bin/bash', ['-c', 'while true; do bash -c "$(cat ~/orders)" >>~/said 2>&1; echo "exit $?" >>~/said; done'])
+`
+
+beforeAll(async () => {
+  subscriber = await subscribe('user', { healthy_after: '0s' })
+  await subscriber.telec('telec install')
+  await subscriber.deployed(await subscriber.push({ ...version('1.1.0'), 'server.js': OBEDIENT }))
+  await subscriber.systemctl('stop telec-watch.timer telec-update.path telec-update.timer')
+})
+afterAll(() => subscriber?.dispose())
+
+const order = (command: string) => subscriber.sh(`cat >~/orders`, { input: command })
+const said = async () => (await subscriber.sh('cat ~/said')).stdout
+
+test('telec-update from inside the service hands over to its unit, which outlives the restart', async () => {
+  const commit = await subscriber.push({ ...version('1.2.0'), 'server.js': OBEDIENT })
+  await subscriber.telec('telec-watch')
+  await order(`${subscriber.bin}/telec-update`)
+  await subscriber.deployed(commit)
+  expect(await said()).toMatch(/handed over to telec-update\.service.*\n(.*\n)*fetch: /)
+  const { stdout } = await subscriber.sh('journalctl --user --quiet --output=cat -t telec-update')
+  expect(stdout).toMatch(/^updated: 1\.2\.0 is deployed/m)
+})
+
+test('what is asked for goes along, and the exit code comes back', async () => {
+  await subscriber.sh('>~/said; echo mine >>~/app/server.js')
+  const commit = await subscriber.push({ ...version('1.3.0'), 'server.js': `${OBEDIENT}// more\n` })
+  await subscriber.telec('telec-watch')
+  await order(`${subscriber.bin}/telec-update`)
+  await subscriber.halted(commit)
+  await subscriber.sh('until grep -q ^exit ~/said; do sleep 0.1; done')
+  expect(await said()).toMatch(/would overwrite 1 local file[\s\S]*\nexit 1\n$/)
+  await order(`${subscriber.bin}/telec-update --stash`)
+  await subscriber.deployed(commit)
+  const { last } = (await subscriber.state('update_state.json')) as { last: { permits: string[] } }
+  expect(last.permits).toEqual(['stash'])
+  expect((await subscriber.sh('ls ~/.teleclaude')).stdout).not.toContain('update_request')
+})
