@@ -12,9 +12,9 @@ beforeAll(async () => {
 })
 afterAll(() => subscriber?.dispose())
 
-test('ten pushes in a row, each signalled at once, end at the last with every unit alive', async () => {
+test('twenty pushes in a row, each signalled at once, end at the last with every unit alive', async () => {
   let commit = ''
-  for (let push = 1; push <= 10; push += 1) {
+  for (let push = 1; push <= 20; push += 1) {
     commit = await subscriber.push(version(`1.1.${push}`))
     await subscriber.systemctl('start telec-watch.service')
     await until('the service to be up', async () => {
@@ -27,7 +27,7 @@ test('ten pushes in a row, each signalled at once, end at the last with every un
   )
   expect(await subscriber.systemctl('list-units --failed --plain --no-legend')).toBe('')
   const { stdout } = await subscriber.sh(`journalctl --user --quiet --output=cat --user-unit=${SERVICE}`)
-  expect(stdout).toContain('web 1.1.10')
+  expect(stdout).toContain('web 1.1.20')
   expect(stdout).not.toMatch(/start-limit-hit|Start request repeated/)
 })
 

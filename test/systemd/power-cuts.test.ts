@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { version } from '../helpers/computer.ts'
+import { type Scope, SERVER, SERVICE, type Subscriber, subscribe } from '../helpers/subscriber.ts'
+import { until } from '../helpers/until.ts'
+
+/** Where the power is cut: while this step is under way, which waits for a file that comes only after the boot. */
+const STEPS = ['fetch', 'migrate', 'install', 'restart', 'confirm'] as const
+const CASES: [Scope, (typeof STEPS)[number]][] = [
+  ...STEPS.map((step): [Scope, (typeof STEPS)[number]] => ['user', step]),
+  ['system', 'migrate'],
+  ['system', 'confirm'],
+]
+
+/** Waits for `~/go-on` when it is to be slow, and leaves one line, once. */
+const migration = (name: string, isSlow: boolean) => `import { appendFileSync, existsSync } from 'node:fs'
+const marker = process.env.HOME + '/${name}'
+export const check = () => existsSync(marker)
+export async function migrate() {
+  while (${isSlow} && !existsSync(process.env.HOME + '/go-on')) await new Promise((resolve) => setTimeout(resolve, 50))
+  appendFileSync(marker, 'ran\\n')
+  return true
+}
+`
+
+/** Takes its time to leave when it is to be slow. */
+const SLOW = SERVER.replace(
+  'process.exit(42)',
+  `{
+  const is = (name) => require('node:fs').existsSync(process.env.HOME + '/' + name)
+  setInterval(() => (is('slow-restart') && !is('go-on')) || process.exit(42), 50)
+}`,
+)
+
+describe.each(['user', 'system'] as const)('a power cut, %s scope', (scope) => {
+  let subscriber: Subscriber
+  let number = 0
+
+  beforeAll(async () => {
+    subscriber = await subscribe(scope, { healthy_after: '0s' })
+    await subscriber.sh(
+      `printf '#!/bin/sh\\nwhile [ -e ~/slow-%s ] && ! [ -e ~/go-on ]; do sleep 0.05; done\\n' install >~/install.sh
+printf '#!/bin/sh\\nwhile [ -e ~/slow-%s ] && ! [ -e ~/go-on ]; do sleep 0.05; done\\n' confirm >~/health.sh
+chmod +x ~/install.sh ~/health.sh`,
+    )
+    const config = scope === 'user' ? '~/.teleclaude/config.yml' : '/etc/telec/config.yml'
+    await subscriber.sh(
+      `sed -i "s,# install: make install *#,install: $HOME/install.sh #,; s,# health: [^#]*#,health: $HOME/health.sh #," ${config}`,
+    )
+    await subscriber.telec('telec install')
+  })
+  afterAll(() => subscriber?.dispose())
+
+  const stepUnderWay = async () => {
+    const { update } = (await subscriber.state('update_state.json')) as {
+      update: { target: { commit: string }; steps: { name: string; ended_at: string | null }[] } | null
+    }
+    return {
+      commit: update?.target.commit,
+      step: update?.steps.find(({ ended_at }) => ended_at === null)?.name,
+    }
+  }
+
+  test.each(CASES.filter(([of]) => of === scope))('%s: in %s', async (_, step) => {
+    number += 1
+    await subscriber.sh('rm -f ~/go-on ~/slow-*')
+    const name = `00${number}_${step}`
+    const code = step === 'restart' ? SLOW : SERVER
+    // The code that is asked to leave is the one that runs: the slow one has to be there first.
+    if (step === 'restart')
+      await subscriber.deployed(await subscriber.push({ ...version(`1.${number}.0`), 'server.js': code }))
+    await subscriber.sh(`touch ~/slow-${step}`)
+    const commit = await subscriber.push({
+      ...version(`1.${number}.1`),
+      'server.js': `${code}// ${number}\n`,
+      [`migrations/v1.${number}.1/${name}.mjs`]: migration(name, step === 'migrate'),
+    })
+    if (step === 'fetch')
+      await until('the update to begin', async () => (await stepUnderWay()).commit === commit)
+    else
+      await until(
+        `${step} to be under way`,
+        async () => (await stepUnderWay()).step === step && (await stepUnderWay()).commit === commit,
+      )
+    await subscriber.box.cut()
+    await subscriber.box.boot()
+    await subscriber.sh('touch ~/go-on')
+    await subscriber.deployed(commit)
+    expect((await subscriber.sh(`cat ~/${name}`)).stdout).toBe('ran\n')
+    expect(await subscriber.systemctl(`is-active ${SERVICE}`)).toBe('active')
+    const { stdout } = await subscriber.sh(
+      `journalctl --quiet --output=cat ${scope === 'user' ? '--user --user-unit' : '--unit'}=${SERVICE} | tail -1`,
+    )
+    expect(stdout).toBe(`web 1.${number}.1\n`)
+    expect((await subscriber.telec('telec status')).stdout).not.toContain('halted')
+  })
+
+  test('a push during an update is applied after it', async () => {
+    await subscriber.sh('rm -f ~/go-on ~/slow-*; touch ~/slow-install')
+    const first = await subscriber.push(version('2.0.0'))
+    await until(
+      'the install',
+      async () => (await stepUnderWay()).step === 'install' && (await stepUnderWay()).commit === first,
+    )
+    const second = await subscriber.push(version('2.0.1'))
+    await subscriber.polledAgain()
+    await subscriber.sh('touch ~/go-on')
+    await subscriber.deployed(second)
+    expect(await subscriber.systemctl(`is-active ${SERVICE}`)).toBe('active')
+  })
+})
