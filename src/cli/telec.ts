@@ -3,6 +3,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
+import { logsCommand } from './commands/logs.ts'
 import { migrateCommand } from './commands/migrate/run.ts'
 import { notifyCommand } from './commands/notify.ts'
 import { pauseCommand, resumeCommand } from './commands/pause.ts'
@@ -20,6 +21,7 @@ const COMMANDS = [
   statusCommand,
   doctorCommand,
   historyCommand,
+  logsCommand,
   pauseCommand,
   resumeCommand,
   notifyCommand,

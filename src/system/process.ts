@@ -77,6 +77,28 @@ export const run: Run = (command, args, options) =>
     }
   })
 
+/**
+ * Runs a program for the person at the terminal, with our own input and output, to its end. A Ctrl-C is for it.
+ *
+ * @returns its exit code, 0 where a signal ended it.
+ */
+export function runAttached(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env, stdio: 'inherit' })
+    const ignore = () => undefined
+    process.on('SIGINT', ignore)
+    child.on('error', (error) => reject(cannotStart(command, '/', error)))
+    child.on('exit', (code) => {
+      process.off('SIGINT', ignore)
+      resolve(code ?? 0)
+    })
+  })
+}
+
 function cannotStart(command: string, cwd: string, error: Error): TelecError {
   return new TelecError('halted', `cannot start ${command}`, {
     because: error.message,

@@ -134,6 +134,18 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
       expect(await journal(`TELEC_SERVICE=${SERVICE} -t telec-update`)).toContain('updated: ')
   })
 
+  test('telec logs shows what telec and the service said, of the right units', async () => {
+    const { stdout } = await subscriber.telec('telec logs --lines 1000')
+    expect(stdout).toMatch(/telec-update\[\d+\]: updated: 1\.1\.1 is deployed/)
+    expect(stdout).toMatch(/telec-watch\[\d+\]: new version: /)
+    expect(stdout).toMatch(/\]: web 1\.1\.1/)
+    const own = (await subscriber.telec('telec logs --no-service --lines 1000')).stdout
+    expect(own).toContain('updated: 1.1.1')
+    expect(own).not.toContain('web 1.1.1')
+    expect((await subscriber.telec('telec logs -n 1')).stdout.trimEnd().split('\n')).toHaveLength(1)
+    expect((await subscriber.telec('telec logs --since "2 days"', { allowFailure: true })).code).toBe(1)
+  })
+
   test('telec uninstall leaves nothing, not even where the configuration says otherwise by now', async () => {
     await subscriber.sh(`sed -i 's/name: ${SERVICE}/name: other.service/' ${CONFIG[scope]}`)
     await subscriber.telec('telec uninstall')

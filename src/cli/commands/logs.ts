@@ -1,0 +1,80 @@
+import { join } from 'node:path'
+import { Command, InvalidArgumentError } from 'commander'
+import { loadConfig } from '../../config/load.ts'
+import { locate, type Paths } from '../../config/paths.ts'
+import type { Config } from '../../config/schema.ts'
+import { findService } from '../../service/find.ts'
+import { journalSelection } from '../../service/journal.ts'
+import { managerEnvironment, unitName } from '../../service/systemctl.ts'
+import { EXIT, TelecError } from '../../system/errors.ts'
+import { readText } from '../../system/files.ts'
+import { runAttached } from '../../system/process.ts'
+import type { World } from '../../system/world.ts'
+import type { DefineCommand } from '../main.ts'
+
+interface Options {
+  readonly follow: boolean
+  readonly lines: number
+  readonly since?: string
+  readonly service: boolean
+}
+
+const UNITS = ['telec-watch.service', 'telec-update.service', 'telec-listen.service']
+const LOG_FILES = ['telec-watch.log', 'telec-update.log', 'telec-listen.log']
+
+export const logsCommand: DefineCommand = (world, leave) =>
+  new Command('logs')
+    .description('what telec and the service wrote to the log, oldest first')
+    .option('-f, --follow', 'go on with what is written from now on', false)
+    .option('-n, --lines <number>', 'so many of the last lines', parseCount, 100)
+    .option('--since <time>', 'from then on, as journalctl takes it: "10 min ago", 2026-05-04')
+    .option('--no-service', "telec's own only, not the service's")
+    .addHelpText('after', '\nExamples:\n  telec logs -f\n  telec logs --since "1 h ago" --no-service')
+    .action(async (options: Options) => {
+      const paths = locate(world)
+      const config = await loadConfig(world, paths)
+      const code = await show(world, config, paths, options)
+      if (code !== 0) leave(EXIT.halted)
+    })
+
+function show(world: World, config: Config, paths: Paths, options: Options): Promise<number> {
+  if (findService(world, config, paths)?.manager.name === 'telec run')
+    throw new TelecError('usage', 'telec run writes to its own output', {
+      hint: 'look at the log of what started it, such as: docker logs CONTAINER',
+    })
+  return world.platform === 'darwin'
+    ? showFiles(world, paths, options)
+    : showJournal(world, config, paths, options)
+}
+
+/** journalctl(1) as a person would call it, with its own pager and colours. */
+async function showJournal(world: World, config: Config, paths: Paths, options: Options): Promise<number> {
+  const { service } = config
+  const units = options.service && service ? [...UNITS, unitName(service.name)] : UNITS
+  const args = [
+    ...journalSelection(service?.scope ?? paths.scope, units),
+    `--lines=${options.lines}`,
+    ...(options.follow ? ['--follow'] : []),
+    ...(options.since === undefined ? [] : [`--since=${options.since}`]),
+  ]
+  return runAttached('journalctl', args, managerEnvironment(world))
+}
+
+/** What launchd's jobs wrote; it has no log of its own for them. */
+async function showFiles(world: World, paths: Paths, options: Options): Promise<number> {
+  const files = LOG_FILES.map((name) => join(paths.home, name)).filter((path) => readText(path) !== null)
+  if (files.length === 0)
+    throw new TelecError('usage', `there is no log in ${paths.home} yet`, {
+      hint: 'telec install, and wait a minute',
+    })
+  if (options.since !== undefined)
+    throw new TelecError('usage', 'the log files of launchd know no --since', {
+      hint: 'telec logs --lines 500',
+    })
+  return runAttached('tail', [`-n${options.lines}`, ...(options.follow ? ['-F'] : []), ...files], world.env)
+}
+
+function parseCount(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It takes a number of lines.')
+}
