@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { completionCommand } from './commands/completion.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
@@ -25,6 +26,7 @@ const COMMANDS = [
   pauseCommand,
   resumeCommand,
   notifyCommand,
+  completionCommand,
   versionCommand,
   runCommand,
   watchCommand,

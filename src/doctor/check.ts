@@ -1,5 +1,7 @@
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
+import type { PlannedFile } from '../service/plan.ts'
+import type { Scope } from '../service/systemctl.ts'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 
@@ -8,6 +10,8 @@ export interface Patient {
   readonly world: World
   readonly config: Config
   readonly paths: Paths
+  /** What telec install writes beside the units. */
+  documents(scope: Scope): readonly PlannedFile[]
 }
 
 /** One thing that has to be as it should. It changes nothing. */

@@ -1,12 +1,12 @@
+import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, removeFolderIfEmpty, writeDurably } from '../system/files.ts'
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 import { readInstalled, writeInstalled } from './installed.ts'
-import { type InstallPlan, type PlannedFile, planInstall } from './plan.ts'
+import type { InstallPlan, PlannedFile } from './plan.ts'
 import { managerEnvironment } from './systemctl.ts'
 
 const COMMAND_TIMEOUT_MS = 2 * 60_000
@@ -29,12 +29,18 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
   const wanted = plan.files.map(({ path }) => path)
 
   // First what is known to be ours, then the files: none is forgotten by a crash in between.
-  await writeInstalled(paths, { manager, scope, files: [...wanted, ...stale] })
+  const folders = [...new Set([...(before?.folders ?? []), ...wanted.flatMap(missingFolders)])]
+  await writeInstalled(paths, { manager, scope, files: [...wanted, ...stale], folders })
   for (const command of plan.before) await tryCommand(world, command)
   for (const { path, text } of changed) await writeDurably(path, text, UNIT_MODE)
-  await removeFiles(stale)
+  await removeFiles(stale, folders)
   for (const command of plan.start) await runCommand(world, command)
-  await writeInstalled(paths, { manager, scope, files: wanted })
+  await writeInstalled(paths, {
+    manager,
+    scope,
+    files: wanted,
+    folders: folders.filter((folder) => existsSync(folder)),
+  })
   return [
     ...changed.map(({ path }) => `wrote ${path}`),
     ...stale.map((path) => `removed ${path}`),
@@ -42,34 +48,21 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
   ]
 }
 
-/**
- * As `install`, where the files that are installed are not those of this telec. What a person did not install, or stopped
- * by hand, stays so. A fault is a warning.
- */
-export async function installAgain(world: World, config: Config, paths: Paths): Promise<string[]> {
-  try {
-    const installed = readInstalled(paths)
-    if (installed === null) return []
-    const plan = planInstall(world, config, paths, installed.manager, installed.scope)
-    const { changed, stale } = compare(paths, plan)
-    return changed.length + stale.length === 0 ? [] : await install(world, paths, plan)
-  } catch (error) {
-    if (!(error instanceof TelecError)) throw error
-    world.log.warning(`telec's units were not brought up to date: ${error.message}; run telec install`)
-    return []
-  }
-}
-
 /** What `install` would do, a line each; empty where all is as it should be. Changes nothing. */
 export async function stalePieces(world: World, paths: Paths, plan: InstallPlan): Promise<string[]> {
-  const { changed, stale } = compare(paths, plan)
-  const pieces = [
-    ...changed.map(({ path }) => `${path} is not there, or differs`),
-    ...stale.map((path) => `${path} is not part of it any more`),
-  ]
+  const pieces = staleFiles(paths, plan)
   for (const command of plan.probes)
     if ((await tryCommand(world, command)).code !== 0) pieces.push(`${command.join(' ')} says no`)
   return pieces
+}
+
+/** The files that `install` would write or take away, a line each. */
+export function staleFiles(paths: Paths, plan: InstallPlan): string[] {
+  const { changed, stale } = compare(paths, plan)
+  return [
+    ...changed.map(({ path }) => `${path} is not there, or differs`),
+    ...stale.map((path) => `${path} is not part of it any more`),
+  ]
 }
 
 /** The plan, held against what is there. */
@@ -83,22 +76,28 @@ function compare(paths: Paths, plan: InstallPlan): { changed: PlannedFile[]; sta
 
 /** Takes back what `install` did; a part that is not there is fine. */
 export async function uninstall(world: World, paths: Paths, plan: InstallPlan): Promise<string[]> {
-  const known = [...(readInstalled(paths)?.files ?? []), ...plan.files.map(({ path }) => path)]
+  const installed = readInstalled(paths)
+  const known = [...(installed?.files ?? []), ...plan.files.map(({ path }) => path)]
   const present = [...new Set(known)].filter((path) => readText(path) !== null)
   if (present.length > 0) {
     for (const command of plan.stop) await tryCommand(world, command) // a unit that is not there needs no stop
-    await removeFiles(present)
+    await removeFiles(present, installed?.folders ?? [])
     for (const command of plan.forget) await runCommand(world, command)
   }
   await remove(paths.installed)
   return present.map((path) => `removed ${path}`)
 }
 
-async function removeFiles(files: readonly string[]): Promise<void> {
-  for (const path of files) {
-    await remove(path)
-    if (dirname(path).endsWith('.d')) await removeFolderIfEmpty(dirname(path))
-  }
+/** With those of our folders that are then empty, the innermost first. */
+async function removeFiles(files: readonly string[], folders: readonly string[]): Promise<void> {
+  for (const path of files) await remove(path)
+  for (const folder of folders.toSorted((a, b) => b.length - a.length)) await removeFolderIfEmpty(folder)
+}
+
+/** The folders that have to be made for a file. */
+function missingFolders(path: string): string[] {
+  const folder = dirname(path)
+  return existsSync(folder) ? [] : [...missingFolders(folder), folder]
 }
 
 function tryCommand(world: World, [program = '', ...args]: readonly string[]): Promise<RunResult> {

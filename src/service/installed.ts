@@ -7,6 +7,8 @@ const InstalledSchema = v.object({
   scope: v.picklist(['user', 'system']),
   /** What telec wrote outside its home, absolute. */
   files: v.array(v.string()),
+  /** The folders that it made for them. */
+  folders: v.optional(v.array(v.string()), []),
 })
 
 /** What `telec install` put into this computer, so that it can be found again once the configuration says otherwise. */

@@ -30,13 +30,19 @@ export interface PlannedFile {
   readonly text: string
 }
 
-/** What installing is here. @param scope default: where the service runs, else where the configuration lies. */
+/** Where the units belong: where the service runs, else where the configuration lies. */
+export function scopeOf(config: Config, paths: Paths): Scope {
+  return config.service?.scope ?? paths.scope
+}
+
+/** What installing is here. @param documents what comes along for people: completions, manual pages. */
 export function planInstall(
   world: World,
   config: Config,
   paths: Paths,
   manager: InstallPlan['manager'],
-  scope: Scope = config.service?.scope ?? paths.scope,
+  scope: Scope,
+  documents: readonly PlannedFile[],
 ): InstallPlan {
   const node = stableNode(world.program.node, existsSync)
   const values: UnitValues = {
@@ -56,7 +62,9 @@ export function planInstall(
     pollMs: config.deployment.poll_every,
     listens: config.redis !== undefined,
   }
-  return manager === 'systemd' ? planSystemd(world, config, values, scope) : planLaunchd(world, values, scope)
+  const plan =
+    manager === 'systemd' ? planSystemd(world, config, values, scope) : planLaunchd(world, values, scope)
+  return { ...plan, files: [...plan.files, ...documents] }
 }
 
 /**

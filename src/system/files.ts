@@ -63,7 +63,8 @@ export async function writeDurably(path: string, text: string, mode: number = FI
   try {
     // Not for programs that write nothing, as most polls do.
     const { default: writeFileAtomic } = await import('write-file-atomic')
-    await mkdir(folder, { recursive: true, mode: FOLDER_MODE })
+    // What others may read has to be in folders that they may enter.
+    await mkdir(folder, { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
     const before = plainFileAt(path)
     // write-file-atomic would ignore a short write (a full disk) and put the truncated text in place:
     // given null it writes nothing, and its hook writes with fs.writeFile, which loops and throws ENOSPC.

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs'
 import { homedir, hostname, userInfo } from 'node:os'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readText } from './files.ts'
 import { sha256 } from './hash.ts'
@@ -79,10 +80,15 @@ function userName(): string {
   }
 }
 
-/** A hash of the bundle that is running, as it is on disk now; null where it is there no more. */
-export function programHash({ program }: World): string | null {
-  const text = readText(program.path)
+/** A hash of one of telec's programs beside the one that is running, as it is on disk now; null where there is none. */
+export function programHash({ program }: World, path = program.path): string | null {
+  const text = readText(path)
   return text === null ? null : sha256(text)
+}
+
+/** The front door, which has the commands that telec-update has not. */
+export function frontDoor({ program }: World): string {
+  return join(dirname(program.path), 'telec')
 }
 
 /** The time of day, ISO 8601, as state files have it. */

@@ -12,7 +12,7 @@ import { guardGroups } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
 import type { StreamingWorld } from '../system/stream.ts'
 import { VERSION } from '../system/version.ts'
-import { isoTime, programHash, type World } from '../system/world.ts'
+import { frontDoor, isoTime, programHash, type World } from '../system/world.ts'
 import { adopt } from './adopt.ts'
 import { recordEnd } from './history.ts'
 import {
@@ -36,7 +36,7 @@ import { createReport } from './report.ts'
 import { isDue, retryDelayMs } from './retry.ts'
 import { SEQUENCE } from './sequence.ts'
 import { readSignal, removeSignal, type Signal } from './signal.ts'
-import type { Step } from './step.ts'
+import type { Programs, Step } from './step.ts'
 import { verifyWindow } from './window.ts'
 
 export interface UpdateOptions {
@@ -53,7 +53,7 @@ interface Scene {
   readonly config: Config
   readonly paths: Paths
   readonly repository: Repository
-  readonly programAtStart: string | null
+  readonly programsAtStart: Programs
   readonly sinks: readonly StatusSink[]
 }
 
@@ -76,7 +76,8 @@ export async function update(
     verifyNotPaused(world, paths)
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
     await sweepTemporaryFiles(paths.home, own, world.now())
-    const scene = { world, config, paths, repository, programAtStart: programHash(world), sinks }
+    const programsAtStart = { own: programHash(world), frontDoor: programHash(world, frontDoor(world)) }
+    const scene = { world, config, paths, repository, programsAtStart, sinks }
     // A signal that comes while an update runs is not announced again: look for it before leaving.
     let hasUpdated = false
     for (;;) {

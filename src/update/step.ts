@@ -6,6 +6,11 @@ import type { Status } from '../status/record.ts'
 import type { StreamingWorld } from '../system/stream.ts'
 import type { Update } from './journal.ts'
 
+export interface Programs {
+  readonly own: string | null
+  readonly frontDoor: string | null
+}
+
 /** What a step has to work with. */
 export interface StepContext {
   readonly world: StreamingWorld
@@ -14,7 +19,7 @@ export interface StepContext {
   readonly repository: Repository
   readonly service: Supervised | null
   /** telec's own code, as it was when this program began; see `programHash`. */
-  readonly programAtStart: string | null
+  readonly programsAtStart: Programs
   /** The journal as it stands. */
   readonly update: Update
   /** This step was begun before and did not end: it was killed, or it failed. */

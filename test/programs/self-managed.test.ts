@@ -37,7 +37,7 @@ test('an update that brings a new telec leaves with 42 before the restart, and t
   })
 
   const second = await own('telec-update')
-  expect(second.stderr).toContain('renew: telec is as it was')
+  expect(second.stderr).toContain('renew: telec is a new one')
   expect(computer.state('update_state.json')).toMatchObject({
     deployed: { commit },
     update: null,

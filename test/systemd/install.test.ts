@@ -7,6 +7,8 @@ const SCOPES: Scope[] = ['user', 'system']
 const CONFIG = { user: '~/.teleclaude/config.yml', system: '/etc/telec/config.yml' }
 const UNITS = { user: '~/.config/systemd/user', system: '/etc/systemd/system' }
 
+const SHARE = { user: '~/.local', system: '/usr/local/share' }
+
 /** Waits in its migration for whoever opens the other end of the pipe, and then fails or not, as that one says. */
 const WAITING = `import { readFileSync } from 'node:fs'
 export const check = () => false
@@ -18,7 +20,12 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
   let unitsBefore: string
   const unitFiles = () => subscriber.systemctl('list-unit-files --plain --no-legend')
   /** Everything of systemd's that telec could have touched. */
-  const folder = async () => (await subscriber.sh(`cd ${UNITS[scope]} && find . | sort`)).stdout
+  const folder = async () =>
+    (
+      await subscriber.sh(`cd ${UNITS[scope]} && find . ${SHARE[scope]} 2>/dev/null | sort`, {
+        allowFailure: true,
+      })
+    ).stdout
   let folderBefore: string
   const refused = async (script: string) => {
     const ended = await subscriber.sh(script, { allowFailure: true })

@@ -16,7 +16,7 @@ test('telec that comes with the service is started again as the new one, and bri
   const before = await subscriber.systemctl('cat telec-watch.service')
   expect(before).toContain('Description=telec: look for a new version of')
   const newer = (text: string) =>
-    text.replaceAll('telec: look for a new version of', 'telec: look for news of')
+    `${text}\n// newer\n`.replaceAll('telec: look for a new version of', 'telec: look for news of')
   const commit = await subscriber.push({ ...version('1.1.0'), ...bundles(newer) })
   await subscriber.deployed(commit)
 
@@ -25,7 +25,7 @@ test('telec that comes with the service is started again as the new one, and bri
   )
   const { stdout } = await subscriber.sh('journalctl --user --quiet --output=cat -t telec-update')
   expect(stdout.match(/the update brought a new telec/g)).toHaveLength(1)
-  expect(stdout).toMatch(/^renew: wrote .*telec-watch\.service/m)
+  expect(stdout).toMatch(/^renew: telec is a new one; wrote .*telec-watch\.service/m)
   expect(await subscriber.systemctl('is-active telec-watch.timer telec-update.path telec-update.timer')).toBe(
     'active\nactive\nactive',
   )

@@ -1,17 +1,19 @@
 import { Command, Option } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
-import { install, uninstall } from '../../service/install.ts'
+import { install, staleFiles, uninstall } from '../../service/install.ts'
 import { verifyInstallable, verifyLinger } from '../../service/installable.ts'
 import { readInstalled } from '../../service/installed.ts'
-import { type InstallPlan, planInstall } from '../../service/plan.ts'
+import { type InstallPlan, planInstall, scopeOf } from '../../service/plan.ts'
 import type { Scope } from '../../service/systemctl.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
+import { documents } from '../docs/documents.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options {
   readonly print: boolean
+  readonly refresh: boolean
   readonly user: boolean
   readonly system: boolean
   readonly manager: InstallPlan['manager']
@@ -21,6 +23,11 @@ export const installCommand: DefineCommand = (world) =>
   place(world, new Command('install'))
     .description('have the service manager start telec: writes and enables its units')
     .option('--print', 'print every file and command; change nothing', false)
+    .addOption(
+      new Option('--refresh', 'only where it is installed, and other files would be written')
+        .default(false)
+        .hideHelp(),
+    )
     .addHelpText(
       'after',
       `
@@ -31,9 +38,10 @@ Examples:
   telec install --print         what that would do
   sudo telec install --system   as configured in /etc/telec`,
     )
-    .action(async (options: Options) => {
-      const { config, paths, plan } = await planned(world, options)
+    .action(async (options: Options, command: Command) => {
+      const { config, paths, plan } = await planned(world, options, command)
       if (options.print) return world.out(showPlan(plan))
+      if (options.refresh && (readInstalled(paths) === null || staleFiles(paths, plan).length === 0)) return
       await verifyInstallable(world, config, plan)
       const done = await install(world, paths, plan)
       for (const line of done) world.out(`${line}\n`)
@@ -52,7 +60,9 @@ export const uninstallCommand: DefineCommand = (world) =>
       const paths = locate(world, wantedScope(options))
       const installed = readInstalled(paths)
       const manager = installed?.manager ?? options.manager
-      const plan = planInstall(world, await loadConfig(world, paths), paths, manager, installed?.scope)
+      const config = await loadConfig(world, paths)
+      const scope = installed?.scope ?? scopeOf(config, paths)
+      const plan = planInstall(world, config, paths, manager, scope, [])
       const lines = await uninstall(world, paths, plan)
       world.out(lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join(''))
     })
@@ -75,11 +85,13 @@ function wantedScope({ user, system }: Options): Scope | undefined {
   return user ? 'user' : system ? 'system' : undefined
 }
 
-async function planned(world: World, options: Options) {
+async function planned(world: World, options: Options, command: Command) {
   const wanted = wantedScope(options)
   const paths = locate(world, wanted)
   const config = await loadConfig(world, paths)
-  const plan = planInstall(world, config, paths, options.manager)
+  const scope = scopeOf(config, paths)
+  const extras = documents(world, command.parent ?? command, scope)
+  const plan = planInstall(world, config, paths, options.manager, scope, extras)
   if (wanted !== undefined && wanted !== plan.scope)
     throw new TelecError(
       'usage',

@@ -1,22 +1,36 @@
-import { installAgain } from '../../service/install.ts'
 import { TelecError } from '../../system/errors.ts'
-import { programHash } from '../../system/world.ts'
+import { frontDoor, programHash, type World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
+
+const INSTALL_TIMEOUT_MS = 2 * 60_000
 
 /**
  * telec may have come with the update, where it runs from the checkout itself: then the new one goes on from here
  * (exit code 42), and brings the units up to date that the old one installed.
  */
-export async function renew({ world, config, paths, programAtStart }: StepContext): Promise<string> {
+export async function renew({ world, interrupted, programsAtStart }: StepContext): Promise<string> {
   const now = programHash(world)
   if (now === null)
     throw new TelecError('halted', `the update removed telec itself: ${world.program.path}`, {
       hint: 'have deployment.install build it, or run telec from outside the checkout; then telec-update --retry',
     })
-  if (now !== programAtStart)
+  if (now !== programsAtStart.own)
     throw new TelecError('restart', 'the update brought a new telec, which goes on from here', {
       hint: 'nothing: whoever started this one starts it again, and so does the next poll',
     })
-  const done = await installAgain(world, config, paths)
-  return done.length === 0 ? 'telec is as it was' : done.join('; ')
+  const isNew = interrupted || programHash(world, frontDoor(world)) !== programsAtStart.frontDoor
+  return isNew ? refreshUnits(world) : 'telec is as it was'
+}
+
+/** The new telec knows which units it wants. That they are not brought up to date does not fail an update. */
+async function refreshUnits(world: World): Promise<string> {
+  const result = await world.run(world.program.node, [frontDoor(world), 'install', '--refresh'], {
+    cwd: '/',
+    env: world.env,
+    timeoutMs: INSTALL_TIMEOUT_MS,
+  })
+  if (result.code === 0)
+    return ['telec is a new one', ...result.stdout.trim().split('\n').filter(Boolean)].join('; ')
+  world.log.warning(`telec's units were not brought up to date: ${result.stderr.trim()}`)
+  return 'telec is a new one; its units may be of the one before: telec install'
 }

@@ -1,0 +1,82 @@
+import type { Command, Option } from 'commander'
+
+/** A command as its definition has it: what `--help`, the manual pages and the completions are made of. */
+export interface CommandData {
+  /** All of its words: `telec migrate new`. */
+  readonly path: string
+  readonly name: string
+  readonly description: string
+  /** What follows the words: `[options] <command...>`. */
+  readonly usage: string
+  readonly options: readonly OptionData[]
+  readonly subcommands: readonly CommandData[]
+  /** What its arguments may be, where that is known. */
+  readonly choices: readonly string[]
+  /** What `--help` says after the options, in full. */
+  readonly notes: string
+}
+
+export interface OptionData {
+  /** `-n, --lines <number>`. */
+  readonly flags: string
+  /** `-n` and `--lines`. */
+  readonly names: readonly string[]
+  readonly description: string
+  readonly takesValue: boolean
+  readonly choices: readonly string[]
+  /** Its value is a path. */
+  readonly isPath: boolean
+}
+
+/** Reads a command's definition, with all that is below it. @param path the words that lead to it. */
+export function describe(command: Command, path: string): CommandData {
+  const help = command.createHelp()
+  return {
+    path,
+    name: command.name(),
+    description: command.description(),
+    usage: command.usage(),
+    options: help.visibleOptions(command).map(describeOption),
+    subcommands: help.visibleCommands(command).map((one) => describe(one, `${path} ${one.name()}`)),
+    choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
+    notes: notesOf(command),
+  }
+}
+
+function describeOption({
+  flags,
+  short,
+  long,
+  description,
+  required,
+  optional,
+  argChoices,
+}: Option): OptionData {
+  return {
+    flags,
+    names: [short, long].filter((name) => name !== undefined && name !== null),
+    description,
+    takesValue: required || optional,
+    choices: argChoices ?? [],
+    isPath: /<(path|file|folder)>/.test(flags),
+  }
+}
+
+/** What was added to the help text is known to commander's listeners only: the text is taken as it would be printed. */
+function notesOf(command: Command): string {
+  let printed = ''
+  const { writeOut } = command.configureOutput()
+  command.configureOutput({
+    writeOut: (text) => {
+      printed += text
+    },
+  })
+  command.outputHelp()
+  command.configureOutput(writeOut ? { writeOut } : {})
+  return printed.slice(command.helpInformation().length)
+}
+
+/** The command and all that is below it, each once. */
+export function everyCommand(command: CommandData): CommandData[] {
+  return [command, ...command.subcommands.flatMap(everyCommand)]
+}
