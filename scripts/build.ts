@@ -15,8 +15,20 @@ const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { vers
 
 // An extensionless file is CommonJS or an ES module depending on the package.json around it, if there is one. This
 // header and the iife format are valid as both, so that a bundle runs wherever it is copied.
+const REQUIRE = 'var require=process.getBuiltinModule("node:module").createRequire(process.argv[1]);'
 const HEADER = `#!/usr/bin/env node
-var require=process.getBuiltinModule("node:module").createRequire(process.argv[1]);`
+${REQUIRE}`
+
+// As the first process of a container, `telec run` inherits every orphan, and Node.js waits for its own children only:
+// there a shell stays in front of it, which waits for all (wait(1) in dash, bash and busybox), and passes signals on.
+// What is a command to the shell is a string and a comment to JavaScript.
+const FRONT_DOOR_HEADER = `#!/bin/sh
+":" //; [ $$ = 1 ] || exec node "$0" "$@"
+":" //; exec 3<&0; node "$0" "$@" <&3 3<&- & child=$!
+":" //; for name in TERM INT HUP QUIT USR1 USR2 WINCH; do trap "kill -$name $child" "$name"; done; exec 3<&-
+":" //; while :; do wait "$child"; code=$?; kill -0 "$child" 2>/dev/null || break; done # a signal ends wait, too
+":" //; [ -z "$BASH_VERSION" ] || { wait "$child"; code=$?; }; exit "$code" # bash may have reaped it meanwhile
+${REQUIRE}`
 
 const shared: BuildOptions = {
   bundle: true,
@@ -89,7 +101,7 @@ await Promise.all(
       entryPoints: [`src/cli/${program}.ts`],
       outfile,
       format: 'iife',
-      banner: { js: HEADER },
+      banner: { js: program === 'telec' ? FRONT_DOOR_HEADER : HEADER },
       plugins: [packed],
     })
     await chmod(outfile, 0o755)

@@ -21,6 +21,9 @@ export type SupervisorRecord = v.InferOutput<typeof RecordSchema>
 /** `telec run` restarts the service, whatever it leaves with, after this signal. Node keeps SIGUSR1 for its debugger. */
 export const RESTART_SIGNAL = 'SIGUSR2'
 
+/** `telec run` does not wait any longer to start a service that crashed. One that runs is left alone. */
+export const WAKE_SIGNAL = 'SIGALRM'
+
 export function supervisorLock(paths: Paths): string {
   return `${paths.supervisor}.lock`
 }
@@ -29,7 +32,7 @@ export function writeSupervisorRecord(paths: Paths, record: SupervisorRecord): P
   return writeJson(paths.supervisor, record)
 }
 
-function readSupervisorRecord(paths: Paths): SupervisorRecord | null {
+export function readSupervisorRecord(paths: Paths): SupervisorRecord | null {
   return readJson(
     paths.supervisor,
     RecordSchema,
@@ -61,7 +64,7 @@ export function embeddedManager(world: World, paths: Paths, service: string): Se
       kill(record().supervisor, RESTART_SIGNAL)
     },
     async start() {
-      // Nothing to ask for: a service that is not running is in its back-off, and started at the end of it.
+      kill(record().supervisor, WAKE_SIGNAL) // it is in its back-off, which ends with that
     },
     async restart() {
       const { main } = record()
@@ -74,7 +77,7 @@ function stateOf(record: SupervisorRecord, nowMs: number): ServiceState {
   const { main } = record
   return {
     known: 'yes',
-    activity: main ? 'running' : 'starting',
+    activity: main ? 'running' : 'failed',
     isStoppedOnPurpose: false,
     main: main
       ? { pid: main.pid, identity: `${main.pid}@${main.started_ms}`, uptimeMs: nowMs - main.started_ms }

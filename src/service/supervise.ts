@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Paths } from '../config/paths.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
@@ -6,7 +7,13 @@ import { remove } from '../system/files.ts'
 import { adoptGroup, endGroup } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
 import type { World } from '../system/world.ts'
-import { RESTART_SIGNAL, supervisorLock, writeSupervisorRecord } from './embedded.ts'
+import {
+  RESTART_SIGNAL,
+  readSupervisorRecord,
+  supervisorLock,
+  WAKE_SIGNAL,
+  writeSupervisorRecord,
+} from './embedded.ts'
 
 export interface SupervisedCommand {
   readonly command: readonly string[]
@@ -19,6 +26,12 @@ export interface SupervisedCommand {
 
 const FIRST_BACKOFF_MS = 100
 const LONGEST_BACKOFF_MS = 30_000
+/** These end telec run, and with it the service; whoever sends a second one does not wait for stop_timeout. */
+const LEAVE_ON = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+/** A Ctrl-C comes twice where a shell in front of us passes it on, too. */
+const ONE_PRESS_MS = 500
+/** These are the service's alone. */
+const PASSED_ON = ['SIGQUIT', 'SIGUSR1', 'SIGWINCH', 'SIGCONT'] as const
 /** A service that ran for this long has not crashed at its start. */
 const STEADY_MS = 10_000
 
@@ -31,25 +44,37 @@ const STEADY_MS = 10_000
  */
 export async function supervise(world: World, paths: Paths, options: SupervisedCommand): Promise<number> {
   const unlock = acquireLock(world, supervisorLock(paths))
+  await endLeftover(world, paths)
   const stop = new AbortController()
+  let wake = new AbortController()
   let child: ChildProcess | null = null
   let restartAsked = false
   let killTimer: NodeJS.Timeout | undefined
   const endChild = (signal: NodeJS.Signals) => {
-    child?.kill(signal)
+    // A Ctrl-C has reached it already: it is of the terminal's foreground group, too.
+    if (signal !== 'SIGINT' || process.stdin.isTTY !== true) child?.kill(signal)
     killTimer ??= setTimeout(() => child?.kill('SIGKILL'), options.stopMs)
   }
   const onRestart = () => {
     restartAsked = true
+    wake.abort()
     endChild('SIGTERM')
   }
+  let askedMs: number | undefined
   const onStop = (signal: NodeJS.Signals) => {
+    const now = world.monotonic()
+    if (askedMs !== undefined && now - askedMs > ONE_PRESS_MS) child?.kill('SIGKILL') // who asks twice does not want to wait
+    askedMs ??= now
     stop.abort()
+    wake.abort()
     endChild(signal)
   }
-  const leaveOn = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+  const onOther = (signal: NodeJS.Signals) => void child?.kill(signal)
+  const onWake = () => wake.abort()
   process.on(RESTART_SIGNAL, onRestart)
-  for (const signal of leaveOn) process.on(signal, onStop)
+  process.on(WAKE_SIGNAL, onWake)
+  for (const signal of LEAVE_ON) process.on(signal, onStop)
+  for (const signal of PASSED_ON) process.on(signal, onOther)
 
   const polling = pollAndUpdate(world, options, stop.signal)
   try {
@@ -58,6 +83,8 @@ export async function supervise(world: World, paths: Paths, options: SupervisedC
     let lastExit: string | null = null
     for (;;) {
       child = start(world, options.command)
+      const end = ended(child)
+      end.catch(() => undefined) // it is awaited below, whatever comes first
       starts += 1
       const startedMs = world.monotonic()
       await writeSupervisorRecord(paths, {
@@ -66,8 +93,8 @@ export async function supervise(world: World, paths: Paths, options: SupervisedC
         starts,
         last_exit: lastExit,
       })
-      const { code, name } = await ended(child)
       const pid = child.pid
+      const { code, name } = await end
       child = null
       clearTimeout(killTimer)
       killTimer = undefined
@@ -85,14 +112,19 @@ export async function supervise(world: World, paths: Paths, options: SupervisedC
       world.log.info(
         `the service (pid ${pid}) left with ${name}; starting it again${backoffMs ? ` in ${backoffMs} ms` : ''}`,
       )
-      if (backoffMs > 0) await pause(backoffMs, stop.signal)
+      wake = new AbortController()
+      if (backoffMs > 0) await pause(backoffMs, wake.signal)
       if (stop.signal.aborted) return code
+      if (wake.signal.aborted) crashes = 0 // an update brought other code
+      restartAsked = false
     }
   } finally {
     stop.abort()
     await polling
     process.off(RESTART_SIGNAL, onRestart)
-    for (const signal of leaveOn) process.off(signal, onStop)
+    process.off(WAKE_SIGNAL, onWake)
+    for (const signal of LEAVE_ON) process.off(signal, onStop)
+    for (const signal of PASSED_ON) process.off(signal, onOther)
     await remove(paths.supervisor)
     unlock()
   }
@@ -105,7 +137,7 @@ async function pollAndUpdate(world: World, options: SupervisedCommand, stop: Abo
     // 42 is telec-update's request to be started again; a bound of our own ends what would be a loop.
     for (let round = 0; round < 5 && !stop.aborted && options.isSignalled(); round += 1)
       if ((await runTelec(world, ['update'], stop)) !== EXIT.restart) break
-    await pause(options.pollMs, stop)
+    await pause(options.pollMs * (1 + Math.random() / 10), stop) // as RandomizedDelaySec= spreads the timers
   }
 }
 
@@ -124,6 +156,30 @@ async function runTelec(world: World, args: readonly string[], stop: AbortSignal
   } finally {
     stop.removeEventListener('abort', onStop)
     forget?.()
+  }
+}
+
+/** A telec run that was killed may have left its service running: there must not be two of them. */
+async function endLeftover(world: World, paths: Paths): Promise<void> {
+  const pid = readSupervisorRecord(paths)?.main?.pid
+  if (pid === undefined || !isOurService(pid)) return
+  world.log.notice(`ending the service that an earlier telec run left behind (pid ${pid})`)
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    process.kill(pid, signal)
+    for (let waited = 0; waited < LEFTOVER_PATIENCE_MS && isOurService(pid); waited += 50)
+      await world.sleep(50)
+    if (!isOurService(pid)) return
+  }
+}
+
+const LEFTOVER_PATIENCE_MS = 10_000
+
+/** Whether a process of this pid was started by `telec run`: a pid may be somebody else's by now (proc(5), Linux). */
+function isOurService(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes('TELEC_SUPERVISED=1')
+  } catch {
+    return false
   }
 }
 

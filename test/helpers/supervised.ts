@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { Computer } from './computer.ts'
@@ -37,9 +38,11 @@ export async function telecRun(
     const main = computer.state('supervisor.json')?.main as { pid: number } | null | undefined
     return main?.pid
   }
-  const before = computer.state('watch_state.json')?.polled_at
+  // A poll that finds nothing new leaves only its time behind.
+  const polledAt = () => statSync(join(computer.home, 'watch_state.json'), { throwIfNoEntry: false })?.mtimeMs
+  const before = polledAt()
   await until('the service to run', async () => mainPid() !== undefined)
-  await until('the first poll', async () => computer.state('watch_state.json')?.polled_at !== before)
+  await until('the first poll', async () => polledAt() !== before)
   return {
     output: () => output,
     mainPid,

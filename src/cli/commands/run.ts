@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
 import { supervise } from '../../service/supervise.ts'
+import type { World } from '../../system/world.ts'
 import { isUpdateDue } from '../../watch/poll.ts'
 import type { DefineCommand } from '../main.ts'
 
@@ -12,12 +13,16 @@ export const runCommand: DefineCommand = (world, leave) =>
     .addHelpText(
       'after',
       `
-For containers and computers without systemd and launchd.
+For containers and computers without systemd and launchd. Its exit code is that of the service (128 + N for signal N),
+which ends telec run by leaving with 0. TERM, INT and HUP end both, a second one at once; USR2 restarts the service; other
+signals are passed on. As the first process of a container, started by its own name, it reaps orphans.
 
-Example:
-  telec run -- node server.js`,
+Examples:
+  telec run -- node server.js
+  ENTRYPOINT ["telec", "run", "--", "node", "server.js"]   in a Dockerfile`,
     )
     .action(async (command: string[]) => {
+      warnFirstProcess(world)
       const paths = locate(world)
       const config = await loadConfig(world, paths)
       const code = await supervise(world, paths, {
@@ -28,3 +33,11 @@ Example:
       })
       leave(code)
     })
+
+/** Started as `node telec run` it is process 1 itself, and Node.js waits for no children but its own. */
+function warnFirstProcess(world: World): void {
+  if (world.pid === 1)
+    world.log.warning(
+      'telec run is process 1 and cannot reap orphans: start it as telec, not by node, or docker run --init',
+    )
+}

@@ -1,0 +1,158 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { type Computer, version } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { requireTool } from '../helpers/missing-tool.ts'
+import { DIST } from '../helpers/programs.ts'
+import { telecRun } from '../helpers/supervised.ts'
+import { until } from '../helpers/until.ts'
+import { watchAndUpdate } from '../helpers/update.ts'
+
+const NODE = process.execPath
+
+/** A service that says what it gets, and leaves with 7 when it is asked to. */
+const SAYING = `const { appendFileSync } = require('node:fs')
+const say = (text) => appendFileSync(process.env.TELEC_HOME + '/said', text + '\\n')
+for (const name of ['SIGUSR1', 'SIGWINCH', 'SIGTERM', 'SIGINT'])
+  process.on(name, () => { say(name); if (name === 'SIGTERM' || name === 'SIGINT') process.exit(7) })
+say('up ' + process.env.TELEC_SUPERVISED)
+setInterval(() => {}, 1000)
+`
+
+async function running(code: string): Promise<{ computer: Computer; said(): string }> {
+  const computer = await freshComputer()
+  await computer.push({ 'server.js': code })
+  await watchAndUpdate(computer)
+  const file = join(computer.home, 'said')
+  return { computer, said: () => (existsSync(file) ? readFileSync(file, 'utf8') : '') }
+}
+
+const configure = (computer: Computer, more = '') =>
+  computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  poll_every: 5s\n${more}`)
+
+describe('as the first process of a container', () => {
+  /** Two orphans, one of which ends at once; they are reaped when /proc knows them no more. */
+  const ORPHANING = `${SAYING}const { execSync } = require('node:child_process')
+const pid = execSync('sh -c "sleep 0.2 >/dev/null 2>&1 & echo \\\\$!"', { encoding: 'utf8' }).trim()
+const { existsSync } = require('node:fs')
+const look = setInterval(() => { if (!existsSync('/proc/' + pid)) { say('reaped'); clearInterval(look) } }, 50)
+`
+
+  test.each([['sh'], ['bash'], ['busybox', 'sh']])(
+    "%s %s: orphans are reaped, signals passed on, the exit code is the service's",
+    async (...shell) => {
+      requireTool(shell[0] ?? '', shell[0] ?? '')
+      const { computer, said } = await running(ORPHANING)
+      const command = [...shell, join(DIST, 'telec'), 'run', '--', NODE, 'server.js']
+      const child = spawn('unshare', ['--pid', '--fork', '--mount-proc', '--kill-child', ...command], {
+        cwd: computer.checkout,
+        env: computer.env,
+        stdio: ['ignore', 'inherit', 'inherit'],
+      })
+      onTestFinished(() => void child.kill('SIGKILL'))
+      await until('the orphan to be reaped', async () => said().includes('reaped'))
+      const exit = once(child, 'exit')
+      // unshare's child is process 1 of the namespace.
+      const [init = ''] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+        .trim()
+        .split(' ')
+      process.kill(Number(init), 'SIGUSR1')
+      await until('the signal', async () => said().includes('SIGUSR1'))
+      process.kill(Number(init), 'SIGTERM')
+      expect((await exit)[0]).toBe(7)
+      expect(said()).toBe('up 1\nreaped\nSIGUSR1\nSIGTERM\n')
+    },
+  )
+})
+
+test('signals are for the service; TERM ends both, and its exit code is that of the service', async () => {
+  const { computer, said } = await running(SAYING)
+  const supervised = await telecRun(computer, [NODE, 'server.js'])
+  for (const signal of ['SIGUSR1', 'SIGWINCH'] as const) {
+    supervised.process.kill(signal)
+    await until('the signal', async () => said().includes(signal))
+  }
+  expect(await supervised.stop()).toBe(7)
+  expect(said()).toBe('up 1\nSIGUSR1\nSIGWINCH\nSIGTERM\n')
+})
+
+test('who asks twice does not wait for a service that takes its time', async () => {
+  const { computer } = await running("process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)\n")
+  const supervised = await telecRun(computer, [NODE, 'server.js'])
+  const exit = once(supervised.process, 'exit')
+  supervised.process.kill('SIGTERM')
+  await new Promise((resolve) => setTimeout(resolve, 700)) // two presses, not one that comes twice
+  supervised.process.kill('SIGTERM')
+  expect((await exit)[0]).toBe(128 + 9)
+})
+
+test('a service that ends by itself with 0 ends telec run', async () => {
+  const { computer } = await running('setTimeout(() => {}, 1500)\n')
+  const supervised = await telecRun(computer, [NODE, 'server.js'])
+  expect((await once(supervised.process, 'exit'))[0]).toBe(0)
+})
+
+test('one that leaves with 42 over and over is held back, and mended by a push, which does not wait', async () => {
+  const { computer } = await running(
+    "require('node:fs').appendFileSync(process.env.TELEC_HOME + '/said', '.'); process.exit(42)\n",
+  )
+  configure(computer)
+  const supervised = await telecRun(computer, [NODE, 'server.js']).catch(() => null)
+  expect(supervised).not.toBeNull()
+  await until('a back-off of seconds', async () =>
+    /starting it again in (3200|6400) ms/.test(supervised?.output() ?? ''),
+  )
+  const commit = await computer.push({ ...version('1.1.0'), 'server.js': SAYING })
+  await until(
+    'the update',
+    async () =>
+      (computer.state('update_state.json') as { deployed: { commit: string } }).deployed.commit === commit,
+  )
+  expect(readFileSync(join(computer.home, 'said'), 'utf8')).toMatch(/^\.{6,9}up 1\n$/)
+  await supervised?.stop()
+})
+
+test('the service that a killed telec run left behind is ended before the next one starts its own', async () => {
+  const { computer } = await running(SAYING)
+  const first = await telecRun(computer, [NODE, 'server.js'])
+  const left = first.mainPid() ?? 0
+  const exit = once(first.process, 'exit')
+  first.process.kill('SIGKILL')
+  await exit
+  process.kill(left, 0)
+  const second = await telecRun(computer, [NODE, 'server.js'])
+  expect(second.output()).toContain(`ending the service that an earlier telec run left behind (pid ${left})`)
+  // Whoever adopts orphans here may not have reaped it yet.
+  expect(existsSync(`/proc/${left}`) ? readFileSync(`/proc/${left}/cmdline`, 'utf8') : '').toBe('')
+  expect(second.mainPid()).not.toBe(left)
+  await second.stop()
+})
+
+test('telec pause and telec update --retry work beside it', async () => {
+  const { computer } = await running(SAYING)
+  configure(computer)
+  const supervised = await telecRun(computer, [NODE, 'server.js'])
+  await computer.telec('telec', ['pause'])
+  const commit = await computer.push({
+    ...version('1.1.0'),
+    'server.js': SAYING.replace('exit(7)', 'exit(42)'),
+  })
+  await until('the signal', async () => computer.state('update_signal.json') !== null)
+  await computer.telec('telec', ['resume'])
+  const deployed = async () =>
+    (computer.state('update_state.json') as { deployed: { commit: string } }).deployed.commit === commit
+  await until('the update', deployed)
+  expect(supervised.output()).toContain('exit code 7')
+  writeFileSync(join(computer.home, 'said'), '')
+  await supervised.stop()
+})
+
+test('a command that is not there is said to be', async () => {
+  const computer = await freshComputer()
+  const { code, stderr } = await computer.telec('telec', ['run', '--', '/nonexistent'])
+  expect(code).toBe(2)
+  expect(stderr).toContain('cannot start /nonexistent')
+})
