@@ -2,12 +2,22 @@
 import { createRequire } from 'node:module'
 import { compileFunction } from 'node:vm'
 import { source } from 'packed:cli/telec-watch-full.ts'
+import { locate } from '../config/paths.ts'
+import { rotateLog } from '../system/rotate.ts'
 import { realWorld } from '../system/world.ts'
 import { isQuiet } from '../watch/glance.ts'
 
+/** launchd's calendar has no jitter: its computers would all ask in the first second of a minute. */
+const LONGEST_DELAY_MS = 6_000
+
 async function run([...args]: readonly string[]): Promise<void> {
-  const isPlain = args.length === 0 || args.join(' ') === '--scheduled'
-  if (isPlain && (await isQuiet(realWorld('telec-watch')))) return
+  const isScheduled = args.join(' ') === '--scheduled'
+  if (args.length === 0 || isScheduled) {
+    const world = realWorld('telec-watch')
+    rotateLog(world, locate(world).home)
+    if (isScheduled && world.platform === 'darwin') await world.sleep(Math.random() * LONGEST_DELAY_MS)
+    if (await isQuiet(world)) return
+  }
   const path = process.argv[1] ?? ''
   compileFunction(source(), ['require'], { filename: path })(createRequire(path))
 }

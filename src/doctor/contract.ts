@@ -3,6 +3,7 @@ import { verifySystemd } from '../service/installable.ts'
 import { tryLaunchctl } from '../service/launchctl.ts'
 import { launchdManager } from '../service/launchd.ts'
 import type { ServiceManager } from '../service/manager.ts'
+import { launchdDomain } from '../service/plan-launchd.ts'
 import { contractJob, DROP_IN_SETTINGS } from '../service/render.ts'
 import { managerEnvironment, type Scope, trySystemctl } from '../service/systemctl.ts'
 import { systemdManager } from '../service/systemd.ts'
@@ -88,7 +89,7 @@ async function systemdTrial(world: World, scope: Scope, name: string): Promise<T
 }
 
 function launchdTrial(world: World, scope: Scope, label: string, home: string): Trial {
-  const domain = scope === 'system' ? 'system' : `gui/${world.uid}`
+  const domain = launchdDomain(world, scope)
   const plist = join(home, `${label}.plist`)
   return {
     manager: launchdManager(world, label, scope),

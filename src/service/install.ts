@@ -6,7 +6,7 @@ import { readText, remove, removeFolderIfEmpty, writeDurably } from '../system/f
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 import { readInstalled, writeInstalled } from './installed.ts'
-import type { InstallPlan, PlannedFile } from './plan.ts'
+import type { InstallPlan, PlannedCommand, PlannedFile } from './plan.ts'
 import { managerEnvironment } from './systemctl.ts'
 
 const COMMAND_TIMEOUT_MS = 2 * 60_000
@@ -31,7 +31,7 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
   // First what is known to be ours, then the files: none is forgotten by a crash in between.
   const folders = [...new Set([...(before?.folders ?? []), ...wanted.flatMap(missingFolders)])]
   await writeInstalled(paths, { manager, scope, files: [...wanted, ...stale], folders })
-  for (const command of plan.before) await tryCommand(world, command)
+  for (const command of plan.before) await runCommand(world, command)
   for (const { path, text } of changed) await writeDurably(path, text, UNIT_MODE)
   await removeFiles(stale, folders)
   for (const command of plan.start) await runCommand(world, command)
@@ -44,7 +44,7 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
   return [
     ...changed.map(({ path }) => `wrote ${path}`),
     ...stale.map((path) => `removed ${path}`),
-    ...plan.start.map((command) => `ran ${command.join(' ')}`),
+    ...plan.start.map(({ argv }) => `ran ${argv.join(' ')}`),
   ]
 }
 
@@ -52,7 +52,7 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
 export async function stalePieces(world: World, paths: Paths, plan: InstallPlan): Promise<string[]> {
   const pieces = staleFiles(paths, plan)
   for (const command of plan.probes)
-    if ((await tryCommand(world, command)).code !== 0) pieces.push(`${command.join(' ')} says no`)
+    if ((await execute(world, command.argv)).code !== 0) pieces.push(`${command.argv.join(' ')} says no`)
   return pieces
 }
 
@@ -80,7 +80,7 @@ export async function uninstall(world: World, paths: Paths, plan: InstallPlan): 
   const known = [...(installed?.files ?? []), ...plan.files.map(({ path }) => path)]
   const present = [...new Set(known)].filter((path) => readText(path) !== null)
   if (present.length > 0) {
-    for (const command of plan.stop) await tryCommand(world, command) // a unit that is not there needs no stop
+    for (const command of plan.stop) await runCommand(world, command)
     await removeFiles(present, installed?.folders ?? [])
     for (const command of plan.forget) await runCommand(world, command)
   }
@@ -100,14 +100,26 @@ function missingFolders(path: string): string[] {
   return existsSync(folder) ? [] : [...missingFolders(folder), folder]
 }
 
-function tryCommand(world: World, [program = '', ...args]: readonly string[]): Promise<RunResult> {
+function execute(world: World, [program = '', ...args]: readonly string[]): Promise<RunResult> {
   return world.run(program, args, { cwd: '/', env: managerEnvironment(world), timeoutMs: COMMAND_TIMEOUT_MS })
 }
 
-async function runCommand(world: World, command: readonly string[]): Promise<void> {
-  const result = await tryCommand(world, command)
-  if (result.code === 0) return
-  throw new TelecError('halted', `${command.join(' ')} failed`, {
+/** launchd takes up to 5 s to let go of a job, and says so by exit codes. */
+const AGAIN_FOR_MS = 30_000
+const AGAIN_EVERY_MS = 200
+
+async function runCommand(
+  world: World,
+  { argv, mayFail = false, againAfter = [] }: PlannedCommand,
+): Promise<void> {
+  const deadline = world.monotonic() + AGAIN_FOR_MS
+  let result = await execute(world, argv)
+  while (result.code !== null && againAfter.includes(result.code) && world.monotonic() < deadline) {
+    await world.sleep(AGAIN_EVERY_MS)
+    result = await execute(world, argv)
+  }
+  if (result.code === 0 || mayFail) return
+  throw new TelecError('halted', `${argv.join(' ')} failed`, {
     because: result.stderr.trim() || `exit code ${result.code}`,
     hint: 'mend the cause and run telec install again: it goes on where it was',
   })

@@ -4,7 +4,9 @@ import type { Config, ServiceConfig } from '../config/schema.ts'
 import { locateRepository } from '../git/git.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
+import { tryLaunchctl } from './launchctl.ts'
 import type { InstallPlan } from './plan.ts'
+import { launchdDomain } from './plan-launchd.ts'
 import { type Scope, showUnit, trySystemctl, unitName } from './systemctl.ts'
 
 /** The first systemd that has `Type=exec`. */
@@ -22,7 +24,7 @@ export async function verifyInstallable(world: World, config: Config, plan: Inst
     for (const path of [world.program.path, world.program.node, config.deployment.checkout])
       verifyNotTemporary(path)
   locateRepository(world, config.deployment.checkout)
-  if (plan.manager === 'launchd') return
+  if (plan.manager === 'launchd') return verifyLaunchd(world, scope)
   await verifySystemd(world, scope)
   if (config.service) await verifyUnit(world, config.service, scope)
 }
@@ -67,6 +69,17 @@ function verifyRootOwns(program: string): void {
       },
     )
   }
+}
+
+/** Throws where there is no session that agents could run in: launchctl(1) answers 112 or 125 then. */
+async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
+  const domain = launchdDomain(world, scope)
+  const { code, stderr } = await tryLaunchctl(world, ['print', domain])
+  if (code === 0) return
+  throw new TelecError('config', `launchd has no domain ${domain}`, {
+    because: stderr.trim() || `launchctl print ${domain}: exit code ${code}`,
+    hint: 'log in at the desktop of this user once, or install for the computer: service.scope: system',
+  })
 }
 
 /** Throws where no systemd of this scope answers, or one that is too old. */

@@ -6,7 +6,7 @@ const LAUNCHCTL_TIMEOUT_MS = 2 * 60_000
 
 /** The only caller of launchctl(1). `print` leaves with 113 for a job that is not loaded. */
 export function tryLaunchctl(world: World, args: readonly string[]): Promise<RunResult> {
-  return world.run('/bin/launchctl', args, { cwd: '/', env: world.env, timeoutMs: LAUNCHCTL_TIMEOUT_MS })
+  return world.run('launchctl', args, { cwd: '/', env: world.env, timeoutMs: LAUNCHCTL_TIMEOUT_MS })
 }
 
 /** Throws `halted` with launchctl's own words when it fails. */

@@ -1,27 +1,50 @@
 import { join } from 'node:path'
 import type { World } from '../system/world.ts'
-import type { InstallPlan } from './plan.ts'
+import type { InstallPlan, PlannedCommand } from './plan.ts'
 import { inFolder, launchdPlists, type UnitValues } from './render.ts'
 import type { Scope } from './systemctl.ts'
 
-/** Plists and commands for launchd. */
+const LABELS = ['telec-watch', 'telec-update', 'telec-listen'] as const
+
+/** launchctl(1) print: no such job. */
+const NOT_LOADED = 113
+/** bootstrap: a job of that label is still on its way out, for some seconds after bootout. */
+const STILL_LEAVING = [5, 36, 37]
+
+/** The domain in which a user's agents, or the computer's daemons, are (launchctl(1)). */
+export function launchdDomain(world: World, scope: Scope): string {
+  return scope === 'system' ? 'system' : `gui/${world.uid}`
+}
+
+/** Where launchd finds the plists of that domain at login, or at boot (launchd.plist(5)). */
+export function launchdFolder(world: World, scope: Scope): string {
+  return scope === 'system' ? '/Library/LaunchDaemons' : join(world.home, 'Library/LaunchAgents')
+}
+
+/** Plists and commands for launchd. Exit codes say little: what counts is whether a job is loaded at the end. */
 export function planLaunchd(world: World, values: UnitValues, scope: Scope): InstallPlan {
-  const folder = scope === 'system' ? '/Library/LaunchDaemons' : join(world.home, 'Library/LaunchAgents')
-  const domain = scope === 'system' ? 'system' : `gui/${world.uid}`
-  const files = inFolder(folder, launchdPlists(values))
-  const labels = ['telec-watch', 'telec-update', ...(values.listens ? ['telec-listen'] : [])]
-  const all = ['telec-watch', 'telec-update', 'telec-listen']
+  const domain = launchdDomain(world, scope)
+  const files = inFolder(launchdFolder(world, scope), launchdPlists(values))
+  const labels = LABELS.filter((label) => label !== 'telec-listen' || values.listens)
+  const launchctl = (...args: string[]) => ['launchctl', ...args]
+  const isLoaded = (label: string) => ({ argv: launchctl('print', `${domain}/${label}`) })
+  const unload = LABELS.flatMap((label): PlannedCommand[] => [
+    { argv: launchctl('bootout', `${domain}/${label}`), mayFail: true },
+    { argv: launchctl('print', `${domain}/${label}`), againAfter: [0], mayFail: true }, // until it is gone
+  ])
   return {
     manager: 'launchd',
     scope,
-    probes: labels.map((label) => ['launchctl', 'print', `${domain}/${label}`]),
-    before: all.map((label) => ['launchctl', 'bootout', `${domain}/${label}`]),
+    probes: labels.map(isLoaded),
+    before: unload,
     files,
     start: [
-      ...labels.map((label) => ['launchctl', 'enable', `${domain}/${label}`]),
-      ...files.map(({ path }) => ['launchctl', 'bootstrap', domain, path]),
+      // A record of `disable` outlives the plist, and bootstrap would fail.
+      ...labels.map((label) => ({ argv: launchctl('enable', `${domain}/${label}`) })),
+      ...files.map(({ path }) => ({ argv: launchctl('bootstrap', domain, path), againAfter: STILL_LEAVING })),
+      ...labels.map((label) => ({ ...isLoaded(label), againAfter: [NOT_LOADED] })),
     ],
-    stop: all.map((label) => ['launchctl', 'bootout', `${domain}/${label}`]),
+    stop: unload,
     forget: [],
   }
 }

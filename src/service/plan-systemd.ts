@@ -18,7 +18,8 @@ export function planSystemd(world: World, config: Config, values: UnitValues, sc
   const { service } = config
   const dropIn = service && service.restart === 'exit-42' ? [systemdDropIn(service.name)] : []
   const started = values.listens ? [...STARTED_UNITS, LISTENER] : STARTED_UNITS
-  const systemctl = (...args: string[]) => ['systemctl', `--${scope}`, ...args]
+  const systemctl = (...args: string[]) => ({ argv: ['systemctl', `--${scope}`, ...args] })
+  const trySystemctl = (...args: string[]) => ({ ...systemctl(...args), mayFail: true })
   return {
     manager: 'systemd',
     scope,
@@ -26,7 +27,7 @@ export function planSystemd(world: World, config: Config, values: UnitValues, sc
       systemctl('is-enabled', '--quiet', unit),
       systemctl('is-active', '--quiet', unit),
     ]),
-    before: values.listens ? [] : [systemctl('disable', '--now', LISTENER)],
+    before: values.listens ? [] : [trySystemctl('disable', '--now', LISTENER)],
     files: inFolder(folder, [...systemdUnits(values, scope), ...dropIn]),
     start: [
       systemctl('daemon-reload'),
@@ -34,11 +35,11 @@ export function planSystemd(world: World, config: Config, values: UnitValues, sc
       systemctl('restart', ...started), // one that runs already takes up its new text
     ],
     stop: [
-      systemctl('disable', '--now', ...STARTED_UNITS),
-      systemctl('disable', '--now', LISTENER),
-      systemctl('stop', 'telec-watch.service'),
+      trySystemctl('disable', '--now', ...STARTED_UNITS),
+      trySystemctl('disable', '--now', LISTENER),
+      trySystemctl('stop', 'telec-watch.service'),
       // A failed unit would be listed long after its file is gone.
-      systemctl('reset-failed', 'telec-watch.service', 'telec-update.service'),
+      trySystemctl('reset-failed', 'telec-watch.service', 'telec-update.service'),
     ],
     forget: [systemctl('daemon-reload')],
   }

@@ -14,15 +14,23 @@ export interface InstallPlan {
   readonly scope: Scope
   readonly files: readonly PlannedFile[]
   /** All of them succeed where it is installed and at work. */
-  readonly probes: readonly (readonly string[])[]
+  readonly probes: readonly PlannedCommand[]
   /** Run in this order before; one that fails had nothing to undo. */
-  readonly before: readonly (readonly string[])[]
+  readonly before: readonly PlannedCommand[]
   /** Run in this order after the files are in place. */
-  readonly start: readonly (readonly string[])[]
+  readonly start: readonly PlannedCommand[]
   /** Run in this order before the files are removed. */
-  readonly stop: readonly (readonly string[])[]
+  readonly stop: readonly PlannedCommand[]
   /** Run after the files were removed. */
-  readonly forget: readonly (readonly string[])[]
+  readonly forget: readonly PlannedCommand[]
+}
+
+export interface PlannedCommand {
+  readonly argv: readonly string[]
+  /** It fails where there is nothing to do. */
+  readonly mayFail?: boolean
+  /** After these exit codes it is run again for some seconds. */
+  readonly againAfter?: readonly number[]
 }
 
 export interface PlannedFile {
@@ -51,7 +59,7 @@ export function planInstall(
     bin: dirname(world.program.path),
     home: paths.home,
     signal: paths.signal,
-    logs: paths.home,
+    computer: config.computer,
     environment: {
       TELEC_HOME: paths.home,
       HOME: world.home,

@@ -12,6 +12,7 @@ import watchHardening from '../../units/systemd/telec-watch.hardening.conf'
 import watchService from '../../units/systemd/telec-watch.service'
 import watchTimer from '../../units/systemd/telec-watch.timer'
 
+import { sha256 } from '../system/hash.ts'
 import { type Scope, unitName } from './systemctl.ts'
 
 /** What the units say about this computer; all paths are absolute. */
@@ -25,8 +26,8 @@ export interface UnitValues {
   readonly home: string
   /** The signal file, which starts an update when it changes. */
   readonly signal: string
-  /** The folder for the log files of launchd's jobs; systemd has the journal. */
-  readonly logs: string
+  /** The computer's name, by which its polls differ from those of others. */
+  readonly computer: string
   readonly environment: Readonly<Record<string, string>>
   readonly pollMs: number
   /** Whether there is a Redis to listen to. */
@@ -100,13 +101,11 @@ export function launchdPlists(values: UnitValues): UnitFile[] {
     .join('\n')
   const fill = (template: string, everyMs: number) =>
     fillIn(template, {
-      NODE: escapeXml(values.node),
       WATCH: escapeXml(`${values.bin}/telec-watch`),
       UPDATE: escapeXml(`${values.bin}/telec-update`),
-      SIGNAL: escapeXml(values.signal),
-      LOGS: escapeXml(values.logs),
+      HOME: escapeXml(values.home),
       ENVIRONMENT: environment,
-      MINUTES: calendarEntries(everyMs),
+      MINUTES: calendarEntries(everyMs, values.computer),
     })
   return [
     { name: 'telec-watch.plist', text: fill(launchdWatch, values.pollMs) },
@@ -118,10 +117,14 @@ export function launchdPlists(values: UnitValues): UnitFile[] {
 /** The signal starts an update at once; this is for the one that launchd misses. */
 const UPDATE_CALENDAR_MS = 5 * 60_000
 
-/** Minutes of an hour, about `everyMs` apart: launchd's calendar knows nothing shorter. */
-function calendarEntries(everyMs: number): string {
+/**
+ * Minutes of an hour, about `everyMs` apart, other ones on each computer: launchd's calendar knows nothing shorter, and
+ * no jitter.
+ */
+function calendarEntries(everyMs: number, computer: string): string {
   const step = Math.min(60, Math.max(1, Math.round(everyMs / 60_000)))
-  return Array.from({ length: Math.floor(60 / step) }, (_, index) => index * step)
+  const offset = Number.parseInt(sha256(computer).slice(0, 8), 16) % step
+  return Array.from({ length: Math.floor(60 / step) }, (_, index) => index * step + offset)
     .map((minute) => `    <dict>\n      <key>Minute</key>\n      <integer>${minute}</integer>\n    </dict>`)
     .join('\n')
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Computer, makeComputer } from '../helpers/computer.ts'
@@ -144,21 +144,25 @@ describe('telec install --print for launchd', () => {
     StandardErrorPath: text,
   }
   const OWN_KEYS: Record<string, Plist> = {
-    'telec-watch': { RunAtLoad: true },
-    'telec-update': { WatchPaths: [text] },
+    'telec-watch': { RunAtLoad: true, LowPriorityIO: true },
+    'telec-update': { WatchPaths: [text], ExitTimeOut: expect.any(Number) },
+    'telec-listen': { RunAtLoad: true, KeepAlive: true, StartCalendarInterval: undefined },
   }
   const TO_JSON = 'import json, plistlib, sys; print(json.dumps(plistlib.load(open(sys.argv[1], "rb"))))'
   const parse = async (path: string) => JSON.parse(await succeed('python3', ['-c', TO_JSON, path])) as Plist
 
-  test.each(['telec-watch', 'telec-update'])(
+  test.each(['telec-watch', 'telec-update', 'telec-listen'])(
     'the plist of %s has the keys that launchd knows, and values of their types',
     async (label) => {
       requireTool('python3', 'python3')
       const computer = await oddComputer()
+      const config = join(computer.home, 'config.yml')
+      writeFileSync(config, `${readFileSync(config, 'utf8')}redis:\n  url: redis://127.0.0.1\n`)
       const paths = writeOut(computer, await print(computer, 'launchd'), 'plists')
       const plist = await parse(paths.find((path) => path.endsWith(`/${label}.plist`)) ?? '')
       expect(plist).toEqual({ ...KEYS, ...OWN_KEYS[label], Label: label })
-      expect((plist.ProgramArguments as string[])[1]).toMatch(new RegExp(`^/.*/${label}$`))
+      const program = label === 'telec-listen' ? 'telec-watch' : label
+      expect((plist.ProgramArguments as string[])[0]).toMatch(new RegExp(`^/.*/${program}$`))
     },
   )
 
@@ -184,20 +188,26 @@ describe('telec install --print for launchd', () => {
       expect(plist.StandardErrorPath).toBe(join(computer.home, `${plist.Label}.log`))
     }
     const update = await parse(paths.find((path) => path.includes('telec-update')) ?? '')
-    expect(update.WatchPaths).toEqual([join(computer.home, 'update_signal.json')])
+    expect(update.WatchPaths).toEqual([computer.home])
   })
 
-  test('a poll every five minutes is twelve times an hour', async () => {
+  test("a poll every five minutes is twelve times an hour, at minutes of the computer's own", async () => {
     const computer = await oddComputer()
-    writeFileSync(
-      join(computer.home, 'config.yml'),
-      `deployment:\n  checkout: ${computer.checkout}\n  poll_every: 5m\n`,
-    )
-    const paths = writeOut(computer, await print(computer, 'launchd'), 'plists')
-    const watch = await parse(paths.find((path) => path.includes('telec-watch')) ?? '')
-    expect(watch.StartCalendarInterval).toEqual(
-      Array.from({ length: 12 }, (_, index) => ({ Minute: index * 5 })),
-    )
+    const offsets = new Set<number>()
+    for (const name of ['studio', 'laptop', 'attic', 'cellar', 'garage', 'kitchen']) {
+      writeFileSync(
+        join(computer.home, 'config.yml'),
+        `computer: ${name}\ndeployment:\n  checkout: ${computer.checkout}\n  poll_every: 5m\n`,
+      )
+      const paths = writeOut(computer, await print(computer, 'launchd'), 'plists')
+      const watch = await parse(paths.find((path) => path.includes('telec-watch')) ?? '')
+      const minutes = (watch.StartCalendarInterval as { Minute: number }[]).map(({ Minute }) => Minute)
+      const [offset = Number.NaN] = minutes
+      offsets.add(offset)
+      expect(minutes).toEqual(Array.from({ length: 12 }, (_, index) => index * 5 + offset))
+      expect(offset).toBeLessThan(5)
+    }
+    expect(offsets.size).toBeGreaterThan(1)
   })
 })
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { stateOf } from '../../src/service/launchd.ts'
+import { isDisabled, stateOf } from '../../src/service/launchd.ts'
 
 /** What `launchctl print gui/501/com.example.web` prints, cut to the lines around those that matter. */
 function printed(lines: readonly string[]): string {
@@ -53,4 +53,25 @@ test.each<[string, string[], Partial<ReturnType<typeof stateOf>>]>([
   ],
 ])('%s', (_, lines, expected) => {
   expect(stateOf(printed(lines))).toMatchObject(expected)
+})
+
+/** What `launchctl print-disabled gui/501` prints: by words since macOS 13, by truth values before. */
+const DISABLED = `disabled services = {
+	"com.example.off" => disabled
+	"com.example.on" => enabled
+	"com.example.off.old" => true
+	"com.example.on.old" => false
+}
+login item associations = {
+}
+`
+
+test.each([
+  ['com.example.off', true],
+  ['com.example.on', false],
+  ['com.example.off.old', true],
+  ['com.example.on.old', false],
+  ['com.example', false],
+])('%s is told never to start: %s', (label, is) => {
+  expect(isDisabled(DISABLED, label)).toBe(is)
 })

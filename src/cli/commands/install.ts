@@ -117,6 +117,6 @@ async function warnOfLogout(world: World, { manager, scope }: InstallPlan): Prom
 /** As a script that could be pasted, give or take. */
 function showPlan(plan: InstallPlan): string {
   const files = plan.files.map(({ path, text }) => `# ${path}\n${text}\n`)
-  const commands = plan.start.map((command) => `$ ${command.join(' ')}\n`)
+  const commands = plan.start.map(({ argv }) => `$ ${argv.join(' ')}\n`)
   return [...files, ...commands].join('')
 }

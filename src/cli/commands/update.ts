@@ -3,6 +3,7 @@ import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
 import { findService } from '../../service/find.ts'
 import { handOver, isInsideService } from '../../service/hand-over.ts'
+import { rotateLog } from '../../system/rotate.ts'
 import { stream } from '../../system/stream.ts'
 import { isoTime } from '../../system/world.ts'
 import { type UpdateOptions, update } from '../../update/execute.ts'
@@ -31,6 +32,7 @@ Examples:
     )
     .action(async (options: Options) => {
       const paths = locate(world)
+      rotateLog(world, paths.home)
       const config = await loadConfig(world, paths)
       const asked = {
         retry: options.retry,

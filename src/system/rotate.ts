@@ -1,0 +1,20 @@
+import { renameSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { World } from './world.ts'
+
+/** Two files of this size are kept of each program. */
+const LARGEST_BYTES = 1024 * 1024
+
+/**
+ * launchd appends a job's output to a file for ever. A log that has grown large is put aside as `NAME.log.1`, where this
+ * run goes on writing; the next run finds a new one. Not a word of what fails: there would be nowhere to say it.
+ */
+export function rotateLog({ platform, program }: World, home: string): void {
+  if (platform !== 'darwin') return
+  const path = join(home, `${program.name}.log`)
+  try {
+    if (statSync(path).size > LARGEST_BYTES) renameSync(path, `${path}.1`)
+  } catch {
+    // There is none, or it cannot be helped.
+  }
+}
