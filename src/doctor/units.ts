@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs'
+import { describeFault, openRedis } from '../redis/client.ts'
+import { readLink } from '../redis/link.ts'
 import { findService } from '../service/find.ts'
 import { stalePieces } from '../service/install.ts'
 import { verifyLinger, verifyPrograms, verifySystemd } from '../service/installable.ts'
@@ -7,6 +9,7 @@ import { planInstall } from '../service/plan.ts'
 import { parseTimespan, showUnit } from '../service/systemctl.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
+import { within } from '../system/limit.ts'
 import { readWatchState } from '../watch/state.ts'
 import type { Check, Patient } from './check.ts'
 
@@ -16,6 +19,7 @@ export const UNIT_CHECKS: readonly Check[] = [
   { name: 'units', run: units },
   { name: 'polling', run: polling },
   { name: 'service', run: service },
+  { name: 'redis', run: redis },
 ]
 
 /** How `telec run` starts telec, or what is installed. Throws where nothing starts it. */
@@ -106,3 +110,31 @@ async function service({ world, config, paths }: Patient): Promise<string> {
   const state = known === 'masked' ? 'masked' : activity
   return `${service} is ${state}${main ? `, pid ${main.pid}` : ''} (${name})`
 }
+
+async function redis({ world, config, paths }: Patient): Promise<string> {
+  if (!config.redis) return 'none is configured: all works without it'
+  const client = openRedis(world, config.redis, REDIS_TIMEOUT_MS)
+  const startedMs = world.monotonic()
+  try {
+    await within(
+      client.ready().then(() => client.call('PING')),
+      REDIS_TIMEOUT_MS,
+    )
+  } catch (error) {
+    throw new TelecError('later', 'Redis is out of reach; updates go on without it', {
+      because: describeFault(error),
+      hint: `look at redis in ${paths.config}, and whether the server runs`,
+    })
+  } finally {
+    client.close()
+  }
+  const { failures, last_failure } = readLink(paths)
+  if (failures > 0)
+    throw new TelecError('later', `Redis answers, and did not take the last ${failures} message(s)`, {
+      because: last_failure ?? '',
+      hint: 'its rights, its memory, or a replica: look at the error',
+    })
+  return `it answers in ${((world.monotonic() - startedMs) / 1000).toFixed(1)} s`
+}
+
+const REDIS_TIMEOUT_MS = 5_000

@@ -6,7 +6,7 @@ import { readText, remove, removeFolderIfEmpty, writeDurably } from '../system/f
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 import { readInstalled, writeInstalled } from './installed.ts'
-import type { InstallPlan, PlannedCommand, PlannedFile } from './plan.ts'
+import { type InstallPlan, type PlannedCommand, type PlannedFile, planRemoval } from './plan.ts'
 import { managerEnvironment } from './systemctl.ts'
 
 const COMMAND_TIMEOUT_MS = 2 * 60_000
@@ -74,16 +74,15 @@ function compare(paths: Paths, plan: InstallPlan): { changed: PlannedFile[]; sta
   }
 }
 
-/** Takes back what `install` did; a part that is not there is fine. */
-export async function uninstall(world: World, paths: Paths, plan: InstallPlan): Promise<string[]> {
+/** Takes back what `install` did; a part that is not there is fine. Takes no configuration. */
+export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   const installed = readInstalled(paths)
-  const known = [...(installed?.files ?? []), ...plan.files.map(({ path }) => path)]
-  const present = [...new Set(known)].filter((path) => readText(path) !== null)
-  if (present.length > 0) {
-    for (const command of plan.stop) await runCommand(world, command)
-    await removeFiles(present, installed?.folders ?? [])
-    for (const command of plan.forget) await runCommand(world, command)
-  }
+  if (installed === null) return []
+  const removal = planRemoval(world, installed.manager, installed.scope)
+  const present = installed.files.filter((path) => readText(path) !== null)
+  for (const command of removal.stop) await runCommand(world, command)
+  await removeFiles(installed.files, installed.folders)
+  for (const command of removal.forget) await runCommand(world, command)
   await remove(paths.installed)
   return present.map((path) => `removed ${path}`)
 }

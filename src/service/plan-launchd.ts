@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { World } from '../system/world.ts'
-import type { InstallPlan, PlannedCommand } from './plan.ts'
+import type { InstallPlan, PlannedCommand, RemovalPlan } from './plan.ts'
 import { inFolder, launchdPlists, type UnitValues } from './render.ts'
 import type { Scope } from './systemctl.ts'
 
@@ -28,15 +28,11 @@ export function planLaunchd(world: World, values: UnitValues, scope: Scope): Ins
   const labels = LABELS.filter((label) => label !== 'telec-listen' || values.listens)
   const launchctl = (...args: string[]) => ['launchctl', ...args]
   const isLoaded = (label: string) => ({ argv: launchctl('print', `${domain}/${label}`) })
-  const unload = LABELS.flatMap((label): PlannedCommand[] => [
-    { argv: launchctl('bootout', `${domain}/${label}`), mayFail: true },
-    { argv: launchctl('print', `${domain}/${label}`), againAfter: [0], mayFail: true }, // until it is gone
-  ])
   return {
     manager: 'launchd',
     scope,
     probes: labels.map(isLoaded),
-    before: unload,
+    before: unload(domain),
     files,
     start: [
       // A record of `disable` outlives the plist, and bootstrap would fail.
@@ -44,7 +40,16 @@ export function planLaunchd(world: World, values: UnitValues, scope: Scope): Ins
       ...files.map(({ path }) => ({ argv: launchctl('bootstrap', domain, path), againAfter: STILL_LEAVING })),
       ...labels.map((label) => ({ ...isLoaded(label), againAfter: [NOT_LOADED] })),
     ],
-    stop: unload,
-    forget: [],
   }
+}
+
+export function launchdRemoval(world: World, scope: Scope): Pick<RemovalPlan, 'stop' | 'forget'> {
+  return { stop: unload(launchdDomain(world, scope)), forget: [] }
+}
+
+function unload(domain: string): PlannedCommand[] {
+  return LABELS.flatMap((label) => [
+    { argv: ['launchctl', 'bootout', `${domain}/${label}`], mayFail: true },
+    { argv: ['launchctl', 'print', `${domain}/${label}`], againAfter: [0], mayFail: true }, // until it is gone
+  ])
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import type { World } from '../system/world.ts'
-import type { InstallPlan } from './plan.ts'
+import type { InstallPlan, PlannedCommand, RemovalPlan } from './plan.ts'
 import { inFolder, systemdDropIn, systemdUnits, type UnitValues } from './render.ts'
 import type { Scope } from './systemctl.ts'
 
@@ -18,8 +18,7 @@ export function planSystemd(world: World, config: Config, values: UnitValues, sc
   const { service } = config
   const dropIn = service && service.restart === 'exit-42' ? [systemdDropIn(service.name)] : []
   const started = values.listens ? [...STARTED_UNITS, LISTENER] : STARTED_UNITS
-  const systemctl = (...args: string[]) => ({ argv: ['systemctl', `--${scope}`, ...args] })
-  const trySystemctl = (...args: string[]) => ({ ...systemctl(...args), mayFail: true })
+  const systemctl = systemctlFor(scope)
   return {
     manager: 'systemd',
     scope,
@@ -27,20 +26,32 @@ export function planSystemd(world: World, config: Config, values: UnitValues, sc
       systemctl('is-enabled', '--quiet', unit),
       systemctl('is-active', '--quiet', unit),
     ]),
-    before: values.listens ? [] : [trySystemctl('disable', '--now', LISTENER)],
+    before: values.listens ? [] : [{ ...systemctl('disable', '--now', LISTENER), mayFail: true }],
     files: inFolder(folder, [...systemdUnits(values, scope), ...dropIn]),
     start: [
       systemctl('daemon-reload'),
       systemctl('enable', ...started),
       systemctl('restart', ...started), // one that runs already takes up its new text
     ],
-    stop: [
-      trySystemctl('disable', '--now', ...STARTED_UNITS),
-      trySystemctl('disable', '--now', LISTENER),
-      trySystemctl('stop', 'telec-watch.service'),
-      // A failed unit would be listed long after its file is gone.
-      trySystemctl('reset-failed', 'telec-watch.service', 'telec-update.service'),
-    ],
+  }
+}
+
+/** Also of what a configuration of before had started. */
+export function systemdRemoval(scope: Scope): Pick<RemovalPlan, 'stop' | 'forget'> {
+  const systemctl = systemctlFor(scope)
+  const stop = [
+    ['disable', '--now', ...STARTED_UNITS],
+    ['disable', '--now', LISTENER],
+    ['stop', 'telec-watch.service'],
+    // A failed unit would be listed long after its file is gone.
+    ['reset-failed', 'telec-watch.service', 'telec-update.service'],
+  ]
+  return {
+    stop: stop.map((args) => ({ ...systemctl(...args), mayFail: true })),
     forget: [systemctl('daemon-reload')],
   }
+}
+
+function systemctlFor(scope: Scope): (...args: string[]) => PlannedCommand {
+  return (...args) => ({ argv: ['systemctl', `--${scope}`, ...args] })
 }

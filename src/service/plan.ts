@@ -3,10 +3,20 @@ import { dirname } from 'node:path'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import type { World } from '../system/world.ts'
-import { planLaunchd } from './plan-launchd.ts'
-import { planSystemd } from './plan-systemd.ts'
+import { launchdRemoval, planLaunchd } from './plan-launchd.ts'
+import { planSystemd, systemdRemoval } from './plan-systemd.ts'
 import type { UnitValues } from './render.ts'
 import type { Scope } from './systemctl.ts'
+
+/** How an installation is taken away; it takes no configuration to know that. */
+export interface RemovalPlan {
+  readonly manager: 'systemd' | 'launchd'
+  readonly scope: Scope
+  /** Run in this order before the files are removed. */
+  readonly stop: readonly PlannedCommand[]
+  /** Run after the files were removed. */
+  readonly forget: readonly PlannedCommand[]
+}
 
 /** Everything that an installation is, as data: printed by `--print`, carried out by `install`. */
 export interface InstallPlan {
@@ -19,10 +29,6 @@ export interface InstallPlan {
   readonly before: readonly PlannedCommand[]
   /** Run in this order after the files are in place. */
   readonly start: readonly PlannedCommand[]
-  /** Run in this order before the files are removed. */
-  readonly stop: readonly PlannedCommand[]
-  /** Run after the files were removed. */
-  readonly forget: readonly PlannedCommand[]
 }
 
 export interface PlannedCommand {
@@ -36,6 +42,12 @@ export interface PlannedCommand {
 export interface PlannedFile {
   readonly path: string
   readonly text: string
+}
+
+/** How to take away what is installed for that manager, in that scope. */
+export function planRemoval(world: World, manager: RemovalPlan['manager'], scope: Scope): RemovalPlan {
+  const commands = manager === 'systemd' ? systemdRemoval(scope) : launchdRemoval(world, scope)
+  return { manager, scope, ...commands }
 }
 
 /** Where the units belong: where the service runs, else where the configuration lies. */

@@ -53,6 +53,7 @@ test('a computer under telec run is well, a line each, and nothing is changed', 
       'units',
       'polling',
       'service',
+      'redis',
     ].map((name) => `✓ ${name}`),
   )
   expect(stdout).toMatch(/^✓ remote {4}origin answers in \d\.\d s: main$/m)

@@ -20,9 +20,14 @@ interface Options {
 }
 
 export const installCommand: DefineCommand = (world) =>
-  place(world, new Command('install'))
+  place(new Command('install'))
     .description('have the service manager start telec: writes and enables its units')
     .option('--print', 'print every file and command; change nothing', false)
+    .addOption(
+      new Option('--manager <name>', 'whose units')
+        .choices(['systemd', 'launchd'])
+        .default(world.platform === 'darwin' ? 'launchd' : 'systemd'),
+    )
     .addOption(
       new Option('--refresh', 'only where it is installed, and other files would be written')
         .default(false)
@@ -50,34 +55,23 @@ Examples:
     })
 
 export const uninstallCommand: DefineCommand = (world) =>
-  place(world, new Command('uninstall'))
+  place(new Command('uninstall'))
     .description("take telec's units away; the service goes on as it is")
     .addHelpText(
       'after',
       "\nExample:\n  telec uninstall   the configuration and the state stay in telec's home",
     )
     .action(async (options: Options) => {
-      const paths = locate(world, wantedScope(options))
-      const installed = readInstalled(paths)
-      const manager = installed?.manager ?? options.manager
-      const config = await loadConfig(world, paths)
-      const scope = installed?.scope ?? scopeOf(config, paths)
-      const plan = planInstall(world, config, paths, manager, scope, [])
-      const lines = await uninstall(world, paths, plan)
+      const lines = await uninstall(world, locate(world, wantedScope(options)))
       world.out(lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join(''))
     })
 
 /** Where the units belong. */
-function place(world: World, command: Command): Command {
+function place(command: Command): Command {
   return command
     .addOption(new Option('--user', "the user's own units (default)").conflicts('system').default(false))
     .addOption(
       new Option('--system', "the computer's units, as configured in /etc/telec (root)").default(false),
-    )
-    .addOption(
-      new Option('--manager <name>', 'whose units')
-        .choices(['systemd', 'launchd'])
-        .default(world.platform === 'darwin' ? 'launchd' : 'systemd'),
     )
 }
 
