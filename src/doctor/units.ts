@@ -59,8 +59,10 @@ async function units(patient: Patient): Promise<string> {
 
 /** nvm, asdf and their kind remove a Node.js that units still name. */
 function verifyNodeIsThere(path: string): void {
-  const [, quoted, plain] = /^ExecStart=(?:"([^"]+)"|(\S+))/m.exec(readText(path) ?? '') ?? []
-  const node = (quoted ?? plain)?.replaceAll('%%', '%').replaceAll('$$', '$')
+  const text = readText(path) ?? ''
+  const [, quoted, plain] = /^ExecStart=(?:"([^"]+)"|(\S+))/m.exec(text) ?? []
+  const [, folder] = /<key>PATH<\/key>\s*<string>([^:<]+)/.exec(text) ?? [] // of a plist: node comes first in its PATH
+  const node = folder ? `${folder}/node` : (quoted ?? plain)?.replaceAll('%%', '%').replaceAll('$$', '$')
   if (node === undefined || existsSync(node)) return
   throw new TelecError('config', `${path} starts ${node}, which is gone`, {
     hint: 'run telec install with the Node.js that is there now',

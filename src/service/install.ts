@@ -42,8 +42,11 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
     folders: folders.filter((folder) => existsSync(folder)),
   })
   return [
-    ...changed.map(({ path }) => `wrote ${path}`),
-    ...stale.map((path) => `removed ${path}`),
+    ...tellFiles(
+      'wrote',
+      changed.map(({ path }) => path),
+    ),
+    ...tellFiles('removed', stale),
     ...plan.start.map(({ argv }) => `ran ${argv.join(' ')}`),
   ]
 }
@@ -84,8 +87,20 @@ export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   await removeFiles(installed.files, installed.folders)
   for (const command of removal.forget) await runCommand(world, command)
   await remove(paths.installed)
-  return present.map((path) => `removed ${path}`)
+  return tellFiles('removed', present)
 }
+
+/** A line for each unit, and one for all that comes along for people. */
+function tellFiles(verb: string, files: readonly string[]): string[] {
+  const documents = files.filter((path) => DOCUMENT.test(path))
+  const [, share] = DOCUMENT.exec(documents[0] ?? '') ?? []
+  return [
+    ...files.filter((path) => !DOCUMENT.test(path)).map((path) => `${verb} ${path}`),
+    ...(share ? [`${verb} ${documents.length} completions and manual pages below ${share}`] : []),
+  ]
+}
+
+const DOCUMENT = /^(.*\/share)\/(?:bash-completion|zsh|fish|man)\//
 
 /** With those of our folders that are then empty, the innermost first. */
 async function removeFiles(files: readonly string[], folders: readonly string[]): Promise<void> {
