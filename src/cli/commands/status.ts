@@ -1,9 +1,14 @@
 import { Command } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { locate, type Paths } from '../../config/paths.ts'
+import type { Config } from '../../config/schema.ts'
+import { describeFault, openRedis } from '../../redis/client.ts'
+import { readFleet } from '../../redis/fleet.ts'
 import { collectOverview } from '../../status/collect.ts'
+import { showFleet } from '../../status/fleet.ts'
 import { showOverview } from '../../status/show.ts'
 import { changes } from '../../status/watch.ts'
+import { TelecError } from '../../system/errors.ts'
 import { printable } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
 import type { DefineCommand } from '../main.ts'
@@ -11,6 +16,7 @@ import type { DefineCommand } from '../main.ts'
 interface Options {
   readonly json: boolean
   readonly watch: boolean
+  readonly fleet: boolean
 }
 
 /** Home, and away with all that is below (ECMA-48). */
@@ -19,35 +25,74 @@ const CLEAR_SCREEN = '\u001b[H\u001b[J'
 export const statusCommand: DefineCommand = (world) =>
   new Command('status')
     .description('what is deployed, what the remote offers, what is under way or halted')
+    .option('--fleet', 'of all computers that meet in Redis', false)
     .option('--watch', 'stay, and show it anew when it changes, until Ctrl-C', false)
     .option('--json', 'as JSON, for programs; with --watch a line each', false)
     .addHelpText(
       'after',
-      '\nExamples:\n  telec status\n  telec status --watch\n  telec status --json | jq .deployed',
+      '\nExamples:\n  telec status\n  telec status --watch\n  telec status --fleet\n  telec status --json | jq .deployed',
     )
-    .action(async ({ json, watch }: Options) => {
+    .action(async ({ json, watch, fleet }: Options) => {
       const paths = locate(world)
-      if (watch) return follow(world, paths, json)
-      const overview = await collectOverview(world, await loadConfig(world, paths), paths)
-      world.out(
-        json ? `${JSON.stringify(overview, null, 2)}\n` : printable(showOverview(overview, world.now())),
-      )
+      const config = await loadConfig(world, paths)
+      const view = fleet ? fleetView(world, config, paths) : ownView(world, config, paths)
+      if (watch) return follow(world, paths, view, json)
+      const { data, text } = await view()
+      world.out(json ? `${JSON.stringify(data, null, 2)}\n` : text)
     })
 
+/** What is shown, as data and for people. */
+interface View {
+  readonly data: unknown
+  readonly text: string
+  /** What tells it from the one before; times that pass do not. */
+  readonly lasting: string
+}
+
+function ownView(world: World, config: Config, paths: Paths): () => Promise<View> {
+  return async () => {
+    const overview = await collectOverview(world, config, paths)
+    const { next_poll_at: _, ...lasting } = overview
+    const text = printable(showOverview(overview, world.now()))
+    return { data: overview, text, lasting: JSON.stringify(lasting) }
+  }
+}
+
+function fleetView(world: World, { redis }: Config, paths: Paths): () => Promise<View> {
+  if (!redis)
+    throw new TelecError('config', 'there is no Redis in which computers meet', {
+      hint: `set redis.url in ${paths.config}`,
+    })
+  return async () => {
+    const client = openRedis(world, redis, REDIS_TIMEOUT_MS)
+    try {
+      await client.ready()
+      const fleet = await readFleet(client, world.now())
+      const text = printable(showFleet(fleet, world.now()))
+      return { data: fleet, text, lasting: JSON.stringify(fleet.computers.map(({ status }) => status)) }
+    } catch (error) {
+      throw new TelecError('later', 'Redis is out of reach', {
+        because: describeFault(error),
+        hint: 'what this computer knows of itself: telec status',
+      })
+    } finally {
+      client.close()
+    }
+  }
+}
+
+const REDIS_TIMEOUT_MS = 10_000
+
 /** In a terminal the screen is drawn anew; elsewhere each state is appended. */
-async function follow(world: World, paths: Paths, json: boolean): Promise<void> {
-  const config = await loadConfig(world, paths)
+async function follow(world: World, paths: Paths, view: () => Promise<View>, json: boolean): Promise<void> {
   const isTerminal = process.stdout.isTTY === true
   let shown = ''
   for await (const _ of changes(world, paths.home, isTerminal)) {
-    const overview = await collectOverview(world, config, paths)
-    const { next_poll_at: _next, ...lasting } = overview
-    const state = JSON.stringify(lasting)
+    const { data, text, lasting } = await view()
     // Only a terminal shows times that pass.
-    if (!isTerminal && state === shown) continue
-    shown = state
-    const text = printable(showOverview(overview, world.now()))
-    if (json) world.out(`${JSON.stringify(overview)}\n`)
+    if (!isTerminal && lasting === shown) continue
+    shown = lasting
+    if (json) world.out(`${JSON.stringify(data)}\n`)
     else world.out(isTerminal ? `${CLEAR_SCREEN}${text}` : `${text}\n`)
   }
 }

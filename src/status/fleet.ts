@@ -1,0 +1,111 @@
+import * as v from 'valibot'
+import { relative } from './show.ts'
+
+const text = v.optional(v.nullable(v.string()), null)
+
+/** A status as it is in Redis. Others write there, too, and older telecs: only the first two are always there. */
+export const FleetStatusSchema = v.object({
+  status: v.string(),
+  /** Seconds since 1970. */
+  timestamp: v.pipe(v.number(), v.finite()),
+  channel: text,
+  from: text,
+  version: text,
+  commit: text,
+  step: text,
+  error: text,
+  migration: text,
+  duration_ms: v.optional(v.nullable(v.number()), null),
+  telec: text,
+})
+
+export type FleetStatus = v.InferOutput<typeof FleetStatusSchema>
+
+/** All computers that meet in one Redis. */
+export interface Fleet {
+  /** ISO 8601. */
+  readonly taken_at: string
+  readonly computers: readonly FleetMember[]
+}
+
+export interface FleetMember {
+  readonly computer: string
+  /** When it was last heard of, ISO 8601. */
+  readonly heard_at: string
+  /** Its last status; null: none, or one that cannot be understood. */
+  readonly status: FleetStatus | null
+}
+
+/** A computer is heard of every five minutes; after three of them it is silent. */
+export const SILENT_AFTER_MS = 15 * 60_000
+
+export function isSilent({ heard_at }: FleetMember, nowMs: number): boolean {
+  return nowMs - Date.parse(heard_at) > SILENT_AFTER_MS
+}
+
+export function isHalted({ status }: FleetMember): boolean {
+  return status?.status === 'update_failed'
+}
+
+/** `telec status --fleet` for people: who needs attention first, then all, then how many run what. Pure. */
+export function showFleet({ computers }: Fleet, nowMs: number): string {
+  if (computers.length === 0) return 'no computer has been heard of yet\n'
+  const rank = (member: FleetMember) => (isHalted(member) ? 0 : isSilent(member, nowMs) ? 1 : 2)
+  const ordered = computers.toSorted((a, b) => rank(a) - rank(b) || (a.computer < b.computer ? -1 : 1))
+  const rows = ordered.map((member) => row(member, nowMs))
+  return `${table([HEADINGS, ...rows])}\n${counts(computers)}${why(ordered.filter(isHalted))}`
+}
+
+const HEADINGS = ['COMPUTER', 'CHANNEL', 'VERSION', 'COMMIT', 'STATUS', 'STEP', 'SINCE', 'HEARD']
+
+function row(member: FleetMember, nowMs: number): string[] {
+  const { computer, heard_at, status } = member
+  const heard = `${relative(Date.parse(heard_at) - nowMs)}${isSilent(member, nowMs) ? ' (silent)' : ''}`
+  if (status === null) return [computer, '-', '-', '-', 'unknown', '-', '-', heard]
+  const { channel, version, commit, step, timestamp } = status
+  const since = relative(timestamp * 1000 - nowMs)
+  return [computer, channel, version, commit?.slice(0, 12), status.status, step, since, heard].map(
+    (cell) => cell ?? '-',
+  )
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const cells = rows.map((line) => line.map(cut))
+  const widths = HEADINGS.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)))
+  return cells
+    .map(
+      (line) =>
+        `${line
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('')
+}
+
+/** One that another computer made endless must not push the others off the screen; nor may it end the line. */
+function cut(cell: string): string {
+  const line = cell.replace(/\s+/g, ' ')
+  return line.length > 40 ? `${line.slice(0, 39)}…` : line
+}
+
+function counts(computers: readonly FleetMember[]): string {
+  const byVersion = new Map<string, number>()
+  for (const { status } of computers) {
+    const version = cut(status?.version ?? status?.commit?.slice(0, 12) ?? 'unknown')
+    byVersion.set(version, (byVersion.get(version) ?? 0) + 1)
+  }
+  const parts = [...byVersion]
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([version, count]) => `${count} × ${version}`)
+  return `${computers.length} computer(s): ${parts.join(', ')}\n`
+}
+
+function why(halted: readonly FleetMember[]): string {
+  return halted
+    .map(
+      ({ computer, status }) =>
+        `\n${computer} halted at ${cut(status?.step ?? '-')}: ${(status?.error ?? 'no reason given').slice(0, 300).replace(/\s+/g, ' ')}\n`,
+    )
+    .join('')
+}

@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest'
+import { type Computer, version } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { expectFailure } from '../helpers/messages.ts'
+import { type RedisServer, startRedis } from '../helpers/redis.ts'
+import { watchAndUpdate } from '../helpers/update.ts'
+
+interface Member {
+  readonly computer: string
+  readonly heard_at: string
+  readonly status: Record<string, unknown> | null
+}
+
+async function join(redis: RedisServer, name: string): Promise<Computer> {
+  const computer = await freshComputer()
+  computer.writeConfig(
+    `computer: ${name}\ndeployment:\n  checkout: ${computer.checkout}\nredis:\n  url: ${redis.url}\n`,
+  )
+  await computer.telec('telec-watch')
+  return computer
+}
+
+/** As another program of the fleet writes it. */
+async function write(redis: RedisServer, name: string, status: unknown, heardSecondsAgo = 0): Promise<void> {
+  const client = redis.client()
+  const text = typeof status === 'string' ? status : JSON.stringify(status)
+  await client.set(`system_status:${name}:deploy`, text)
+  await client.zadd('system_status:computers', String(Math.floor(Date.now() / 1000) - heardSecondsAgo), name)
+}
+
+async function members(computer: Computer): Promise<Map<string, Member>> {
+  const { code, stdout } = await computer.telec('telec', ['status', '--fleet', '--json'])
+  expect(code).toBe(0)
+  const { computers } = JSON.parse(stdout) as { computers: Member[] }
+  return new Map(computers.map((member) => [member.computer, member]))
+}
+
+test('the fleet is seen from each of its computers: versions, halts with their reasons, silence', async () => {
+  const redis = await startRedis()
+  const studio = await join(redis, 'studio')
+  const attic = await join(redis, 'attic')
+  await studio.push(version('1.1.0'))
+  await watchAndUpdate(studio)
+  await attic.push({
+    ...version('1.1.0'),
+    'migrations/v1.1.0/001_fails.mjs':
+      'export const check = () => false\nexport const migrate = () => false\n',
+  })
+  await watchAndUpdate(attic)
+  await write(
+    redis,
+    'cellar',
+    { status: 'updated', timestamp: Math.floor(Date.now() / 1000) - 90_000, version: '1.0.9' },
+    3_600,
+  )
+
+  const { code, stdout } = await attic.telec('telec', ['status', '--fleet'])
+  expect(code).toBe(0)
+  const [headings, ...rows] = stdout.split('\n')
+  expect(headings).toMatch(/^COMPUTER +CHANNEL +VERSION +COMMIT +STATUS +STEP +SINCE +HEARD$/)
+  expect(rows[0]).toMatch(
+    /^attic +alpha +1\.1\.0 +[0-9a-f]{12} +update_failed +migrate +\d+ s ago +\d+ s ago$/,
+  )
+  expect(rows[1]).toMatch(/^cellar +- +1\.0\.9 +- +updated +- +25 h ago +60 min ago \(silent\)$/)
+  expect(rows[2]).toMatch(/^studio +alpha +1\.1\.0 +[0-9a-f]{12} +updated +done +\d+ s ago +\d+ s ago$/)
+  expect(stdout).toContain('3 computer(s): 2 × 1.1.0, 1 × 1.0.9\n')
+  expect(stdout).toContain('attic halted at migrate: migration 1.1.0/001_fails.mjs failed')
+  const all = await members(studio)
+  expect(all.get('attic')?.status).toMatchObject({
+    status: 'update_failed',
+    migration: '1.1.0/001_fails.mjs',
+  })
+})
+
+test('nothing that one computer writes breaks the view of another', async () => {
+  const redis = await startRedis()
+  const studio = await join(redis, 'studio')
+  const good = { status: 'updated', timestamp: 1_768_000_000 }
+  const odd: [string, unknown][] = [
+    ['half', '{"status": "upd'],
+    ['number', '7'],
+    ['empty', ''],
+    ['shape', { status: 7, timestamp: 'x' }],
+    ['screen', { ...good, version: '\u001b[2J\u001b[31m1.0', error: 'x\r\ny\u202e' }],
+    ['endless', { ...good, version: 'x'.repeat(100_000), step: 'y\n'.repeat(10_000) }],
+    ['far', { ...good, timestamp: 1e300 }],
+    ['more', { ...good, version: '1.2.3', extra: { of: [1] } }],
+    ['bad name', good],
+    ['x'.repeat(200), good],
+    ['\u001b[2Jname', good],
+  ]
+  for (const [name, status] of odd) await write(redis, name, status)
+  await redis.client().zadd('system_status:computers', '+inf', 'forever')
+  await redis.client().lpush('system_status:forever:deploy', 'a list')
+
+  const { code, stdout } = await studio.telec('telec', ['status', '--fleet'])
+  expect(code).toBe(0)
+  for (const char of ['\u001b', '\u202e', '\r']) expect(stdout).not.toContain(char)
+  expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThan(400)
+  const all = await members(studio)
+  expect([...all.keys()].toSorted()).toEqual([
+    'empty',
+    'endless',
+    'far',
+    'forever',
+    'half',
+    'more',
+    'number',
+    'screen',
+    'shape',
+    'studio',
+  ])
+  for (const name of ['half', 'number', 'empty', 'shape', 'forever'])
+    expect(all.get(name)?.status, name).toBeNull()
+  expect(all.get('more')?.status).toMatchObject({ version: '1.2.3' })
+})
+
+test('without Redis, or with one that is away, it says so', async () => {
+  const computer = await freshComputer()
+  expectFailure(await computer.telec('telec', ['status', '--fleet']), 78, ['redis.url'])
+  computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\nredis:\n  url: redis://127.0.0.1:1\n`)
+  expectFailure(await computer.telec('telec', ['status', '--fleet']), 75, [
+    'Redis is out of reach',
+    'telec status',
+  ])
+  const redis = await startRedis()
+  computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\nredis:\n  url: ${redis.url}\n`)
+  expect((await computer.telec('telec', ['status', '--fleet'])).stdout).toBe(
+    'no computer has been heard of yet\n',
+  )
+})
