@@ -5,6 +5,7 @@ import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
 import { logsCommand } from './commands/logs.ts'
+import { metricsCommand } from './commands/metrics.ts'
 import { migrateCommand } from './commands/migrate/run.ts'
 import { notifyCommand } from './commands/notify.ts'
 import { pauseCommand, resumeCommand } from './commands/pause.ts'
@@ -25,6 +26,7 @@ const COMMANDS = [
   logsCommand,
   pauseCommand,
   resumeCommand,
+  metricsCommand,
   notifyCommand,
   completionCommand,
   versionCommand,

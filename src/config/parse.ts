@@ -23,7 +23,7 @@ export function parseConfig(world: World, path: string, text: string): Config {
     )
   const { deployment, redis, ...rest } = result.output
   return {
-    ...rest,
+    ...expandHomes(rest, ['metrics'], world.home),
     computer: rest.computer ?? computerName(world.hostname),
     deployment: expandHomes(deployment, DEPLOYMENT_PATHS, world.home),
     ...(redis && { redis: expandHomes(redis, REDIS_PATHS, world.home) }),

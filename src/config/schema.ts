@@ -157,6 +157,8 @@ const Service = v.strictObject({
   stop_timeout: v.optional(duration('1s'), '90s'),
 })
 
+const METRICS = 'a file whose name ends in .prom, for node_exporter'
+
 const REDIS_URL =
   'redis://HOST:6379, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss…: over TLS)'
 
@@ -185,6 +187,8 @@ export const ConfigSchema = v.pipe(
     service: v.optional(Service),
     redis: v.optional(RedisGroup),
     fleet: v.optional(Fleet),
+    on_status: v.optional(commandLine),
+    metrics: v.optional(v.pipe(path(METRICS), v.endsWith('.prom', `the absolute path of ${METRICS}`))),
   }),
   v.forward(
     v.check(

@@ -5,6 +5,8 @@ import { completeMove, moveTo } from '../git/checkout.ts'
 import { locateRepository, type Repository } from '../git/git.ts'
 import { redisSink } from '../redis/status-sink.ts'
 import { findService } from '../service/find.ts'
+import { hookSink } from '../status/hook.ts'
+import { metricsSink } from '../status/metrics.ts'
 import type { StatusSink } from '../status/sink.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
@@ -71,7 +73,7 @@ export async function update(
   const repository = locateRepository(world, config.deployment.checkout)
   const unlock = acquireLock(world, paths.lock)
   const unguard = guardGroups()
-  const sinks = config.redis ? [redisSink(world, config.redis, paths)] : []
+  const sinks = openSinks(world, config, paths)
   try {
     verifyNotPaused(world, paths)
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
@@ -101,6 +103,14 @@ export async function update(
     unguard()
     unlock()
   }
+}
+
+function openSinks(world: World, config: Config, paths: Paths): StatusSink[] {
+  return [
+    ...(config.redis ? [redisSink(world, config.redis, paths)] : []),
+    ...(config.on_status ? [hookSink(world, config.on_status, paths)] : []),
+    ...(config.metrics ? [metricsSink(world, config, paths)] : []),
+  ]
 }
 
 async function closeSinks(world: World, sinks: readonly StatusSink[]): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { keepInTouch } from '../redis/contact.ts'
+import { writeMetrics } from '../status/metrics.ts'
 import { readStatus, type StatusRecord, statusOfDeployed } from '../status/record.ts'
 import type { World } from '../system/world.ts'
 import { readUpdateState } from '../update/journal.ts'
@@ -18,14 +19,15 @@ export async function passOn(
   paths: Paths,
   before: Signal | null,
 ): Promise<void> {
-  if (!config.redis) return
   try {
+    await writeMetrics(world, config, paths)
+    if (!config.redis) return
     const now = readSignal(paths)
     const isNews = now !== null && now.target.commit !== before?.target.commit
     const announcement = isNews ? announcementOf(world, config, now) : null
     await keepInTouch(world, config, paths, statusNow(config, paths), announcement)
   } catch (error) {
-    world.log.warning(`Redis was not told: ${error instanceof Error ? error.message : error}`)
+    world.log.warning(`not passed on: ${error instanceof Error ? error.message : error}`)
   }
 }
 
