@@ -25,6 +25,7 @@ export interface Overview {
   readonly update: Update | null
   readonly last: Update | null
   readonly halted: Halt | null
+  readonly held: UpdateState['held']
   readonly pause: Pause | null
   readonly window: WindowOverview | null
   readonly service: ServiceOverview | null
@@ -65,6 +66,7 @@ export async function collectOverview(world: World, config: Config, paths: Paths
     update: state?.update ?? null,
     last: state?.last ?? null,
     halted: state?.halted ?? null,
+    held: state?.held ?? null,
     pause: readPause(paths, world.now()),
     window: windowOverview(world, config),
     service: await serviceOverview(world, config, paths),

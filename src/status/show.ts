@@ -1,6 +1,7 @@
 import { nameOf } from '../channel/target.ts'
 import type { Halt, Update } from '../update/journal.ts'
 import type { Pause } from '../update/pause.ts'
+import type { Signal } from '../update/signal.ts'
 import type { WatchState } from '../watch/state.ts'
 import type { Overview, WindowOverview } from './collect.ts'
 
@@ -29,8 +30,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
   if (overview.window) rows.push(['window', describeWindow(overview.window, ago)])
   if (halted) rows.push(['halted', describeHalt(halted, ago)])
   else if (update) rows.push(['updating', describeUpdate(update, ago)])
-  else if (signal)
-    rows.push(['waiting', `an update to ${nameOf(signal.target)}, detected ${ago(signal.detected_at)}`])
+  else if (signal) rows.push(['waiting', describeWaiting(signal, overview.held, ago)])
   return rows
     .map(([label, text]) => `${label.padEnd(10)} ${text.replaceAll('\n', `\n${' '.repeat(11)}`)}\n`)
     .join('')
@@ -80,6 +80,11 @@ function describeLast({ from, steps }: Update): string {
     ({ name, note }) => note && ['verify', 'migrate', 'restart', 'confirm'].includes(name),
   )
   return [`from ${nameOf(from)}`, ...told.map(({ name, note }) => `${name}: ${note}`)].join('\n')
+}
+
+function describeWaiting(signal: Signal, held: Overview['held'], ago: (time: string) => string): string {
+  const what = `an update to ${nameOf(signal.target)}, detected ${ago(signal.detected_at)}`
+  return held ? `${what}\n${held.reason}; now: telec-update --now` : what
 }
 
 function describeUpdate(update: Update, ago: (time: string) => string): string {

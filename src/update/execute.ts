@@ -16,6 +16,7 @@ import type { StreamingWorld } from '../system/stream.ts'
 import { VERSION } from '../system/version.ts'
 import { frontDoor, isoTime, programHash, type World } from '../system/world.ts'
 import { adopt } from './adopt.ts'
+import { type Gate, passGates } from './gates.ts'
 import { recordEnd } from './history.ts'
 import {
   began,
@@ -88,7 +89,7 @@ export async function update(
       const target = wanted(config, readSignal(paths)) ?? wanted(config, underWay)
       if (!target) {
         if (!underWay && (state.update || state.halted))
-          await writeUpdateState(paths, { ...state, update: null, halted: null }) // what was asked for was taken back
+          await writeUpdateState(paths, { ...state, update: null, halted: null, held: null }) // what was asked for was taken back
         world.log.debug(`nothing to do: ${nameOf(state.deployed)} is deployed`)
         if (!hasUpdated) world.log.outcome(`nothing to do: ${nameOf(state.deployed)} is deployed`)
         return EXIT.done
@@ -151,11 +152,43 @@ async function updateTo(
   if (!options.retry && options.permits.length === 0) verifyNotHalted(world, config, before, target)
   if (!options.now && !isUnderWay(before.update, target.commit))
     verifyWindow(world, config, `the update to ${nameOf(target)}`)
-  const state = await settle(scene, before, target)
-  const update = takeUp(state, config.deployment.channel, target, options.permits, isoTime(world))
-  const done = await runSequence(scene, { ...state, halted: null }, update)
-  await finish(scene, done)
+  const gate = await enter(scene, before, target, options)
+  try {
+    const state = await settle(scene, before, target)
+    const update = takeUp(state, config.deployment.channel, target, options.permits, isoTime(world))
+    const done = await runSequence(scene, { ...state, halted: null, held: null }, update)
+    await finish(scene, done)
+  } catch (error) {
+    await gate.leave(howItEnded(error))
+    throw error
+  }
+  await gate.leave('updated')
   return true
+}
+
+/** Waits for this computer's turn; that it has to wait longer is recorded, for whoever asks why nothing happens. */
+async function enter(
+  { world, config, paths }: Scene,
+  before: UpdateState,
+  target: Target,
+  options: UpdateOptions,
+): Promise<Gate> {
+  const turn = { isForced: options.now, isUnderWay: isUnderWay(before.update, target.commit) }
+  try {
+    return await passGates(world, config, target, turn)
+  } catch (error) {
+    if (!(error instanceof TelecError)) throw error
+    const isKnown = before.held?.reason === error.message
+    if (!isKnown)
+      await writeUpdateState(paths, { ...before, held: { reason: error.message, at: isoTime(world) } })
+    throw isKnown ? new TelecError(error.kind, error.message, { quiet: true }) : error
+  }
+}
+
+function howItEnded(error: unknown): 'halted' | 'later' | 'goes-on' {
+  if (!(error instanceof TelecError)) return 'halted'
+  if (error.kind === 'restart') return 'goes-on'
+  return error.kind === 'later' ? 'later' : 'halted'
 }
 
 /** A target that halted is not tried again before it is due. Throws what is known of the halt. */
@@ -265,7 +298,7 @@ async function finish({ world, config, paths, sinks }: Scene, update: Update): P
   const deployed = { ...update.target, at: isoTime(world) }
   await report.updated()
   await remember(world, paths, update, null)
-  await writeUpdateState(paths, { deployed, update: null, last: update, halted: null })
+  await writeUpdateState(paths, { deployed, update: null, last: update, halted: null, held: null })
   await removeSignal(paths, update.target.commit)
 }
 

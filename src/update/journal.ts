@@ -51,6 +51,8 @@ const UpdateStateSchema = v.object({
   /** The journal of the update that led to `deployed`. */
   last: v.nullable(UpdateSchema),
   halted: v.nullable(HaltSchema),
+  /** Why the update that is signalled has to wait for others of the fleet. */
+  held: v.optional(v.nullable(v.object({ reason: v.string(), at: v.string() })), null),
 })
 
 export type UpdateState = v.InferOutput<typeof UpdateStateSchema>
@@ -73,7 +75,7 @@ export function writeUpdateState(paths: Paths, state: UpdateState): Promise<void
 
 /** The record of a computer on which nothing was ever updated. */
 export function firstState(deployed: Target, at: string): UpdateState {
-  return { deployed: { ...deployed, at }, update: null, last: null, halted: null }
+  return { deployed: { ...deployed, at }, update: null, last: null, halted: null, held: null }
 }
 
 /** The update to `target`: the one under way where it has the same target, else a new one. Counts the attempt. */

@@ -31,6 +31,7 @@ const CURRENT: Overview = {
   update: null,
   last: null,
   halted: null,
+  held: null,
   pause: null,
   window: null,
   service: { name: 'web.service', manager: 'systemd', activity: 'running', pid: 4711 },

@@ -1,0 +1,50 @@
+import type { RedisClient } from './client.ts'
+
+/** One hash tag, so that a cluster keeps them together: who updates, who waits since when, who still does. */
+const KEYS = [
+  'deployment:{fleet}:updating',
+  'deployment:{fleet}:waiting',
+  'deployment:{fleet}:alive',
+] as const
+
+/** A computer that is gone frees its slot after that; one that works renews it in time. */
+export const LEASE_S = 60
+/** A computer that waits asks again at its next poll, which may be some minutes away. */
+const WAIT_LEASE_S = 20 * 60
+
+/**
+ * Takes or renews a slot, by the server's own clock. Whoever came first is served first; who has not asked for long has
+ * lost its place. Answers {1, 0}, or {0, how many are ahead}.
+ */
+const TAKE = `
+local now = tonumber(redis.call('TIME')[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now)) do
+  redis.call('ZREM', KEYS[2], name)
+  redis.call('ZREM', KEYS[3], name)
+end
+local name, most = ARGV[1], tonumber(ARGV[2])
+if not redis.call('ZSCORE', KEYS[1], name) then
+  local time = redis.call('TIME')
+  redis.call('ZADD', KEYS[2], 'NX', time[1] * 1000000 + time[2], name)
+  redis.call('ZADD', KEYS[3], now + tonumber(ARGV[4]), name)
+  local rank = redis.call('ZRANK', KEYS[2], name)
+  local free = most - redis.call('ZCARD', KEYS[1])
+  if rank >= free then return {0, rank - free + 1} end
+end
+redis.call('ZREM', KEYS[2], name)
+redis.call('ZREM', KEYS[3], name)
+redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), name)
+return {1, 0}
+`
+
+/** @returns 0 where this computer has a slot now, else how many have to be done first. */
+export async function takeSlot(client: RedisClient, computer: string, most: number): Promise<number> {
+  const reply = await client.call('EVAL', TAKE, KEYS.length, ...KEYS, computer, most, LEASE_S, WAIT_LEASE_S)
+  const [taken, ahead] = Array.isArray(reply) ? reply.map(Number) : []
+  return taken === 1 ? 0 : Math.max(1, ahead ?? 1)
+}
+
+export async function freeSlot(client: RedisClient, computer: string): Promise<void> {
+  await Promise.all(KEYS.map((key) => client.call('ZREM', key, computer)))
+}

@@ -1,0 +1,151 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type Computer, version } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { expectFailure } from '../helpers/messages.ts'
+import { type RedisServer, startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/until.ts'
+import { watchAndUpdate } from '../helpers/update.ts'
+
+const UPDATING = 'deployment:{fleet}:updating'
+
+async function member(url: string, name: string, fleet: string, install = 'test -e .'): Promise<Computer> {
+  const computer = await freshComputer()
+  computer.writeConfig(
+    `computer: ${name}\ndeployment:\n  checkout: ${computer.checkout}\n  install: ${install}\nredis:\n  url: ${url}\nfleet: ${fleet}\n`,
+  )
+  await computer.push(version('1.1.0'))
+  await computer.telec('telec-watch')
+  return computer
+}
+
+const deployed = (computer: Computer) =>
+  (computer.state('update_state.json') as { deployed: { version: string } }).deployed.version
+
+describe('fleet.max_updating', () => {
+  test('is never exceeded, and everybody gets a turn', async () => {
+    const redis = await startRedis()
+    const shared = (await freshComputer({ init: false })).folder
+    const install = `"echo + >>${shared}/log; sleep 0.3; echo - >>${shared}/log"`
+    const names = ['a', 'b', 'c', 'd', 'e']
+    const fleet = await Promise.all(
+      names.map((name) => member(redis.url, name, '{ max_updating: 2 }', install)),
+    )
+    const ended = await Promise.all(fleet.map((computer) => computer.telec('telec-update')))
+    expect(ended.map(({ code }) => code)).toEqual([42, 42, 42, 42, 42])
+    let [now, most] = [0, 0]
+    for (const sign of readFileSync(join(shared, 'log'), 'utf8').trim().split('\n')) {
+      now += sign === '+' ? 1 : -1
+      most = Math.max(most, now)
+    }
+    expect({ now, most }).toEqual({ now: 0, most: 2 })
+    for (const key of [UPDATING, 'deployment:{fleet}:waiting', 'deployment:{fleet}:alive'])
+      expect(await redis.client().exists(key)).toBe(0)
+  })
+
+  test('a computer that is gone frees its slot when its lease ends, and not before', async () => {
+    const redis = await startRedis()
+    const client = redis.client()
+    const nowS = Math.floor(Date.now() / 1000)
+    await client.zadd(UPDATING, String(nowS + 3), 'gone')
+    const computer = await member(redis.url, 'studio', '{ max_updating: 1 }')
+    const updating = computer.telec('telec-update')
+    await until(
+      'it to wait',
+      async () => (await client.zscore('deployment:{fleet}:waiting', 'studio')) !== null,
+    )
+    expect(await client.zrange(UPDATING, '0', '-1')).toEqual(['gone'])
+    expect((await updating).code).toBe(42)
+    expect(deployed(computer)).toBe('1.1.0')
+  })
+
+  test('--now takes no notice of the others', async () => {
+    const redis = await startRedis()
+    await redis.client().zadd(UPDATING, String(Math.floor(Date.now() / 1000) + 600), 'other')
+    const computer = await member(redis.url, 'studio', '{ max_updating: 1 }')
+    expect((await computer.telec('telec-update', ['--now'])).code).toBe(42)
+  })
+
+  test('an update that halts lets the next one in', async () => {
+    const redis = await startRedis()
+    const computer = await member(redis.url, 'studio', '{ max_updating: 1 }', 'exit 1')
+    expectFailure(await computer.telec('telec-update'), 1, ['the install command ended with exit code 1'])
+    expect(await redis.client().exists(UPDATING)).toBe(0)
+  })
+})
+
+describe('fleet.hold_after_failures', () => {
+  const halted = async (redis: RedisServer, commit: string, ...names: string[]) =>
+    redis.client().sadd(`deployment:halted:${commit}`, ...names)
+
+  test('holds a version at which others halted, says so, and takes the next one', async () => {
+    const redis = await startRedis()
+    const computer = await member(redis.url, 'studio', '{ hold_after_failures: 2 }')
+    const { target } = computer.state('update_signal.json') as { target: { commit: string } }
+    await halted(redis, target.commit, 'attic', 'cellar')
+    expectFailure(await computer.telec('telec-update'), 75, [
+      'held: 2 computer(s) halted',
+      'attic, cellar',
+      'telec-update --now',
+    ])
+    expect(computer.state('update_state.json')).toMatchObject({
+      deployed: { version: '1.0.0' },
+      halted: null,
+    })
+    expect((await computer.telec('telec', ['status'])).stdout).toMatch(
+      /^waiting +an update to .*\n +held: 2 computer\(s\) halted on the way to .*; now: telec-update --now$/m,
+    )
+    expect((await computer.telec('telec-update')).stderr).toBe('') // said once
+    await computer.push(version('1.1.1'))
+    expect((await watchAndUpdate(computer)).code).toBe(42)
+    expect(deployed(computer)).toBe('1.1.1')
+  })
+
+  test('--now takes it all the same; one that halted there itself may try again', async () => {
+    const redis = await startRedis()
+    const first = await member(redis.url, 'first', '{ hold_after_failures: 1 }')
+    const { target } = first.state('update_signal.json') as { target: { commit: string } }
+    await halted(redis, target.commit, 'other')
+    expect((await first.telec('telec-update')).code).toBe(75)
+    expect((await first.telec('telec-update', ['--now'])).code).toBe(42)
+
+    const second = await member(redis.url, 'second', '{ hold_after_failures: 1 }', 'test -e ../mended')
+    expectFailure(await second.telec('telec-update'), 1)
+    const { target: own } = second.state('update_signal.json') as { target: { commit: string } }
+    expect(await redis.client().smembers(`deployment:halted:${own.commit}`)).toEqual(['second'])
+    await second.git('-C', second.folder, 'init', '--quiet', 'mended')
+    expect((await second.telec('telec-update', ['--retry'])).code).toBe(42)
+    expect(existsSync(join(second.folder, 'mended'))).toBe(true)
+    expect(await redis.client().exists(`deployment:halted:${own.commit}`)).toBe(0)
+  })
+})
+
+describe('without Redis', () => {
+  test('nothing is held', async () => {
+    const computer = await member(
+      'redis://127.0.0.1:1',
+      'studio',
+      '{ max_updating: 1, hold_after_failures: 1 }',
+    )
+    const ended = await computer.telec('telec-update')
+    expect(ended.code).toBe(42)
+    expect(ended.stderr).toContain('the update goes on without it')
+  })
+
+  test('unless the configuration says to wait for it', async () => {
+    const computer = await member('redis://127.0.0.1:1', 'studio', '{ max_updating: 1, without_redis: wait }')
+    expectFailure(await computer.telec('telec-update'), 75, ['Redis is out of reach', 'telec-update --now'])
+    expect(deployed(computer)).toBe('1.0.0')
+  })
+
+  test.each([
+    ['fleet: { max_updating: 0 }', 'fleet.max_updating', 'at least 1'],
+    ['fleet: { max_updating: 2 }', 'fleet', 'nothing without redis.url'],
+  ])('%s is a wrong configuration', async (line, ...parts) => {
+    const computer = await freshComputer()
+    const redis = line.includes('0') ? 'redis:\n  url: redis://127.0.0.1\n' : ''
+    computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n${redis}${line}\n`)
+    expectFailure(await computer.telec('telec-watch'), 78, parts)
+  })
+})
