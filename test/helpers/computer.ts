@@ -95,7 +95,7 @@ export async function makeComputer(
     },
     writeState: (name, text) => writeFileSync(join(path('home'), name), text),
     writeConfig: (text) => writeFileSync(join(path('home'), 'config.yml'), text),
-    dispose: () => rmSync(folder, { recursive: true, force: true }),
+    dispose: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }), // a program may be on its way out
   }
   await git(folder, ['init', '--quiet', '--bare', '--initial-branch=main', 'remote.git'])
   await git(folder, ['clone', '--quiet', 'remote.git', 'work'])

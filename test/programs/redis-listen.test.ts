@@ -33,7 +33,12 @@ async function listen(computer: Computer): Promise<Listener> {
     env: { ...computer.env, TELEC_DEBUG: '1' },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
-  onTestFinished(() => void child.kill('SIGKILL'))
+  onTestFinished(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exit = once(child, 'exit')
+    child.kill() // it takes a poll that it started along
+    await exit
+  })
   let output = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     output += text
