@@ -10,17 +10,17 @@ export interface GitServer {
   close(): void
 }
 
-/** git daemon on the loopback interface: a remote for other users and computers than the one that pushes. */
-export async function serveGit(folder: string): Promise<GitServer> {
+/** git daemon: a remote for other users and computers than the one that pushes. `host`: by which they reach this one. */
+export async function serveGit(folder: string, host = '127.0.0.1'): Promise<GitServer> {
   const port = await freePort()
-  const address = ['--listen=127.0.0.1', `--port=${port}`]
+  const address = [`--listen=${host === '127.0.0.1' ? host : '0.0.0.0'}`, `--port=${port}`]
   const program = join(await succeed('git', ['--exec-path']), 'git-daemon')
   const options = ['--export-all', `--base-path=${folder}`, ...address]
   // It ends with the test, however that ends.
   const daemon = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...options], { stdio: 'ignore' })
   await until('git daemon to listen', () => canConnect(port))
   return {
-    url: (repository) => `git://127.0.0.1:${port}/${repository}`,
+    url: (repository) => `git://${host}:${port}/${repository}`,
     close: () => void daemon.kill(),
   }
 }
