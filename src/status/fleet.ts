@@ -60,7 +60,7 @@ const HEADINGS = ['COMPUTER', 'CHANNEL', 'VERSION', 'COMMIT', 'STATUS', 'STEP', 
 
 function row(member: FleetMember, nowMs: number): string[] {
   const { computer, heard_at, status } = member
-  const heard = `${relative(Date.parse(heard_at) - nowMs)}${isSilent(member, nowMs) ? ' (silent)' : ''}`
+  const heard = `${relative(Math.min(-1, Date.parse(heard_at) - nowMs))}${isSilent(member, nowMs) ? ' (silent)' : ''}`
   if (status === null) return [computer, '-', '-', '-', 'unknown', '-', '-', heard]
   const { channel, version, commit, step, timestamp } = status
   const since = relative(timestamp * 1000 - nowMs)

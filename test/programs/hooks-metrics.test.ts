@@ -136,3 +136,32 @@ describe('metrics', () => {
     expectFailure(await computer.telec('telec-watch'), 78, ['metrics', 'ends in .prom'])
   })
 })
+
+describe('the examples for Prometheus and Grafana', () => {
+  const DOCS = join(import.meta.dirname, '../../docs')
+
+  test('are rules that promtool takes', async () => {
+    requireTool('promtool', 'prometheus')
+    expect(await execute('promtool', ['check', 'rules', join(DOCS, 'prometheus-alerts.yml')])).toMatchObject({
+      code: 0,
+    })
+  })
+
+  test('name only metrics that there are', async () => {
+    const computer = await freshComputer()
+    await computer.push({ ...version('1.1.0'), ...FAILING })
+    await watchAndUpdate(computer)
+    await computer.push({ ...version('1.1.1'), 'migrations/v1.1.0/001_fails.mjs': null })
+    await watchAndUpdate(computer)
+    const { stdout } = await computer.telec('telec', ['metrics'])
+    const known = new Set([...stdout.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name))
+    const dashboard = readFileSync(join(DOCS, 'grafana-dashboard.json'), 'utf8')
+    const named =
+      `${dashboard.replace('"uid": "telec"', '')}${readFileSync(join(DOCS, 'prometheus-alerts.yml'), 'utf8')}`.match(
+        /\btelec_\w+/g,
+      ) ?? []
+    expect(JSON.parse(dashboard)).toMatchObject({ title: 'telec' })
+    expect(named.length).toBeGreaterThan(5)
+    for (const name of named) expect([...known], name).toContain(name)
+  })
+})

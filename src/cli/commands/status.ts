@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { locate, type Paths } from '../../config/paths.ts'
@@ -5,10 +6,12 @@ import type { Config } from '../../config/schema.ts'
 import { describeFault, openRedis } from '../../redis/client.ts'
 import { readFleet } from '../../redis/fleet.ts'
 import { collectOverview } from '../../status/collect.ts'
-import { showFleet } from '../../status/fleet.ts'
+import { type Fleet, showFleet } from '../../status/fleet.ts'
+import { fleetPage } from '../../status/fleet-page.ts'
 import { showOverview } from '../../status/show.ts'
 import { changes } from '../../status/watch.ts'
 import { TelecError } from '../../system/errors.ts'
+import { writeDurably } from '../../system/files.ts'
 import { printable } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
 import type { DefineCommand } from '../main.ts'
@@ -17,6 +20,7 @@ interface Options {
   readonly json: boolean
   readonly watch: boolean
   readonly fleet: boolean
+  readonly html?: string
 }
 
 /** Home, and away with all that is below (ECMA-48). */
@@ -26,15 +30,17 @@ export const statusCommand: DefineCommand = (world) =>
   new Command('status')
     .description('what is deployed, what the remote offers, what is under way or halted')
     .option('--fleet', 'of all computers that meet in Redis', false)
+    .option('--html <file>', 'with --fleet: write the fleet as a page that needs nothing but itself')
     .option('--watch', 'stay, and show it anew when it changes, until Ctrl-C', false)
     .option('--json', 'as JSON, for programs; with --watch a line each', false)
     .addHelpText(
       'after',
-      '\nExamples:\n  telec status\n  telec status --watch\n  telec status --fleet\n  telec status --json | jq .deployed',
+      '\nExamples:\n  telec status\n  telec status --watch\n  telec status --fleet\n  telec status --fleet --html /var/www/fleet.html\n  telec status --json | jq .deployed',
     )
-    .action(async ({ json, watch, fleet }: Options) => {
+    .action(async ({ json, watch, fleet, html }: Options) => {
       const paths = locate(world)
       const config = await loadConfig(world, paths)
+      if (html !== undefined) return writePage(world, config, paths, resolve(world.cwd, html), fleet)
       const view = fleet ? fleetView(world, config, paths) : ownView(world, config, paths)
       if (watch) return follow(world, paths, view, json)
       const { data, text } = await view()
@@ -57,6 +63,23 @@ function ownView(world: World, config: Config, paths: Paths): () => Promise<View
     return { data: overview, text, lasting: JSON.stringify(lasting) }
   }
 }
+
+async function writePage(
+  world: World,
+  config: Config,
+  paths: Paths,
+  file: string,
+  isFleet: boolean,
+): Promise<void> {
+  if (!isFleet)
+    throw new TelecError('usage', '--html is for the fleet', { hint: `telec status --fleet --html ${file}` })
+  const { data } = await fleetView(world, config, paths)()
+  await writeDurably(file, fleetPage(data as Fleet, world.now()), PAGE_MODE)
+  world.out(`wrote ${file}\n`)
+}
+
+/** Web servers run as other users. */
+const PAGE_MODE = 0o644
 
 function fleetView(world: World, { redis }: Config, paths: Paths): () => Promise<View> {
   if (!redis)

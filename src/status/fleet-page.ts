@@ -1,0 +1,248 @@
+import compare from 'semver/functions/compare'
+import valid from 'semver/functions/valid'
+import { type Fleet, type FleetMember, isHalted, isSilent } from './fleet.ts'
+import { relative } from './show.ts'
+
+/** The fleet as one page that needs nothing but itself: no network, light and dark, readable on a phone. Pure. */
+export function fleetPage(fleet: Fleet, nowMs: number): string {
+  const { computers, taken_at } = fleet
+  const newest = newestByChannel(computers)
+  const attention = computers.flatMap((member) => {
+    const why = needsAttention(member, newest, nowMs)
+    return why ? [{ member, why }] : []
+  })
+  const halted = computers.filter(isHalted).length
+  const silent = computers.filter((member) => isSilent(member, nowMs)).length
+  const behind = attention.length - attention.filter(({ why }) => why.kind !== 'behind').length
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Fleet: ${computers.length} computers</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<header>
+<h1>Fleet</h1>
+<p class="when">as of <time datetime="${html(taken_at)}">${html(taken_at.replace('T', ' ').replace(/\.\d+Z$/, ' UTC'))}</time></p>
+</header>
+<main>
+<ul class="figures">
+${figure(computers.length, 'computers', '')}
+${figure(halted, 'halted', halted > 0 ? 'bad' : '')}
+${figure(silent, 'silent', silent > 0 ? 'warn' : '')}
+${figure(behind, 'behind', '')}
+</ul>
+<section>
+<h2>Versions</h2>
+${versionBar(computers)}
+</section>
+<section>
+<h2>Needs attention</h2>
+${attention.length === 0 ? '<p class="well">All computers run what their channel offers.</p>' : `<ul class="attention">\n${attention.map(({ member, why }) => attentionItem(member, why)).join('\n')}\n</ul>`}
+</section>
+<section>
+<h2>Last updates</h2>
+${timeline(computers, nowMs)}
+</section>
+<section>
+<h2>All computers</h2>
+${table(computers, nowMs)}
+</section>
+</main>
+</body>
+</html>
+`
+}
+
+interface Why {
+  readonly kind: 'halted' | 'silent' | 'behind'
+  readonly text: string
+}
+
+function needsAttention(member: FleetMember, newest: ReadonlyMap<string, string>, nowMs: number): Why | null {
+  const { status, heard_at } = member
+  if (isHalted(member))
+    return {
+      kind: 'halted',
+      text: `at ${status?.step ?? 'an unknown step'}: ${status?.error ?? 'no reason given'}`,
+    }
+  if (isSilent(member, nowMs))
+    return { kind: 'silent', text: `last heard of ${ago(Date.parse(heard_at) - nowMs)}` }
+  const best = newest.get(status?.channel ?? '')
+  const version = status?.version ?? null
+  if (best && version && valid(version) && compare(version, best) < 0)
+    return { kind: 'behind', text: `runs ${version}; others of its channel run ${best}` }
+  return null
+}
+
+/** The newest version that anybody of a channel runs. */
+function newestByChannel(computers: readonly FleetMember[]): Map<string, string> {
+  const newest = new Map<string, string>()
+  for (const { status } of computers) {
+    const { channel, version } = status ?? {}
+    if (!channel || !version || !valid(version) || status?.status === 'update_failed') continue
+    const known = newest.get(channel)
+    if (known === undefined || compare(version, known) > 0) newest.set(channel, version)
+  }
+  return newest
+}
+
+function figure(amount: number, what: string, kind: string): string {
+  return `<li class="${kind}"><b>${amount}</b> ${what}</li>`
+}
+
+function attentionItem({ computer }: FleetMember, { kind, text }: Why): string {
+  return `<li><span class="mark ${kind}">${kind}</span> <b>${show(computer)}</b> <span class="why">${show(text, 400)}</span></li>`
+}
+
+/** Shades from the newest version to the oldest; those that few run share the last one. */
+const SHADES = 6
+
+function versionBar(computers: readonly FleetMember[]): string {
+  const counts = new Map<string, number>()
+  for (const { status } of computers) {
+    const name = status?.version ?? status?.commit?.slice(0, 12) ?? 'unknown'
+    counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
+  const ordered = [...counts].toSorted(([a], [b]) => byVersion(b, a))
+  const shown = ordered.slice(0, ordered.length > SHADES ? SHADES - 1 : SHADES)
+  const rest = ordered.slice(shown.length).reduce((sum, [, count]) => sum + count, 0)
+  const parts = rest > 0 ? [...shown, [`${ordered.length - shown.length} others`, rest] as const] : shown
+  let x = 0
+  const rects = parts.map(([name, count], index) => {
+    const width = (count / Math.max(1, computers.length)) * 1000
+    const rect = `<rect class="shade${index}" x="${x.toFixed(1)}" y="0" width="${Math.max(0.5, width - 2).toFixed(1)}" height="28" rx="3"><title>${show(name)}: ${count}</title></rect>`
+    x += width
+    return rect
+  })
+  const legend = parts.map(
+    ([name, count], index) =>
+      `<li><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="shade${index}" width="10" height="10" rx="2"/></svg> <span>${show(name)}</span> <b>${count}</b></li>`,
+  )
+  return `<svg class="bar" viewBox="0 0 1000 28" preserveAspectRatio="none" role="img" aria-label="${parts.map(([name, count]) => `${show(name)}: ${count}`).join(', ')}">${rects.join('')}</svg>
+<ul class="legend">${legend.join('')}</ul>`
+}
+
+function byVersion(a: string, b: string): number {
+  const [first, second] = [valid(a), valid(b)]
+  if (first && second) return compare(first, second)
+  return first ? 1 : second ? -1 : a < b ? -1 : 1
+}
+
+const DAY_MS = 86_400_000
+const WIDTH = 1000
+const LANES = 12
+const LANE = 14
+
+/** When each computer last ended an update, over the last week or less; a dot each, in lanes where they crowd. */
+function timeline(computers: readonly FleetMember[], nowMs: number): string {
+  const ended = computers.flatMap((member) => {
+    const ms = (member.status?.timestamp ?? Number.NaN) * 1000
+    return ms <= nowMs && ms > nowMs - 7 * DAY_MS ? [{ member, ms }] : []
+  })
+  if (ended.length === 0) return '<p class="well">No update in the last week.</p>'
+  const oldestMs = Math.min(...ended.map(({ ms }) => ms))
+  const spanMs =
+    [3_600_000, 6 * 3_600_000, DAY_MS, 7 * DAY_MS].find((span) => nowMs - oldestMs <= span) ?? 7 * DAY_MS
+  const lanes: number[] = []
+  const dots = ended
+    .toSorted((a, b) => a.ms - b.ms)
+    .map(({ member, ms }) => {
+      const x = ((ms - (nowMs - spanMs)) / spanMs) * (WIDTH - 20) + 10
+      const free = lanes.findIndex((last) => x - last > 9)
+      const lane = free >= 0 ? free : lanes.length < LANES ? lanes.length : Math.floor(x) % LANES
+      lanes[lane] = x
+      const kind = isHalted(member) ? 'bad' : 'good'
+      const what = `${member.computer}: ${member.status?.version ?? 'unknown'}, ${member.status?.status ?? ''}, ${ago(ms - nowMs)}`
+      return `<circle class="${kind}" cx="${x.toFixed(1)}" cy="${10 + lane * LANE}" r="4"><title>${show(what, 200)}</title></circle>`
+    })
+  const height = 20 + lanes.length * LANE
+  const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => {
+    const x = share * (WIDTH - 20) + 10
+    const label = share === 1 ? 'now' : relative(-(1 - share) * spanMs)
+    const anchor = share === 0 ? 'start' : share === 1 ? 'end' : 'middle'
+    return `<line x1="${x}" x2="${x}" y1="0" y2="${height}"/><text x="${x}" y="${height + 16}" text-anchor="${anchor}">${label}</text>`
+  })
+  return `<svg class="time" viewBox="0 0 ${WIDTH} ${height + 22}" role="img" aria-label="${ended.length} updates, ${ended.filter(({ member }) => isHalted(member)).length} of them halted">${ticks.join('')}${dots.join('')}</svg>`
+}
+
+/** So many are open from the start; a browser lays out thousands of rows only when they are asked for. */
+const OPEN_ROWS = 200
+
+function table(computers: readonly FleetMember[], nowMs: number): string {
+  const rows = computers.map((member) => {
+    const { computer, heard_at, status } = member
+    const kind = isHalted(member) ? 'bad' : isSilent(member, nowMs) ? 'warn' : ''
+    const cells = [
+      show(computer),
+      show(status?.channel ?? '–'),
+      show(status?.version ?? '–'),
+      `<code>${show(status?.commit?.slice(0, 12) ?? '–')}</code>`,
+      show(status?.status ?? 'unknown'),
+      show(status?.step ?? '–'),
+      ago(Date.parse(heard_at) - nowMs),
+    ]
+    const [name, ...others] = cells
+    return `<tr class="${kind}"><th scope="row">${name}</th>${others.map((cell) => `<td>${cell}</td>`).join('')}</tr>`
+  })
+  const heads = ['Computer', 'Channel', 'Version', 'Commit', 'Status', 'Step', 'Heard of']
+  const body = `<div class="scroll"><table><thead><tr>${heads.map((head) => `<th scope="col">${head}</th>`).join('')}</tr></thead><tbody>\n${rows.join('\n')}\n</tbody></table></div>`
+  return rows.length <= OPEN_ROWS ? body : `<details><summary>${rows.length} rows</summary>${body}</details>`
+}
+
+/** Of the past: what another computer's clock puts into the future was just now. */
+function ago(ms: number): string {
+  return relative(Math.min(ms, -1))
+}
+
+/** A text of another computer's: cut, on one line, and nothing but text. */
+function show(text: string, longest = 80): string {
+  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').replace(/[\u202a-\u202e\u2066-\u2069]/g, '')
+  return html(line.length > longest ? `${line.slice(0, longest - 1)}…` : line)
+}
+
+function html(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
+}
+
+const STYLE = `
+:root{color-scheme:light dark;--bg:#fbfbf9;--card:#fff;--ink:#1d2327;--soft:#5b6670;--line:#e3e5e2;--good:#2f7d5b;--bad:#b3372f;--warn:#9a6500;
+--s0:#1f6f8b;--s1:#4d93a8;--s2:#7cb3c0;--s3:#a9cdd4;--s4:#c9dcdf;--s5:#b9b9b4}
+@media(prefers-color-scheme:dark){:root{--bg:#14181b;--card:#1b2125;--ink:#e6eaec;--soft:#9aa6ae;--line:#2d353a;--good:#5fbf93;--bad:#f0857c;--warn:#e0b04f;
+--s0:#6fc3dc;--s1:#4f9fb7;--s2:#3c7d91;--s3:#2f606f;--s4:#284954;--s5:#5a5f60}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;font-variant-numeric:tabular-nums}
+header,main{max-width:1080px;margin:0 auto;padding:0 20px}
+header{display:flex;gap:12px;align-items:baseline;flex-wrap:wrap;padding-top:28px}
+h1{font-size:24px;margin:0;letter-spacing:-.01em}
+h2{font-size:14px;margin:0 0 10px;color:var(--soft);font-weight:600}
+.when{margin:0;color:var(--soft);font-size:13px}
+section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px 18px;margin:14px 0}
+ul{list-style:none;margin:0;padding:0}
+.figures{display:flex;flex-wrap:wrap;gap:8px 28px;padding:14px 2px 4px;color:var(--soft)}
+.figures b{font-size:26px;color:var(--ink);margin-right:4px;letter-spacing:-.02em}
+.figures .bad b{color:var(--bad)}.figures .warn b{color:var(--warn)}
+.bar{display:block;width:100%;height:28px}
+${[0, 1, 2, 3, 4, 5].map((index) => `.shade${index}{fill:var(--s${index})}`).join('')}
+.legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin-top:10px;font-size:13px}
+.legend svg{width:10px;height:10px}
+.attention li{padding:7px 0;border-top:1px solid var(--line)}
+.attention li:first-child{border-top:0;padding-top:0}
+.why{color:var(--soft);overflow-wrap:anywhere}
+.mark{display:inline-block;min-width:66px;text-align:center;font-size:12px;font-weight:600;border:1px solid currentColor;border-radius:99px;padding:0 8px;margin-right:6px}
+.halted{color:var(--bad)}.silent{color:var(--warn)}.behind{color:var(--soft)}
+.well{margin:0;color:var(--soft)}
+.time{display:block;width:100%;height:auto;overflow:visible}
+.time line{stroke:var(--line)}.time text{fill:var(--soft);font-size:13px}
+.time .good{fill:var(--good)}.time .bad{fill:var(--bad)}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:13px;white-space:nowrap}
+th,td{text-align:left;padding:6px 14px 6px 0;border-top:1px solid var(--line);font-weight:400}
+thead th{border-top:0;color:var(--soft);font-weight:600}
+tbody th{font-weight:600}
+tr.bad td:nth-child(5){color:var(--bad);font-weight:600}tr.warn td:last-child{color:var(--warn);font-weight:600}
+summary{cursor:pointer;color:var(--soft)}
+@media(max-width:600px){header,main{padding-left:12px;padding-right:12px}section{padding:14px 12px}.time text{font-size:26px}.time circle{r:7px}}
+`
