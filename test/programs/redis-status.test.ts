@@ -102,6 +102,26 @@ export const migrate = () => { execSync(${JSON.stringify(step === 'migrate' ? re
     expect(await statusIn(redis)).toEqual(computer.state('status.json'))
   })
 
+  test.each(['updating', 'migrating', 'installing', 'restarting', 'updated'])(
+    'killed as it is told "%s", and started again',
+    async (status) => {
+      const redis = await startRedis()
+      const computer = await computerWith(
+        redis.url,
+        `on_status: '[ "$TELEC_STATUS" != ${status} ] || ${redis.killCommand} 2>/dev/null; true'\n`,
+      )
+      const commit = await computer.push({ ...version('1.1.0'), ...markerMigration('1.1.0', '001_a.mjs') })
+      const updating = watchAndUpdate(computer)
+      await redis.killed()
+      await redis.start()
+      expect((await updating).code).toBe(42)
+      expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit }, halted: null })
+      await computer.telec('telec-watch', ['--scheduled'])
+      expect(await statusIn(redis)).toEqual(computer.state('status.json'))
+      expect(await statusIn(redis)).toMatchObject({ status: 'updated', commit })
+    },
+  )
+
   test('killed, and back before the update ends: nothing is missing', async () => {
     const redis = await startRedis()
     const computer = await computerWith(
