@@ -12,7 +12,7 @@ export async function within<Value>(promise: Promise<Value>, ms: number): Promis
 }
 
 /** Does something every `ms` milliseconds, for as long as the program has other things to do. @returns how to end it. */
-export function every(ms: number, act: () => void): () => void {
-  const timer = setInterval(act, ms).unref()
+export function every(ms: number, act: () => Promise<void>): () => void {
+  const timer = setInterval(() => void act(), ms).unref()
   return () => clearInterval(timer)
 }

@@ -40,7 +40,7 @@ export async function passGates(
 ): Promise<Gate> {
   const { fleet, redis, computer } = config
   if (!fleet || !redis || !(fleet.max_updating ?? fleet.hold_after_failures)) return OPEN
-  const client = openRedis(world, redis, TIMEOUT_MS)
+  let client = openRedis(world, redis, TIMEOUT_MS)
   let stopRenewing: () => void = () => undefined
   try {
     await client.ready()
@@ -49,10 +49,13 @@ export async function passGates(
     if (fleet.max_updating !== undefined && !isForced) {
       await waitForSlot(world, client, computer, target, fleet.max_updating)
       const most = fleet.max_updating
-      stopRenewing = every(
-        (LEASE_S * 1_000) / 3,
-        () => void takeSlot(client, computer, most).catch(() => undefined),
-      )
+      stopRenewing = every((LEASE_S * 1_000) / 6, async () => {
+        const left = await takeSlot(client, computer, most).catch(() => null)
+        if (left !== null) return
+        client.close() // the server was away: the slot is taken again as soon as it is back
+        client = openRedis(world, redis, TIMEOUT_MS)
+        await client.ready().catch(() => undefined)
+      })
     }
   } catch (error) {
     client.close()
