@@ -39,7 +39,7 @@ export function migrate() {
 const EVENTS: readonly [string, RegExp][] = [
   ['detected', /^new version: (.*)/],
   ['fetched', /^fetch: (?!begins)(.*)/],
-  ['migrated', /^migrate: (\d\S+ .*)/],
+  ['migrated', /^migrate: (\d\S+ (?!begins).*)/],
   ['installed', /^install: (?!begins)(.*)/],
   ['service', /^(web .*)/],
   ['restarted', /^restart: (?!begins)(.*)/],
@@ -54,7 +54,10 @@ interface Happening {
 }
 
 const [root = '', ...options] = process.argv.slice(2)
-const folder = mkdtempSync('/var/tmp/telec-demo-')
+const embedded = options.includes('--embedded')
+// As root telec serves a whole computer, which it refuses to do from a folder for temporary files.
+const isRoot = process.platform === 'linux' && process.getuid?.() === 0
+const folder = mkdtempSync(isRoot ? '/srv/telec-demo-' : '/var/tmp/telec-demo-')
 const scene: Scene = { root, folder, bin: join(folder, 'bin'), checkout: join(folder, 'app') }
 let stage: Stage | null = null
 let zero = Date.now()
@@ -78,7 +81,7 @@ async function tell(): Promise<void> {
   push(work, 'first version', { 'package.json': packageJson('1.0.0'), 'server.js': SERVER })
   git(folder, 'clone', '--quiet', 'remote.git', 'app')
 
-  stage = findStage(scene, options.includes('--embedded'))
+  stage = findStage(scene, embedded)
   console.log(`A bare git remote, a service from it, and telec, on ${stage.what}.\n`)
   const telec = join(scene.bin, 'telec')
   stage.run(
