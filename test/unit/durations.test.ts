@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { parseDuration } from '../../src/config/schema.ts'
+import { parseDuration } from '../../src/config/values.ts'
 
 test.each([
   ['5s', 5_000],

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { locate } from '../../config/paths.ts'
-import { parseDuration } from '../../config/schema.ts'
+import { parseDuration } from '../../config/values.ts'
 import { touch } from '../../system/files.ts'
 import { isoTime } from '../../system/world.ts'
 import { endPause, readPause, writePause } from '../../update/pause.ts'

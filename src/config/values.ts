@@ -1,0 +1,52 @@
+import * as v from 'valibot'
+
+// What a key's value can be; the message of an error is the sentence that says what the key takes.
+
+const DURATION = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*$/
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** Milliseconds of a text such as `90s`, `5m` or `2h`; null when it is none. */
+export function parseDuration(text: string): number | null {
+  const [, amount, unit] = DURATION.exec(text) ?? []
+  return amount && unit ? Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS] : null
+}
+
+/** A duration such as `90s`, `5m` or `2h`, within these bounds; milliseconds come out. */
+export function duration(least: string, most?: string) {
+  const leastMs = parseDuration(least) ?? 0
+  const mostMs = parseDuration(most ?? '') ?? Number.POSITIVE_INFINITY
+  const takes = `a time of at least ${least}${most ? ` and at most ${most}` : ''}, such as 90s, 5m or 2h`
+  const isWithin = (ms: number) => ms >= leastMs && ms <= mostMs
+  return v.pipe(
+    v.string(takes),
+    v.regex(DURATION, takes),
+    v.check((text) => isWithin(parseDuration(text) ?? -1), takes),
+    v.transform((text) => parseDuration(text) ?? leastMs),
+  )
+}
+
+/** What a key is for: the text of the reference in docs/ and of the JSON Schema, which are made from here. */
+export function about<const S extends v.GenericSchema>(text: string, schema: S) {
+  return v.pipe(schema, v.description<v.InferOutput<S>, string>(text))
+}
+
+/** A text that git or the service manager gets as an argument: empty ones and options are refused. */
+export function argument(takes: string) {
+  return v.pipe(
+    v.string(takes),
+    v.check((text) => text.trim() !== '' && !text.startsWith('-') && !hasControlCharacter(text), takes),
+  )
+}
+
+function hasControlCharacter(text: string): boolean {
+  return [...text].some((char) => char < ' ' || char === '\u007f')
+}
+
+/** A path that is absolute, or below the home folder. */
+export function path(what: string) {
+  const takes = `the absolute path of ${what}`
+  return v.pipe(v.string(takes), v.regex(/^(~\/|\/)./s, takes))
+}
+
+/** A text for a shell. */
+export const commandLine = v.pipe(v.string('a command line'), v.nonEmpty('a command line'))
