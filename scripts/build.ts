@@ -46,6 +46,7 @@ const shared: BuildOptions = {
     '.path': 'text',
     '.conf': 'text',
     '.plist': 'text',
+    '.yml': 'text',
   },
   define: {
     TELEC_VERSION: JSON.stringify(version),

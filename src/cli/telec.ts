@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { completionCommand } from './commands/completion.ts'
+import { deployAnswer } from './commands/deploy.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
@@ -44,6 +45,7 @@ const telec: DefineCommand = (world, leave) => {
       '\nExamples:\n  telec init --checkout ~/apps/web --service web.service\n  telec install\n  telec status',
     )
   for (const define of COMMANDS) command.addCommand(define(world, leave))
+  command.addCommand(deployAnswer(world, leave), { hidden: true })
   return command
 }
 

@@ -71,7 +71,6 @@ describe('wrong usage leaves with 2', () => {
 
   test.each([
     ['telec without a command', 'telec', []],
-    ['telec deploy', 'telec', ['deploy']],
     ['telec with a command that there is not', 'telec', ['updat']],
     ['telec run without a command to run', 'telec', ['run']],
     ['telec-watch with an argument', 'telec-watch', ['now']],
