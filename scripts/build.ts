@@ -8,8 +8,7 @@ import { type BuildOptions, build, type Plugin } from 'esbuild'
 const PROGRAMS = ['telec', 'telec-watch', 'telec-update', 'telec-migrate']
 const TARGET = 'node20.20'
 
-const root = join(import.meta.dirname, '../../..') // this runs from node_modules/.cache/telec
-process.chdir(root)
+const root = process.cwd()
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
 

@@ -123,7 +123,9 @@ function commitsOf(range: string): Commit[] {
 
 function waiverOf(given: readonly string[]): string | null {
   const at = given.indexOf('--no-migration')
-  const unknown = given.find((one, i) => one !== '--dry-run' && one !== '--no-migration' && i !== at + 1)
+  const unknown = given.find(
+    (one, i) => one !== '--dry-run' && one !== '--no-migration' && (at === -1 || i !== at + 1),
+  )
   if (unknown !== undefined)
     throw new Refusal(`does not know '${unknown}'; it takes --no-migration WHY and --dry-run`)
   if (at === -1) return null

@@ -4,7 +4,7 @@ import { findService } from '../service/find.ts'
 import type { ServiceState } from '../service/manager.ts'
 import { parseTimespan, showUnit } from '../service/systemctl.ts'
 import { TelecError } from '../system/errors.ts'
-import { VERSION } from '../system/version.ts'
+import { COMMIT, VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
 import { type Halt, readUpdateState, type Update, type UpdateState } from '../update/journal.ts'
 import { type Pause, readPause } from '../update/pause.ts'
@@ -15,7 +15,8 @@ import { readWatchState, type WatchState } from '../watch/state.ts'
 /** Everything that `telec status` says, as data: `--json` prints it as it is. Times are ISO 8601. */
 export interface Overview {
   readonly computer: string
-  readonly telec: string
+  /** The telec that is asked. */
+  readonly telec: { readonly version: string; readonly commit: string }
   readonly channel: Channel
   readonly follows: string
   readonly deployed: UpdateState['deployed'] | null
@@ -52,7 +53,7 @@ export async function collectOverview(world: World, config: Config, paths: Paths
   const { channel, branch, pinned_minor } = config.deployment
   return {
     computer: config.computer,
-    telec: VERSION,
+    telec: { version: VERSION, commit: COMMIT },
     channel,
     follows: {
       alpha: `the head of ${branch}`,

@@ -3,7 +3,7 @@ import type { Target } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { readJson, writeJson } from '../system/files.ts'
-import { VERSION } from '../system/version.ts'
+import { COMMIT, VERSION } from '../system/version.ts'
 
 export const STATUSES = [
   'updating',
@@ -28,8 +28,9 @@ const StatusSchema = v.object({
   migration: v.nullable(v.string()),
   /** Since the update began. */
   duration_ms: v.number(),
-  /** The version of telec. */
+  /** The version of telec, and the commit that it was built from. */
   telec: v.string(),
+  telec_commit: v.optional(v.string(), 'unknown'),
 })
 
 /** What other tools read: the last status of this computer. */
@@ -54,6 +55,7 @@ export function statusOfDeployed(
     migration: null,
     duration_ms: 0,
     telec: VERSION,
+    telec_commit: COMMIT,
   }
 }
 

@@ -11,6 +11,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
   const ago = (time: string) => relative(Date.parse(time) - nowMs)
   const rows: [string, string][] = [
     ['computer', overview.computer],
+    ['telec', `${overview.telec.version} (${overview.telec.commit.slice(0, 12)})`],
     ['channel', `${overview.channel}: ${overview.follows}`],
     ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
     ...(overview.last ? [['updated', describeLast(overview.last)] as [string, string]] : []),

@@ -3,7 +3,7 @@ import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { type Status, type StatusRecord, writeStatus } from '../status/record.ts'
 import type { StatusSink } from '../status/sink.ts'
-import { VERSION } from '../system/version.ts'
+import { COMMIT, VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
 import type { Halt, Update } from './journal.ts'
 import type { Step } from './step.ts'
@@ -39,6 +39,7 @@ export function createReport(
       migration: halt?.migration ?? null,
       duration_ms: durationMs(),
       telec: VERSION,
+      telec_commit: COMMIT,
     }
     for (const sink of sinks) sink.publish(record)
     try {

@@ -8,7 +8,7 @@ const at = (seconds: number) => new Date(NOON_MS + seconds * 1000).toISOString()
 
 const CURRENT: Overview = {
   computer: 'studio',
-  telec: '0.1.0',
+  telec: { version: '0.1.0', commit: 'unknown' },
   channel: 'alpha',
   follows: 'the head of main',
   deployed: { ...head('one', '1.0.0'), at: at(-3600) },
