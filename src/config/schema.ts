@@ -51,7 +51,7 @@ const Service = v.strictObject({
   ),
 })
 
-const METRICS = 'a file whose name ends in .prom, for node_exporter'
+const METRICS = 'the absolute path of a file whose name ends in .prom, for node_exporter'
 
 const REDIS_URL =
   'redis://HOST:6379, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss…: over TLS)'
@@ -126,7 +126,7 @@ export const ConfigSchema = v.pipe(
     metrics: v.optional(
       about(
         "Where to leave numbers for the textfile collector of Prometheus' node_exporter.",
-        v.pipe(path(METRICS), v.endsWith('.prom', `the absolute path of ${METRICS}`)),
+        v.pipe(v.string(METRICS), v.regex(/^(~\/|\/).*\.prom$/s, METRICS)),
       ),
     ),
   }),

@@ -1,0 +1,179 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Box } from '../helpers/box.ts'
+import { bootBox } from '../helpers/box.ts'
+import { type Computer, makeComputer, version } from '../helpers/computer.ts'
+import { commandsOf } from '../helpers/documents.ts'
+import { type GitServer, serveGit } from '../helpers/git-server.ts'
+import { execute, ROOT, succeed } from '../helpers/programs.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { SERVER } from '../helpers/subscriber.ts'
+import { until } from '../helpers/until.ts'
+
+const EXAMPLE = readFileSync(join(ROOT, 'migrations/v1.1.0/001_example.ts'), 'utf8')
+
+/** A newcomer's computer: node, git and a service of their own, and the package of telec, which is not published yet. */
+let box: Box
+let computer: Computer
+let server: GitServer
+let packed: string
+
+beforeAll(async () => {
+  computer = await makeComputer({ init: false })
+  const lock = {
+    name: 'web',
+    version: '1.0.0',
+    lockfileVersion: 3,
+    packages: { '': { name: 'web', version: '1.0.0' } },
+  }
+  await computer.push({ ...version('1.0.0'), 'package-lock.json': JSON.stringify(lock), 'server.js': SERVER })
+  const out = await succeed('npm', ['pack', '--ignore-scripts', '--pack-destination', computer.folder], {
+    cwd: ROOT,
+  })
+  packed = join(computer.folder, out.split('\n').at(-1) ?? '')
+  await succeed('chmod', ['755', computer.folder])
+  server = await serveGit(computer.folder)
+  box = await bootBox({ bind: [computer.folder] })
+  await box.addUser('ada')
+  await box.sh(
+    `git clone --quiet ${server.url('remote.git')} ~/apps/web
+mkdir -p ~/.config/systemd/user
+cat >~/.config/systemd/user/web.service <<UNIT
+[Service]
+WorkingDirectory=%h/apps/web
+ExecStart=${process.execPath} server.js
+Restart=on-failure
+[Install]
+WantedBy=default.target
+UNIT
+systemctl --user enable --now --quiet web.service`,
+    { user: 'ada' },
+  )
+})
+
+afterAll(async () => {
+  await box?.down()
+  server?.close()
+  computer?.dispose()
+})
+
+/** A line of a document, as the newcomer types it; `sudo` is root, and the package comes from a file. */
+async function type(line: string, cwd = '/home/ada'): Promise<void> {
+  const [, sudo, command = ''] = /^(sudo )?(.*)$/.exec(line) ?? []
+  const script = command.replace('npm install --global telec', `npm install --global --offline ${packed}`)
+  const options = sudo ? { env: { USER: 'ada' } } : { user: 'ada', cwd }
+  const { code, stdout, stderr } = await box.sh(script, { ...options, allowFailure: true })
+  expect({ line, code, output: code === 0 ? '' : stdout + stderr }).toEqual({ line, code: 0, output: '' })
+}
+
+async function arrived(commit: string, user: string): Promise<void> {
+  await until(`${commit} to be deployed`, async () => {
+    const { stdout } = await box.sh('PATH=~/prefix/bin:$PATH telec status --json', { user })
+    const { deployed, update } = JSON.parse(stdout) as { deployed: { commit: string }; update: unknown }
+    return deployed.commit === commit && update === null
+  })
+}
+
+describe('a newcomer types what the documents show, and each of it works', () => {
+  test('README.md: from nothing to a service that updates itself', async () => {
+    const commands = commandsOf('README.md')
+    // The two that this test is run by, or beside: scripts/test runs the demo, too.
+    expect(commands.slice(0, 2)).toEqual(['./scripts/demo', './scripts/test'])
+    for (const line of commands.slice(2)) await type(line)
+
+    const commit = await computer.push(version('1.1.0'))
+    await type('telec-watch')
+    await arrived(commit, 'ada')
+  })
+
+  test('docs/operating.md, all but the end', async () => {
+    for (const line of commandsOf('docs/operating.md')) if (line !== 'telec uninstall') await type(line)
+  })
+
+  test('migrations/README.md', async () => {
+    await type(
+      'mkdir -p test/fixtures/home && printf "deployment:\\n  poll: 60s\\n" >test/fixtures/home/config.yml',
+      '/home/ada/apps/web',
+    )
+    for (const line of commandsOf('migrations/README.md')) {
+      await type(line, '/home/ada/apps/web')
+      // What a person writes into the template: here the example that the document points to.
+      if (line.startsWith('telec-migrate new'))
+        await box.sh(`cat >~/apps/web/migrations/v*/001_*.ts`, { user: 'ada', input: EXAMPLE })
+    }
+    await type('rm -r test migrations', '/home/ada/apps/web')
+  })
+
+  test('docs/fleet.md', async () => {
+    const redis = await startRedis()
+    await type(`printf 'redis:\\n  url: ${redis.url}\\n' >>~/.teleclaude/config.yml && telec install`)
+    for (const line of commandsOf('docs/fleet.md'))
+      await type(line, line.includes('--workflows') ? '/home/ada/apps/web' : undefined)
+    await type('test -s ~/fleet.html && test -s ~/apps/web/.github/workflows/release.yml')
+    await type('rm -r .github', '/home/ada/apps/web')
+  })
+
+  test('docs/operating.md: the end', async () => {
+    expect(commandsOf('docs/operating.md')).toContain('telec uninstall')
+    await type('telec uninstall')
+    await type('systemctl --user is-active web.service')
+    await type('! systemctl --user list-unit-files | grep telec')
+  })
+
+  test('CONTRIBUTING.md has the scripts that there are', async () => {
+    for (const line of commandsOf('CONTRIBUTING.md')) {
+      const [script = ''] = line.split(' ')
+      expect(await execute('test', ['-x', join(ROOT, script)])).toMatchObject({ code: 0 })
+    }
+  })
+})
+
+describe('the npm package', () => {
+  test('has what an installation needs, and nothing else', async () => {
+    const files = (await succeed('tar', ['-tzf', packed]))
+      .split('\n')
+      .map((name) => name.replace(/^package\//, ''))
+    expect(files.sort()).toEqual([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'SECURITY.md',
+      'dist/package.json',
+      'dist/telec',
+      'dist/telec-migrate',
+      'dist/telec-update',
+      'dist/telec-watch',
+      'docs/config.schema.json',
+      'docs/configuration.md',
+      'docs/fleet.md',
+      'docs/grafana-dashboard.json',
+      'docs/operating.md',
+      'docs/prometheus-alerts.yml',
+      'migrations/README.md',
+      'package.json',
+    ])
+  })
+
+  test('installed into an empty prefix of a user, it sets up a computer', async () => {
+    await box.addUser('eve')
+    const { stdout } = await box.sh(
+      `npm install --global --offline --prefix ~/prefix ${packed} >/dev/null
+export PATH=~/prefix/bin:$PATH
+git clone --quiet ${server.url('remote.git')} ~/web
+mkdir -p ~/.config/systemd/user
+printf '[Service]\\nWorkingDirectory=%%h/web\\nExecStart=${process.execPath} server.js\\n' >~/.config/systemd/user/web.service
+systemctl --user start web.service
+telec init --checkout ~/web --service web.service
+telec install
+telec doctor
+systemctl --user show --property=ExecStart --value telec-watch.service`,
+      { user: 'eve' },
+    )
+    expect(stdout).toContain('telec is installed: telec status')
+    expect(stdout).toContain('/home/eve/prefix/lib/node_modules/telec/dist/telec-watch')
+    const commit = await computer.push(version('1.2.0'))
+    await box.sh('~/prefix/bin/telec-watch', { user: 'eve' })
+    await arrived(commit, 'eve')
+  })
+})
