@@ -54,6 +54,20 @@ export function readMigrationRecord(paths: Paths): MigrationRecord {
   return { applied: known, baseline, more }
 }
 
+/** The migration that was recorded last; null where none was. */
+export function lastRecorded({ applied }: MigrationRecord): string | null {
+  return [...applied.keys()].at(-1) ?? null
+}
+
+/**
+ * What was recorded after `last`, in its order. All of it where that is not there: it was forgotten by hand since, and
+ * what came after it cannot be told.
+ */
+export function recordedSince({ applied }: MigrationRecord, last: string | null): string[] {
+  const ids = [...applied.keys()]
+  return ids.slice(last === null ? 0 : ids.indexOf(last) + 1)
+}
+
 /** Replaces the file by a record, which takes in the journal. */
 export async function writeMigrationRecord(paths: Paths, record: MigrationRecord): Promise<void> {
   const known = [...record.applied].filter((entry): entry is [string, Detail] => entry[1] !== null)

@@ -24,6 +24,7 @@ export interface Overview {
   readonly signal: Signal | null
   readonly update: Update | null
   readonly last: Update | null
+  readonly rolled_back: UpdateState['rolled_back']
   readonly halted: Halt | null
   readonly held: UpdateState['held']
   readonly pause: Pause | null
@@ -65,6 +66,7 @@ export async function collectOverview(world: World, config: Config, paths: Paths
     signal: readSignal(paths),
     update: state?.update ?? null,
     last: state?.last ?? null,
+    rolled_back: state?.rolled_back ?? null,
     halted: state?.halted ?? null,
     held: state?.held ?? null,
     pause: readPause(paths, world.now()),

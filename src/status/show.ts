@@ -26,6 +26,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
       'service',
       `${service.name} is ${service.activity}${service.pid ? `, pid ${service.pid}` : ''} (${service.manager})`,
     ])
+  if (overview.rolled_back) rows.push(['held', describeRolledBack(overview.rolled_back, ago)])
   if (overview.pause) rows.push(['paused', describePause(overview.pause, ago)])
   if (overview.window) rows.push(['window', describeWindow(overview.window, ago)])
   if (halted) rows.push(['halted', describeHalt(halted, ago)])
@@ -74,12 +75,25 @@ function describeHalt(halt: Halt, ago: (time: string) => string): string {
   ].join('\n')
 }
 
+function describeRolledBack(
+  { targets, at }: NonNullable<Overview['rolled_back']>,
+  ago: (time: string) => string,
+): string {
+  return [
+    `${targets.map(nameOf).join(', ')}: rolled back from, ${ago(at)}`,
+    'it is not taken again before there is another target; to take it: telec-update --retry',
+  ].join('\n')
+}
+
 /** What people ask of the update that led here: what became of local changes, and of the service. */
-function describeLast({ from, steps }: Update): string {
+function describeLast({ from, rollback, steps }: Update): string {
   const told = steps.filter(
     ({ name, note }) => note && ['verify', 'migrate', 'restart', 'confirm'].includes(name),
   )
-  return [`from ${nameOf(from)}`, ...told.map(({ name, note }) => `${name}: ${note}`)].join('\n')
+  return [
+    `${rollback ? 'rolled back ' : ''}from ${nameOf(from)}`,
+    ...told.map(({ name, note }) => `${name}: ${note}`),
+  ].join('\n')
 }
 
 function describeWaiting(signal: Signal, held: Overview['held'], ago: (time: string) => string): string {
@@ -90,7 +104,7 @@ function describeWaiting(signal: Signal, held: Overview['held'], ago: (time: str
 function describeUpdate(update: Update, ago: (time: string) => string): string {
   const step = update.steps.at(-1)
   const at = step ? `, at ${step.name}` : ''
-  return `to ${nameOf(update.target)} since ${ago(update.started_at)}${at}`
+  return `${update.rollback ? 'back ' : ''}to ${nameOf(update.target)} since ${ago(update.started_at)}${at}`
 }
 
 const UNITS = [

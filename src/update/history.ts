@@ -9,6 +9,8 @@ const EntrySchema = v.object({
   target: TargetSchema,
   started_at: v.string(),
   ended_at: v.string(),
+  /** A person went back. */
+  rollback: v.optional(v.boolean(), false),
   /** How many times it was begun or gone on with. */
   attempts: v.number(),
   /** How long each step took the last time, by its name, in seconds. */
@@ -34,6 +36,7 @@ export async function recordEnd(paths: Paths, update: Update, halt: Halt | null,
     target: update.target,
     started_at: update.started_at,
     ended_at: at,
+    rollback: update.rollback !== null,
     attempts: update.attempts,
     seconds: secondsOf(update),
     halted: halt && { step: halt.step, error: halt.error },

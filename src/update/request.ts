@@ -7,6 +7,8 @@ const RequestSchema = v.object({
   retry: v.boolean(),
   now: v.boolean(),
   permits: v.array(v.picklist(PERMITS)),
+  /** To go back; see rollback.ts. */
+  rollback: v.optional(v.nullable(v.object({ force: v.boolean() })), null),
   /** ISO 8601. */
   at: v.string(),
 })

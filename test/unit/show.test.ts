@@ -30,6 +30,7 @@ const CURRENT: Overview = {
   signal: null,
   update: null,
   last: null,
+  rolled_back: null,
   halted: null,
   held: null,
   pause: null,
@@ -128,6 +129,7 @@ describe('telec status', () => {
       steps: [{ name: 'install', began_at: at(-2), ended_at: null, note: null }],
       left_at: null,
       permits: [],
+      rollback: null,
       service: null,
     }
     expect(row('updating', { update })).toBe(`to 1.1.0 (${short}) since 7 s ago, at install`)
@@ -147,6 +149,7 @@ describe('telec status', () => {
       ],
       left_at: null,
       permits: [],
+      rollback: null,
       service: null,
     }
     const text = row('updated', { last })

@@ -20,14 +20,23 @@ import type { StepContext } from '../step.ts'
 export async function verify(context: StepContext): Promise<string> {
   const { world, repository, update } = context
   const { target } = update
+  await verifyTarget(context)
   const head = await headCommit(world, repository)
-  await verifySignatures(world, repository, context.config.deployment, update.from.commit, target)
-  if (update.channel === 'alpha') await verifyFastForward(context)
-  verifyNotOlder(context)
-  await verifyNoLocalCommits(context, head)
   if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is there already'
   if (wasInterrupted(update, 'checkout')) return 'the checkout was on its way'
   return verifyNothingInTheWay(context, head)
+}
+
+/** All of it but for local changes, which may be put aside. */
+export async function verifyTarget(context: StepContext): Promise<void> {
+  const { world, repository, update } = context
+  const { target } = update
+  await verifySignatures(world, repository, context.config.deployment, update.from.commit, target)
+  if (update.rollback === null) {
+    if (update.channel === 'alpha') await verifyFastForward(context)
+    verifyNotOlder(context)
+  }
+  await verifyNoLocalCommits(context, await headCommit(world, repository))
 }
 
 async function verifyFastForward({ world, config, repository, update }: StepContext): Promise<void> {
