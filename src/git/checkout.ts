@@ -157,6 +157,7 @@ async function fetchFrom(
     throw new TelecError('halted', `${target.commit.slice(0, 12)} is no longer offered at ${target.ref}`, {
       because: `the remote has ${fetched.slice(0, 12)} there now`,
       hint: 'nothing to do: the next poll decides anew',
+      goOn: 'telec-watch',
     })
 }
 

@@ -68,6 +68,7 @@ export async function halt(
     error: error.message,
     because: error.because ?? null,
     hint: error.hint ?? null,
+    go_on: error.goOn,
     migration: error.migration ?? null,
     transient: error.kind === 'later',
     at: isoTime(world),

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { CommitSchema, type Target, TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
+import { RETRY } from '../system/errors.ts'
 import { readJson, writeJson } from '../system/files.ts'
 
 const StepSchema = v.object({
@@ -45,6 +46,8 @@ const HaltSchema = v.object({
   error: v.string(),
   because: v.nullable(v.string()),
   hint: v.nullable(v.string()),
+  /** The command that goes on, once the cause is mended. */
+  go_on: v.optional(v.string(), RETRY),
   migration: v.nullable(v.string()),
   transient: v.boolean(),
   at: v.string(),

@@ -17,7 +17,7 @@ const rollback = (computer: Computer, ...args: string[]): Promise<Ended> =>
   computer.telec('telec-update', ['rollback', ...args])
 const status = async (computer: Computer) => (await computer.telec('telec', ['status'])).stdout
 const deployed = (computer: Computer) =>
-  (computer.state('update_state.json')?.deployed as { version: string }).version
+  (computer.state('update_state.json') as { deployed: { version: string } }).deployed.version
 const headOf = (computer: Computer) => computer.gitInCheckout('rev-parse', 'HEAD')
 
 /** Polls and updates to what was pushed, with no service to restart. */

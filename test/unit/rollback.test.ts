@@ -26,6 +26,7 @@ const HALT = {
   error: '',
   because: null,
   hint: null,
+  go_on: '',
   migration: null,
   transient: false,
   at: AT,
