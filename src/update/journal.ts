@@ -3,11 +3,12 @@ import { CommitSchema, type Target, TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { RETRY } from '../system/errors.ts'
 import { readJson, writeJson } from '../system/files.ts'
+import { CountSchema, TimeSchema } from '../system/schemas.ts'
 
 const StepSchema = v.object({
   name: v.string(),
-  began_at: v.string(),
-  ended_at: v.nullable(v.string()),
+  began_at: TimeSchema,
+  ended_at: v.nullable(TimeSchema),
   /** What came of it, for people. */
   note: v.nullable(v.string()),
 })
@@ -27,9 +28,9 @@ const UpdateSchema = v.object({
   channel: v.string(),
   from: TargetSchema,
   target: TargetSchema,
-  started_at: v.string(),
+  started_at: TimeSchema,
   /** How many times it was begun or gone on with. */
-  attempts: v.number(),
+  attempts: CountSchema,
   steps: v.array(StepSchema),
   /** Where an update before this one, which did not end, left the checkout. */
   left_at: v.nullable(CommitSchema),
@@ -50,11 +51,11 @@ const HaltSchema = v.object({
   go_on: v.optional(v.string(), RETRY),
   migration: v.nullable(v.string()),
   transient: v.boolean(),
-  at: v.string(),
+  at: TimeSchema,
   /** How many times it was tried so far. */
-  attempts: v.number(),
+  attempts: CountSchema,
   /** When it is tried again by itself; null: not before a new target or `--retry`. */
-  next_try_at: v.nullable(v.string()),
+  next_try_at: v.nullable(TimeSchema),
 })
 
 const DeploymentSchema = v.object({
@@ -64,17 +65,17 @@ const DeploymentSchema = v.object({
 })
 
 const UpdateStateSchema = v.object({
-  deployed: v.object({ ...DeploymentSchema.entries, at: v.string() }),
+  deployed: v.object({ ...DeploymentSchema.entries, at: TimeSchema }),
   /** What was deployed before, newest last: along this a rollback goes back. */
   previous: v.optional(v.array(DeploymentSchema)),
   /** From what a person went back, newest last: none of it is taken again before there is another target. */
-  rolled_back: v.optional(v.nullable(v.object({ targets: v.array(TargetSchema), at: v.string() })), null),
+  rolled_back: v.optional(v.nullable(v.object({ targets: v.array(TargetSchema), at: TimeSchema })), null),
   update: v.nullable(UpdateSchema),
   /** The journal of the update that led to `deployed`. */
   last: v.nullable(UpdateSchema),
   halted: v.nullable(HaltSchema),
   /** Why the update that is signalled has to wait for others of the fleet. */
-  held: v.optional(v.nullable(v.object({ reason: v.string(), at: v.string() })), null),
+  held: v.optional(v.nullable(v.object({ reason: v.string(), at: TimeSchema })), null),
 })
 
 export type UpdateState = v.InferOutput<typeof UpdateStateSchema>

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import { readJson, remove, writeJson } from '../system/files.ts'
+import { TimeSchema } from '../system/schemas.ts'
 import { PERMITS } from './journal.ts'
 
 const RequestSchema = v.object({
@@ -10,7 +11,7 @@ const RequestSchema = v.object({
   /** To go back; see rollback.ts. */
   rollback: v.optional(v.nullable(v.object({ force: v.boolean() })), null),
   /** ISO 8601. */
-  at: v.string(),
+  at: TimeSchema,
 })
 
 /** What a person asked telec-update to do, for the one that does it in another process. */
