@@ -36,7 +36,7 @@ export type Decision = Explanation &
   (
     | { readonly kind: 'update'; readonly target: Target }
     | { readonly kind: 'current' }
-    /** Newer ones are offered, and none of them old enough yet. */
+    /** Newer ones are offered, and none of them old enough yet, or all rolled back from. */
     | { readonly kind: 'held'; readonly target: Target }
     | { readonly kind: 'refused'; readonly target: Target; readonly refusal: Refusal }
   )
@@ -51,6 +51,8 @@ export interface Known {
   readonly deployed: Target
   /** When it first saw which commit behind a name. */
   readonly seen: readonly Seen[]
+  /** From what a person went back. */
+  readonly rolledBack?: readonly Target[]
   /** Milliseconds since 1970. */
   readonly now: number
 }
@@ -74,13 +76,18 @@ function decideByBranch(channel: ChannelConfig, offers: readonly Ref[], known: K
   const heads = [head.commit, ...followed.map(({ commit }) => commit)]
   const considered = [...new Set(heads)].map((commit): Considered => {
     const target = { version: null, ref, commit }
-    if (commit !== deployed.commit) return { target, ...tooYoung(channel, target, known) }
-    return { target: deployed, rule: 'is deployed', until: null }
+    if (commit === deployed.commit) return { target: deployed, rule: 'is deployed', until: null }
+    const back = known.rolledBack?.find((one) => one.commit === commit)
+    if (back) return { target: back, rule: ROLLED_BACK, until: null }
+    return { target, ...tooYoung(channel, target, known) }
   })
   if (head.commit === deployed.commit)
     return { kind: 'current', reason: `${branch} is what is deployed`, considered, malformed: [] }
   return { ...choose(considered, `${branch} has moved on`), considered, malformed: [] }
 }
+
+const ROLLED_BACK =
+  'was rolled back from, and waits for another target to follow it; to take it again: telec-update --retry'
 
 type Choice =
   | { readonly kind: 'update' | 'held'; readonly target: Target; readonly reason: string }
@@ -178,13 +185,16 @@ function fromTo(from: string, to: string): string {
 }
 
 function judge(channel: ChannelConfig, release: Release, known: Known): Considered {
-  const { deployed, seen } = known
+  const { deployed, seen, rolledBack = [] } = known
   const target = targetOf(release)
   const held = (rule: string) => ({ target, rule, until: null })
   if (release.commit === deployed.commit) return held('is deployed')
   const unfit = misfit(channel, release)
   if (unfit !== null) return held(unfit)
   if (!isNewer(release, deployed)) return held(`is not newer than ${nameOf(deployed)}, which is deployed`)
+  if (rolledBack.some(({ commit }) => commit === release.commit)) return held(ROLLED_BACK)
+  const newer = rolledBack.find((one) => !isNewer(release, one))
+  if (newer) return held(`is not newer than ${nameOf(newer)}, which was rolled back from`)
   const moved = movedFrom(release, seen)
   if (moved !== null) return held(`has a tag that moved ${moved}`)
   return { target, ...tooYoung(channel, release, known) }

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { TimeSchema } from '../system/schemas.ts'
 import { CommitSchema } from './target.ts'
 
 export const SeenSchema = v.object({
@@ -6,7 +7,7 @@ export const SeenSchema = v.object({
   ref: v.string(),
   commit: CommitSchema,
   /** When this computer first saw that commit there, ISO 8601. */
-  at: v.string(),
+  at: TimeSchema,
 })
 
 /** What a computer remembers of what was offered: of a tag the first commit only, of a branch each head in turn. */

@@ -10,6 +10,7 @@ import { metricsCommand } from './commands/metrics.ts'
 import { migrateCommand } from './commands/migrate/run.ts'
 import { notifyCommand } from './commands/notify.ts'
 import { pauseCommand, resumeCommand } from './commands/pause.ts'
+import { rollbackCommand } from './commands/rollback.ts'
 import { runCommand } from './commands/run.ts'
 import { statusCommand } from './commands/status.ts'
 import { updateCommand } from './commands/update.ts'
@@ -27,6 +28,7 @@ const COMMANDS = [
   logsCommand,
   pauseCommand,
   resumeCommand,
+  rollbackCommand,
   metricsCommand,
   notifyCommand,
   completionCommand,

@@ -1,7 +1,7 @@
 import { TelecError } from '../system/errors.ts'
 import { readText, writeDurably } from '../system/files.ts'
 import type { World } from '../system/world.ts'
-import { originOf, parsedBefore } from './parsed.ts'
+import { hashOf, originOf, parsedBefore } from './parsed.ts'
 import type { Paths } from './paths.ts'
 import type { Config } from './schema.ts'
 
@@ -26,5 +26,6 @@ export async function keepParsed(world: World, paths: Paths, config: Config): Pr
   const text = readText(paths.config)
   if (text === null) return
   if (parsedBefore(world, paths, text) !== null) return
-  await writeDurably(paths.parsedConfig, JSON.stringify({ from: originOf(world, text), config }))
+  const parsed = { from: originOf(world, text), sha256: hashOf(config), config }
+  await writeDurably(paths.parsedConfig, JSON.stringify(parsed))
 }

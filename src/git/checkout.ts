@@ -32,6 +32,12 @@ export async function commitOf(world: World, repository: Repository, name: strin
   return id.trim()
 }
 
+/** Whether the repository has this commit with all that belongs to it. */
+export async function hasCommit(world: World, repository: Repository, commit: string): Promise<boolean> {
+  const whole = ['rev-list', '--quiet', '--objects', '--no-walk', commit, '--']
+  return (await tryGit(world, repository, whole)).code === 0
+}
+
 /** The branch that HEAD is on; null when it is detached. */
 async function currentBranch(world: World, repository: Repository): Promise<string | null> {
   const result = await tryGit(world, repository, ['symbolic-ref', '--quiet', '--short', 'HEAD'])
@@ -151,6 +157,7 @@ async function fetchFrom(
     throw new TelecError('halted', `${target.commit.slice(0, 12)} is no longer offered at ${target.ref}`, {
       because: `the remote has ${fetched.slice(0, 12)} there now`,
       hint: 'nothing to do: the next poll decides anew',
+      goOn: 'telec-watch',
     })
 }
 

@@ -126,6 +126,12 @@ async function verifyTag(world: World, repository: Repository, trust: Trust, tar
   const name = target.ref.replace(/^refs\/tags\//, '')
   const refuse = (what: string, because?: string) =>
     refusal(`the tag ${printable(name)} ${what}`, because, 'sign it anew: git tag --sign')
+  if (!target.ref.startsWith('refs/tags/'))
+    throw refusal(
+      `${target.commit.slice(0, 12)} was not deployed by a tag, and deployment.verify is signed-tag`,
+      `it was deployed as ${printable(target.ref)}`,
+      'publish a signed release to go on to',
+    )
   const id = (
     await git(world, repository, ['rev-parse', '--verify', '--end-of-options', keptRef(target.ref)])
   ).trim()

@@ -1,9 +1,11 @@
 import { closeSync, constants, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
+import { VersionSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { TelecError } from '../system/errors.ts'
 import { readJson, readText, remove, syncFolder, writeFailure, writeJson } from '../system/files.ts'
+import { NumberSchema } from '../system/schemas.ts'
 import { appendEntry } from './append.ts'
 
 /** The shape of migration_state.json that this telec writes; a file without a number has the first one. */
@@ -13,7 +15,7 @@ const DetailSchema = v.object({
   /** When it was recorded, ISO 8601. */
   at: v.string(),
   /** How long it took; null where a person marked it. */
-  ms: v.nullable(v.number()),
+  ms: v.nullable(NumberSchema),
   how: v.picklist(['run', 'satisfied', 'marked']),
   /** The version of telec that recorded it. */
   telec: v.string(),
@@ -26,7 +28,7 @@ const EntrySchema = v.object({ id: v.string(), ...DetailSchema.entries })
 const FileSchema = v.looseObject({
   schema: v.optional(v.pipe(v.number(), v.maxValue(SCHEMA, 'it was written by a newer telec than this one'))),
   applied: v.array(v.string()),
-  baseline: v.optional(v.nullable(v.string())),
+  baseline: v.optional(v.nullable(VersionSchema)),
   details: v.optional(v.record(v.string(), DetailSchema)),
 })
 
@@ -49,9 +51,25 @@ const HINT = 'restore it from a backup; without it telec cannot know which migra
 export function readMigrationRecord(paths: Paths): MigrationRecord {
   const file = readJson(paths.migrationState, FileSchema, HINT)
   const { schema: _, applied = [], baseline, details = {}, ...more } = file ?? {}
-  const known = new Map<string, Detail | null>(applied.map((id) => [id, details[id] ?? null]))
+  const known = new Map<string, Detail | null>(
+    applied.map((id) => [id, Object.hasOwn(details, id) ? (details[id] ?? null) : null]),
+  )
   for (const { id, ...detail } of readJournal(paths.migrationJournal)) known.set(id, detail)
   return { applied: known, baseline, more }
+}
+
+/** The migration that was recorded last; null where none was. */
+export function lastRecorded({ applied }: MigrationRecord): string | null {
+  return [...applied.keys()].at(-1) ?? null
+}
+
+/**
+ * What was recorded after `last`, in its order. All of it where that is not there: it was forgotten by hand since, and
+ * what came after it cannot be told.
+ */
+export function recordedSince({ applied }: MigrationRecord, last: string | null): string[] {
+  const ids = [...applied.keys()]
+  return ids.slice(last === null ? 0 : ids.indexOf(last) + 1)
 }
 
 /** Replaces the file by a record, which takes in the journal. */

@@ -1,14 +1,15 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import { readJson, writeJson } from '../system/files.ts'
+import { CountSchema, TimeSchema } from '../system/schemas.ts'
 
 const LinkSchema = v.object({
   /** Which status was sent last; see `statusId`. */
   sent: v.nullable(v.string()),
   /** When Redis last took something from this computer, ISO 8601. */
-  reached_at: v.nullable(v.string()),
+  reached_at: v.nullable(TimeSchema),
   /** Attempts since then. */
-  failures: v.number(),
+  failures: CountSchema,
   last_failure: v.nullable(v.string()),
 })
 

@@ -5,6 +5,7 @@ import type { Repository } from '../git/git.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, writeJson } from '../system/files.ts'
 import { type HttpAnswer, httpGet } from '../system/http.ts'
+import { TimeSchema } from '../system/schemas.ts'
 import type { World } from '../system/world.ts'
 import { locateOnGitHub } from './locate.ts'
 import { findToken, type Token } from './token.ts'
@@ -31,7 +32,7 @@ const ReleasesSchema = v.array(
 )
 
 const PageSchema = v.object({
-  etag: v.nullable(v.string()),
+  etag: v.nullable(v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/))),
   releases: v.array(v.object({ tag: v.string(), prerelease: v.boolean() })),
   isLast: v.boolean(),
 })
@@ -42,7 +43,7 @@ const CacheSchema = v.object({
   url: v.string(),
   pages: v.array(PageSchema),
   /** GitHub asked to be left alone until then by those with that token: each has a limit of its own. */
-  wait: v.nullable(v.object({ until: v.string(), token: v.nullable(v.string()) })),
+  wait: v.nullable(v.object({ until: TimeSchema, token: v.nullable(v.string()) })),
 })
 type Cache = v.InferOutput<typeof CacheSchema>
 
@@ -190,7 +191,7 @@ function refusal(status: number, url: URL, path: string, token: Token | null): T
 }
 
 /** It saves requests, and is no state: one that cannot be understood is as good as none, and replaced. */
-function readCache(paths: Paths, url: string): Cache {
+export function readCache(paths: Paths, url: string): Cache {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), CacheSchema), readText(paths.releases) ?? '')
   return parsed.success && parsed.output.url === url ? parsed.output : { url, pages: [], wait: null }
 }

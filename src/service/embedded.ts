@@ -4,14 +4,15 @@ import type { Paths } from '../config/paths.ts'
 import { TelecError } from '../system/errors.ts'
 import { readJson, writeJson } from '../system/files.ts'
 import { isLocked } from '../system/lock.ts'
+import { CountSchema, NumberSchema, PidSchema } from '../system/schemas.ts'
 import type { World } from '../system/world.ts'
 import type { ServiceManager, ServiceState } from './manager.ts'
 
 const RecordSchema = v.object({
   /** The pid of `telec run`. */
-  supervisor: v.number(),
-  main: v.nullable(v.object({ pid: v.number(), started_ms: v.number() })),
-  starts: v.number(),
+  supervisor: PidSchema,
+  main: v.nullable(v.object({ pid: PidSchema, started_ms: NumberSchema })),
+  starts: CountSchema,
   last_exit: v.nullable(v.string()),
 })
 

@@ -11,6 +11,7 @@ import { type Pause, readPause } from '../update/pause.ts'
 import { readSignal, type Signal } from '../update/signal.ts'
 import { windowOpensAt } from '../update/window.ts'
 import { readWatchState, type WatchState } from '../watch/state.ts'
+import { type Left, whatIsLeft } from './left.ts'
 
 /** Everything that `telec status` says, as data: `--json` prints it as it is. Times are ISO 8601. */
 export interface Overview {
@@ -25,7 +26,8 @@ export interface Overview {
   readonly signal: Signal | null
   readonly update: Update | null
   readonly last: Update | null
-  readonly halted: Halt | null
+  readonly rolled_back: UpdateState['rolled_back']
+  readonly halted: (Halt & { readonly left: Left }) | null
   readonly held: UpdateState['held']
   readonly pause: Pause | null
   readonly window: WindowOverview | null
@@ -66,7 +68,8 @@ export async function collectOverview(world: World, config: Config, paths: Paths
     signal: readSignal(paths),
     update: state?.update ?? null,
     last: state?.last ?? null,
-    halted: state?.halted ?? null,
+    rolled_back: state?.rolled_back ?? null,
+    halted: state?.halted ? { ...state.halted, left: await whatIsLeft(world, config, paths, state) } : null,
     held: state?.held ?? null,
     pause: readPause(paths, world.now()),
     window: windowOverview(world, config),

@@ -3,6 +3,7 @@ import type { Target } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { readJson, writeJson } from '../system/files.ts'
+import { NumberSchema } from '../system/schemas.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 
 export const STATUSES = [
@@ -18,7 +19,7 @@ const StatusSchema = v.object({
   computer: v.string(),
   status: v.picklist(STATUSES),
   /** Seconds since 1970. */
-  timestamp: v.number(),
+  timestamp: NumberSchema,
   channel: v.string(),
   from: v.nullable(v.string()),
   version: v.nullable(v.string()),
@@ -27,7 +28,7 @@ const StatusSchema = v.object({
   error: v.nullable(v.string()),
   migration: v.nullable(v.string()),
   /** Since the update began. */
-  duration_ms: v.number(),
+  duration_ms: NumberSchema,
   /** The version of telec, and the commit that it was built from. */
   telec: v.string(),
   telec_commit: v.optional(v.string(), 'unknown'),

@@ -1,9 +1,10 @@
 import { nameOf } from '../channel/target.ts'
-import type { Halt, Update } from '../update/journal.ts'
+import type { Update } from '../update/journal.ts'
 import type { Pause } from '../update/pause.ts'
 import type { Signal } from '../update/signal.ts'
 import type { WatchState } from '../watch/state.ts'
 import type { Overview, WindowOverview } from './collect.ts'
+import type { Left } from './left.ts'
 
 /** `telec status` for people. Pure. */
 export function showOverview(overview: Overview, nowMs: number): string {
@@ -27,6 +28,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
       'service',
       `${service.name} is ${service.activity}${service.pid ? `, pid ${service.pid}` : ''} (${service.manager})`,
     ])
+  if (overview.rolled_back) rows.push(['held', describeRolledBack(overview.rolled_back, ago)])
   if (overview.pause) rows.push(['paused', describePause(overview.pause, ago)])
   if (overview.window) rows.push(['window', describeWindow(overview.window, ago)])
   if (halted) rows.push(['halted', describeHalt(halted, ago)])
@@ -63,24 +65,60 @@ function describeWindow({ hours, opens_at }: WindowOverview, ago: (time: string)
   return `${hours.join(', ')}: ${state}`
 }
 
-function describeHalt(halt: Halt, ago: (time: string) => string): string {
+function describeHalt(halt: NonNullable<Overview['halted']>, ago: (time: string) => string): string {
   return [
     `at ${halt.step}, ${ago(halt.at)}, on the way to ${nameOf(halt.target)}`,
     halt.error,
     ...(halt.because ? halt.because.split('\n').map((line) => `  ${line}`) : []),
-    ...(halt.hint ? [`to go on: ${halt.hint}`] : []),
+    ...(halt.hint ? [`what to do: ${halt.hint}`] : []),
+    ...describeLeft(halt.left),
+    `to go on: ${halt.go_on}`,
     halt.next_try_at
       ? `it is tried again by itself ${ago(halt.next_try_at)}`
       : 'it is not tried again by itself before there is a new version',
   ].join('\n')
 }
 
+function describeRolledBack(
+  { targets, at }: NonNullable<Overview['rolled_back']>,
+  ago: (time: string) => string,
+): string {
+  return [
+    `${targets.map(nameOf).join(', ')}: rolled back from, ${ago(at)}`,
+    'it is not taken again before there is another target; to take it: telec-update --retry',
+  ].join('\n')
+}
+
+function describeLeft({ checkout, service, migrations }: Left): string[] {
+  const head = checkout.commit?.slice(0, 12) ?? 'unknown'
+  const place = {
+    deployed: `at ${head}, which is deployed`,
+    target: `at ${head}, the new one`,
+    'half-way': `half-way, from ${head}`,
+    elsewhere: `at ${head}, which is neither deployed nor the new one`,
+  }[checkout.at]
+  const restart = {
+    yes: 'restarted',
+    no: 'not restarted',
+    asked: 'asked to restart, and not seen to come up',
+  }
+  const ran = migrations?.length === 0 ? 'none ran' : (migrations?.join(', ') ?? 'not known')
+  return [
+    `checkout: ${place}`,
+    `service: ${restart[service.restarted]}${service.note ? `: ${service.note}` : ''}`,
+    `migrations: ${ran}`,
+  ]
+}
+
 /** What people ask of the update that led here: what became of local changes, and of the service. */
-function describeLast({ from, steps }: Update): string {
+function describeLast({ from, rollback, steps }: Update): string {
   const told = steps.filter(
     ({ name, note }) => note && ['verify', 'migrate', 'restart', 'confirm'].includes(name),
   )
-  return [`from ${nameOf(from)}`, ...told.map(({ name, note }) => `${name}: ${note}`)].join('\n')
+  return [
+    `${rollback ? 'rolled back ' : ''}from ${nameOf(from)}`,
+    ...told.map(({ name, note }) => `${name}: ${note}`),
+  ].join('\n')
 }
 
 function describeWaiting(signal: Signal, held: Overview['held'], ago: (time: string) => string): string {
@@ -91,7 +129,7 @@ function describeWaiting(signal: Signal, held: Overview['held'], ago: (time: str
 function describeUpdate(update: Update, ago: (time: string) => string): string {
   const step = update.steps.at(-1)
   const at = step ? `, at ${step.name}` : ''
-  return `to ${nameOf(update.target)} since ${ago(update.started_at)}${at}`
+  return `${update.rollback ? 'back ' : ''}to ${nameOf(update.target)} since ${ago(update.started_at)}${at}`
 }
 
 const UNITS = [

@@ -29,6 +29,8 @@ export interface ErrorDetails {
   readonly because?: string
   /** What to do next; commands are written so that they can be pasted. */
   readonly hint?: string
+  /** The command of telec that goes on, once the cause is mended; by default `telec-update --retry`. */
+  readonly goOn?: string
   /** Something was left half-done: the step goes on as it would after a kill. */
   readonly interrupted?: boolean
   /** The migration that failed, `VERSION/FILE`. */
@@ -38,11 +40,15 @@ export interface ErrorDetails {
   readonly cause?: unknown
 }
 
+/** Goes on with an update that halted. */
+export const RETRY = 'telec-update --retry'
+
 /** Every failure that telec foresees. Anything else that is thrown is a bug in telec. */
 export class TelecError extends Error {
   override readonly name = 'TelecError'
   readonly because: string | undefined
   readonly hint: string | undefined
+  readonly goOn: string
   readonly interrupted: boolean
   readonly migration: string | undefined
   readonly quiet: boolean
@@ -55,6 +61,7 @@ export class TelecError extends Error {
     super(message, { cause: details.cause })
     this.because = details.because
     this.hint = details.hint
+    this.goOn = details.goOn ?? RETRY
     this.interrupted = details.interrupted ?? false
     this.migration = details.migration
     this.quiet = details.quiet ?? false

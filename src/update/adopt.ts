@@ -3,7 +3,7 @@ import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { headTarget } from '../git/checkout.ts'
 import type { Repository } from '../git/git.ts'
-import { readMigrationRecord, writeMigrationRecord } from '../migrate/record.ts'
+import { lastRecorded, readMigrationRecord, writeMigrationRecord } from '../migrate/record.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { firstState, type UpdateState, writeUpdateState } from './journal.ts'
 
@@ -20,7 +20,7 @@ export async function adopt(
   const head = await headTarget(world, repository, config.deployment)
   const record = readMigrationRecord(paths)
   if (record.baseline === undefined) await writeMigrationRecord(paths, { ...record, baseline: head.version })
-  const state = firstState(head, isoTime(world))
+  const state = firstState({ ...head, last_migration: lastRecorded(record) }, isoTime(world))
   await writeUpdateState(paths, state)
   world.log.notice(`took ${nameOf(head)}, which the checkout is at, for what is deployed`)
   return state

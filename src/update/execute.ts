@@ -1,33 +1,28 @@
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import { completeMove, moveTo } from '../git/checkout.ts'
-import { locateRepository, type Repository } from '../git/git.ts'
-import { redisSink } from '../redis/status-sink.ts'
+import { locateRepository } from '../git/git.ts'
 import { findService } from '../service/find.ts'
-import { hookSink } from '../status/hook.ts'
-import { metricsSink } from '../status/metrics.ts'
-import type { StatusSink } from '../status/sink.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
 import type { StreamingWorld } from '../system/stream.ts'
-import { VERSION } from '../system/version.ts'
 import { frontDoor, isoTime, programHash, type World } from '../system/world.ts'
 import { adopt } from './adopt.ts'
+import { bug, finish, halt } from './ending.ts'
 import { type Gate, passGates } from './gates.ts'
-import { recordEnd } from './history.ts'
 import {
   began,
   ended,
   failed,
-  type Halt,
-  hasMoved,
   isEnded,
+  isRolledBack,
   isUnderWay,
+  isUnderWayTo,
   type Permit,
   readUpdateState,
+  rollbackUnderWay,
   takeUp,
   type Update,
   type UpdateState,
@@ -36,10 +31,11 @@ import {
 } from './journal.ts'
 import { readPause } from './pause.ts'
 import { createReport } from './report.ts'
-import { isDue, retryDelayMs } from './retry.ts'
+import { isDue } from './retry.ts'
+import { beginRollback, type RollbackOptions } from './rollback.ts'
+import { closeSinks, openSinks, type Scene, settle } from './scene.ts'
 import { SEQUENCE } from './sequence.ts'
-import { readSignal, removeSignal, type Signal } from './signal.ts'
-import type { Programs, Step } from './step.ts'
+import { readSignal, removeSignal, type Signal, writeSignal } from './signal.ts'
 import { verifyWindow } from './window.ts'
 
 export interface UpdateOptions {
@@ -48,16 +44,8 @@ export interface UpdateOptions {
   /** Also outside the window. */
   readonly now: boolean
   readonly permits: readonly Permit[]
-}
-
-/** What an update works on; made once per run. */
-interface Scene {
-  readonly world: StreamingWorld
-  readonly config: Config
-  readonly paths: Paths
-  readonly repository: Repository
-  readonly programsAtStart: Programs
-  readonly sinks: readonly StatusSink[]
+  /** Go back first. */
+  readonly rollback: RollbackOptions | null
 }
 
 /**
@@ -76,17 +64,21 @@ export async function update(
   const unguard = guardGroups()
   const sinks = openSinks(world, config, paths)
   try {
-    verifyNotPaused(world, paths)
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
     await sweepTemporaryFiles(paths.home, own, world.now())
     const programsAtStart = { own: programHash(world), frontDoor: programHash(world, frontDoor(world)) }
     const scene = { world, config, paths, repository, programsAtStart, sinks }
+    const stateNow = async () => readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
+    if (options.rollback) await beginRollback(scene, await stateNow(), options.permits, options.rollback)
+    else if (options.retry) await releaseRolledBack(scene, await stateNow())
     // A signal that comes while an update runs is not announced again: look for it before leaving.
     let hasUpdated = false
     for (;;) {
-      const state = readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
-      const underWay = state.update && hasMoved(state.update) ? state.update : null
-      const target = wanted(config, readSignal(paths)) ?? wanted(config, underWay)
+      const state = await stateNow()
+      const rollback = rollbackUnderWay(state)
+      if (!rollback) verifyNotPaused(world, paths) // who goes back by hand means it, paused or not
+      const underWay = state.update && isUnderWay(state.update) ? state.update : null
+      const target = rollback?.target ?? (await signalled(scene, state)) ?? wanted(config, underWay)
       if (!target) {
         if (!underWay && (state.update || state.halted))
           await writeUpdateState(paths, { ...state, update: null, halted: null, held: null }) // what was asked for was taken back
@@ -98,27 +90,13 @@ export async function update(
       hasUpdated ||= updated
       // Nobody restarts the service here: that is the business of whoever started telec-update.
       if (updated && findService(world, config, paths) === null) return EXIT.restart
+      if (options.rollback) return EXIT.done // whatever else is signalled has its own time
     }
   } finally {
     await closeSinks(world, sinks)
     unguard()
     unlock()
   }
-}
-
-function openSinks(world: World, config: Config, paths: Paths): StatusSink[] {
-  return [
-    ...(config.redis ? [redisSink(world, config.redis, paths)] : []),
-    ...(config.on_status ? [hookSink(world, config.on_status, paths)] : []),
-    ...(config.metrics ? [metricsSink(world, config, paths)] : []),
-  ]
-}
-
-async function closeSinks(world: World, sinks: readonly StatusSink[]): Promise<void> {
-  for (const sink of sinks)
-    await sink.close().catch((error: unknown) => {
-      world.log.warning(`the status was not passed on: ${error instanceof Error ? error.message : error}`)
-    })
 }
 
 /** Throws `later` where a person paused updates. */
@@ -129,6 +107,33 @@ function verifyNotPaused(world: World, paths: Paths): void {
     because: pause.until === null ? 'until somebody says otherwise' : `until ${pause.until}`,
     hint: 'to go on now: telec resume',
   })
+}
+
+/** What the signal asks for; a target that a person rolled back from is not to be signalled. */
+async function signalled({ world, config, paths }: Scene, state: UpdateState): Promise<Target | null> {
+  const target = wanted(config, readSignal(paths))
+  if (target === null || !isRolledBack(state, target)) return target
+  await removeSignal(paths, target.commit)
+  world.log.notice(
+    `not taken: ${nameOf(target)} was rolled back from; to take it again: telec-update --retry`,
+  )
+  return null
+}
+
+/** What a person rolled back from, and wants all the same, is signalled again. */
+async function releaseRolledBack({ world, config, paths }: Scene, state: UpdateState): Promise<void> {
+  const target = state.rolled_back?.targets.at(-1)
+  if (!target || state.update) return
+  const { version, commit } = state.deployed
+  if (readSignal(paths) === null)
+    await writeSignal(paths, {
+      channel: config.deployment.channel,
+      from: { version, commit },
+      target,
+      detected_at: isoTime(world),
+      source: 'telec-update --retry',
+    })
+  await writeUpdateState(paths, { ...state, rolled_back: null })
 }
 
 /** What a signal or a journal asks for; nothing if this computer follows another channel by now. */
@@ -144,20 +149,22 @@ async function updateTo(
   options: UpdateOptions,
 ): Promise<boolean> {
   const { world, config, paths } = scene
-  if (target.commit === before.deployed.commit) {
+  const isRollback = before.update?.rollback && before.update.target.commit === target.commit
+  if (target.commit === before.deployed.commit && !isRollback) {
     await removeSignal(paths, target.commit)
     if (before.update) await writeUpdateState(paths, { ...before, update: null })
     return false
   }
-  if (!options.retry && options.permits.length === 0) verifyNotHalted(world, config, before, target)
-  if (!options.now && !isUnderWay(before.update, target.commit))
+  const isAsked = options.retry || options.rollback !== null || options.permits.length > 0
+  if (!isAsked) verifyNotHalted(world, config, before, target)
+  if (!options.now && !isUnderWayTo(before.update, target.commit))
     verifyWindow(world, config, `the update to ${nameOf(target)}`)
   const gate = await enter(scene, before, target, options)
   try {
-    const state = await settle(scene, before, target)
+    const state = await settle(scene, before, target.commit)
     const update = takeUp(state, config.deployment.channel, target, options.permits, isoTime(world))
     const done = await runSequence(scene, { ...state, halted: null, held: null }, update)
-    await finish(scene, done)
+    await finish(scene, state, done)
   } catch (error) {
     await gate.leave(howItEnded(error))
     throw error
@@ -173,7 +180,10 @@ async function enter(
   target: Target,
   options: UpdateOptions,
 ): Promise<Gate> {
-  const turn = { isForced: options.now, isUnderWay: isUnderWay(before.update, target.commit) }
+  const turn = {
+    isForced: options.now || before.update?.rollback != null,
+    isUnderWay: isUnderWayTo(before.update, target.commit),
+  }
   try {
     return await passGates(world, config, target, turn)
   } catch (error) {
@@ -198,25 +208,6 @@ function verifyNotHalted(world: World, config: Config, { halted }: UpdateState, 
   if (!halted.transient)
     throw new TelecError('halted', `halted since ${halted.at} at ${halted.step}`, details)
   throw new TelecError('later', `waiting until ${halted.next_try_at} to try ${halted.step} again`, details)
-}
-
-/**
- * A checkout that was killed on its way to another target is brought there first: half of it would look like
- * local changes to the new update.
- */
-async function settle(scene: Scene, state: UpdateState, target: Target): Promise<UpdateState> {
-  const { world, config, paths, repository } = scene
-  const { update } = state
-  if (!update || update.target.commit === target.commit || !wasInterrupted(update, 'checkout')) return state
-  await completeMove(world, repository, update.target.commit)
-  const branch = update.channel === 'alpha' ? config.deployment.branch : null
-  await moveTo(world, repository, branch, update.target.commit, update.permits.includes('rewrite'))
-  const settled = {
-    ...state,
-    update: ended(update, 'checkout', isoTime(world), 'completed for a newer target'),
-  }
-  await writeUpdateState(paths, settled)
-  return settled
 }
 
 /** The one loop: journal, run, journal. */
@@ -254,59 +245,4 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
     }
   }
   return update
-}
-
-/** A bug halts, too: a program that crashes at every poll would be an update loop. */
-function bug(error: unknown): TelecError {
-  return new TelecError('halted', `a bug in telec ${VERSION}`, {
-    because: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    hint: 'please report it; to try again: telec-update --retry',
-    interrupted: true,
-  })
-}
-
-/** Records and reports that the update stopped; the signal stays, and so does the journal. */
-async function halt(
-  { world, config, paths, sinks }: Scene,
-  state: UpdateState,
-  update: Update,
-  step: Step,
-  error: TelecError,
-): Promise<void> {
-  const { attempts } = update
-  const nextTryMs = world.now() + retryDelayMs(attempts, config.computer)
-  const halted: Halt = {
-    target: update.target,
-    step: step.name,
-    error: error.message,
-    because: error.because ?? null,
-    hint: error.hint ?? null,
-    migration: error.migration ?? null,
-    transient: error.kind === 'later',
-    at: isoTime(world),
-    attempts,
-    next_try_at: error.kind === 'later' ? new Date(nextTryMs).toISOString() : null,
-  }
-  await writeUpdateState(paths, { ...state, update, halted })
-  await remember(world, paths, update, halted)
-  await createReport(world, config, paths, update, sinks).halted(halted)
-}
-
-/** Done: what runs now is what is deployed. Only then is the signal removed. */
-async function finish({ world, config, paths, sinks }: Scene, update: Update): Promise<void> {
-  const report = createReport(world, config, paths, update, sinks)
-  const deployed = { ...update.target, at: isoTime(world) }
-  await report.updated()
-  await remember(world, paths, update, null)
-  await writeUpdateState(paths, { deployed, update: null, last: update, halted: null, held: null })
-  await removeSignal(paths, update.target.commit)
-}
-
-/** What people look up later never fails an update. */
-async function remember(world: World, paths: Paths, update: Update, halt: Halt | null): Promise<void> {
-  try {
-    await recordEnd(paths, update, halt, isoTime(world))
-  } catch (error) {
-    world.log.warning(`the history was not written: ${error instanceof Error ? error.message : error}`)
-  }
 }

@@ -2,17 +2,20 @@ import * as v from 'valibot'
 import { TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { readJson, writeJson } from '../system/files.ts'
+import { CountSchema, NumberSchema, TimeSchema } from '../system/schemas.ts'
 import type { Halt, Update } from './journal.ts'
 
 const EntrySchema = v.object({
   from: TargetSchema,
   target: TargetSchema,
-  started_at: v.string(),
-  ended_at: v.string(),
+  started_at: TimeSchema,
+  ended_at: TimeSchema,
+  /** A person went back. */
+  rollback: v.optional(v.boolean(), false),
   /** How many times it was begun or gone on with. */
-  attempts: v.number(),
+  attempts: CountSchema,
   /** How long each step took the last time, by its name, in seconds. */
-  seconds: v.record(v.string(), v.number()),
+  seconds: v.record(v.string(), NumberSchema),
   /** Where it halted; null: it is deployed. */
   halted: v.nullable(v.object({ step: v.string(), error: v.string() })),
 })
@@ -34,6 +37,7 @@ export async function recordEnd(paths: Paths, update: Update, halt: Halt | null,
     target: update.target,
     started_at: update.started_at,
     ended_at: at,
+    rollback: update.rollback !== null,
     attempts: update.attempts,
     seconds: secondsOf(update),
     halted: halt && { step: halt.step, error: halt.error },

@@ -1,12 +1,14 @@
 import * as v from 'valibot'
 import { CommitSchema, type Target, TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
+import { RETRY } from '../system/errors.ts'
 import { readJson, writeJson } from '../system/files.ts'
+import { CountSchema, TimeSchema } from '../system/schemas.ts'
 
 const StepSchema = v.object({
   name: v.string(),
-  began_at: v.string(),
-  ended_at: v.nullable(v.string()),
+  began_at: TimeSchema,
+  ended_at: v.nullable(TimeSchema),
   /** What came of it, for people. */
   note: v.nullable(v.string()),
 })
@@ -15,17 +17,26 @@ const StepSchema = v.object({
 export const PERMITS = ['rewrite', 'downgrade', 'stash'] as const
 export type Permit = (typeof PERMITS)[number]
 
+const RollbackSchema = v.object({
+  /** What was recorded as applied since the target was deployed; it is not undone. */
+  migrations: v.array(v.string()),
+  /** What is not taken again by itself once this is done. */
+  held: v.array(TargetSchema),
+})
+
 const UpdateSchema = v.object({
   channel: v.string(),
   from: TargetSchema,
   target: TargetSchema,
-  started_at: v.string(),
+  started_at: TimeSchema,
   /** How many times it was begun or gone on with. */
-  attempts: v.number(),
+  attempts: CountSchema,
   steps: v.array(StepSchema),
   /** Where an update before this one, which did not end, left the checkout. */
   left_at: v.nullable(CommitSchema),
   permits: v.optional(v.array(v.picklist(PERMITS)), []),
+  /** Where it is a person's way back. */
+  rollback: v.optional(v.nullable(RollbackSchema), null),
   /** The service's main process before the restart, and whether it was asked to leave; see steps/restart.ts. */
   service: v.nullable(v.object({ before: v.nullable(v.string()), asked: v.boolean() })),
 })
@@ -36,27 +47,40 @@ const HaltSchema = v.object({
   error: v.string(),
   because: v.nullable(v.string()),
   hint: v.nullable(v.string()),
+  /** The command that goes on, once the cause is mended. */
+  go_on: v.optional(v.string(), RETRY),
   migration: v.nullable(v.string()),
   transient: v.boolean(),
-  at: v.string(),
+  at: TimeSchema,
   /** How many times it was tried so far. */
-  attempts: v.number(),
+  attempts: CountSchema,
   /** When it is tried again by itself; null: not before a new target or `--retry`. */
-  next_try_at: v.nullable(v.string()),
+  next_try_at: v.nullable(TimeSchema),
+})
+
+const DeploymentSchema = v.object({
+  ...TargetSchema.entries,
+  /** The migration that was recorded last by then; null: none was. */
+  last_migration: v.optional(v.nullable(v.string())),
 })
 
 const UpdateStateSchema = v.object({
-  deployed: v.object({ ...TargetSchema.entries, at: v.string() }),
+  deployed: v.object({ ...DeploymentSchema.entries, at: TimeSchema }),
+  /** What was deployed before, newest last: along this a rollback goes back. */
+  previous: v.optional(v.array(DeploymentSchema)),
+  /** From what a person went back, newest last: none of it is taken again before there is another target. */
+  rolled_back: v.optional(v.nullable(v.object({ targets: v.array(TargetSchema), at: TimeSchema })), null),
   update: v.nullable(UpdateSchema),
   /** The journal of the update that led to `deployed`. */
   last: v.nullable(UpdateSchema),
   halted: v.nullable(HaltSchema),
   /** Why the update that is signalled has to wait for others of the fleet. */
-  held: v.optional(v.nullable(v.object({ reason: v.string(), at: v.string() })), null),
+  held: v.optional(v.nullable(v.object({ reason: v.string(), at: TimeSchema })), null),
 })
 
 export type UpdateState = v.InferOutput<typeof UpdateStateSchema>
 export type Update = v.InferOutput<typeof UpdateSchema>
+export type Deployment = v.InferOutput<typeof DeploymentSchema>
 export type Halt = v.InferOutput<typeof HaltSchema>
 export type StepRecord = v.InferOutput<typeof StepSchema>
 
@@ -74,8 +98,21 @@ export function writeUpdateState(paths: Paths, state: UpdateState): Promise<void
 }
 
 /** The record of a computer on which nothing was ever updated. */
-export function firstState(deployed: Target, at: string): UpdateState {
-  return { deployed: { ...deployed, at }, update: null, last: null, halted: null, held: null }
+export function firstState(deployed: Deployment, at: string): UpdateState {
+  return {
+    deployed: { ...deployed, at },
+    previous: [],
+    rolled_back: null,
+    update: null,
+    last: null,
+    halted: null,
+    held: null,
+  }
+}
+
+/** What was deployed before, newest last. A state that an older telec wrote knows of one at most. */
+export function previousDeployments({ previous, last }: UpdateState): readonly Deployment[] {
+  return previous ?? (last ? [last.from] : [])
 }
 
 /** The update to `target`: the one under way where it has the same target, else a new one. Counts the attempt. */
@@ -93,19 +130,24 @@ export function takeUp(
       attempts: update.attempts + 1,
       permits: [...new Set([...update.permits, ...permits])],
     }
-  const { at: _, ...from } = state.deployed
-  const left_at = update && isEnded(update, 'checkout') ? update.target.commit : (update?.left_at ?? null)
+  const { version, ref, commit } = state.deployed
   return {
     channel,
-    from,
+    from: { version, ref, commit },
     target,
     started_at: at,
     attempts: 1,
     steps: [],
-    left_at,
+    left_at: leftAt(update),
     permits: [...permits],
+    rollback: null,
     service: null,
   }
+}
+
+/** Where an update that did not end left the checkout. */
+export function leftAt(update: Update | null): string | null {
+  return update && isEnded(update, 'checkout') ? update.target.commit : (update?.left_at ?? null)
 }
 
 export function isEnded(update: Update, name: string): boolean {
@@ -127,9 +169,25 @@ export function hasMoved(update: Update): boolean {
   return update.steps.some(({ name }) => name === 'checkout')
 }
 
-/** Whether the update to this commit has begun to change the checkout: no window holds it any more. */
-export function isUnderWay(update: Update | null, commit: string): boolean {
-  return update?.target.commit === commit && hasMoved(update)
+/** Whether it is to be gone on with although nobody asks for it any more: it has begun, or a person went back. */
+export function isUnderWay(update: Update): boolean {
+  return update.rollback !== null || hasMoved(update)
+}
+
+/** Whether that is the update to this commit: no window holds it any more. */
+export function isUnderWayTo(update: Update | null, commit: string): boolean {
+  return update?.target.commit === commit && isUnderWay(update)
+}
+
+/** The way back that goes before whatever is signalled; one that is stuck leaves room for a newer target. */
+export function rollbackUnderWay({ update, halted }: UpdateState): Update | null {
+  const isStuck = halted !== null && !halted.transient
+  return update?.rollback && !isStuck ? update : null
+}
+
+/** What a person rolled back from is not taken again by itself. */
+export function isRolledBack({ rolled_back }: UpdateState, { commit }: Target): boolean {
+  return rolled_back?.targets.some((target) => target.commit === commit) ?? false
 }
 
 export function began(update: Update, name: string, at: string): Update {

@@ -1,11 +1,12 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import { readJson, remove, writeJson } from '../system/files.ts'
+import { TimeSchema } from '../system/schemas.ts'
 
 const PauseSchema = v.object({
-  since: v.string(),
+  since: TimeSchema,
   /** When it ends by itself, ISO 8601; null: when somebody says so. */
-  until: v.nullable(v.string()),
+  until: v.nullable(TimeSchema),
 })
 
 /** While it lasts nothing is updated; what is new is detected all the same. */

@@ -65,8 +65,9 @@ export function createReport(
     },
     async updated() {
       const version = target.version ?? target.commit.slice(0, 12)
-      world.log.notice(`updated: ${version} is deployed (${(durationMs() / 1000).toFixed(1)} s)`)
-      world.log.outcome(`updated from ${nameOf(from)} to ${nameOf(target)}`)
+      const how = update.rollback ? 'rolled back' : 'updated'
+      world.log.notice(`${how}: ${version} is deployed (${(durationMs() / 1000).toFixed(1)} s)`)
+      world.log.outcome(`${how} from ${nameOf(from)} to ${nameOf(target)}`)
       await publish('updated', 'done')
     },
   }

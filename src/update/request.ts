@@ -1,14 +1,17 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import { readJson, remove, writeJson } from '../system/files.ts'
+import { TimeSchema } from '../system/schemas.ts'
 import { PERMITS } from './journal.ts'
 
 const RequestSchema = v.object({
   retry: v.boolean(),
   now: v.boolean(),
   permits: v.array(v.picklist(PERMITS)),
+  /** To go back; see rollback.ts. */
+  rollback: v.optional(v.nullable(v.object({ force: v.boolean() })), null),
   /** ISO 8601. */
-  at: v.string(),
+  at: TimeSchema,
 })
 
 /** What a person asked telec-update to do, for the one that does it in another process. */

@@ -1,14 +1,15 @@
 import * as v from 'valibot'
-import { CommitSchema, TargetSchema } from '../channel/target.ts'
+import { CommitSchema, TargetSchema, VersionSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { readJson, remove, writeJson } from '../system/files.ts'
+import { TimeSchema } from '../system/schemas.ts'
 
 const SignalSchema = v.object({
   channel: v.picklist(['alpha', 'beta', 'stable']),
-  from: v.object({ version: v.nullable(v.string()), commit: CommitSchema }),
+  from: v.object({ version: v.nullable(VersionSchema), commit: CommitSchema }),
   target: TargetSchema,
   /** When telec-watch first saw the target, ISO 8601. */
-  detected_at: v.string(),
+  detected_at: TimeSchema,
   /** Which program asks. */
   source: v.string(),
 })

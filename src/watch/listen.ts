@@ -25,7 +25,7 @@ const LONGEST_SPREAD_MS = 60_000
 
 const PositionSchema = v.object({
   /** The id of the last announcement that was read. */
-  last_id: v.pipe(v.string(), v.regex(/^\d+-\d+$/)),
+  last_id: v.pipe(v.string(), v.regex(/^\d{1,20}-\d{1,20}$/)),
 })
 
 export interface Listener {
@@ -64,6 +64,7 @@ export async function listen(
       pauseMs = FIRST_PAUSE_MS
       await follow({ world, config, paths, client, poll, isSame }, lastId)
     } catch (error) {
+      if (error instanceof TelecError) throw error // not Redis: what is in the way here does not pass
       const say = isDown ? world.log.debug : world.log.warning
       say(`Redis is out of reach: ${describeFault(error)}; polling goes on by the timer`)
       isDown = true
@@ -130,9 +131,14 @@ async function fleetSize(client: RedisClient): Promise<number> {
   return Number(await within(client.call('ZCARD', COMPUTERS_KEY), CONNECT_TIMEOUT_MS))
 }
 
+/** How far it was read; null: nothing was. */
+export function readPosition(paths: Paths): v.InferOutput<typeof PositionSchema> | null {
+  return readJson(paths.listen, PositionSchema, `remove it: rm ${paths.listen}`)
+}
+
 /** Where to read on: after the last one that was read, and never after one that the server has yet to give out. */
 async function position(paths: Paths, client: RedisClient): Promise<string> {
-  const known = readJson(paths.listen, PositionSchema, `remove it: rm ${paths.listen}`)?.last_id
+  const known = readPosition(paths)?.last_id
   const newest = await within(
     client.call('XREVRANGE', ANNOUNCEMENTS_KEY, '+', '-', 'COUNT', 1),
     CONNECT_TIMEOUT_MS,

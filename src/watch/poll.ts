@@ -10,7 +10,13 @@ import { touch } from '../system/files.ts'
 import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
-import { hasMoved, isUnderWay, readUpdateState, type UpdateState } from '../update/journal.ts'
+import {
+  hasMoved,
+  isUnderWayTo,
+  readUpdateState,
+  rollbackUnderWay,
+  type UpdateState,
+} from '../update/journal.ts'
 import { readPause } from '../update/pause.ts'
 import { isDue } from '../update/retry.ts'
 import { readSignal, removeSignal, type Signal, writeSignal } from '../update/signal.ts'
@@ -49,7 +55,12 @@ export async function poll(
     const isNews = before === null || (before.failures === 0 && before.via === null)
     const { refs, via, list } = await readOffers(world, config, paths, repository, state.deployed, isNews)
     const seen = look(world, config, state, before, refs)
-    const known = { deployed: state.deployed, seen, now: world.now() }
+    const known = {
+      deployed: state.deployed,
+      seen,
+      rolledBack: state.rolled_back?.targets ?? [],
+      now: world.now(),
+    }
     const decision = tellHalt(decide(config.deployment, refs, known), state.halted)
     if (dryRun) return decision
     await act(world, config, paths, state, decision)
@@ -154,7 +165,9 @@ async function act(
   state: UpdateState,
   decision: Decision,
 ): Promise<void> {
-  if (decision.kind === 'update') await signal(world, config, paths, state.deployed, decision.target)
+  const rollback = rollbackUnderWay(state)
+  if (rollback) await signal(world, config, paths, rollback.from, rollback.target, 'telec-update rollback')
+  else if (decision.kind === 'update') await signal(world, config, paths, state.deployed, decision.target)
   else if (decision.kind !== 'refused') await takeBack(world, paths, state)
 }
 
@@ -196,6 +209,7 @@ async function signal(
   paths: Paths,
   deployed: Target,
   target: Target,
+  source = 'telec-watch',
 ): Promise<void> {
   if (readSignal(paths)?.target.commit === target.commit) return
   const { version, commit } = deployed
@@ -204,7 +218,7 @@ async function signal(
     from: { version, commit },
     target,
     detected_at: isoTime(world),
-    source: 'telec-watch',
+    source,
   } satisfies Signal)
   world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(deployed)} is deployed`)
 }
@@ -236,8 +250,11 @@ function tell(world: World, decision: Decision, before: WatchState | null): void
 export function isUpdateDue(world: World, config: Config, paths: Paths): boolean {
   const pending = readSignal(paths)
   if (pending?.channel !== config.deployment.channel) return false // another channel's is replaced by a poll
-  if (readPause(paths, world.now()) !== null) return false
-  const { halted = null, update = null } = readUpdateState(paths) ?? {}
-  if (!isUnderWay(update, pending.target.commit) && windowOpensAt(config, world.now()) !== null) return false
+  const state = readUpdateState(paths)
+  const { halted = null, update = null } = state ?? {}
+  const isHeldBack = !state || !rollbackUnderWay(state)
+  if (isHeldBack && readPause(paths, world.now()) !== null) return false
+  if (!isUnderWayTo(update, pending.target.commit) && windowOpensAt(config, world.now()) !== null)
+    return false
   return halted?.target.commit !== pending.target.commit || isDue(halted, world.now(), config.computer)
 }

@@ -3,10 +3,11 @@ import { SeenSchema } from '../channel/seen.ts'
 import { TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { modifiedAt, readJson, touch, writeJson } from '../system/files.ts'
+import { CountSchema, TimeSchema } from '../system/schemas.ts'
 
 const WatchStateSchema = v.object({
   /** The last poll that reached the remote, and what came of it. */
-  polled_at: v.nullable(v.string()),
+  polled_at: v.nullable(TimeSchema),
   outcome: v.nullable(v.picklist(['update', 'current', 'held', 'refused'])),
   reason: v.nullable(v.string()),
   target: v.nullable(TargetSchema),
@@ -20,10 +21,10 @@ const WatchStateSchema = v.object({
   /** What the remote said, where nothing was to be done and nothing else had a say: see glance.ts. */
   quiet: v.optional(v.nullable(v.string()), null),
   /** Polls since then that did not reach it. */
-  failures: v.number(),
+  failures: CountSchema,
   last_failure: v.nullable(v.string()),
   /** Before that the timer's polls do nothing; null: the next one polls. */
-  next_poll_at: v.optional(v.nullable(v.string()), null),
+  next_poll_at: v.optional(v.nullable(TimeSchema), null),
 })
 
 /** What telec-watch leaves behind, so that quiet is told from dead. */

@@ -31,6 +31,7 @@ describe('an update', () => {
       steps: [],
       left_at: null,
       permits: [],
+      rollback: null,
       service: null,
     })
   })

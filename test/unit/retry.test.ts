@@ -49,6 +49,7 @@ describe('a halted update', () => {
     error: 'the remote origin is out of reach',
     because: null,
     hint: null,
+    go_on: 'telec-update --retry',
     migration: null,
     transient: true,
     at: new Date(NOON_MS).toISOString(),

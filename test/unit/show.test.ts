@@ -30,6 +30,7 @@ const CURRENT: Overview = {
   signal: null,
   update: null,
   last: null,
+  rolled_back: null,
   halted: null,
   held: null,
   pause: null,
@@ -128,6 +129,7 @@ describe('telec status', () => {
       steps: [{ name: 'install', began_at: at(-2), ended_at: null, note: null }],
       left_at: null,
       permits: [],
+      rollback: null,
       service: null,
     }
     expect(row('updating', { update })).toBe(`to 1.1.0 (${short}) since 7 s ago, at install`)
@@ -147,6 +149,7 @@ describe('telec status', () => {
       ],
       left_at: null,
       permits: [],
+      rollback: null,
       service: null,
     }
     const text = row('updated', { last })
@@ -159,12 +162,18 @@ describe('telec status', () => {
   })
 
   test('says where an update halted, why, and how to go on', () => {
-    const halted: Overview['halted'] = {
+    const halted: NonNullable<Overview['halted']> = {
       target,
       step: 'migrate',
       error: 'migration 1.1.0/001_x.js failed',
       because: 'line one\nline two',
-      hint: 'telec-update --retry',
+      hint: 'mend the script',
+      go_on: 'telec-update --retry',
+      left: {
+        checkout: { commit: target.commit, at: 'target' },
+        service: { restarted: 'no', note: null },
+        migrations: ['1.1.0/000_a.js'],
+      },
       migration: '1.1.0/001_x.js',
       transient: false,
       at: at(-60),
@@ -177,6 +186,10 @@ describe('telec status', () => {
       `1.1.0 (${short})`,
       halted.error,
       'line two',
+      'what to do: mend the script',
+      `checkout: at ${short}, the new one`,
+      'service: not restarted',
+      'migrations: 1.1.0/000_a.js',
       'to go on: telec-update --retry',
       'not tried again by itself',
     ])

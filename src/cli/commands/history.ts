@@ -21,8 +21,12 @@ export const historyCommand: DefineCommand = (world) =>
     })
 
 /** An update, the newest of which comes first. */
-function lines({ from, target, ended_at, attempts, seconds, halted }: HistoryEntry): string {
-  const end = halted === null ? 'updated' : `halted at ${halted.step}: ${halted.error.split('\n', 1)[0]}`
+function lines({ from, target, ended_at, attempts, rollback, seconds, halted }: HistoryEntry): string {
+  const done = rollback ? 'rolled back' : 'updated'
+  const end =
+    halted === null
+      ? done
+      : `${rollback ? 'rollback ' : ''}halted at ${halted.step}: ${halted.error.split('\n', 1)[0]}`
   const tries = attempts > 1 ? `, at the ${attempts}. attempt` : ''
   const steps = Object.entries(seconds).map(([step, amount]) => `${step} ${amount.toFixed(1)} s`)
   return [

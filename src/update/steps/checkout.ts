@@ -16,7 +16,7 @@ export async function checkout({
   if (interrupted) await completeMove(world, repository, target.commit)
   const branch = channel === 'alpha' ? config.deployment.branch : null
   const rewrite = update.permits.includes('rewrite')
-  await moveTo(world, repository, branch, target.commit, rewrite)
+  await moveTo(world, repository, branch, target.commit, rewrite || update.rollback !== null)
   if (!(await isThere()))
     throw new TelecError('halted', `HEAD is not at ${target.commit.slice(0, 12)} after the checkout`)
   const submodules = await bringSubmodules()

@@ -40,13 +40,13 @@ async function staysUp(
         because: main
           ? `it was started again within ${healthyAfterMs / 1000} s`
           : `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`,
-        hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry',
+        hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry; to go back: telec-update rollback',
       })
     if (activity === 'running' && world.monotonic() >= deadline) return main.pid
     if (world.monotonic() >= deadline + LONGEST_START_MS)
       throw new TelecError('halted', `${manager.service} does not get ready`, {
         because: `pid ${main.pid} is up for ${Math.round(main.uptimeMs / 1000)} s, and ${manager.name} says: ${activity}`,
-        hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry',
+        hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry; to go back: telec-update rollback',
       })
     await world.sleep(LOOK_EVERY_MS)
   }
@@ -71,7 +71,7 @@ async function isHealthy(
     if (world.monotonic() >= deadline)
       throw new TelecError('halted', 'the service is up, but not healthy', {
         because: [`${command}: ${result.signal ?? `exit code ${result.code}`}`, ...tail].join('\n'),
-        hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry',
+        hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry; to go back: telec-update rollback',
       })
     await world.sleep(HEALTH_EVERY_MS)
   }

@@ -1,4 +1,4 @@
-import { fetchTarget, removeStaleLocks, versionAt } from '../../git/checkout.ts'
+import { fetchTarget, hasCommit, removeStaleLocks, versionAt } from '../../git/checkout.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import type { StepContext } from '../step.ts'
 
@@ -13,6 +13,9 @@ export async function fetch({
 }: StepContext): Promise<string> {
   const { target } = update
   if (interrupted) removeStaleLocks(repository)
+  // What was deployed once is here; the remote may not offer it any more, or be the reason to go back.
+  if (update.rollback && (await hasCommit(world, repository, target.commit)))
+    return `${target.commit.slice(0, 12)} is here already`
   await fetchTarget(world, repository, config.deployment, target)
   await fetchLargeFiles(world, repository, config.deployment.remote, target.commit)
   if (target.version === null) {

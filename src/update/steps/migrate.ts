@@ -3,6 +3,10 @@ import type { StepContext } from '../step.ts'
 
 /** Runs the target's migrations, while the service goes on running the old code. */
 export async function migrate({ world, config, paths, update }: StepContext): Promise<string> {
+  if (update.rollback) {
+    const { migrations } = update.rollback
+    return migrations.length === 0 ? 'nothing to undo' : `not undone: ${migrations.join(', ')}`
+  }
   const versions = { from: update.from.version, to: update.target.version }
   // Not from the deployed version: a script may join a version that this computer runs already.
   const plan = planMigrations(config, paths, { from: null, to: versions.to, deployed: versions.from })

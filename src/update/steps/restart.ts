@@ -107,6 +107,6 @@ async function newMain(
   }
   throw new TelecError('halted', `${manager.service} does not start`, {
     because: exit ? `it left with ${exit}` : 'no main process came up',
-    hint: `look at its log; the code on disk is the new one. After mending: telec-update --retry`,
+    hint: `look at its log; the code on disk is the new one. After mending: telec-update --retry; to go back: telec-update rollback`,
   })
 }

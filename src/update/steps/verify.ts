@@ -20,14 +20,23 @@ import type { StepContext } from '../step.ts'
 export async function verify(context: StepContext): Promise<string> {
   const { world, repository, update } = context
   const { target } = update
+  await verifyTarget(context)
   const head = await headCommit(world, repository)
-  await verifySignatures(world, repository, context.config.deployment, update.from.commit, target)
-  if (update.channel === 'alpha') await verifyFastForward(context)
-  verifyNotOlder(context)
-  await verifyNoLocalCommits(context, head)
   if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is there already'
   if (wasInterrupted(update, 'checkout')) return 'the checkout was on its way'
   return verifyNothingInTheWay(context, head)
+}
+
+/** All of it but for local changes, which may be put aside. */
+export async function verifyTarget(context: StepContext): Promise<void> {
+  const { world, repository, update } = context
+  const { target } = update
+  await verifySignatures(world, repository, context.config.deployment, update.from.commit, target)
+  if (update.rollback === null) {
+    if (update.channel === 'alpha') await verifyFastForward(context)
+    verifyNotOlder(context)
+  }
+  await verifyNoLocalCommits(context, await headCommit(world, repository))
 }
 
 async function verifyFastForward({ world, config, repository, update }: StepContext): Promise<void> {
@@ -43,6 +52,7 @@ async function verifyFastForward({ world, config, repository, update }: StepCont
     {
       because: `${from.commit.slice(0, 12)}, which is deployed, is no ancestor of ${target.commit.slice(0, 12)}, the new head`,
       hint: `look at both: git -C ${repository.workTree} log --oneline --graph ${from.commit.slice(0, 12)} ${target.commit.slice(0, 12)}; to take it: telec-update --accept-rewrite. A new head that descends from what is deployed is taken by itself`,
+      goOn: 'telec-update --accept-rewrite',
     },
   )
 }
@@ -54,6 +64,7 @@ function verifyNotOlder({ update }: StepContext): void {
   if (update.permits.includes('downgrade')) return
   throw new TelecError('halted', `${target.version} is older than ${from.version}, which is deployed`, {
     hint: 'telec does not go back by itself: publish a newer release, or telec-update --allow-downgrade',
+    goOn: 'telec-update --allow-downgrade',
   })
 }
 
@@ -85,6 +96,7 @@ async function verifyNothingInTheWay(
       throw new TelecError('halted', `the update would overwrite ${paths.length} local file(s)`, {
         because: paths.join('\n'),
         hint: `commit them, move them away, or put them back: git -C ${repository.workTree} restore -- PATH; or let telec put them aside: telec-update --stash`,
+        goOn: 'telec-update --stash',
       })
     const ref = await stashPaths(world, repository, inTheWay)
     remarks.push(

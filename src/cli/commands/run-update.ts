@@ -1,0 +1,39 @@
+import type { Paths } from '../../config/paths.ts'
+import type { Config } from '../../config/schema.ts'
+import { findService } from '../../service/find.ts'
+import { handOver, isInsideService } from '../../service/hand-over.ts'
+import { stream } from '../../system/stream.ts'
+import { isoTime, type World } from '../../system/world.ts'
+import { type UpdateOptions, update } from '../../update/execute.ts'
+import { takeRequest, writeRequest } from '../../update/request.ts'
+
+/**
+ * Updates, or has telec-update's unit do it where this program would end with the service that it restarts.
+ *
+ * @returns the exit code.
+ */
+export async function runUpdate(
+  world: World,
+  config: Config,
+  paths: Paths,
+  asked: UpdateOptions,
+): Promise<number> {
+  const { service } = config
+  if (service && isInsideService(world, service.name) && findService(world, config, paths) !== null) {
+    await writeRequest(paths, { ...asked, permits: [...asked.permits], at: isoTime(world) })
+    return handOver(world, service.scope)
+  }
+  const request = await takeRequest(paths, world.now())
+  return update({ ...world, stream }, config, paths, merged(asked, request))
+}
+
+/** What was asked for here, and what was handed over. */
+function merged(here: UpdateOptions, there: UpdateOptions | null): UpdateOptions {
+  if (there === null) return here
+  return {
+    retry: here.retry || there.retry,
+    now: here.now || there.now,
+    permits: [...new Set([...here.permits, ...there.permits])],
+    rollback: here.rollback ?? there.rollback,
+  }
+}

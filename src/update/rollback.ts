@@ -1,0 +1,143 @@
+import { nameOf, type Target } from '../channel/target.ts'
+import { type MigrationRecord, readMigrationRecord, recordedSince } from '../migrate/record.ts'
+import { findService } from '../service/find.ts'
+import { TelecError } from '../system/errors.ts'
+import { isoTime } from '../system/world.ts'
+import {
+  hasMoved,
+  leftAt,
+  type Permit,
+  previousDeployments,
+  type Update,
+  type UpdateState,
+  writeUpdateState,
+} from './journal.ts'
+import { type Scene, settle } from './scene.ts'
+import { readSignal, type Signal, writeSignal } from './signal.ts'
+import { fetch } from './steps/fetch.ts'
+import { preflight } from './steps/preflight.ts'
+import { verify, verifyTarget } from './steps/verify.ts'
+
+export interface RollbackOptions {
+  /** Also where migrations ran since. */
+  readonly force: boolean
+}
+
+/** A way back. */
+export interface RollbackPlan {
+  readonly from: Target
+  readonly target: Target
+  /** What was recorded as applied since the target was deployed; it is not undone. */
+  readonly migrations: readonly string[]
+}
+
+/**
+ * To what a person who wants to go back goes: from an update that halted half-way to what is deployed, else to what was
+ * deployed before. Throws where there is no way back, or an update is under way. Pure.
+ */
+export function planRollback(state: UpdateState, record: MigrationRecord): RollbackPlan {
+  const { update, halted, deployed } = state
+  if (update?.rollback)
+    return { from: update.from, target: update.target, migrations: update.rollback.migrations }
+  const isHalfWay = update !== null && hasMoved(update)
+  if (isHalfWay && halted === null)
+    throw new TelecError('later', `an update to ${nameOf(update.target)} is under way`, {
+      because: 'it has begun to change the checkout, and did not come to its end',
+      hint: 'have it go on: telec-update; after that, or where it halts: telec-update rollback',
+    })
+  const target = isHalfWay ? deployed : previousDeployments(state).at(-1)
+  if (!target)
+    throw new TelecError('halted', `there is no deployment before ${nameOf(deployed)} to go back to`, {
+      because: 'telec goes back to what it deployed or adopted itself',
+      hint: 'push a commit that reverts what is wrong: git revert',
+    })
+  const { version, ref, commit } = target
+  return {
+    from: named(isHalfWay ? update.target : deployed),
+    target: { version, ref, commit },
+    migrations: recordedSince(record, target.last_migration ?? null),
+  }
+}
+
+/** Throws where migrations ran that the target knows nothing of, unless a person says that it can do with them. */
+export function verifyMigrations({ target, migrations }: RollbackPlan, { force }: RollbackOptions): void {
+  if (force || migrations.length === 0) return
+  throw new TelecError(
+    'halted',
+    `${migrations.length} migration(s) ran since ${nameOf(target)} was deployed; a rollback does not undo them`,
+    {
+      because: migrations.join('\n'),
+      hint: `if ${nameOf(target)} can do with what they did: telec-update rollback --force`,
+    },
+  )
+}
+
+/**
+ * Writes into the journal that a person goes back, from where it is gone on with like an update. All that can refuse it
+ * is looked at before: then nothing has changed. Only for the holder of telec's lock.
+ */
+export async function beginRollback(
+  scene: Scene,
+  state: UpdateState,
+  permits: readonly Permit[],
+  options: RollbackOptions,
+): Promise<void> {
+  const { world, config, paths } = scene
+  const plan = planRollback(state, readMigrationRecord(paths))
+  verifyMigrations(plan, options)
+  const settled = await settle(scene, state, plan.target.commit)
+  const pending = readSignal(paths)
+  const update = settled.update?.rollback
+    ? settled.update
+    : rollbackOf(settled, plan, pending, config.deployment.channel, permits, isoTime(world))
+  const service = findService(world, config, paths)
+  const context = { ...scene, service, update, interrupted: false, remember: async () => undefined }
+  // What is put aside is put aside by the step itself, whose note says where.
+  const verifying = permits.includes('stash') ? verifyTarget : verify
+  for (const look of [preflight, fetch, verifying]) await look(context)
+  await writeUpdateState(paths, { ...settled, update, halted: null })
+  // As every update is: whoever watches the path goes on with it where this program does not come to its end.
+  await writeSignal(paths, {
+    channel: config.deployment.channel,
+    from: { version: plan.from.version, commit: plan.from.commit },
+    target: plan.target,
+    detected_at: isoTime(world),
+    source: 'telec-update rollback',
+  })
+  world.log.notice(`rolling back from ${nameOf(plan.from)} to ${nameOf(plan.target)}`)
+}
+
+function rollbackOf(
+  state: UpdateState,
+  { from, target, migrations }: RollbackPlan,
+  pending: Signal | null,
+  channel: Signal['channel'],
+  permits: readonly Permit[],
+  at: string,
+): Update {
+  const { rolled_back, deployed, update } = state
+  // What is signalled is known to whoever goes back: to take it a moment later would be no rollback.
+  const known = [rolled_back?.targets ?? [], deployed, update?.target ?? [], pending?.target ?? []].flat()
+  const held = known.filter(({ commit }) => commit !== target.commit).map(named)
+  return {
+    channel,
+    from,
+    target,
+    started_at: at,
+    attempts: 0,
+    steps: [],
+    left_at: leftAt(update),
+    permits: [...permits],
+    rollback: { migrations: [...migrations], held: newestOnce(held) },
+    service: null,
+  }
+}
+
+/** Each commit once, where it stands last. */
+function newestOnce(targets: readonly Target[]): Target[] {
+  return [...new Map(targets.toReversed().map((target) => [target.commit, target])).values()].toReversed()
+}
+
+function named({ version, ref, commit }: Target): Target {
+  return { version, ref, commit }
+}

@@ -1,0 +1,135 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type ChannelConfig, decide } from '../../src/channel/decide.ts'
+import { type MigrationRecord, recordedSince } from '../../src/migrate/record.ts'
+import { began, ended, firstState, takeUp, type Update, type UpdateState } from '../../src/update/journal.ts'
+import { planRollback, verifyMigrations } from '../../src/update/rollback.ts'
+import { commit, head, release } from '../helpers/commits.ts'
+
+const AT = '2026-05-04T12:00:00.000Z'
+const [ONE, TWO, THREE] = [head('one', '1.0.0'), head('two', '1.1.0'), head('three', '1.2.0')]
+
+function recordOf(...ids: string[]): MigrationRecord {
+  return { applied: new Map(ids.map((id) => [id, null])), baseline: null, more: {} }
+}
+
+/** Two is deployed, one was before it. */
+const STATE: UpdateState = {
+  ...firstState({ ...TWO, last_migration: 'b' }, AT),
+  previous: [{ ...ONE, last_migration: 'a' }],
+}
+const toThree = (): Update => takeUp(STATE, 'alpha', THREE, [], AT)
+const moved = (update: Update): Update => ended(began(update, 'checkout', AT), 'checkout', AT, null)
+const HALT = {
+  target: THREE,
+  step: 'install',
+  error: '',
+  because: null,
+  hint: null,
+  go_on: '',
+  migration: null,
+  transient: false,
+  at: AT,
+  attempts: 1,
+  next_try_at: null,
+}
+
+describe('a rollback', () => {
+  test('goes from what is deployed to what was deployed before', () => {
+    expect(planRollback(STATE, recordOf('a', 'b'))).toEqual({ from: TWO, target: ONE, migrations: ['b'] })
+  })
+
+  test('after an update that halted half-way goes back to what is deployed', () => {
+    const state = { ...STATE, update: moved(toThree()), halted: HALT }
+    expect(planRollback(state, recordOf('a', 'b', 'c'))).toEqual({
+      from: THREE,
+      target: TWO,
+      migrations: ['c'],
+    })
+  })
+
+  test('after one that halted before it touched the checkout goes further back', () => {
+    const state = { ...STATE, update: toThree(), halted: HALT }
+    expect(planRollback(state, recordOf('a'))).toEqual({ from: TWO, target: ONE, migrations: [] })
+  })
+
+  test('that halted itself is the one that is gone on with', () => {
+    const rollback = { migrations: ['x'], held: [TWO] }
+    const update = { ...moved(toThree()), from: TWO, target: ONE, rollback }
+    expect(planRollback({ ...STATE, update, halted: HALT }, recordOf())).toEqual({
+      from: TWO,
+      target: ONE,
+      migrations: ['x'],
+    })
+  })
+
+  test.each<[string, UpdateState, string]>([
+    ['nothing was deployed before', { ...STATE, previous: [] }, 'no deployment before 1.1.0'],
+    ['an update is under way', { ...STATE, update: moved(toThree()) }, 'an update to 1.2.0'],
+  ])('is refused where %s', (_, state, message) => {
+    expect(() => planRollback(state, recordOf())).toThrow(message)
+  })
+
+  test('knows from a state of an older telec what the last update came from', () => {
+    const { previous: _, ...older } = STATE
+    const last = moved({ ...toThree(), from: ONE, target: TWO })
+    expect(planRollback({ ...older, last }, recordOf()).target).toEqual(ONE)
+  })
+
+  test('is refused where migrations ran since, unless a person says that it may', () => {
+    const plan = { from: TWO, target: ONE, migrations: ['1.1.0/001_a.ts'] }
+    expect(() => verifyMigrations(plan, { force: false })).toThrow('1 migration(s) ran since 1.0.0')
+    verifyMigrations(plan, { force: true })
+    verifyMigrations({ ...plan, migrations: [] }, { force: false })
+  })
+})
+
+describe('what was recorded since', () => {
+  test('is what follows the mark; all of it where the mark is not known', () => {
+    const ids = fc.uniqueArray(fc.string({ minLength: 1 }), { minLength: 1 })
+    fc.assert(
+      fc.property(ids, fc.nat(), (all, at) => {
+        const index = at % all.length
+        expect(recordedSince(recordOf(...all), all[index] ?? null)).toEqual(all.slice(index + 1))
+        expect(recordedSince(recordOf(...all), null)).toEqual(all)
+        const others = all.filter((_, one) => one !== index)
+        expect(recordedSince(recordOf(...others), all[index] ?? null)).toEqual(others)
+      }),
+    )
+  })
+})
+
+describe('what was rolled back from', () => {
+  const ALPHA: ChannelConfig = { channel: 'alpha', branch: 'main', prereleases: false, min_age: 0 }
+  const BETA: ChannelConfig = { ...ALPHA, channel: 'beta' }
+  const main = (seed: string) => [{ name: 'refs/heads/main', commit: commit(seed) }]
+  const tags = (...versions: string[]) =>
+    versions.map((version) => ({ name: `refs/tags/v${version}`, commit: commit(version) }))
+  const knowing = (deployed: typeof ONE, rolledBack: readonly (typeof ONE)[]) => ({
+    deployed,
+    seen: [],
+    rolledBack,
+    now: Date.parse(AT),
+  })
+
+  test('is held as long as the branch stays there, and no longer', () => {
+    const known = knowing(ONE, [TWO])
+    const held = decide(ALPHA, main('two'), known)
+    expect(held).toMatchObject({ kind: 'held', target: TWO })
+    expect(held.reason).toContain('rolled back from')
+    expect(held.reason).toContain('telec-update --retry')
+    expect(decide(ALPHA, main('three'), known)).toMatchObject({
+      kind: 'update',
+      target: { commit: THREE.commit },
+    })
+  })
+
+  test.each<[string, string[], string, string]>([
+    ['alone', ['1.0.0', '1.2.0'], 'held', '1.2.0'],
+    ['with others between', ['1.0.0', '1.1.0', '1.2.0'], 'held', '1.2.0'],
+    ['with a newer one', ['1.0.0', '1.1.0', '1.2.0', '1.2.1'], 'update', '1.2.1'],
+  ])('as a release is held, %s', (_, versions, kind, version) => {
+    const known = knowing(release('1.0.0'), [release('1.2.0')])
+    expect(decide(BETA, tags(...versions), known)).toMatchObject({ kind, target: { version } })
+  })
+})
