@@ -11,7 +11,7 @@ import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
 import { hasMoved, isUnderWay, readUpdateState, type UpdateState } from '../update/journal.ts'
-import { readPause } from '../update/pause.ts'
+import { mendPause, readPause } from '../update/pause.ts'
 import { isDue } from '../update/retry.ts'
 import { readSignal, removeSignal, type Signal, writeSignal } from '../update/signal.ts'
 import { windowOpensAt } from '../update/window.ts'
@@ -43,6 +43,7 @@ export async function poll(
   const state = readUpdateState(paths) ?? (await adoptFirst(world, config, paths, repository))
   const before = readWatchState(paths)
   if (scheduled) verifyNotPausing(world, config, before)
+  if (!dryRun) await mendPause(paths, world.now())
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
   if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
   try {
