@@ -39,7 +39,10 @@ started=$((started + 1))
 echo $started >'${counter}'
 case $DISTURB_START in
 all) exec strace ${recordOptions('$DISTURB_TRACE.$started').map(quote).join(' ')} ${real} "$@" ;;
-$started) exec strace -f -qq -y -o "$DISTURB_TRACE.$started" -e "$DISTURB_TRACED" -e "$DISTURB_INJECT" ${real} "$@" ;;
+$started)
+  # strace(1) does nothing to the execve that starts its program.
+  case $DISTURB_INJECT in inject=execve:signal=*:when=1) echo killed by SIGKILL >"$DISTURB_TRACE.$started"; kill -s KILL $$ ;; esac
+  exec strace -f -qq -y -o "$DISTURB_TRACE.$started" -e "$DISTURB_TRACED" -e "$DISTURB_INJECT" ${real} "$@" ;;
 *) exec ${real} "$@" ;;
 esac
 `,

@@ -73,17 +73,17 @@ export async function callsOf(
   program: ProgramName,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
-  { trace, folder }: { readonly trace: string; readonly folder: string },
+  { trace, folder, reads }: { readonly trace: string; readonly folder: string; readonly reads?: boolean },
 ): Promise<Call[]> {
   await underStrace([...recordOptions(trace), ...ALONE], program, args, env)
-  return callsIn(readFileSync(trace, 'utf8'), folder)
+  return callsIn(readFileSync(trace, 'utf8'), folder, reads)
 }
 
 /**
  * The calls of a recorded run, each once, in their order: those that change files below `folder`, or start something.
- * A write to a pipe or a terminal is left out, and so is a file that is opened to be read.
+ * A write to a pipe or a terminal is left out, and so is a file that is opened to be read, unless `reads` says otherwise.
  */
-export function callsIn(trace: string, folder: string): Call[] {
+export function callsIn(trace: string, folder: string, reads = false): Call[] {
   const counts = new Map<string, number>()
   const calls = new Map<string, Call>()
   for (const line of trace.split('\n')) {
@@ -93,7 +93,7 @@ export function callsIn(trace: string, folder: string): Call[] {
     const occurrence = (counts.get(counted) ?? 0) + 1
     counts.set(counted, occurrence)
     const isStart = /^(clone3?|v?fork|execve)$/.test(call) && !/CLONE_THREAD/.test(rest)
-    const isRead = call === 'openat' && !/O_(WRONLY|RDWR|CREAT)/.test(rest)
+    const isRead = !reads && call === 'openat' && !/O_(WRONLY|RDWR|CREAT)/.test(rest)
     if (isStart || (rest.includes(folder) && !isRead))
       calls.set(`${call} ${occurrence}`, { call, occurrence })
   }
