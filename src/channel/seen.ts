@@ -24,7 +24,8 @@ export function firstSeen(seen: readonly Seen[], ref: string, commit: string): n
 
 /**
  * What is to be remembered once these were offered. A name without a commit of its own yet is added; of a tag that
- * moved the first commit stays. Heads up to the deployed one have had their time. Pure.
+ * moved the first commit stays. Heads up to the deployed one have had their time. What was seen in what is now the
+ * future, by a clock that was turned back since, is seen now: else it would be too young until then. Pure.
  */
 export function remember(
   seen: readonly Seen[],
@@ -33,7 +34,9 @@ export function remember(
   at: string,
 ): Seen[] {
   const passed = seen.findIndex(({ ref, commit }) => ref.startsWith('refs/heads/') && commit === deployed)
-  const kept = seen.filter(({ ref }, index) => !ref.startsWith('refs/heads/') || index > passed)
+  const kept = seen
+    .filter(({ ref }, index) => !ref.startsWith('refs/heads/') || index > passed)
+    .map((one) => (Date.parse(one.at) > Date.parse(at) ? { ...one, at } : one))
   const isKnown = ({ ref, commit }: { ref: string; commit: string }) =>
     kept.some((one) => one.ref === ref && (one.commit === commit || ref.startsWith('refs/tags/')))
   const added = offered

@@ -85,7 +85,7 @@ async function polling(patient: Patient): Promise<string> {
     })
   const agoMs = watch?.polled_at ? world.now() - Date.parse(watch.polled_at) : null
   const lateMs = Math.max(LATEST_MS, LATE_INTERVALS * config.deployment.poll_every)
-  if (agoMs !== null && agoMs > lateMs)
+  if (agoMs !== null && Math.abs(agoMs) > lateMs)
     throw new TelecError('halted', `no poll since ${watch?.polled_at}`, {
       hint: 'is the computer asleep most of the time? Look at the log: telec logs',
     })

@@ -5,15 +5,14 @@ import { VERSION_FILES, versionIn } from '../channel/versions.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { git, gitError, gitRemote, printableRemote, type Repository, tryGit } from './git.ts'
+import { askGit, git, gitError, gitRemote, printableRemote, type Repository, tryGit } from './git.ts'
 
 type Deployment = Config['deployment']
 
 /** The commit that HEAD names. Throws when there is none (an empty or a broken repository). */
 export async function headCommit(world: World, repository: Repository): Promise<string> {
-  const result = await tryGit(world, repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
+  const result = await askGit(world, repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
   if (result.code === 0) return result.stdout.trim()
-  if (result.code !== 1) throw gitError(repository, ['rev-parse'], result)
   throw new TelecError('config', `deployment.checkout is ${repository.workTree}, which has no commit`, {
     hint: `check out what the service runs: git -C ${repository.workTree} pull`,
   })
@@ -40,7 +39,7 @@ export async function hasCommit(world: World, repository: Repository, commit: st
 
 /** The branch that HEAD is on; null when it is detached. */
 async function currentBranch(world: World, repository: Repository): Promise<string | null> {
-  const result = await tryGit(world, repository, ['symbolic-ref', '--quiet', '--short', 'HEAD'])
+  const result = await askGit(world, repository, ['symbolic-ref', '--quiet', '--short', 'HEAD'])
   return result.code === 0 ? result.stdout.trim() : null
 }
 
@@ -208,6 +207,10 @@ export async function stashPaths(
   const of = (paths: readonly string[]) => ({ input: paths.map((path) => `${path}\0`).join('') })
   const fromInput = ['--pathspec-from-file=-', '--pathspec-file-nul']
   const literal = (args: readonly string[]) => ['--literal-pathspecs', ...args]
+  const removeIndex = () => {
+    for (const path of [indexFile, `${indexFile}.lock`]) rmSync(path, { force: true })
+  }
+  removeIndex()
   try {
     await git(world, repository, ['read-tree', 'HEAD'], { indexFile })
     const all = { ...of([...modified, ...untracked]), indexFile }
@@ -221,7 +224,7 @@ export async function stashPaths(
     for (const path of untracked) rmSync(join(repository.workTree, path), { force: true })
     return ref
   } finally {
-    rmSync(indexFile, { force: true })
+    removeIndex()
   }
 }
 
@@ -232,8 +235,11 @@ export async function isAncestor(
   commit: string,
   descendant: string,
 ): Promise<boolean> {
-  const result = await tryGit(world, repository, ['merge-base', '--is-ancestor', commit, descendant])
-  return result.code === 0
+  const args = ['merge-base', '--is-ancestor', commit, descendant]
+  const result = await tryGit(world, repository, args)
+  const isLacking = /Not a valid (commit|object) name/.test(result.stderr)
+  if (result.code === 0 || result.code === 1 || isLacking) return result.code === 0
+  throw gitError(repository, args, result)
 }
 
 /** One line per commit that `from` does not have and `to` has, newest first, at most ten. */
@@ -337,7 +343,7 @@ export async function completeMove(world: World, repository: Repository, commit:
   removeStaleLocks(repository)
   const head = await headCommit(world, repository)
   if (head === commit) return // git moves HEAD last
-  const stash = await tryGit(world, repository, ['stash', 'create', 'before telec completed an update'])
+  const stash = await askGit(world, repository, ['stash', 'create', 'before telec completed an update'])
   const rescued = stash.stdout.trim() // nothing where nothing differs; git then leaves with 1
   if (rescued) await keepCommit(world, repository, 'rescued', rescued)
   await git(world, repository, ['read-tree', '--reset', '-u', head, commit])
@@ -350,7 +356,7 @@ const COMMON_LOCKS = ['config.lock', 'packed-refs.lock', 'shallow.lock']
 export function removeStaleLocks({ gitDir, commonDir }: Repository): void {
   for (const name of LOCKS) rmSync(join(gitDir, name), { force: true })
   for (const name of COMMON_LOCKS) rmSync(join(commonDir, name), { force: true })
-  for (const folder of ['refs/telec', 'refs/heads', 'refs/tags', 'modules'])
+  for (const folder of ['refs', 'modules']) // a fetch moves refs/remotes, too
     for (const name of filesBelow(join(commonDir, folder)))
       if (name.endsWith('.lock')) rmSync(join(commonDir, folder, name), { force: true })
 }
@@ -368,7 +374,13 @@ export function indexLockAgeMs(repository: Repository, nowMs: number): number | 
 /** Writes the checkout to disk: git does not, and what is recorded as done must survive a power cut (syncfs(2)). */
 export async function syncCheckout(world: World, repository: Repository): Promise<void> {
   const args = world.platform === 'linux' ? ['-f', repository.workTree] : []
-  await world.run('sync', args, { cwd: '/', env: world.env, timeoutMs: LOCAL_SYNC_TIMEOUT_MS })
+  const result = await world.run('sync', args, { cwd: '/', env: world.env, timeoutMs: LOCAL_SYNC_TIMEOUT_MS })
+  if (result.code === 0) return
+  throw new TelecError('later', `the checkout ${repository.workTree} was not written to disk`, {
+    because: result.stderr.trim() || `sync ended with ${result.signal ?? `exit code ${result.code}`}`,
+    hint: `look for errors of the disk: dmesg; df -h ${repository.workTree}`,
+    interrupted: true,
+  })
 }
 
 const LOCAL_SYNC_TIMEOUT_MS = 5 * 60_000

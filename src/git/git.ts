@@ -135,6 +135,23 @@ export async function git(
   throw gitError(repository, args, result)
 }
 
+/**
+ * Runs git for an answer, which is its exit code: 0 or 1. Throws where it came to none: a git that was killed has not
+ * said no.
+ */
+export async function askGit(
+  world: World,
+  repository: Repository,
+  args: readonly string[],
+): Promise<RunResult> {
+  const result = await tryGit(world, repository, args)
+  if (result.code === 0 || result.code === 1) return result
+  throw gitError(repository, args, result)
+}
+
+/** What passes by itself, in the words of the C library. */
+const TRANSIENT = /No space left on device|Disk quota exceeded|Too many open files/
+
 /** What a failed git command is to telec. A kill and a full disk pass; `interrupted`: it left something half-done. */
 export function gitError(
   repository: Repository,
@@ -142,11 +159,11 @@ export function gitError(
   result: RunResult,
   effect: 'halted' | 'later' | 'interrupted' = 'halted',
 ): TelecError {
-  const passes = effect !== 'halted' || result.code === null || /No space left on device/.test(result.stderr)
+  const passes = effect !== 'halted' || result.code === null || TRANSIENT.test(result.stderr)
   return new TelecError(passes ? 'later' : 'halted', `git ${args[0]} failed in ${repository.workTree}`, {
     because: explain(result),
     hint: `look at it: git -C ${repository.workTree} status`,
-    interrupted: effect === 'interrupted',
+    interrupted: effect === 'interrupted' || result.code === null, // it may have left its locks
   })
 }
 
@@ -164,6 +181,7 @@ export async function gitRemote(
   throw new TelecError('later', `the remote ${printableRemote(remote)} is out of reach`, {
     because: explain(result),
     hint: `try it by hand: git -C ${repository.workTree} ls-remote ${printableRemote(remote)}`,
+    interrupted: result.code === null,
   })
 }
 
@@ -188,8 +206,9 @@ export function printableRemote(remote: string): string {
   return remote.replace(/\/\/[^/@]*@/, '//')
 }
 
-/** git ends with it whatever ssh said; what ssh said is what helps. */
-const PLEASANTRIES = /^(Please make sure you have the correct access rights|and the repository exists\.)$/
+/** git ends with it whatever went wrong: what ssh said, or which lock is in the way, is what helps. */
+const PLEASANTRIES =
+  /^(Please make sure you have the correct access rights|and the repository exists\.|Another git process seems to be running.*|an editor opened by .*|are terminated then try again.*|may have crashed in this repository earlier:|remove the file manually to continue\.)$/
 
 function explain(result: RunResult): string {
   if (result.endedBy === 'timeout') return 'git did not end in time and was stopped'

@@ -1,6 +1,6 @@
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { gitError, type Repository, tryGit } from './git.ts'
+import { askGit, gitError, type Repository, tryGit } from './git.ts'
 
 /** Large files take their time. */
 const TIMEOUT_MS = 30 * 60_000
@@ -16,7 +16,7 @@ export async function fetchLargeFiles(
   commit: string,
 ): Promise<void> {
   const attributes = ['grep', '--quiet', '-e', 'filter=lfs', commit, '--', ':(glob)**/.gitattributes']
-  if ((await tryGit(world, repository, attributes)).code !== 0) return
+  if ((await askGit(world, repository, attributes)).code !== 0) return
   await verifyLfs(world, repository)
   const args = ['lfs', 'fetch', remote, commit]
   const result = await tryGit(world, repository, args, { timeoutMs: TIMEOUT_MS })
@@ -27,12 +27,12 @@ export async function fetchLargeFiles(
 async function verifyLfs(world: World, repository: Repository): Promise<void> {
   const missing = (what: string, hint: string) =>
     new TelecError('halted', `the target has files in git LFS, and ${what}`, { hint })
-  if ((await tryGit(world, repository, ['lfs', 'version'])).code !== 0)
+  if ((await askGit(world, repository, ['lfs', 'version'])).code !== 0)
     throw missing(
       'git-lfs is not installed',
       'install it (apt-get install git-lfs), then: telec-update --retry',
     )
-  if ((await tryGit(world, repository, ['config', '--get', 'filter.lfs.process'])).code !== 0)
+  if ((await askGit(world, repository, ['config', '--get', 'filter.lfs.process'])).code !== 0)
     throw missing(
       'git does not use git-lfs for this user',
       `git -C ${repository.workTree} lfs install --skip-repo, then: telec-update --retry`,

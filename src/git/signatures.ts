@@ -7,7 +7,7 @@ import { TelecError } from '../system/errors.ts'
 import { printable } from '../system/log.ts'
 import type { World } from '../system/world.ts'
 import { keptRef } from './checkout.ts'
-import { git, type Repository, tryGit } from './git.ts'
+import { git, gitError, type Repository, tryGit } from './git.ts'
 
 type Deployment = Config['deployment']
 
@@ -148,10 +148,10 @@ async function verifyTag(world: World, repository: Repository, trust: Trust, tar
       'is not the tag of the commit itself',
       `it names ${field('type')} ${field('object').slice(0, 12)}`,
     )
-  const result = await tryGit(world, repository, [...trust.settings, 'verify-tag', '--raw', id], {
-    env: trust.env,
-  })
+  const args = [...trust.settings, 'verify-tag', '--raw', id]
+  const result = await tryGit(world, repository, args, { env: trust.env })
   if (result.code === 0 && isGood(result.stderr)) return
+  if (result.code === null) throw gitError(repository, ['verify-tag'], result) // it has not said that it is bad
   throw refuse(describeTag(result.stderr), printable(result.stderr.trim()))
 }
 

@@ -32,7 +32,7 @@ export async function followSubmodules(world: World, repository: Repository, rem
         hint: `only ${transports}, which ${printableRemote(remote)} uses, is allowed: change .gitmodules in a new commit`,
       })
     const isRefused = /would be overwritten|Unable to find current|did not contain/.test(result.stderr)
-    throw gitError(repository, args, result, isRefused ? 'halted' : 'later')
+    throw gitError(repository, args, result, isRefused ? 'halted' : 'interrupted') // one of its gits may have been killed
   }
 }
 

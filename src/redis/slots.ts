@@ -14,27 +14,30 @@ const WAIT_LEASE_S = 20 * 60
 
 /**
  * Takes or renews a slot, by the server's own clock. Whoever came first is served first; who has not asked for long has
- * lost its place. Answers {1, 0}, or {0, how many are ahead}.
+ * lost its place. A lease that is longer than any that is given is of a clock that was turned back. Answers {1, 0}, or {0, how many are ahead}.
  */
 const TAKE = `
 local now = tonumber(redis.call('TIME')[1])
+local name, most, lease, wait = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now)) do
-  redis.call('ZREM', KEYS[2], name)
-  redis.call('ZREM', KEYS[3], name)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], now + lease + 1, '+inf')
+for _, range in ipairs({{'-inf', now}, {now + wait + 1, '+inf'}}) do
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], range[1], range[2])) do
+    redis.call('ZREM', KEYS[2], gone)
+    redis.call('ZREM', KEYS[3], gone)
+  end
 end
-local name, most = ARGV[1], tonumber(ARGV[2])
 if not redis.call('ZSCORE', KEYS[1], name) then
   local time = redis.call('TIME')
   redis.call('ZADD', KEYS[2], 'NX', time[1] * 1000000 + time[2], name)
-  redis.call('ZADD', KEYS[3], now + tonumber(ARGV[4]), name)
+  redis.call('ZADD', KEYS[3], now + wait, name)
   local rank = redis.call('ZRANK', KEYS[2], name)
   local free = most - redis.call('ZCARD', KEYS[1])
   if rank >= free then return {0, rank - free + 1} end
 end
 redis.call('ZREM', KEYS[2], name)
 redis.call('ZREM', KEYS[3], name)
-redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), name)
+redis.call('ZADD', KEYS[1], now + lease, name)
 return {1, 0}
 `
 

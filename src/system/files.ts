@@ -143,7 +143,7 @@ export async function sweepTemporaryFiles(
     const [, name] = /^(.+\.(?:json|yml|new))\.\d+$/.exec(entry) ?? []
     if (!name) continue
     const path = join(folder, entry)
-    const ageMs = nowMs - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs)
+    const ageMs = Math.abs(nowMs - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs)) // clocks jump
     if (owned.has(name) || ageMs > FOREIGN_TEMPORARY_MS) await rm(path, { force: true })
   }
 }

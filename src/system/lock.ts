@@ -32,9 +32,20 @@ export function acquireLock(world: World, path: string): () => void {
     // For people and for the message of those who come second; the lock itself is not in the text.
     ftruncateSync(fd)
     writeSync(fd, `${world.program.name}, pid ${world.pid}, since ${isoTime(world)}\n`, 0)
-    return () => closeSync(fd)
+    return () => letGo(fd)
   } catch (error) {
     throw writeFailure(path, error)
+  }
+}
+
+/** Whoever comes next must not be taken for us by those who come third. */
+function letGo(fd: number): void {
+  try {
+    ftruncateSync(fd)
+  } catch {
+    // The text is for people only.
+  } finally {
+    closeSync(fd)
   }
 }
 
@@ -61,8 +72,11 @@ function openAndLock(world: World, path: string): number {
   if (flock.status === 0) return fd
   closeSync(fd)
   if (flock.status === 1 && flock.stderr === '') throw heldBySomeone(path)
-  throw new TelecError('halted', `cannot lock ${path}`, {
-    because: flock.error?.message ?? flock.stderr,
+  if (flock.error && systemErrorCode(flock.error) !== 'ENOENT') throw flock.error
+  // One that was killed has not said no.
+  throw new TelecError(flock.signal ? 'later' : 'halted', `cannot lock ${path}`, {
+    because:
+      flock.error?.message ?? (flock.signal ? `flock ended with ${flock.signal}` : flock.stderr.trim()),
     hint: 'telec needs flock(1), which is in the package util-linux',
   })
 }
@@ -76,9 +90,32 @@ function openLocked(path: string): number {
   }
 }
 
+/** Who has just taken the lock has yet to write its name over that of one that was killed. */
+const NAME_WAIT_MS = 1_000
+const LOOK_EVERY_MS = 20
+
 function heldBySomeone(path: string): TelecError {
-  const holder = readFileSync(path, 'utf8').trim()
-  return new TelecError('later', `another telec is at work: ${holder || 'it has just started'}`, {
+  let holder = readHolder(path)
+  for (let waitedMs = 0; holder === null && waitedMs < NAME_WAIT_MS; waitedMs += LOOK_EVERY_MS) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_EVERY_MS) // asleep
+    holder = readHolder(path)
+  }
+  return new TelecError('later', `another telec is at work: ${holder ?? 'it has just started'}`, {
     hint: 'wait for it to end: telec status shows what it does',
   })
+}
+
+/** What the holder wrote; null where that is nothing yet, or of a process that is no more. */
+function readHolder(path: string): string | null {
+  const text = readFileSync(path, 'utf8').trim()
+  const [, pid] = /, pid (\d+)/.exec(text) ?? []
+  return pid !== undefined && isRunning(Number(pid)) ? text : null
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return systemErrorCode(error) === 'EPERM'
+  }
 }

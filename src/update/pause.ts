@@ -19,6 +19,17 @@ export function readPause(paths: Paths, nowMs: number): Pause | null {
   return isOver ? null : pause
 }
 
+/** So much a clock is put right by itself now and then. */
+const CLOCK_TOLERANCE_MS = 60_000
+
+/** A pause that began in what is now the future, by a clock that was turned back since, counts from now. */
+export async function mendPause(paths: Paths, nowMs: number): Promise<void> {
+  const pause = readPause(paths, nowMs)
+  if (!pause?.until || Date.parse(pause.since) <= nowMs + CLOCK_TOLERANCE_MS) return
+  const until = nowMs + Date.parse(pause.until) - Date.parse(pause.since)
+  await writePause(paths, { since: new Date(nowMs).toISOString(), until: new Date(until).toISOString() })
+}
+
 export function writePause(paths: Paths, pause: Pause): Promise<void> {
   return writeJson(paths.pause, pause)
 }

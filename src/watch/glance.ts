@@ -27,6 +27,7 @@ export async function isQuiet(world: World): Promise<boolean> {
     const update = parsed<Partial<UpdateState>>(paths.updateState)
     if (config?.metrics) return false // they say when the last poll was
     if (!config || !watch?.quiet || watch.outcome !== 'current' || watch.failures !== 0) return false
+    if (Date.parse(watch.polled_at ?? '') > world.now()) return false // the clock was turned back
     if (!update?.deployed || update.update || update.halted || existsSync(paths.signal)) return false
     if (config.redis && isContactDue(parsed(paths.redis), parsed(paths.status), world.now())) return false
     const repository = locateRepository(world, config.deployment.checkout)

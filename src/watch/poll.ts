@@ -17,7 +17,7 @@ import {
   rollbackUnderWay,
   type UpdateState,
 } from '../update/journal.ts'
-import { readPause } from '../update/pause.ts'
+import { mendPause, readPause } from '../update/pause.ts'
 import { isDue } from '../update/retry.ts'
 import { readSignal, removeSignal, type Signal, writeSignal } from '../update/signal.ts'
 import { windowOpensAt } from '../update/window.ts'
@@ -49,6 +49,7 @@ export async function poll(
   const state = readUpdateState(paths) ?? (await adoptFirst(world, config, paths, repository))
   const before = readWatchState(paths)
   if (scheduled) verifyNotPausing(world, config, before)
+  if (!dryRun) await mendPause(paths, world.now())
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
   if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
   try {

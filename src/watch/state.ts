@@ -56,7 +56,8 @@ export async function recordPoll(
   nowMs: number,
 ): Promise<void> {
   const isSame =
-    JSON.stringify({ ...state, polled_at: null }) === JSON.stringify({ ...before, polled_at: null })
+    JSON.stringify({ ...state, polled_at: null }) === JSON.stringify({ ...before, polled_at: null }) &&
+    Date.parse(before?.polled_at ?? '') <= nowMs // else the clock was turned back, and what is written is wrong
   if (isSame) await touch(paths.watchState, nowMs)
   else await writeWatchState(paths, state)
 }

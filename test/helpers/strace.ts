@@ -1,11 +1,11 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DIST, type Ended, execute, type ProgramName } from './programs.ts'
 
 export interface Injection {
   /** The system call, by strace's name. */
   readonly call: string
-  /** Which of them, counted from 1. */
+  /** Which of them, counted from 1 in each process and thread. */
   readonly occurrence: number
   /** `signal=SIGKILL` as the call begins, or `error=ENOSPC` instead of it. */
   readonly effect?: string
@@ -14,6 +14,8 @@ export interface Injection {
   readonly env: NodeJS.ProcessEnv
   /** Where to write the calls that were looked at; those that got another result are marked INJECTED there. */
   readonly trace?: string
+  /** Leave alone what the program starts. */
+  readonly alone?: boolean
 }
 
 /** Runs a bundle under strace(1), which does something to one of its system calls. */
@@ -22,16 +24,78 @@ export function runInjected(
   args: readonly string[],
   injection: Injection,
 ): Promise<Ended> {
-  const { call, occurrence, effect = 'signal=SIGKILL', paths, env, trace = '/dev/null' } = injection
-  const options = ['-f', '-qq', '-o', trace, ...paths.flatMap((path) => ['-P', path])]
+  const { call, occurrence, effect = 'signal=SIGKILL', paths, env, trace = '/dev/null', alone } = injection
+  const options = ['-f', '-qq', '-y', '-o', trace, ...paths.flatMap((path) => ['-P', path])]
   const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:${effect}:when=${occurrence}`]
+  return underStrace([...options, ...(alone ? ALONE : []), ...inject], program, args, env)
+}
+
+/** Threads are followed, programs that are started are not. */
+const ALONE = ['--detach-on=execve']
+
+function underStrace(
+  options: readonly string[],
+  program: ProgramName,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<Ended> {
   // Node's threads are counted one by one: with a single one, the n-th call is the program's n-th.
   const oneThread = { ...env, UV_THREADPOOL_SIZE: '1' }
-  const command = [process.execPath, join(DIST, program), ...args]
-  return execute('strace', [...options, ...inject, ...command], { env: oneThread })
+  return execute('strace', [...options, process.execPath, join(DIST, program), ...args], { env: oneThread })
 }
 
 /** A folder and what is in it now: the paths of a telec home. */
 export function pathsIn(folder: string, ...more: readonly string[]): string[] {
   return [folder, ...[...readdirSync(folder), ...more].map((name) => join(folder, name))]
+}
+
+/** What changes something: files, or which processes there are. Not every processor has all of them. */
+export const MUTATING = [
+  ...['openat', 'write', 'pwrite64', 'fsync', 'fdatasync', 'syncfs', 'ftruncate'],
+  ...['rename', 'renameat', 'renameat2', 'unlink', 'unlinkat', 'mkdir', 'mkdirat', 'rmdir'],
+  ...['link', 'linkat', 'symlink', 'symlinkat', 'chmod', 'fchmod', 'fchmodat'],
+  ...['clone', 'clone3', 'fork', 'vfork', 'execve'],
+] as const
+
+/** A system call of a program, by how many of its kind its process or thread had made. */
+export interface Call {
+  readonly call: string
+  readonly occurrence: number
+}
+
+/** strace's options to record what a program changes, for `callsIn`. */
+export function recordOptions(trace: string): string[] {
+  return ['-f', '-qq', '-y', '-o', trace, '-e', `trace=${MUTATING.map((call) => `?${call}`).join(',')}`]
+}
+
+/** Runs a bundle to its end and lists what it changes itself, for `runInjected` with `alone`. */
+export async function callsOf(
+  program: ProgramName,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  { trace, folder, reads }: { readonly trace: string; readonly folder: string; readonly reads?: boolean },
+): Promise<Call[]> {
+  await underStrace([...recordOptions(trace), ...ALONE], program, args, env)
+  return callsIn(readFileSync(trace, 'utf8'), folder, reads)
+}
+
+/**
+ * The calls of a recorded run, each once, in their order: those that change files below `folder`, or start something.
+ * A write to a pipe or a terminal is left out, and so is a file that is opened to be read, unless `reads` says otherwise.
+ */
+export function callsIn(trace: string, folder: string, reads = false): Call[] {
+  const counts = new Map<string, number>()
+  const calls = new Map<string, Call>()
+  for (const line of trace.split('\n')) {
+    const [, pid = '', call = '', rest = ''] = /^(\d+) +(\w+)\((.*)$/.exec(line) ?? []
+    if (call === '') continue
+    const counted = `${pid} ${call}`
+    const occurrence = (counts.get(counted) ?? 0) + 1
+    counts.set(counted, occurrence)
+    const isStart = /^(clone3?|v?fork|execve)$/.test(call) && !/CLONE_THREAD/.test(rest)
+    const isRead = !reads && call === 'openat' && !/O_(WRONLY|RDWR|CREAT)/.test(rest)
+    if (isStart || (rest.includes(folder) && !isRead))
+      calls.set(`${call} ${occurrence}`, { call, occurrence })
+  }
+  return [...calls.values()]
 }

@@ -47,9 +47,9 @@ describe('fleet.max_updating', () => {
   test('a computer that is gone frees its slot when its lease ends, and not before', async () => {
     const redis = await startRedis()
     const client = redis.client()
-    const nowS = Math.floor(Date.now() / 1000)
-    await client.zadd(UPDATING, String(nowS + 3), 'gone')
     const computer = await member(redis.url, 'studio', '{ max_updating: 1 }')
+    const nowS = Math.floor(Date.now() / 1000)
+    await client.zadd(UPDATING, String(nowS + 5), 'gone')
     const updating = computer.telec('telec-update')
     await until(
       'it to wait',
@@ -60,9 +60,20 @@ describe('fleet.max_updating', () => {
     expect(deployed(computer)).toBe('1.1.0')
   })
 
+  test('a lease of a server whose clock was turned back since holds nobody', async () => {
+    const redis = await startRedis()
+    const client = redis.client()
+    const inAYear = String(Math.floor(Date.now() / 1000) + 365 * 24 * 3_600)
+    await client.zadd(UPDATING, inAYear, 'gone')
+    await client.zadd('deployment:{fleet}:waiting', '1', 'gone, too')
+    await client.zadd('deployment:{fleet}:alive', inAYear, 'gone, too')
+    const computer = await member(redis.url, 'studio', '{ max_updating: 1 }')
+    expect((await computer.telec('telec-update')).code).toBe(42)
+  })
+
   test('--now takes no notice of the others', async () => {
     const redis = await startRedis()
-    await redis.client().zadd(UPDATING, String(Math.floor(Date.now() / 1000) + 600), 'other')
+    await redis.client().zadd(UPDATING, String(Math.floor(Date.now() / 1000) + 50), 'other')
     const computer = await member(redis.url, 'studio', '{ max_updating: 1 }')
     expect((await computer.telec('telec-update', ['--now'])).code).toBe(42)
   })

@@ -289,6 +289,12 @@ describe('a tag that moved since this computer saw it', () => {
     })
   })
 
+  test('is seen now where it was seen in the future, by a clock that was turned back', () => {
+    const at = '2025-01-02T00:00:00.000Z'
+    const seen = [{ ref: 'refs/tags/v1.1.0', commit: commit('1.1.0'), at: '2026-01-02T00:00:00.000Z' }]
+    expect(remember(seen, [], commit('1.0.0'), at)).toEqual([{ ...seen[0], at }])
+  })
+
   test('is remembered as it was first seen', () => {
     const offered = [{ ref: 'refs/tags/v1.1.0', commit: commit('1.1.0') }]
     expect(remember(seen, offered, commit('1.0.0'), '2026-01-02T00:00:00.000Z')).toEqual(seen)

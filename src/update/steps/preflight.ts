@@ -43,7 +43,7 @@ export async function preflight({
     const deadline = world.monotonic() + OTHER_GIT_WAIT_MS
     while (indexLockAgeMs(repository, world.now()) !== null) {
       if (world.monotonic() > deadline) {
-        if (wasInterrupted(update, 'checkout')) return // it is ours, and checkout removes it
+        if (['verify', 'checkout'].some((name) => wasInterrupted(update, name))) return // it is ours, and that step removes it
         throw new TelecError('later', `another git is at work in ${config.deployment.checkout}`, {
           because: `${repository.gitDir}/index.lock exists`,
           hint: `wait for it to end; where no git runs: rm ${repository.gitDir}/index.lock`,

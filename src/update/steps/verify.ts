@@ -9,6 +9,7 @@ import {
   type LocalChanges,
   localChanges,
   pathsBetween,
+  removeStaleLocks,
   stashPaths,
 } from '../../git/checkout.ts'
 import { verifySignatures } from '../../git/signatures.ts'
@@ -18,8 +19,9 @@ import type { StepContext } from '../step.ts'
 
 /** Decides on what was fetched whether the checkout may move to it: forwards only, and over nobody's work. */
 export async function verify(context: StepContext): Promise<string> {
-  const { world, repository, update } = context
+  const { world, repository, update, interrupted } = context
   const { target } = update
+  if (interrupted) removeStaleLocks(repository)
   await verifyTarget(context)
   const head = await headCommit(world, repository)
   if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is there already'

@@ -1,0 +1,50 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Long sweeps are sampled, except under scripts/test --all. */
+export const isWhole = process.env.TELEC_TEST_ALL === '1'
+
+/** All of them, or about so many that are spread evenly, never the same neighbours. */
+export function sampled<Item>(items: readonly Item[], amount: number): readonly Item[] {
+  if (isWhole || items.length <= amount) return items
+  return Array.from({ length: amount }, (_, index) => {
+    const item = items[Math.floor(((index + 0.5) * items.length) / amount)]
+    if (item === undefined) throw new Error('not reached: the index is below the length')
+    return item
+  })
+}
+
+export interface Tally {
+  /** One that was tried, and what came of it. */
+  add(row: string, outcome: string): void
+  /** How many were tried. */
+  total(): number
+  print(): void
+}
+
+/** What a sweep tried and what came of it, as a table for people at its end. */
+export function createTally(title: string): Tally {
+  const rows = new Map<string, Map<string, number>>()
+  const total = () => [...rows.values()].flatMap((row) => [...row.values()]).reduce((sum, n) => sum + n, 0)
+  return {
+    add(name, outcome) {
+      const row = rows.get(name) ?? new Map<string, number>()
+      rows.set(name, row.set(outcome, (row.get(outcome) ?? 0) + 1))
+    },
+    total,
+    print() {
+      const lines = [...rows].sort().map(([name, row]) => {
+        const outcomes = [...row].sort().map(([outcome, amount]) => `${amount} ${outcome}`)
+        const sum = [...row.values()].reduce((all, amount) => all + amount, 0)
+        return `  ${name.padEnd(24)} ${String(sum).padStart(4)}  ${outcomes.join(', ')}\n`
+      })
+      process.stdout.write(`${title}: ${total()} tried\n${lines.join('')}`)
+    },
+  }
+}
+
+/** What a git that was killed leaves below its folder to block the next one. */
+export function locksBelow(gitDir: string): string[] {
+  const names = readdirSync(gitDir, { recursive: true, encoding: 'utf8' })
+  return names.filter((name) => name.endsWith('.lock')).map((name) => join(gitDir, name))
+}
