@@ -2,7 +2,14 @@ import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Paths } from '../config/paths.ts'
 import { TelecError } from '../system/errors.ts'
-import { readText, remove, removeFolderIfEmpty, writeDurably } from '../system/files.ts'
+import {
+  readText,
+  remove,
+  removeFolderIfEmpty,
+  sweepBeside,
+  writeDurably,
+  writeFailure,
+} from '../system/files.ts'
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 import { readInstalled, writeInstalled } from './installed.ts'
@@ -24,9 +31,10 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
     throw new TelecError('usage', `telec is installed for ${before.manager} in ${before.scope} scope`, {
       hint: 'take that away first: telec uninstall',
     })
+  const wanted = plan.files.map(({ path }) => path)
+  await sweep(paths, [...wanted, ...(before?.files ?? [])])
   if (before && (await stalePieces(world, paths, plan)).length === 0) return []
   const { changed, stale } = compare(paths, plan)
-  const wanted = plan.files.map(({ path }) => path)
 
   // First what is known to be ours, then the files: none is forgotten by a crash in between.
   const folders = [...new Set([...(before?.folders ?? []), ...wanted.flatMap(missingFolders)])]
@@ -84,10 +92,20 @@ export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   const removal = planRemoval(world, installed.manager, installed.scope)
   const present = installed.files.filter((path) => readText(path) !== null)
   for (const command of removal.stop) await runCommand(world, command)
+  await sweep(paths, installed.files)
   await removeFiles(installed.files, installed.folders)
   for (const command of removal.forget) await runCommand(world, command)
   await remove(paths.installed)
   return tellFiles('removed', present)
+}
+
+/** An installation that was killed before leaves nothing. */
+async function sweep(paths: Paths, files: readonly string[]): Promise<void> {
+  try {
+    await sweepBeside([paths.installed, ...files])
+  } catch (error) {
+    throw writeFailure(paths.installed, error)
+  }
 }
 
 /** A line for each unit, and one for all that comes along for people. */

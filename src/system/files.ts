@@ -1,4 +1,13 @@
-import { closeSync, fsyncSync, lstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  type Stats,
+  statSync,
+} from 'node:fs'
 import { link, mkdir, readdir, rm, rmdir, statfs, unlink, utimes, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import * as v from 'valibot'
@@ -146,6 +155,16 @@ export async function sweepTemporaryFiles(
     const ageMs = Math.abs(nowMs - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs)) // clocks jump
     if (owned.has(name) || ageMs > FOREIGN_TEMPORARY_MS) await rm(path, { force: true })
   }
+}
+
+/** Removes the temporary files that killed programs left beside these files, which only the caller writes now. */
+export async function sweepBeside(paths: readonly string[]): Promise<void> {
+  const wanted = new Set(paths)
+  for (const folder of new Set(paths.map((path) => dirname(path))))
+    for (const entry of existsSync(folder) ? await readdir(folder) : []) {
+      const [, name] = /^(.+)\.\d+$/.exec(entry) ?? []
+      if (name && wanted.has(join(folder, name))) await rm(join(folder, entry), { force: true })
+    }
 }
 
 /** The folder's entry for a renamed or removed file is durable only after this (fsync(2)). */

@@ -49,7 +49,7 @@ export async function poll(
   const state = readUpdateState(paths) ?? (await adoptFirst(world, config, paths, repository))
   const before = readWatchState(paths)
   if (scheduled) verifyNotPausing(world, config, before)
-  if (!dryRun) await mendPause(paths, world.now())
+  if (!dryRun) await mendPause(paths, world.now()).catch(() => undefined) // what is wrong with it holds updates, not polls
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
   if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
   try {

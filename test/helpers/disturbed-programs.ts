@@ -24,7 +24,10 @@ export interface DisturbedPrograms {
  * Puts doubles of these programs on a computer's PATH, which count how many were started and run the real one, one of
  * them under strace(1). So a cut hits the git that it is meant for, with all that this one starts.
  */
-export async function disturbPrograms(computer: Computer): Promise<DisturbedPrograms> {
+export async function disturbPrograms(
+  computer: Computer,
+  args: readonly string[] = [],
+): Promise<DisturbedPrograms> {
   const folder = join(computer.folder, 'programs')
   const counter = join(folder, 'counter')
   const trace = (start: number) => join(folder, `trace.${start}`)
@@ -52,7 +55,9 @@ esac
   const run = (env: NodeJS.ProcessEnv) => {
     writeFileSync(counter, '0\n')
     const PATH = `${folder}:${computer.env.PATH}`
-    return computer.telec('telec-update', [], { env: { ...env, DISTURB_TRACE: join(folder, 'trace'), PATH } })
+    return computer.telec('telec-update', args, {
+      env: { ...env, DISTURB_TRACE: join(folder, 'trace'), PATH },
+    })
   }
   return {
     async record() {

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Call, callsIn, recordOptions } from '../helpers/strace.ts'
+import { type Scope, SERVICE, type Subscriber, subscribe } from '../helpers/subscriber.ts'
+import { createTally, isWhole, sampled } from '../helpers/sweeps.ts'
+
+const SCOPES: Scope[] = isWhole ? ['system', 'user'] : ['system']
+const PLACES = {
+  user: '~/.config/systemd/user ~/.local',
+  system: '/etc/systemd/system /usr/local/share',
+}
+const HOME = { user: '~/.teleclaude', system: '/var/lib/telec' }
+const OWN_UNITS = 'telec-watch.timer telec-update.path telec-update.timer'
+/** What fails with them fails by itself, what is killed does not. */
+const EFFECTS = ['signal=SIGKILL', 'signal=SIGKILL', 'error=ENOSPC', 'error=EROFS', 'error=EIO']
+
+describe.each(SCOPES)('telec install and uninstall, %s scope, cut short and done again', (scope) => {
+  let subscriber: Subscriber
+  const trace = '/var/tmp/trace'
+  const under = (options: readonly string[], verb: string) =>
+    subscriber.sh(
+      `strace ${options.map((one) => `'${one}'`).join(' ')} ${process.execPath} ${subscriber.bin}/telec ${verb}`,
+      { allowFailure: true, env: { UV_THREADPOOL_SIZE: '1' } },
+    )
+
+  /** All that an installation is: files and their content, temporary ones, too, and what systemd makes of them. */
+  const state = async () =>
+    (
+      await subscriber.sh(
+        `find ${PLACES[scope]} ! -name ${SERVICE} -type f -exec sha256sum {} + | sort -k 2
+find ${PLACES[scope]} -type d | sort
+ls -A ${HOME[scope]} | grep -E '^installed|[.][0-9]+$' || true
+systemctl --${scope} is-active ${OWN_UNITS} || true
+systemctl --${scope} is-enabled ${OWN_UNITS} 2>&1 || true`,
+      )
+    ).stdout
+
+  /** The calls by which it changes files, wherever they are. */
+  const record = async (verb: string): Promise<readonly Call[]> => {
+    const options = [...recordOptions(trace), '--detach-on=execve']
+    expect((await under(options, verb)).code).toBe(0)
+    const text = (await subscriber.sh(`cat ${trace}`)).stdout
+    const folders = [
+      ...(scope === 'system' ? ['/etc/systemd', '/usr/local/share', '/var/lib/telec'] : ['/home/']),
+    ]
+    const calls = folders.flatMap((folder) => callsIn(text, folder))
+    const byName = new Map(calls.map((one) => [`${one.call} ${one.occurrence}`, one]))
+    return [...byName.values()].filter(({ call }) => call !== 'write' && call !== 'execve')
+  }
+
+  const calls: Record<string, readonly Call[]> = {}
+  const whole: Record<string, string> = {}
+
+  beforeAll(async () => {
+    subscriber = await subscribe(scope)
+    await subscriber.telec('telec install') // what systemd makes of it at first is made once
+    await subscriber.telec('telec uninstall')
+    for (const verb of ['install', 'uninstall']) {
+      calls[verb] = await record(verb)
+      whole[verb] = await state()
+    }
+    expect(whole.install).toContain('telec-watch.timer')
+    expect(whole.uninstall).not.toContain('telec-watch.timer\n')
+  })
+  afterAll(() => subscriber?.dispose())
+
+  test.each([
+    ['install', 'uninstall'],
+    ['uninstall', 'install'],
+  ])(
+    'telec %s',
+    async (verb, back) => {
+      const tally = createTally(`cuts of telec ${verb}, ${scope} scope`)
+      if (verb === 'uninstall') await subscriber.telec('telec install')
+      const cuts = (calls[verb] ?? []).map((call, index) => ({
+        ...call,
+        effect: EFFECTS[index % EFFECTS.length] ?? '',
+      }))
+      for (const { call, occurrence, effect } of sampled(cuts, 6)) {
+        const options = ['-f', '-qq', '-o', trace, '--detach-on=execve', '-e', `trace=${call}`]
+        const ended = await under([...options, '-e', `inject=${call}:${effect}:when=${occurrence}`], verb)
+        const where = `${effect} at ${call} ${occurrence}: ${ended.stderr}`
+        const isKill = effect === 'signal=SIGKILL'
+        expect(isKill ? [0, 137] : [0, 1, 75], where).toContain(ended.code)
+        expect(ended.stderr, where).not.toMatch(/^\s+at .*:\d+:\d+\)?$|a bug in telec/m)
+        tally.add(`${call} ${effect.split('=')[1]}`, `exit code ${ended.code}`)
+        await subscriber.telec(`telec ${verb}`)
+        expect(await state(), where).toBe(whole[verb])
+        await subscriber.telec(`telec ${back}`)
+        expect(await state(), where).toBe(whole[back])
+      }
+      tally.print()
+      expect(tally.total()).toBeGreaterThan(isWhole ? 20 : 4)
+    },
+    1_800_000,
+  )
+})
