@@ -78,6 +78,8 @@ export interface GitOptions {
   readonly input?: string
   /** What it and its helpers may take each, on Linux; git itself keeps all that a server says, without an end. */
   readonly memoryKib?: number
+  /** How large a file may become that it writes, on Linux. */
+  readonly fileBytes?: number
   /** Beside what every git gets. */
   readonly env?: Readonly<Record<string, string>>
   /** Only these transports, as GIT_ALLOW_PROTOCOL has them; default: all that telec takes. */
@@ -100,7 +102,7 @@ export function tryGit(
     ...CONFIG,
     ...args,
   ]
-  const [program = '', ...rest] = limited(world, command, options.memoryKib)
+  const [program = '', ...rest] = limited(world, command, options)
   return world.run(program, rest, {
     cwd: repository.workTree,
     env: {
@@ -115,12 +117,20 @@ export function tryGit(
 }
 
 /**
- * The command with a bound on its memory, which only a shell can set: RLIMIT_DATA, since helpers may reserve more
- * addresses than there is memory (setrlimit(2)). macOS does not keep to one.
+ * The command with bounds, which only a shell can set: RLIMIT_DATA, since helpers may reserve more addresses than there
+ * is memory, and RLIMIT_FSIZE (setrlimit(2)). macOS does not keep to the first.
  */
-function limited({ platform }: World, command: readonly string[], memoryKib?: number): readonly string[] {
-  if (memoryKib === undefined || platform !== 'linux') return command
-  return ['sh', '-c', `ulimit -d ${memoryKib}; exec "$@"`, 'sh', ...command]
+function limited(
+  { platform }: World,
+  command: readonly string[],
+  { memoryKib, fileBytes }: GitOptions,
+): readonly string[] {
+  const limits = [
+    ...(memoryKib === undefined ? [] : [`ulimit -d ${memoryKib}`]),
+    ...(fileBytes === undefined ? [] : [`ulimit -f ${Math.floor(fileBytes / 512)}`]),
+  ]
+  if (limits.length === 0 || platform !== 'linux') return command
+  return ['/bin/sh', '-c', [...limits, 'exec "$@"'].join('; '), 'sh', ...command]
 }
 
 /** Runs git on the repository; its standard output. Throws `halted` with git's own words when it fails. */
@@ -223,6 +233,7 @@ function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const inherited = Object.entries(env).filter(([name]) => !/^(GIT_|SSH_ASKPASS)/.test(name))
   return {
     ...Object.fromEntries(inherited),
+    ...(env.PATH === undefined ? {} : { PATH: absolute(env.PATH) }),
     LC_ALL: 'C',
     GIT_TERMINAL_PROMPT: '0',
     GIT_ASKPASS: 'true',
@@ -231,4 +242,12 @@ function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
     GIT_SSH_COMMAND: env.GIT_SSH_COMMAND ?? SSH_COMMAND,
     GIT_SSH_VARIANT: 'ssh',
   }
+}
+
+/** git runs in the checkout, where a relative folder, or an empty one, would be one of its own (execvp(3)). */
+function absolute(path: string): string {
+  return path
+    .split(':')
+    .filter((folder) => folder.startsWith('/'))
+    .join(':')
 }

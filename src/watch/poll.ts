@@ -4,6 +4,7 @@ import { nameOf, type Target } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { locateRepository, printableRemote, type Repository } from '../git/git.ts'
+import { verifySettings } from '../git/settings.ts'
 import { type Backoff, backoffMs, isWaitOver } from '../system/backoff.ts'
 import { TelecError } from '../system/errors.ts'
 import { touch } from '../system/files.ts'
@@ -52,6 +53,7 @@ export async function poll(
   if (!dryRun) await mendPause(paths, world.now())
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
   if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
+  await verifySettings(world, repository)
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)
     const { refs, via, list } = await readOffers(world, config, paths, repository, state.deployed, isNews)
