@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs'
 import { TelecError } from '../system/errors.ts'
-import { readText, writeDurably } from '../system/files.ts'
+import { readText, remove, writeDurably } from '../system/files.ts'
 import type { World } from '../system/world.ts'
 import { hashOf, originOf, parsedBefore } from './parsed.ts'
 import type { Paths } from './paths.ts'
@@ -47,6 +47,8 @@ function isWithin(path: string, folder: string): boolean {
 export async function keepParsed(world: World, paths: Paths, config: Config): Promise<void> {
   const text = readText(paths.config)
   if (text === null) return
+  // A password stays in the one file that a person wrote.
+  if (/https?:\/\/[^/\s]*@|:\/\/[^/\s@]*:[^/\s]*@/i.test(text)) return remove(paths.parsedConfig)
   if (parsedBefore(world, paths, text) !== null) return
   const parsed = { from: originOf(world, text), sha256: hashOf(config), config }
   await writeDurably(paths.parsedConfig, JSON.stringify(parsed))

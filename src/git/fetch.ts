@@ -64,7 +64,7 @@ async function fetchFrom(
   timeoutMs: number,
 ): Promise<void> {
   const kept = keptRef(target.ref)
-  const args = [
+  const argsFor = (url: string) => [
     'fetch',
     '--quiet',
     '--no-tags',
@@ -72,16 +72,27 @@ async function fetchFrom(
     '--no-write-fetch-head',
     '--no-auto-maintenance',
     '--',
-    source,
+    url,
     `+${target.ref}:${kept}`,
   ]
   const fileBytes = Math.max(0, (await freeBytes(repository.gitDir)) - KEPT_FREE_BYTES)
   const before = new Set(halfPacks(repository))
   try {
-    await gitRemote(world, repository, source, args, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
+    await gitRemote(world, repository, source, argsFor, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
   } catch (error) {
-    for (const path of halfPacks(repository)) if (!before.has(path)) rmSync(path, { force: true })
-    throw error
+    const left = halfPacks(repository).filter((path) => !before.has(path))
+    const isTooLarge = left.some((path) => statSync(path).size > fileBytes - 4_096)
+    for (const path of left) rmSync(path, { force: true })
+    // git's own words are only that its helper has ended.
+    if (!isTooLarge || !(error instanceof TelecError)) throw error
+    throw new TelecError(
+      'later',
+      `what the remote ${printableRemote(source)} sends does not fit on the disk`,
+      {
+        because: `it is more than ${Math.round(fileBytes / 2 ** 20)} MiB`,
+        hint: `free some space: df -h ${repository.commonDir}`,
+      },
+    )
   }
   const fetched = await commitOf(world, repository, kept)
   // A branch may have moved on meanwhile; a tag is that commit or has moved.

@@ -4,6 +4,7 @@ import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
+import { hideLogins, loginIn, mayHoldLogins, type RemoteUrl } from './logins.ts'
 
 /** A checkout, as git gets it: both folders explicit, so that git never walks up into another repository. */
 export interface Repository {
@@ -89,7 +90,54 @@ export interface GitOptions {
 }
 
 /** Runs git on the repository and returns what came of it, whatever the exit code. */
-export function tryGit(
+export async function tryGit(
+  world: World,
+  repository: Repository,
+  args: readonly string[],
+  options: GitOptions = {},
+): Promise<RunResult> {
+  const env = { ...(await loginsOf(world, repository)), ...options.env }
+  return start(world, repository, args, { ...options, env })
+}
+
+/** Of each repository that a program works on, the environment in which no argument holds a password. */
+const logins = new WeakMap<Repository, Promise<Record<string, string>>>()
+
+function loginsOf(world: World, repository: Repository): Promise<Record<string, string>> {
+  const known = logins.get(repository) ?? findLogins(world, repository)
+  logins.set(repository, known)
+  return known
+}
+
+async function findLogins(world: World, repository: Repository): Promise<Record<string, string>> {
+  if (!mayHoldLogins(world, repository)) return {}
+  const listed = await start(world, repository, ['config', '--null', '--get-regexp', '^remote\\..*\\.url$'])
+  const urls: RemoteUrl[] = []
+  for (const entry of listed.stdout.split('\0').filter(Boolean)) {
+    const [, name = '', configured = ''] = /^remote\.(.*)\.url\n(.*)$/s.exec(entry) ?? []
+    const { stdout } = await start(world, repository, ['ls-remote', '--get-url', '--', name])
+    urls.push({ configured, used: stdout.trim() })
+  }
+  return hideLogins(urls)
+}
+
+/** A remote as an argument, and the environment that it needs: a URL without the login that is in it, or comes to be. */
+export async function withoutLogin(
+  world: World,
+  repository: Repository,
+  remote: string,
+): Promise<{ source: string; env: Record<string, string> }> {
+  const login = loginIn(remote)
+  if (login) {
+    const env = hideLogins([{ configured: login.url, used: remote }])
+    return Object.keys(env).length > 0 ? { source: login.url, env } : { source: remote, env }
+  }
+  if (!/[:/]/.test(remote) || !mayHoldLogins(world, repository)) return { source: remote, env: {} }
+  const { stdout } = await start(world, repository, ['ls-remote', '--get-url', '--', remote])
+  return { source: remote, env: hideLogins([{ configured: remote, used: stdout.trim() }]) }
+}
+
+function start(
   world: World,
   repository: Repository,
   args: readonly string[],
@@ -177,15 +225,20 @@ export function gitError(
   })
 }
 
-/** Runs a git command that talks to the remote. Throws `later` when the remote is out of reach. */
+/**
+ * Runs a git command that talks to the remote. Throws `later` when the remote is out of reach.
+ *
+ * @param argsFor the arguments, with the remote as it can be shown to everybody.
+ */
 export async function gitRemote(
   world: World,
   repository: Repository,
   remote: string,
-  args: readonly string[],
+  argsFor: (source: string) => readonly string[],
   options: GitOptions,
 ): Promise<string> {
-  const result = await tryGit(world, repository, args, options)
+  const { source, env } = await withoutLogin(world, repository, remote)
+  const result = await tryGit(world, repository, argsFor(source), { ...options, env })
   if (result.code === 0) return result.stdout
   await verifyRemoteIsKnown(world, repository, remote)
   throw new TelecError('later', `the remote ${printableRemote(remote)} is out of reach`, {
@@ -206,14 +259,15 @@ async function verifyRemoteIsKnown(world: World, repository: Repository, remote:
   })
 }
 
-/** The URL of a remote, which may be one itself; what the user's configuration replaces in it is replaced. */
+/** The URL of a remote, which may be one itself, without a login; what the user's configuration replaces in it is replaced. */
 export async function remoteUrl(world: World, repository: Repository, remote: string): Promise<string> {
-  return (await git(world, repository, ['ls-remote', '--get-url', '--', remote])).trim()
+  const { source, env } = await withoutLogin(world, repository, remote)
+  return (await git(world, repository, ['ls-remote', '--get-url', '--', source], { env })).trim()
 }
 
-/** A remote for messages: a URL without the password that may be in it. */
+/** A remote for messages, or a text with some in it: without the passwords that may be in URLs. */
 export function printableRemote(remote: string): string {
-  return remote.replace(/\/\/[^/@]*@/, '//')
+  return remote.replace(/\/\/[^/\s]*@/g, '//')
 }
 
 /** git ends with it whatever went wrong: what ssh said, or which lock is in the way, is what helps. */

@@ -1,9 +1,9 @@
 import { realpathSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { TelecError } from '../system/errors.ts'
-import { readText } from '../system/files.ts'
 import type { World } from '../system/world.ts'
 import { git, type Repository } from './git.ts'
+import { settingsTexts } from './logins.ts'
 
 /** Settings whose values git runs, or believes as it believes a certificate. What telec turns off in any case is not here. */
 const TRUSTED =
@@ -28,7 +28,7 @@ interface Setting {
  * @param commit the work tree as it is about to be.
  */
 export async function verifySettings(world: World, repository: Repository, commit?: string): Promise<void> {
-  if (!settingsFiles(world, repository).some((text) => WORTH_A_LOOK.test(text))) return
+  if (!settingsTexts(world, repository).some((text) => WORTH_A_LOOK.test(text))) return
   const listed = await git(world, repository, ['config', '--list', '--null', '--show-origin'])
   const settings = parseSettings(listed, repository)
   const coming = commit === undefined ? new Set<string>() : await present(world, repository, commit, settings)
@@ -39,18 +39,6 @@ export async function verifySettings(world: World, repository: Repository, commi
     because: [...new Set(named)].join('\n'),
     hint: 'a commit could change what git runs: keep such files outside the checkout, and have the setting name those',
   })
-}
-
-/** The texts of those files of settings that are not root's. */
-function settingsFiles(world: World, { gitDir, commonDir }: Repository): string[] {
-  const xdg = world.env.XDG_CONFIG_HOME || join(world.home, '.config')
-  const paths = [
-    join(commonDir, 'config'),
-    join(gitDir, 'config.worktree'),
-    join(world.home, '.gitconfig'),
-    join(xdg, 'git/config'),
-  ]
-  return paths.map((path) => readText(path) ?? '')
 }
 
 /** `ORIGIN NUL KEY NEWLINE VALUE NUL`, again and again (git-config(1), --null). A key alone has no value. */

@@ -57,6 +57,7 @@ export async function poll(
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)
     const { refs, via, list } = await readOffers(world, config, paths, repository, state.deployed, isNews)
+    const shownVia = via === null ? null : printableRemote(via)
     const seen = look(world, config, state, before, refs)
     const known = {
       deployed: state.deployed,
@@ -75,15 +76,15 @@ export async function poll(
       refusal: decision.kind === 'refused' ? decision.refusal : null,
       seen,
       malformed: [...decision.malformed],
-      via,
+      via: shownVia,
       quiet: decision.kind === 'current' && list !== null ? fingerprint(state.deployed, list) : null,
       failures: 0,
       last_failure: null,
       next_poll_at: null,
     }
     await recordPoll(paths, after, before, world.now())
-    if (via !== null && via !== before?.via)
-      world.log.notice(`the remote is out of reach; the mirror ${printableRemote(via)} answers`)
+    if (shownVia !== null && shownVia !== before?.via)
+      world.log.notice(`the remote is out of reach; the mirror ${shownVia} answers`)
     tell(world, decision, before)
     return decision
   } catch (error) {
