@@ -14,7 +14,11 @@ async function run([...args]: readonly string[]): Promise<void> {
   const isScheduled = args.join(' ') === '--scheduled'
   if (args.length === 0 || isScheduled) {
     const world = realWorld('telec-watch')
-    rotateLog(world, locate(world).home)
+    try {
+      rotateLog(world, locate(world).home)
+    } catch {
+      // the whole program says what is wrong with it
+    }
     if (isScheduled && world.platform === 'darwin') await world.sleep(Math.random() * LONGEST_DELAY_MS)
     if (await isQuiet(world)) return
   }

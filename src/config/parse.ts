@@ -87,7 +87,7 @@ function show(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object' && value !== null) return 'a group of keys'
   return JSON.stringify(value)
-    .replace(/\/\/[^/@]*@/g, '//…@')
+    .replace(/\/\/[^/\s]*@/g, '//…@')
     .slice(0, 80) // a URL may have a password in it
 }
 

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { readText } from '../system/files.ts'
+import { verifyPrivate } from '../system/private.ts'
 import type { World } from '../system/world.ts'
 
 /** Where telec keeps what it knows: a value, made once per program. */
@@ -41,9 +42,17 @@ const SYSTEM_CONFIG = '/etc/telec/config.yml'
 
 /**
  * `$TELEC_HOME` decides; without it root gets the system scope once that is configured, and everybody else
- * `~/.teleclaude`. `scope` asks for one of them, whatever is configured.
+ * `~/.teleclaude`. `scope` asks for one of them, whatever is configured. Throws a TelecError of kind `config` where
+ * others could write there: whoever can decides what telec runs, and as whom.
  */
 export function locate(world: World, scope?: Paths['scope']): Paths {
+  const paths = choose(world, scope)
+  verifyPrivate(paths.home, paths.scope === 'system')
+  verifyPrivate(paths.config, true)
+  return paths
+}
+
+function choose(world: World, scope?: Paths['scope']): Paths {
   const { TELEC_HOME } = world.env
   if (scope === 'system' || (TELEC_HOME && resolve(world.cwd, TELEC_HOME) === SYSTEM_HOME))
     return pathsIn('system', SYSTEM_HOME, SYSTEM_CONFIG)

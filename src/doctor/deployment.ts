@@ -2,6 +2,7 @@ import { nameOf } from '../channel/target.ts'
 import { headCommit, indexLockAgeMs, localChanges } from '../git/checkout.ts'
 import { locateRepository, printableRemote } from '../git/git.ts'
 import { listRemote, parseOffers } from '../git/offers.ts'
+import { verifySettings } from '../git/settings.ts'
 import { publishedReleases } from '../releases/github.ts'
 import { TelecError } from '../system/errors.ts'
 import { readUpdateState } from '../update/journal.ts'
@@ -22,6 +23,7 @@ const STALE_LOCK_MS = 10 * 60_000
 async function checkout({ world, config }: Patient): Promise<string> {
   const repository = locateRepository(world, config.deployment.checkout)
   const head = await headCommit(world, repository)
+  await verifySettings(world, repository)
   const lockAgeMs = indexLockAgeMs(repository, world.now())
   if (lockAgeMs !== null && lockAgeMs > STALE_LOCK_MS)
     throw new TelecError('halted', `a git that is gone left ${repository.gitDir}/index.lock`, {

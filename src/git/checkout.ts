@@ -5,7 +5,7 @@ import { VERSION_FILES, versionIn } from '../channel/versions.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { askGit, git, gitError, gitRemote, printableRemote, type Repository, tryGit } from './git.ts'
+import { askGit, git, gitError, type Repository, tryGit } from './git.ts'
 
 type Deployment = Config['deployment']
 
@@ -81,83 +81,6 @@ export async function versionAt(
     if (version !== null) return version
   }
   return null
-}
-
-/**
- * Brings the target's commit into the repository, under `refs/telec/`, from the remote or, where that is out of reach,
- * from the first mirror that has it. Nothing else comes along.
- */
-export async function fetchTarget(
-  world: World,
-  repository: Repository,
-  deployment: Deployment,
-  target: Target,
-): Promise<void> {
-  const { remote, mirrors, fetch_timeout } = deployment
-  try {
-    await fetchFrom(world, repository, remote, target, fetch_timeout)
-  } catch (error) {
-    if (!(error instanceof TelecError) || error.kind !== 'later' || mirrors.length === 0) throw error
-    for (const mirror of mirrors)
-      if (await tryMirror(world, repository, mirror, target, fetch_timeout)) return
-    throw error
-  }
-}
-
-async function tryMirror(
-  world: World,
-  repository: Repository,
-  mirror: string,
-  target: Target,
-  timeoutMs: number,
-): Promise<boolean> {
-  try {
-    await fetchFrom(world, repository, mirror, target, timeoutMs)
-    world.log.notice(`fetched from the mirror ${printableRemote(mirror)}`)
-    return true
-  } catch (error) {
-    if (!(error instanceof TelecError)) throw error
-    world.log.warning(`the mirror ${printableRemote(mirror)} was passed over: ${error.message}`)
-    return false
-  }
-}
-
-async function fetchFrom(
-  world: World,
-  repository: Repository,
-  source: string,
-  target: Target,
-  timeoutMs: number,
-): Promise<void> {
-  const kept = keptRef(target.ref)
-  await gitRemote(
-    world,
-    repository,
-    source,
-    [
-      'fetch',
-      '--quiet',
-      '--no-tags',
-      '--no-recurse-submodules',
-      '--no-write-fetch-head',
-      '--no-auto-maintenance',
-      '--',
-      source,
-      `+${target.ref}:${kept}`,
-    ],
-    { timeoutMs },
-  )
-  const fetched = await commitOf(world, repository, kept)
-  // A branch may have moved on meanwhile; a tag is that commit or has moved.
-  const isOnBranch = target.ref.startsWith('refs/heads/')
-  const isThere =
-    fetched === target.commit || (isOnBranch && (await isAncestor(world, repository, target.commit, fetched)))
-  if (!isThere)
-    throw new TelecError('halted', `${target.commit.slice(0, 12)} is no longer offered at ${target.ref}`, {
-      because: `the remote has ${fetched.slice(0, 12)} there now`,
-      hint: 'nothing to do: the next poll decides anew',
-      goOn: 'telec-watch',
-    })
 }
 
 /** Where `fetchTarget` keeps a ref of the remote. */
@@ -242,6 +165,20 @@ export async function isAncestor(
   throw gitError(repository, args, result)
 }
 
+/** Whether two commits have an ancestor in common; true, too, where a shallow repository cannot tell. */
+export async function areRelated(
+  world: World,
+  repository: Repository,
+  one: string,
+  other: string,
+): Promise<boolean> {
+  const args = ['merge-base', one, other]
+  const result = await tryGit(world, repository, args)
+  const isLacking = /Not a valid (commit|object) name/.test(result.stderr)
+  if (result.code !== 0 && result.code !== 1 && !isLacking) throw gitError(repository, args, result)
+  return result.code !== 1 || existsSync(join(repository.commonDir, 'shallow'))
+}
+
 /** One line per commit that `from` does not have and `to` has, newest first, at most ten. */
 export async function commitsBetween(
   world: World,
@@ -253,6 +190,7 @@ export async function commitsBetween(
     'log',
     '--oneline',
     '--no-decorate',
+    '--no-show-signature', // which could run another program
     '-n',
     '10',
     `${from}..${to}`,
@@ -328,9 +266,10 @@ export async function moveTo(
   if (result.code === 0) return
   const busy = /index\.lock': File exists/.test(result.stderr)
   if (busy) throw gitError(repository, move, result, 'later')
-  const refused = /would be overwritten|would lose untracked|not possible to fast-forward/i.test(
-    result.stderr,
-  )
+  const refused =
+    /would be overwritten|would lose untracked|not possible to fast-forward|^error: invalid path/im.test(
+      result.stderr,
+    )
   throw gitError(repository, move, result, refused ? 'halted' : 'interrupted')
 }
 

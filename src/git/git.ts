@@ -4,6 +4,7 @@ import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
+import { hideLogins, loginIn, mayHoldLogins, type RemoteUrl } from './logins.ts'
 
 /** A checkout, as git gets it: both folders explicit, so that git never walks up into another repository. */
 export interface Repository {
@@ -78,6 +79,8 @@ export interface GitOptions {
   readonly input?: string
   /** What it and its helpers may take each, on Linux; git itself keeps all that a server says, without an end. */
   readonly memoryKib?: number
+  /** How large a file may become that it writes, on Linux. */
+  readonly fileBytes?: number
   /** Beside what every git gets. */
   readonly env?: Readonly<Record<string, string>>
   /** Only these transports, as GIT_ALLOW_PROTOCOL has them; default: all that telec takes. */
@@ -87,7 +90,54 @@ export interface GitOptions {
 }
 
 /** Runs git on the repository and returns what came of it, whatever the exit code. */
-export function tryGit(
+export async function tryGit(
+  world: World,
+  repository: Repository,
+  args: readonly string[],
+  options: GitOptions = {},
+): Promise<RunResult> {
+  const env = { ...(await loginsOf(world, repository)), ...options.env }
+  return start(world, repository, args, { ...options, env })
+}
+
+/** Of each repository that a program works on, the environment in which no argument holds a password. */
+const logins = new WeakMap<Repository, Promise<Record<string, string>>>()
+
+function loginsOf(world: World, repository: Repository): Promise<Record<string, string>> {
+  const known = logins.get(repository) ?? findLogins(world, repository)
+  logins.set(repository, known)
+  return known
+}
+
+async function findLogins(world: World, repository: Repository): Promise<Record<string, string>> {
+  if (!mayHoldLogins(world, repository)) return {}
+  const listed = await start(world, repository, ['config', '--null', '--get-regexp', '^remote\\..*\\.url$'])
+  const urls: RemoteUrl[] = []
+  for (const entry of listed.stdout.split('\0').filter(Boolean)) {
+    const [, name = '', configured = ''] = /^remote\.(.*)\.url\n(.*)$/s.exec(entry) ?? []
+    const { stdout } = await start(world, repository, ['ls-remote', '--get-url', '--', name])
+    urls.push({ configured, used: stdout.trim() })
+  }
+  return hideLogins(urls)
+}
+
+/** A remote as an argument, and the environment that it needs: a URL without the login that is in it, or comes to be. */
+export async function withoutLogin(
+  world: World,
+  repository: Repository,
+  remote: string,
+): Promise<{ source: string; env: Record<string, string> }> {
+  const login = loginIn(remote)
+  if (login) {
+    const env = hideLogins([{ configured: login.url, used: remote }])
+    return Object.keys(env).length > 0 ? { source: login.url, env } : { source: remote, env }
+  }
+  if (!/[:/]/.test(remote) || !mayHoldLogins(world, repository)) return { source: remote, env: {} }
+  const { stdout } = await start(world, repository, ['ls-remote', '--get-url', '--', remote])
+  return { source: remote, env: hideLogins([{ configured: remote, used: stdout.trim() }]) }
+}
+
+function start(
   world: World,
   repository: Repository,
   args: readonly string[],
@@ -100,7 +150,7 @@ export function tryGit(
     ...CONFIG,
     ...args,
   ]
-  const [program = '', ...rest] = limited(world, command, options.memoryKib)
+  const [program = '', ...rest] = limited(world, command, options)
   return world.run(program, rest, {
     cwd: repository.workTree,
     env: {
@@ -115,12 +165,20 @@ export function tryGit(
 }
 
 /**
- * The command with a bound on its memory, which only a shell can set: RLIMIT_DATA, since helpers may reserve more
- * addresses than there is memory (setrlimit(2)). macOS does not keep to one.
+ * The command with bounds, which only a shell can set: RLIMIT_DATA, since helpers may reserve more addresses than there
+ * is memory, and RLIMIT_FSIZE (setrlimit(2)). macOS does not keep to the first.
  */
-function limited({ platform }: World, command: readonly string[], memoryKib?: number): readonly string[] {
-  if (memoryKib === undefined || platform !== 'linux') return command
-  return ['sh', '-c', `ulimit -d ${memoryKib}; exec "$@"`, 'sh', ...command]
+function limited(
+  { platform }: World,
+  command: readonly string[],
+  { memoryKib, fileBytes }: GitOptions,
+): readonly string[] {
+  const limits = [
+    ...(memoryKib === undefined ? [] : [`ulimit -d ${memoryKib}`]),
+    ...(fileBytes === undefined ? [] : [`ulimit -f ${Math.floor(fileBytes / 512)}`]),
+  ]
+  if (limits.length === 0 || platform !== 'linux') return command
+  return ['/bin/sh', '-c', [...limits, 'exec "$@"'].join('; '), 'sh', ...command]
 }
 
 /** Runs git on the repository; its standard output. Throws `halted` with git's own words when it fails. */
@@ -167,15 +225,20 @@ export function gitError(
   })
 }
 
-/** Runs a git command that talks to the remote. Throws `later` when the remote is out of reach. */
+/**
+ * Runs a git command that talks to the remote. Throws `later` when the remote is out of reach.
+ *
+ * @param argsFor the arguments, with the remote as it can be shown to everybody.
+ */
 export async function gitRemote(
   world: World,
   repository: Repository,
   remote: string,
-  args: readonly string[],
+  argsFor: (source: string) => readonly string[],
   options: GitOptions,
 ): Promise<string> {
-  const result = await tryGit(world, repository, args, options)
+  const { source, env } = await withoutLogin(world, repository, remote)
+  const result = await tryGit(world, repository, argsFor(source), { ...options, env })
   if (result.code === 0) return result.stdout
   await verifyRemoteIsKnown(world, repository, remote)
   throw new TelecError('later', `the remote ${printableRemote(remote)} is out of reach`, {
@@ -196,14 +259,15 @@ async function verifyRemoteIsKnown(world: World, repository: Repository, remote:
   })
 }
 
-/** The URL of a remote, which may be one itself; what the user's configuration replaces in it is replaced. */
+/** The URL of a remote, which may be one itself, without a login; what the user's configuration replaces in it is replaced. */
 export async function remoteUrl(world: World, repository: Repository, remote: string): Promise<string> {
-  return (await git(world, repository, ['ls-remote', '--get-url', '--', remote])).trim()
+  const { source, env } = await withoutLogin(world, repository, remote)
+  return (await git(world, repository, ['ls-remote', '--get-url', '--', source], { env })).trim()
 }
 
-/** A remote for messages: a URL without the password that may be in it. */
+/** A remote for messages, or a text with some in it: without the passwords that may be in URLs. */
 export function printableRemote(remote: string): string {
-  return remote.replace(/\/\/[^/@]*@/, '//')
+  return remote.replace(/\/\/[^/\s]*@/g, '//')
 }
 
 /** git ends with it whatever went wrong: what ssh said, or which lock is in the way, is what helps. */
@@ -223,6 +287,7 @@ function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const inherited = Object.entries(env).filter(([name]) => !/^(GIT_|SSH_ASKPASS)/.test(name))
   return {
     ...Object.fromEntries(inherited),
+    ...(env.PATH === undefined ? {} : { PATH: absolute(env.PATH) }),
     LC_ALL: 'C',
     GIT_TERMINAL_PROMPT: '0',
     GIT_ASKPASS: 'true',
@@ -231,4 +296,12 @@ function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
     GIT_SSH_COMMAND: env.GIT_SSH_COMMAND ?? SSH_COMMAND,
     GIT_SSH_VARIANT: 'ssh',
   }
+}
+
+/** git runs in the checkout, where a relative folder, or an empty one, would be one of its own (execvp(3)). */
+function absolute(path: string): string {
+  return path
+    .split(':')
+    .filter((folder) => folder.startsWith('/'))
+    .join(':')
 }

@@ -1,6 +1,6 @@
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { askGit, gitError, type Repository, tryGit } from './git.ts'
+import { askGit, gitError, type Repository, tryGit, withoutLogin } from './git.ts'
 
 /** Large files take their time. */
 const TIMEOUT_MS = 30 * 60_000
@@ -18,8 +18,9 @@ export async function fetchLargeFiles(
   const attributes = ['grep', '--quiet', '-e', 'filter=lfs', commit, '--', ':(glob)**/.gitattributes']
   if ((await askGit(world, repository, attributes)).code !== 0) return
   await verifyLfs(world, repository)
-  const args = ['lfs', 'fetch', remote, commit]
-  const result = await tryGit(world, repository, args, { timeoutMs: TIMEOUT_MS })
+  const { source, env } = await withoutLogin(world, repository, remote)
+  const args = ['lfs', 'fetch', source, commit]
+  const result = await tryGit(world, repository, args, { timeoutMs: TIMEOUT_MS, env })
   if (result.code !== 0) throw gitError(repository, args, result, 'later')
 }
 

@@ -16,10 +16,10 @@ export function listRemote(
   remote: string,
 ): Promise<string> {
   // --heads: the server then sends branches only; a pattern alone is applied on our side, after every ref came.
-  const wanted =
-    channel === 'alpha' ? ['--heads', '--', remote, `refs/heads/${branch}`] : ['--tags', '--', remote]
+  const wanted = (source: string) =>
+    channel === 'alpha' ? ['--heads', '--', source, `refs/heads/${branch}`] : ['--tags', '--', source]
   const options = { timeoutMs: poll_timeout, memoryKib: MEMORY_KIB }
-  return gitRemote(world, repository, remote, ['ls-remote', ...wanted], options)
+  return gitRemote(world, repository, remote, (source) => ['ls-remote', ...wanted(source)], options)
 }
 
 /** The refs of such a list, annotated tags peeled to the commit that they name. */

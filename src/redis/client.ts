@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { compileFunction } from 'node:vm'
 import { source } from 'packed:redis/ioredis-library.ts'
@@ -45,8 +46,8 @@ export function openRedis(
   const address = parseRedisUrl(redis.url)
   if (address === null) throw new Error('the schema took a URL that is none')
   library ??= load(world)
-  const password = readSecret('redis.password_file', redis.password_file) ?? address.password
-  const ca = readSecret('redis.ca_file', redis.ca_file)
+  const password = readSetting('redis.password_file', redis.password_file, true) ?? address.password
+  const ca = readSetting('redis.ca_file', redis.ca_file, false)
   return library({ address, password, ca, connectTimeoutMs, commandTimeoutMs })
 }
 
@@ -60,13 +61,15 @@ function load({ program }: World): Connect {
   return module.exports.connect
 }
 
-function readSecret(key: string, path: string | undefined): string | null {
+/** @param isSecret others must not read it; its group may be that of the program. */
+function readSetting(key: string, path: string | undefined, isSecret: boolean): string | null {
   if (path === undefined) return null
+  const wrong = (what: string, hint: string) =>
+    new TelecError('config', `${key} is ${path}, which ${what}`, { hint })
   const text = readText(path)
-  if (text !== null) return text.trim()
-  throw new TelecError('config', `${key} is ${path}, which does not exist`, {
-    hint: `write it, or remove ${key}`,
-  })
+  if (text === null) throw wrong('does not exist', `write it, or remove ${key}`)
+  if (isSecret && statSync(path).mode & 0o007) throw wrong('others may read', `chmod o= ${path}`)
+  return text.trim()
 }
 
 /** What to tell people of a fault: never with what is secret, which ioredis does not repeat. */

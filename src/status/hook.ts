@@ -18,7 +18,7 @@ export function hookSink(world: World, command: string, paths: Paths): StatusSin
   let hasFailed = false
 
   const call = async (record: StatusRecord) => {
-    const result = await world.run('sh', ['-c', command], {
+    const result = await world.run('/bin/sh', ['-c', command], {
       cwd: paths.home,
       env: {
         ...world.env,

@@ -68,6 +68,7 @@ function openAndLock(world: World, path: string): number {
   const flock = spawnSync('flock', ['--nonblock', '--exclusive', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', fd],
     encoding: 'utf8',
+    cwd: '/', // where a relative folder of PATH is none of the checkout's
   })
   if (flock.status === 0) return fd
   closeSync(fd)

@@ -88,3 +88,8 @@ export function printable(text: string): string {
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
+
+/** The same for a name, which is one line whatever is in it. */
+export function printableName(name: string): string {
+  return printable(name).replace(/\n/g, '\\u000a').replace(/\t/g, '\\u0009')
+}

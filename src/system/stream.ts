@@ -22,7 +22,7 @@ export interface StreamingWorld extends World {
 
 export const stream: Stream = async (commandLine, options) => {
   const { execa } = await import('execa')
-  const child = execa('sh', ['-c', commandLine], {
+  const child = execa('/bin/sh', ['-c', commandLine], {
     cwd: options.cwd,
     env: options.env,
     extendEnv: false,

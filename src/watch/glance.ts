@@ -4,6 +4,7 @@ import { parsedBefore } from '../config/parsed.ts'
 import { locate } from '../config/paths.ts'
 import { locateRepository } from '../git/git.ts'
 import { listRemote } from '../git/offers.ts'
+import { verifySettings } from '../git/settings.ts'
 import { isContactDue } from '../redis/due.ts'
 import { readText } from '../system/files.ts'
 import { sha256 } from '../system/hash.ts'
@@ -31,6 +32,7 @@ export async function isQuiet(world: World): Promise<boolean> {
     if (!update?.deployed || update.update || update.halted || existsSync(paths.signal)) return false
     if (config.redis && isContactDue(parsed(paths.redis), parsed(paths.status), world.now())) return false
     const repository = locateRepository(world, config.deployment.checkout)
+    await verifySettings(world, repository)
     const list = await listRemote(world, repository, config.deployment, config.deployment.remote)
     if (fingerprint(update.deployed, list) !== watch.quiet) return false
     utimesSync(paths.watchState, world.now() / 1000, world.now() / 1000)

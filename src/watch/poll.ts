@@ -4,6 +4,7 @@ import { nameOf, type Target } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { locateRepository, printableRemote, type Repository } from '../git/git.ts'
+import { verifySettings } from '../git/settings.ts'
 import { type Backoff, backoffMs, isWaitOver } from '../system/backoff.ts'
 import { TelecError } from '../system/errors.ts'
 import { touch } from '../system/files.ts'
@@ -52,9 +53,11 @@ export async function poll(
   if (!dryRun) await mendPause(paths, world.now()).catch(() => undefined) // what is wrong with it holds updates, not polls
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
   if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
+  await verifySettings(world, repository)
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)
     const { refs, via, list } = await readOffers(world, config, paths, repository, state.deployed, isNews)
+    const shownVia = via === null ? null : printableRemote(via)
     const seen = look(world, config, state, before, refs)
     const known = {
       deployed: state.deployed,
@@ -73,15 +76,15 @@ export async function poll(
       refusal: decision.kind === 'refused' ? decision.refusal : null,
       seen,
       malformed: [...decision.malformed],
-      via,
+      via: shownVia,
       quiet: decision.kind === 'current' && list !== null ? fingerprint(state.deployed, list) : null,
       failures: 0,
       last_failure: null,
       next_poll_at: null,
     }
     await recordPoll(paths, after, before, world.now())
-    if (via !== null && via !== before?.via)
-      world.log.notice(`the remote is out of reach; the mirror ${printableRemote(via)} answers`)
+    if (shownVia !== null && shownVia !== before?.via)
+      world.log.notice(`the remote is out of reach; the mirror ${shownVia} answers`)
     tell(world, decision, before)
     return decision
   } catch (error) {

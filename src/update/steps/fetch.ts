@@ -1,4 +1,5 @@
-import { fetchTarget, hasCommit, removeStaleLocks, versionAt } from '../../git/checkout.ts'
+import { hasCommit, removeStaleLocks, versionAt } from '../../git/checkout.ts'
+import { fetchTarget, removeStalePacks } from '../../git/fetch.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import type { StepContext } from '../step.ts'
 
@@ -16,6 +17,7 @@ export async function fetch({
   // What was deployed once is here; the remote may not offer it any more, or be the reason to go back.
   if (update.rollback && (await hasCommit(world, repository, target.commit)))
     return `${target.commit.slice(0, 12)} is here already`
+  removeStalePacks(repository, world.now())
   await fetchTarget(world, repository, config.deployment, target)
   await fetchLargeFiles(world, repository, config.deployment.remote, target.commit)
   if (target.version === null) {

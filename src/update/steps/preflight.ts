@@ -1,4 +1,5 @@
 import { headCommit, indexLockAgeMs } from '../../git/checkout.ts'
+import { verifySettings } from '../../git/settings.ts'
 import { TelecError } from '../../system/errors.ts'
 import { freeBytes } from '../../system/files.ts'
 import { wasInterrupted } from '../journal.ts'
@@ -18,6 +19,7 @@ export async function preflight({
   service,
   update,
 }: StepContext): Promise<string> {
+  await verifySettings(world, repository)
   await headCommit(world, repository)
   const free = await freeBytes(repository.workTree)
   if (free < LEAST_FREE_BYTES)

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import compare from 'semver/functions/compare'
+import { nameOf } from '../../channel/target.ts'
 import {
+  areRelated,
   commitsBetween,
   headCommit,
   isAncestor,
@@ -12,8 +14,10 @@ import {
   removeStaleLocks,
   stashPaths,
 } from '../../git/checkout.ts'
+import { verifySettings } from '../../git/settings.ts'
 import { verifySignatures } from '../../git/signatures.ts'
 import { TelecError } from '../../system/errors.ts'
+import { printableName } from '../../system/log.ts'
 import { isEnded, wasInterrupted } from '../journal.ts'
 import type { StepContext } from '../step.ts'
 
@@ -33,9 +37,11 @@ export async function verify(context: StepContext): Promise<string> {
 export async function verifyTarget(context: StepContext): Promise<void> {
   const { world, repository, update } = context
   const { target } = update
+  await verifySettings(world, repository, target.commit)
   await verifySignatures(world, repository, context.config.deployment, update.from.commit, target)
   if (update.rollback === null) {
     if (update.channel === 'alpha') await verifyFastForward(context)
+    else await verifyRelated(context)
     verifyNotOlder(context)
   }
   await verifyNoLocalCommits(context, await headCommit(world, repository))
@@ -57,6 +63,18 @@ async function verifyFastForward({ world, config, repository, update }: StepCont
       goOn: 'telec-update --accept-rewrite',
     },
   )
+}
+
+/** A release of something else, which a remote came to serve, or which the same key has signed. */
+async function verifyRelated({ world, repository, update }: StepContext): Promise<void> {
+  const { from, target } = update
+  if (update.permits.includes('rewrite') || (await areRelated(world, repository, from.commit, target.commit)))
+    return
+  throw new TelecError('halted', `${nameOf(target)} has no history in common with what is deployed`, {
+    because: `it does not come from ${nameOf(from)}: another project, or a new history of this one`,
+    hint: `look at it: git -C ${repository.workTree} log ${target.commit.slice(0, 12)}; to take it: telec-update --accept-rewrite`,
+    goOn: 'telec-update --accept-rewrite',
+  })
 }
 
 function verifyNotOlder({ update }: StepContext): void {
@@ -96,17 +114,18 @@ async function verifyNothingInTheWay(
   if (paths.length > 0) {
     if (!update.permits.includes('stash'))
       throw new TelecError('halted', `the update would overwrite ${paths.length} local file(s)`, {
-        because: paths.join('\n'),
+        because: paths.map(printableName).join('\n'),
         hint: `commit them, move them away, or put them back: git -C ${repository.workTree} restore -- PATH; or let telec put them aside: telec-update --stash`,
         goOn: 'telec-update --stash',
       })
     const ref = await stashPaths(world, repository, inTheWay)
     remarks.push(
-      `put aside: ${paths.join(', ')}; to have them back: git -C ${repository.workTree} cherry-pick --no-commit ${ref}`,
+      `put aside: ${paths.map(printableName).join(', ')}; to have them back: git -C ${repository.workTree} cherry-pick --no-commit ${ref}`,
     )
   }
   const left = local.modified.filter((path) => !inTheWay.modified.includes(path))
-  if (left.length > 0) remarks.push(`left as they are, with local changes: ${left.join(', ')}`)
+  if (left.length > 0)
+    remarks.push(`left as they are, with local changes: ${left.map(printableName).join(', ')}`)
   return remarks.join('; ')
 }
 

@@ -1,0 +1,124 @@
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Target } from '../channel/target.ts'
+import type { Config } from '../config/schema.ts'
+import { TelecError } from '../system/errors.ts'
+import { freeBytes } from '../system/files.ts'
+import type { World } from '../system/world.ts'
+import { commitOf, isAncestor, keptRef } from './checkout.ts'
+import { gitRemote, printableRemote, type Repository } from './git.ts'
+
+type Deployment = Config['deployment']
+
+/** What git may take to unpack what a server sends: twice the largest file that it does not stream (core.bigFileThreshold), and more. */
+const MEMORY_KIB = 2 * 1024 * 1024
+/** A pack without an end does not take the last of the disk from the service. */
+const KEPT_FREE_BYTES = 64 * 1024 * 1024
+/** Nobody's git writes nothing for so long. */
+const STALE_MS = 60 * 60_000
+
+/**
+ * Brings the target's commit into the repository, under `refs/telec/`, from the remote or, where that is out of reach,
+ * from the first mirror that has it. Nothing else comes along.
+ */
+export async function fetchTarget(
+  world: World,
+  repository: Repository,
+  deployment: Deployment,
+  target: Target,
+): Promise<void> {
+  const { remote, mirrors, fetch_timeout } = deployment
+  try {
+    await fetchFrom(world, repository, remote, target, fetch_timeout)
+  } catch (error) {
+    if (!(error instanceof TelecError) || error.kind !== 'later' || mirrors.length === 0) throw error
+    for (const mirror of mirrors)
+      if (await tryMirror(world, repository, mirror, target, fetch_timeout)) return
+    throw error
+  }
+}
+
+async function tryMirror(
+  world: World,
+  repository: Repository,
+  mirror: string,
+  target: Target,
+  timeoutMs: number,
+): Promise<boolean> {
+  try {
+    await fetchFrom(world, repository, mirror, target, timeoutMs)
+    world.log.notice(`fetched from the mirror ${printableRemote(mirror)}`)
+    return true
+  } catch (error) {
+    if (!(error instanceof TelecError)) throw error
+    world.log.warning(`the mirror ${printableRemote(mirror)} was passed over: ${error.message}`)
+    return false
+  }
+}
+
+async function fetchFrom(
+  world: World,
+  repository: Repository,
+  source: string,
+  target: Target,
+  timeoutMs: number,
+): Promise<void> {
+  const kept = keptRef(target.ref)
+  const argsFor = (url: string) => [
+    'fetch',
+    '--quiet',
+    '--no-tags',
+    '--no-recurse-submodules',
+    '--no-write-fetch-head',
+    '--no-auto-maintenance',
+    '--',
+    url,
+    `+${target.ref}:${kept}`,
+  ]
+  const fileBytes = Math.max(0, (await freeBytes(repository.gitDir)) - KEPT_FREE_BYTES)
+  const before = new Set(halfPacks(repository))
+  try {
+    await gitRemote(world, repository, source, argsFor, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
+  } catch (error) {
+    const left = halfPacks(repository).filter((path) => !before.has(path))
+    const isTooLarge = left.some((path) => statSync(path).size > fileBytes - 4_096)
+    for (const path of left) rmSync(path, { force: true })
+    // git's own words are only that its helper has ended.
+    if (!isTooLarge || !(error instanceof TelecError)) throw error
+    throw new TelecError(
+      'later',
+      `what the remote ${printableRemote(source)} sends does not fit on the disk`,
+      {
+        because: `it is more than ${Math.round(fileBytes / 2 ** 20)} MiB`,
+        hint: `free some space: df -h ${repository.commonDir}`,
+      },
+    )
+  }
+  const fetched = await commitOf(world, repository, kept)
+  // A branch may have moved on meanwhile; a tag is that commit or has moved.
+  const isOnBranch = target.ref.startsWith('refs/heads/')
+  const isThere =
+    fetched === target.commit || (isOnBranch && (await isAncestor(world, repository, target.commit, fetched)))
+  if (!isThere)
+    throw new TelecError('halted', `${target.commit.slice(0, 12)} is no longer offered at ${target.ref}`, {
+      because: `the remote has ${fetched.slice(0, 12)} there now`,
+      hint: 'nothing to do: the next poll decides anew',
+      goOn: 'telec-watch',
+    })
+}
+
+/** A git that was killed on its way leaves what came so far, for ever (git-gc(1), which telec has git not run). */
+export function removeStalePacks(repository: Repository, nowMs: number): void {
+  for (const path of halfPacks(repository)) {
+    const writtenMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs
+    if (nowMs - writtenMs > STALE_MS) rmSync(path, { force: true })
+  }
+}
+
+function halfPacks({ commonDir }: Repository): string[] {
+  const folder = join(commonDir, 'objects/pack')
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .filter((name) => /^tmp_(pack|idx|rev|bitmap|mtimes)_/.test(name))
+    .map((name) => join(folder, name))
+}
