@@ -1,4 +1,5 @@
-import { fetchTarget, hasCommit, removeStaleLocks, versionAt } from '../../git/checkout.ts'
+import { fetchTarget, hasCommit, versionAt } from '../../git/checkout.ts'
+import { removeStaleLocks } from '../../git/leftovers.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import type { StepContext } from '../step.ts'
 
@@ -12,7 +13,7 @@ export async function fetch({
   remember,
 }: StepContext): Promise<string> {
   const { target } = update
-  if (interrupted) removeStaleLocks(repository)
+  if (interrupted) await removeStaleLocks(world, repository)
   // What was deployed once is here; the remote may not offer it any more, or be the reason to go back.
   if (update.rollback && (await hasCommit(world, repository, target.commit)))
     return `${target.commit.slice(0, 12)} is here already`
