@@ -36,8 +36,9 @@ interface Step {
 
 function verifyStep(checkout: string, owner: number, { path, stat }: Step): void {
   const isForeign = stat.uid !== 0 && stat.uid !== owner
-  // In a folder with the sticky bit others cannot rename what is not theirs (chmod(2)).
-  const isOpen = stat.isDirectory() && (stat.mode & 0o002) !== 0 && (stat.mode & 0o1000) === 0
+  // In a folder with the sticky bit others cannot rename what is not theirs (chmod(2)). Of root's own checkout it is not
+  // asked: volumes of containers are open to all, and there is nobody else.
+  const isOpen = owner !== 0 && stat.isDirectory() && (stat.mode & 0o1002) === 0o002
   if (!isForeign && !isOpen) return
   const who = isForeign ? `uid ${stat.uid}` : 'anybody'
   throw new TelecError(

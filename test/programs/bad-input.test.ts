@@ -147,8 +147,11 @@ describe('the checkout and its remote', () => {
       'could put something else in the place of',
     ],
     [
-      'a checkout in a folder that everybody may write',
-      ({ folder }) => chmodSync(folder, 0o777),
+      'a checkout of another user in a folder that everybody may write',
+      async ({ folder, checkout }) => {
+        chmodSync(folder, 0o777)
+        await succeed('chown', ['-R', 'nobody', checkout])
+      },
       'anybody could put something else in the place of',
     ],
   ])('%s is a wrong configuration', async (_, spoil, part) => {
