@@ -4,6 +4,7 @@ import { locateRepository, printableRemote } from '../git/git.ts'
 import { listRemote, parseOffers } from '../git/offers.ts'
 import { verifySettings } from '../git/settings.ts'
 import { publishedReleases } from '../releases/github.ts'
+import { verifyOwnerCanRun } from '../service/installable.ts'
 import { TelecError } from '../system/errors.ts'
 import { readUpdateState } from '../update/journal.ts'
 import { readPause } from '../update/pause.ts'
@@ -29,9 +30,11 @@ async function checkout({ world, config }: Patient): Promise<string> {
     throw new TelecError('halted', `a git that is gone left ${repository.gitDir}/index.lock`, {
       hint: `where no git runs: rm ${repository.gitDir}/index.lock`,
     })
+  await verifyOwnerCanRun(world, repository)
   const { modified } = await localChanges(world, repository)
   const changes = modified.length === 0 ? '' : `, ${modified.length} file(s) changed by hand`
-  return `${repository.workTree} is at ${head.slice(0, 12)}${changes}`
+  const as = repository.owner === null ? '' : `, run as ${repository.owner.name}`
+  return `${repository.workTree} is at ${head.slice(0, 12)}${as}${changes}`
 }
 
 /** The remote is asked as telec-watch asks it, with the same credentials; where GitHub has a say, it is asked, too. */

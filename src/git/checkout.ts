@@ -1,11 +1,13 @@
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import { VERSION_FILES, versionIn } from '../channel/versions.ts'
 import type { Config } from '../config/schema.ts'
+import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { askGit, git, gitError, type Repository, tryGit } from './git.ts'
+import { removeFiles, removeStaleLocks } from './leftovers.ts'
 
 type Deployment = Config['deployment']
 
@@ -130,10 +132,8 @@ export async function stashPaths(
   const of = (paths: readonly string[]) => ({ input: paths.map((path) => `${path}\0`).join('') })
   const fromInput = ['--pathspec-from-file=-', '--pathspec-file-nul']
   const literal = (args: readonly string[]) => ['--literal-pathspecs', ...args]
-  const removeIndex = () => {
-    for (const path of [indexFile, `${indexFile}.lock`]) rmSync(path, { force: true })
-  }
-  removeIndex()
+  const removeIndex = () => removeFiles(world, repository, [indexFile, `${indexFile}.lock`])
+  await removeIndex()
   try {
     await git(world, repository, ['read-tree', 'HEAD'], { indexFile })
     const all = { ...of([...modified, ...untracked]), indexFile }
@@ -144,10 +144,14 @@ export async function stashPaths(
     const ref = await keepCommit(world, repository, 'stash', (await git(world, repository, commit)).trim())
     const restore = ['restore', '--source=HEAD', '--staged', '--worktree', ...fromInput]
     if (modified.length > 0) await git(world, repository, literal(restore), of(modified))
-    for (const path of untracked) rmSync(join(repository.workTree, path), { force: true })
+    await removeFiles(
+      world,
+      repository,
+      untracked.map((path) => join(repository.workTree, path)),
+    )
     return ref
   } finally {
-    removeIndex()
+    await removeIndex()
   }
 }
 
@@ -279,29 +283,13 @@ export async function moveTo(
  * two tree merge). What stood there is kept as a commit under `refs/telec/rescued/`.
  */
 export async function completeMove(world: World, repository: Repository, commit: string): Promise<void> {
-  removeStaleLocks(repository)
+  await removeStaleLocks(world, repository)
   const head = await headCommit(world, repository)
   if (head === commit) return // git moves HEAD last
   const stash = await askGit(world, repository, ['stash', 'create', 'before telec completed an update'])
   const rescued = stash.stdout.trim() // nothing where nothing differs; git then leaves with 1
   if (rescued) await keepCommit(world, repository, 'rescued', rescued)
   await git(world, repository, ['read-tree', '--reset', '-u', head, commit])
-}
-
-const LOCKS = ['index.lock', 'HEAD.lock', 'ORIG_HEAD.lock']
-const COMMON_LOCKS = ['config.lock', 'packed-refs.lock', 'shallow.lock']
-
-/** Lock files of a git that was killed: they block every later git. Only for the holder of telec's own lock. */
-export function removeStaleLocks({ gitDir, commonDir }: Repository): void {
-  for (const name of LOCKS) rmSync(join(gitDir, name), { force: true })
-  for (const name of COMMON_LOCKS) rmSync(join(commonDir, name), { force: true })
-  for (const folder of ['refs', 'modules']) // a fetch moves refs/remotes, too
-    for (const name of filesBelow(join(commonDir, folder)))
-      if (name.endsWith('.lock')) rmSync(join(commonDir, folder, name), { force: true })
-}
-
-function filesBelow(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
 }
 
 /** Whether another git is at work in the checkout, or left its lock behind. */
@@ -313,7 +301,8 @@ export function indexLockAgeMs(repository: Repository, nowMs: number): number | 
 /** Writes the checkout to disk: git does not, and what is recorded as done must survive a power cut (syncfs(2)). */
 export async function syncCheckout(world: World, repository: Repository): Promise<void> {
   const args = world.platform === 'linux' ? ['-f', repository.workTree] : []
-  const result = await world.run('sync', args, { cwd: '/', env: world.env, timeoutMs: LOCAL_SYNC_TIMEOUT_MS })
+  const as = actAs(world, repository.owner)
+  const result = await as.run('sync', args, { cwd: '/', env: as.env, timeoutMs: LOCAL_SYNC_TIMEOUT_MS })
   if (result.code === 0) return
   throw new TelecError('later', `the checkout ${repository.workTree} was not written to disk`, {
     because: result.stderr.trim() || `sync ended with ${result.signal ?? `exit code ${result.code}`}`,

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
@@ -7,6 +7,7 @@ import { freeBytes } from '../system/files.ts'
 import type { World } from '../system/world.ts'
 import { commitOf, isAncestor, keptRef } from './checkout.ts'
 import { gitRemote, printableRemote, type Repository } from './git.ts'
+import { removeFiles } from './leftovers.ts'
 
 type Deployment = Config['deployment']
 
@@ -81,8 +82,8 @@ async function fetchFrom(
     await gitRemote(world, repository, source, argsFor, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
   } catch (error) {
     const left = halfPacks(repository).filter((path) => !before.has(path))
-    const isTooLarge = left.some((path) => statSync(path).size > fileBytes - 4_096)
-    for (const path of left) rmSync(path, { force: true })
+    const isTooLarge = left.some((path) => lstatSync(path).size > fileBytes - 4_096)
+    await removeFiles(world, repository, left)
     // git's own words are only that its helper has ended.
     if (!isTooLarge || !(error instanceof TelecError)) throw error
     throw new TelecError(
@@ -108,11 +109,12 @@ async function fetchFrom(
 }
 
 /** A git that was killed on its way leaves what came so far, for ever (git-gc(1), which telec has git not run). */
-export function removeStalePacks(repository: Repository, nowMs: number): void {
-  for (const path of halfPacks(repository)) {
-    const writtenMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs
-    if (nowMs - writtenMs > STALE_MS) rmSync(path, { force: true })
+export async function removeStalePacks(world: World, repository: Repository): Promise<void> {
+  const isStale = (path: string) => {
+    const writtenMs = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs
+    return writtenMs !== undefined && world.now() - writtenMs > STALE_MS
   }
+  await removeFiles(world, repository, halfPacks(repository).filter(isStale))
 }
 
 function halfPacks({ commonDir }: Repository): string[] {

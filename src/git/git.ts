@@ -1,10 +1,12 @@
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
+import { type Account, actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
-import { readText } from '../system/files.ts'
+import { readPlainText } from '../system/files.ts'
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 import { hideLogins, loginIn, mayHoldLogins, type RemoteUrl } from './logins.ts'
+import { checkoutOwner } from './owner.ts'
 
 /** A checkout, as git gets it: both folders explicit, so that git never walks up into another repository. */
 export interface Repository {
@@ -12,6 +14,8 @@ export interface Repository {
   /** Where refs, objects and the configuration lie: elsewhere for a linked work tree (gitrepository-layout(5)). */
   readonly commonDir: string
   readonly workTree: string
+  /** In whose name git and all that belongs to the checkout is run; null: whoever telec runs as. */
+  readonly owner: Account | null
 }
 
 /** Local work on a large tree; a person's computer may be asleep half of that time. */
@@ -59,19 +63,20 @@ export function locateRepository(world: World, checkout: string): Repository {
   const dotGit = join(checkout, '.git')
   const entry = lookAt(dotGit)
   if (!entry) throw wrong('is not a git work tree (it has no .git)', `git clone URL ${checkout}`)
-  if (entry.uid !== world.uid)
+  const owner = checkoutOwner(world, checkout)
+  if (owner === null && entry.uid !== world.uid)
     // Given --git-dir, git does not check the owner; another user's configuration can run commands.
     throw wrong(
       `belongs to another user (uid ${entry.uid}, telec runs as ${world.uid})`,
       `run telec as its owner`,
     )
-  if (entry.isDirectory()) return { gitDir: dotGit, commonDir: dotGit, workTree: checkout }
+  if (entry.isDirectory()) return { gitDir: dotGit, commonDir: dotGit, workTree: checkout, owner }
   // A linked work tree: gitrepository-layout(5), "gitdir: PATH".
-  const [, path] = /^gitdir: (.+)\n?$/.exec(readFileSync(dotGit, 'utf8')) ?? []
+  const [, path] = /^gitdir: (.+)\n?$/.exec(readPlainText(dotGit) ?? '') ?? []
   if (!path) throw wrong('has a .git file that names no folder', `look at ${dotGit}`)
   const gitDir = isAbsolute(path) ? path : resolve(checkout, path)
-  const common = readText(join(gitDir, 'commondir'))?.trim()
-  return { gitDir, commonDir: common ? resolve(gitDir, common) : gitDir, workTree: checkout }
+  const common = readPlainText(join(gitDir, 'commondir'))?.trim()
+  return { gitDir, commonDir: common ? resolve(gitDir, common) : gitDir, workTree: checkout, owner }
 }
 
 export interface GitOptions {
@@ -151,10 +156,11 @@ function start(
     ...args,
   ]
   const [program = '', ...rest] = limited(world, command, options)
-  return world.run(program, rest, {
+  const as = actAs(world, repository.owner)
+  return as.run(program, rest, {
     cwd: repository.workTree,
     env: {
-      ...gitEnvironment(world.env),
+      ...gitEnvironment(as.env),
       ...options.env,
       ...(options.indexFile === undefined ? {} : { GIT_INDEX_FILE: options.indexFile }),
       ...(options.transports === undefined ? {} : { GIT_ALLOW_PROTOCOL: options.transports }),

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { readText } from '../system/files.ts'
+import { actAs } from '../system/account.ts'
+import { readPlainText } from '../system/files.ts'
 import type { World } from '../system/world.ts'
 import type { Repository } from './git.ts'
 
@@ -76,13 +77,14 @@ export function mayHoldLogins(world: World, repository: Repository): boolean {
 }
 
 /** The texts of those files of git's settings that are not root's. */
-export function settingsTexts(world: World, { gitDir, commonDir }: Repository): string[] {
-  const xdg = world.env.XDG_CONFIG_HOME || join(world.home, '.config')
+export function settingsTexts(world: World, { gitDir, commonDir, owner }: Repository): string[] {
+  const { env, home } = actAs(world, owner)
+  const xdg = env.XDG_CONFIG_HOME || join(home, '.config')
   const paths = [
     join(commonDir, 'config'),
     join(gitDir, 'config.worktree'),
-    join(world.home, '.gitconfig'),
+    join(home, '.gitconfig'),
     join(xdg, 'git/config'),
   ]
-  return paths.map((path) => readText(path) ?? '')
+  return paths.map((path) => readPlainText(path) ?? '')
 }

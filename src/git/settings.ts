@@ -1,5 +1,6 @@
 import { realpathSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { git, type Repository } from './git.ts'
@@ -32,7 +33,8 @@ export async function verifySettings(world: World, repository: Repository, commi
   const listed = await git(world, repository, ['config', '--list', '--null', '--show-origin'])
   const settings = parseSettings(listed, repository)
   const coming = commit === undefined ? new Set<string>() : await present(world, repository, commit, settings)
-  const faults = settings.filter((setting) => isFromCheckout(world, repository, setting, coming))
+  const { home } = actAs(world, repository.owner)
+  const faults = settings.filter((setting) => isFromCheckout(home, repository, setting, coming))
   if (faults.length === 0) return
   const named = faults.map(({ file, key }) => (file === null ? key : `${key} in ${file}`))
   throw new TelecError('config', "git's settings depend on what is in the checkout", {
@@ -53,7 +55,7 @@ function parseSettings(listed: string, { workTree }: Repository): Setting[] {
 }
 
 function isFromCheckout(
-  { home }: World,
+  home: string,
   repository: Repository,
   { file, key, value }: Setting,
   coming: ReadonlySet<string>,

@@ -1,8 +1,9 @@
-import { mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, copyFileSync, mkdtempSync, realpathSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
+import { type Account, actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { printable } from '../system/log.ts'
 import type { World } from '../system/world.ts'
@@ -37,9 +38,10 @@ export async function verifySignatures(
   target: Target,
 ): Promise<void> {
   if (deployment.verify === 'none') return
-  const trust = prepareTrust(deployment, repository, world.uid)
+  const trust = prepareTrust(world, deployment, repository)
+  const as = actAs(world, repository.owner)
   try {
-    if (deployment.keyring) await importKeys(world, trust.gnupgHome, deployment.keyring)
+    if (trust.keyring) await importKeys(as, trust.gnupgHome, trust.keyring, deployment.keyring)
     if (deployment.verify === 'signed-tag') await verifyTag(world, repository, trust, target)
     else {
       const tip = ['-1', target.commit]
@@ -48,7 +50,7 @@ export async function verifySignatures(
       await verifyCommits(world, repository, trust, deployment.verify_commits === 'tip' ? tip : range, tip)
     }
   } finally {
-    trust.dispose()
+    await removeTrust(as, trust)
   }
 }
 
@@ -59,27 +61,34 @@ interface Trust {
   readonly env: Readonly<Record<string, string>>
   /** Holds the keys of `keyring`, and nothing else of this user. */
   readonly gnupgHome: string
-  dispose(): void
+  readonly keyring: string | undefined
 }
 
 function prepareTrust(
+  world: World,
   { allowed_signers, revoked_signers, keyring }: Deployment,
   repository: Repository,
-  uid: number,
 ): Trust {
-  for (const [key, path] of Object.entries({ allowed_signers, revoked_signers, keyring }))
-    if (path !== undefined) verifyTrustFile(`deployment.${key}`, path, repository, uid)
-  const gnupgHome = mkdtempSync(join(tmpdir(), 'telec-gnupg-')) // mode 0700
+  const { owner } = repository
+  const files = { allowed_signers, revoked_signers, keyring }
+  for (const [key, path] of Object.entries(files))
+    if (path !== undefined) verifyTrustFile(`deployment.${key}`, path, repository, world.uid)
+  const gnupgHome = mkdtempSync(join(owner ? '/tmp' : tmpdir(), 'telec-gnupg-')) // mode 0700
   // Whose key is in the keyring is trusted: there is no web of trust on an unattended computer.
   writeFileSync(join(gnupgHome, 'gpg.conf'), 'trust-model always\nno-auto-key-retrieve\nno-autostart\n')
+  const {
+    allowed_signers: allowed,
+    revoked_signers: revoked,
+    keyring: keys,
+  } = owner ? handOverTo(owner, gnupgHome, files) : files
   // Every setting by which the repository's own configuration could choose who checks, or against what.
   const settings = [
     'gpg.program=gpg',
     'gpg.openpgp.program=gpg',
     'gpg.x509.program=false',
     'gpg.ssh.program=ssh-keygen',
-    `gpg.ssh.allowedSignersFile=${allowed_signers ?? '/dev/null'}`,
-    `gpg.ssh.revocationFile=${revoked_signers ?? '/dev/null'}`,
+    `gpg.ssh.allowedSignersFile=${allowed ?? '/dev/null'}`,
+    `gpg.ssh.revocationFile=${revoked ?? '/dev/null'}`,
     'gpg.minTrustLevel=undefined',
     'log.showSignature=false',
   ].flatMap((setting) => ['-c', setting])
@@ -87,8 +96,36 @@ function prepareTrust(
     settings: ['--no-replace-objects', ...settings],
     env: { GNUPGHOME: gnupgHome, GIT_GRAFT_FILE: '/dev/null' },
     gnupgHome,
-    dispose: () => rmSync(gnupgHome, { recursive: true, force: true }),
+    keyring: keys,
   }
+}
+
+/**
+ * Gives the folder to the checkout's owner, in whose name git checks, with copies of what root alone may read. Until the
+ * last line it is root's, so that nothing in it can be replaced meanwhile.
+ */
+function handOverTo<Key extends string>(
+  { uid, gid }: Account,
+  folder: string,
+  files: Readonly<Record<Key, string | undefined>>,
+): Record<Key, string | undefined> {
+  const copies: Record<Key, string | undefined> = { ...files }
+  for (const key of Object.keys(files) as Key[]) {
+    const path = files[key]
+    if (path === undefined) continue
+    const copy = join(folder, key)
+    copyFileSync(path, copy)
+    chownSync(copy, uid, gid)
+    copies[key] = copy
+  }
+  chownSync(join(folder, 'gpg.conf'), uid, gid)
+  chownSync(folder, uid, gid)
+  return copies
+}
+
+/** By the one whose it is: root would follow where that user's links lead. */
+async function removeTrust(as: World, { gnupgHome }: Trust): Promise<void> {
+  await as.run('rm', ['-rf', '--', gnupgHome], { cwd: '/', env: as.env, timeoutMs: 60_000 })
 }
 
 /** A commit must not be able to choose who may sign it, nor may anybody else on this computer. */
@@ -109,16 +146,21 @@ function verifyTrustFile(key: string, path: string, { workTree }: Repository, ui
     throw wrong('lies in a folder that others may write', `chmod go-w ${folder}`)
 }
 
-async function importKeys(world: World, gnupgHome: string, keyring: string): Promise<void> {
+async function importKeys(
+  world: World,
+  gnupgHome: string,
+  keyring: string,
+  configured = keyring,
+): Promise<void> {
   const result = await world.run('gpg', ['--homedir', gnupgHome, '--batch', '--quiet', '--import', keyring], {
     cwd: '/',
     env: world.env,
     timeoutMs: 60_000,
   })
   if (result.code === 0) return
-  throw new TelecError('config', `deployment.keyring is ${keyring}, which gpg cannot import`, {
+  throw new TelecError('config', `deployment.keyring is ${configured}, which gpg cannot import`, {
     because: result.stderr.trim(),
-    hint: `write the public keys there: gpg --export KEY >${keyring}`,
+    hint: `write the public keys there: gpg --export KEY >${configured}`,
   })
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
+import { checkoutOwner } from '../git/owner.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { discoverMigrations, type Migration } from './discover.ts'
@@ -63,6 +64,7 @@ export async function runPlan(
       record,
       home: paths.home,
       checkout: config.deployment.checkout,
+      owner: checkoutOwner(world, config.deployment.checkout),
       ...versions,
       onBegin({ id }, index) {
         world.log.debug(`migrate: ${id} begins`)

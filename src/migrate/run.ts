@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import type { Paths } from '../config/paths.ts'
+import { type Account, actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { sha256 } from '../system/hash.ts'
 import { VERSION } from '../system/version.ts'
@@ -16,6 +17,8 @@ import type { Failure, Runtime, RuntimeOptions } from './runtimes/runtime.ts'
 export interface Surroundings {
   readonly home: string
   readonly checkout: string
+  /** In whose name they run; null: whoever telec runs as. */
+  readonly owner: Account | null
   readonly from: string | null
   readonly to: string | null
 }
@@ -136,17 +139,19 @@ function createApplier(
   surroundings: Surroundings,
   recorder: RuntimeOptions['recorder'],
 ): Applier {
+  const { owner } = surroundings
   const options: RuntimeOptions = {
     cwd: surroundings.checkout,
+    owner,
     env: {
-      ...world.env,
+      ...actAs(world, owner).env,
       TELEC_HOME: surroundings.home,
       TELEC_CHECKOUT: surroundings.checkout,
       TELEC_FROM: surroundings.from ?? '',
       TELEC_TO: surroundings.to ?? '',
     },
     timeoutMs: CALL_TIMEOUT_MS,
-    recorder,
+    recorder: owner === null ? recorder : null, // what is recorded is not for others to write
     onLine: (line) => world.log.info(`  | ${line}`),
   }
   const start: Readonly<Record<Language, () => Runtime>> = {
@@ -210,6 +215,7 @@ export function migrationFailure({ id, path }: Migration, what: string, because:
 /** SHA-256 of a migration's file, in hex. Throws `halted` where it cannot be read. */
 export function hashOf(migration: Migration): string {
   try {
+    if (!statSync(migration.path).isFile()) throw new Error('it is no plain file') // a pipe, a device
     return sha256(readFileSync(migration.path))
   } catch (error) {
     throw migrationFailure(migration, 'cannot be read', (error as Error).message)

@@ -46,7 +46,7 @@ async function verifyOne(
   copies: { readonly home: string; readonly checkout: string },
   migration: Migration,
 ): Promise<Verdict> {
-  const caller = migrationCaller(world, { ...copies, from: null, to: migration.version })
+  const caller = migrationCaller(world, { ...copies, owner: null, from: null, to: migration.version })
   const verdict = (fault: string | null, differences: readonly string[] = []): Verdict => ({
     id: migration.id,
     fault,

@@ -61,6 +61,7 @@ export async function publishedReleases(
   const first = new URL(`${api}/repos/${path}/releases?per_page=100`)
   const cache = readCache(paths, first.href)
   const token = await findToken(world, config, host)
+  if (token && repository.owner) verifyTokenGoesToGitHub(config, api)
   verifyNotWaiting(world, cache, token)
   const ask = asker(world, config.deployment.poll_timeout)
   const pages: Page[] = []
@@ -87,6 +88,15 @@ export async function publishedReleases(
     await writeJson(paths.releases, { ...cache, wait } satisfies Cache)
     throw waiting(until, token)
   }
+}
+
+/** The URL of a remote is the owner's to change: that must not have root's token sent to a server of theirs. */
+function verifyTokenGoesToGitHub({ deployment }: Config, api: string): void {
+  if (deployment.api_url !== undefined || api === 'https://api.github.com') return
+  throw new TelecError('config', `the token would go to ${api}, which the checkout alone names`, {
+    because: 'the checkout belongs to another user than the token',
+    hint: `say that it may: deployment.api_url: ${api}`,
+  })
 }
 
 type Ask = (url: URL, headers: Readonly<Record<string, string>>) => Promise<HttpAnswer>

@@ -1,7 +1,8 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Config, ServiceConfig } from '../config/schema.ts'
-import { locateRepository } from '../git/git.ts'
+import { locateRepository, type Repository } from '../git/git.ts'
+import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { tryLaunchctl } from './launchctl.ts'
@@ -23,7 +24,7 @@ export async function verifyInstallable(world: World, config: Config, plan: Inst
   if (scope === 'system')
     for (const path of [world.program.path, world.program.node, config.deployment.checkout])
       verifyNotTemporary(path)
-  locateRepository(world, config.deployment.checkout)
+  await verifyOwnerCanRun(world, locateRepository(world, config.deployment.checkout))
   if (plan.manager === 'launchd') return verifyLaunchd(world, scope)
   await verifySystemd(world, scope)
   if (config.service) await verifyUnit(world, config.service, scope)
@@ -45,6 +46,21 @@ export function verifyPrograms(world: World, scope: Scope): string {
   if (scope === 'system') for (const program of [node, path]) verifyRootOwns(program)
   return `${node}, ${path}`
 }
+
+/** Migrations are run as the checkout's owner, by the Node.js that telec runs on. */
+export async function verifyOwnerCanRun(world: World, { owner, workTree }: Repository): Promise<void> {
+  if (owner === null) return
+  const { node } = world.program
+  const as = actAs(world, owner)
+  const result = await as.run(node, ['--version'], { cwd: '/', env: as.env, timeoutMs: NODE_TIMEOUT_MS })
+  if (result.code === 0) return
+  throw new TelecError('config', `${owner.name}, whose checkout ${workTree} is, cannot run ${node}`, {
+    because: result.stderr.trim(),
+    hint: 'install a Node.js that everybody may run (/usr/local/bin), and run telec install with that one',
+  })
+}
+
+const NODE_TIMEOUT_MS = 30_000
 
 /** In system scope the watcher has a /tmp of its own (systemd.exec(5), PrivateTmp=). */
 function verifyNotTemporary(path: string): void {

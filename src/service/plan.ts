@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
+import { checkoutOwner } from '../git/owner.ts'
 import type { World } from '../system/world.ts'
 import { launchdRemoval, planLaunchd } from './plan-launchd.ts'
 import { planSystemd, systemdRemoval } from './plan-systemd.ts'
@@ -80,6 +81,7 @@ export function planInstall(
       PATH: `${dirname(node)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     },
     pollMs: config.deployment.poll_every,
+    actsForOwner: scope === 'system' && checkoutOwner(world, config.deployment.checkout) !== null,
     listens: config.redis !== undefined,
   }
   const plan =

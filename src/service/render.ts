@@ -30,6 +30,8 @@ export interface UnitValues {
   readonly computer: string
   readonly environment: Readonly<Record<string, string>>
   readonly pollMs: number
+  /** Whether git is run as another user, whose checkout it is. */
+  readonly actsForOwner: boolean
   /** Whether there is a Redis to listen to. */
   readonly listens: boolean
 }
@@ -61,6 +63,9 @@ export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
       HOME: quote(values.home),
       TARGET: scope === 'system' ? 'multi-user.target' : 'default.target',
       LOG_FIELDS: quote(`TELEC_SERVICE=${service}`),
+      CAPABILITIES: values.actsForOwner ? 'CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL' : '',
+      PRIVATE_USERS: values.actsForOwner ? 'no' : 'yes',
+      SYSTEM_CALLS: values.actsForOwner ? 'SystemCallFilter=@setuid capset\n' : '',
       ENVIRONMENT: assignments.join(' '),
       POLL_SECONDS: String(pollSeconds),
       JITTER_SECONDS: String(Math.max(1, Math.floor(pollSeconds / 10))),

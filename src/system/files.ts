@@ -37,6 +37,18 @@ export function readText(path: string): string | null {
   }
 }
 
+/** More is no text that telec asks for. */
+const MOST_PLAIN_BYTES = 1024 * 1024
+
+/**
+ * The content of a plain file that somebody else may have put there; null where there is none, or something else: a pipe
+ * would keep the reader waiting, and a device may do something.
+ */
+export function readPlainText(path: string): string | null {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat?.isFile() && stat.size <= MOST_PLAIN_BYTES ? readText(path) : null
+}
+
 /**
  * A JSON file of the given shape; null when there is none. Absent, unreadable and unparsable are three
  * things: what cannot be understood is an error and stays as it is, never "empty".

@@ -9,9 +9,9 @@ export interface StreamOptions {
   onLine(line: string): void
 }
 
-/** Runs a command line with `sh -c`, hands over its output line by line, resolves at its end. */
+/** Runs a program, hands over its output line by line, resolves at its end. */
 export type Stream = (
-  commandLine: string,
+  command: readonly string[],
   options: StreamOptions,
 ) => Promise<{ code: number | null; signal: NodeJS.Signals | null; endedBy: 'timeout' | null }>
 
@@ -20,9 +20,9 @@ export interface StreamingWorld extends World {
   readonly stream: Stream
 }
 
-export const stream: Stream = async (commandLine, options) => {
+export const stream: Stream = async ([program = '', ...args], options) => {
   const { execa } = await import('execa')
-  const child = execa('/bin/sh', ['-c', commandLine], {
+  const child = execa(program, args, {
     cwd: options.cwd,
     env: options.env,
     extendEnv: false,

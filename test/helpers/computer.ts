@@ -74,7 +74,7 @@ export async function makeComputer(
         if (text === null) rmSync(join(path('work'), name))
         else {
           await mkdir(dirname(join(path('work'), name)), { recursive: true })
-          writeFileSync(join(path('work'), name), text)
+          writeFileSync(join(path('work'), name), text, { mode: text.startsWith('#!') ? 0o755 : 0o644 })
         }
       }
       await computer.git('add', '--all')

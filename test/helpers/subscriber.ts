@@ -13,6 +13,8 @@ export interface Subscriber {
   readonly box: Box
   /** The folder of the bundles. */
   readonly bin: string
+  /** The remote, which the box can write to as well. */
+  readonly remote: string
   /** Pushes to the remote from outside. */
   readonly push: Computer['push']
   /** A bash script as the user who owns the service (root in system scope). */
@@ -74,6 +76,7 @@ export async function subscribe(
   const subscriber: Subscriber = {
     box,
     bin: '/opt/telec',
+    remote: computer.remote,
     push: computer.push,
     sh: (script, options) => box.sh(script, as(options)),
     telec: (commandLine, options) => box.sh(`${subscriber.bin}/${commandLine}`, as(options)),

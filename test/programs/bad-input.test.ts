@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
@@ -119,9 +128,31 @@ describe('the checkout and its remote', () => {
       'names no folder',
     ],
     [
-      'a checkout of another user',
-      ({ checkout }) => succeed('chown', ['-R', 'nobody', checkout]),
-      'belongs to another user',
+      'a checkout of a user who has no name here',
+      ({ checkout }) => succeed('chown', ['-R', '54321', checkout]),
+      'belongs to nobody (uid 54321)',
+    ],
+    [
+      'a .git of root in a folder of somebody who could replace it',
+      ({ checkout }) => succeed('chown', ['nobody', checkout]),
+      'could put something else in the place of',
+    ],
+    [
+      'a link to a checkout of root, by somebody who could turn it elsewhere',
+      async ({ checkout }) => {
+        renameSync(checkout, `${checkout}.real`)
+        symlinkSync(`${checkout}.real`, checkout)
+        await succeed('chown', ['--no-dereference', 'nobody', checkout])
+      },
+      'could put something else in the place of',
+    ],
+    [
+      'a checkout of another user in a folder that everybody may write',
+      async ({ folder, checkout }) => {
+        chmodSync(folder, 0o777)
+        await succeed('chown', ['-R', 'nobody', checkout])
+      },
+      'anybody could put something else in the place of',
     ],
   ])('%s is a wrong configuration', async (_, spoil, part) => {
     const computer = await freshComputer()

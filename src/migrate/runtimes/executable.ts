@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { commandAs } from '../../system/account.ts'
 import {
   adoptGroup,
   endGroup,
@@ -41,7 +42,8 @@ function callExecutable(
 ): Promise<boolean | Failure> {
   return new Promise((resolve) => {
     const env = markEnvironment(options.env)
-    const child = spawn(file, [name], {
+    const [command = '', ...args] = commandAs(options.owner, [file, name])
+    const child = spawn(command, args, {
       cwd: options.cwd,
       env,
       detached: true,

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
+import { commandAs } from '../../system/account.ts'
 import {
   adoptGroup,
   endGroup,
@@ -52,7 +53,9 @@ export function hostRuntime(program: () => HostProgram, options: RuntimeOptions)
       return failure ?? returned
     },
     apply: (jobs, onApplied) =>
-      ask({ name: 'apply', jobs }, (value, entry) => onApplied(value as Applied, entry)),
+      ask({ name: 'apply', jobs, records: options.recorder !== null }, (value, entry) =>
+        onApplied(value as Applied, entry),
+      ),
     async close() {
       await host?.end()
       host = null
@@ -69,7 +72,8 @@ type OnValue = (value: boolean | Applied, entry: Entry | null) => void
 
 function startHost(program: HostProgram, options: RuntimeOptions) {
   const env = markEnvironment(options.env)
-  const child = spawn(program.command, program.args, {
+  const [command = '', ...args] = commandAs(options.owner, [program.command, ...program.args])
+  const child = spawn(command, args, {
     cwd: options.cwd,
     env,
     detached: true,
@@ -90,7 +94,7 @@ function startHost(program: HostProgram, options: RuntimeOptions) {
   for (const stream of [child.stdin, requests]) stream?.on('error', () => undefined) // its exit tells
   eachLine(answers, (line) => onAnswer(readAnswer(line)))
   abandonPipes(child)
-  child.on('error', (error) => onEnd(`cannot start ${program.command}: ${error.message}; ${program.hint}`))
+  child.on('error', (error) => onEnd(`cannot start ${command}: ${error.message}; ${program.hint}`))
   child.on('exit', (code, signal) =>
     onEnd(`it ended the process that it ran in, with ${signal ?? `exit code ${code}`}`),
   )

@@ -65,7 +65,8 @@ async function serve(request: Request): Promise<void> {
     if (isBroken) return
     // What it printed, what it left and what it started is for telec to look at first.
     const isClear = 'value' in result && !result.left?.length && !result.spawns && bytesWritten() === written
-    if (!isClear || (result.value !== 'run' && result.value !== 'satisfied')) return send(result)
+    const isRecorded = isClear && request.records
+    if (!isRecorded || (result.value !== 'run' && result.value !== 'satisfied')) return send(result)
     const answered = record(job, result.value, performance.now() - startedMs)
     send(answered)
     if ('unrecorded' in answered) return

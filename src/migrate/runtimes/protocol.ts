@@ -29,7 +29,12 @@ export interface Job extends Pick<Entry, 'id' | 'telec' | 'sha256'> {
  */
 export type Request =
   | { readonly name: FunctionName; readonly file: string }
-  | { readonly name: 'apply'; readonly jobs: readonly Job[] }
+  | {
+      readonly name: 'apply'
+      readonly jobs: readonly Job[]
+      /** Whether the host has a journal to record in what it applied. */
+      readonly records: boolean
+    }
 
 /** A host answers for one job after the other, and leaves the others be after the first that it did not record. */
 export type Answer =

@@ -1,3 +1,4 @@
+import type { Account } from '../../system/account.ts'
 import type { Entry, Recorder } from '../record.ts'
 import type { Applied, FunctionName, Job } from './protocol.ts'
 
@@ -5,6 +6,8 @@ export interface RuntimeOptions {
   /** The checkout. */
   readonly cwd: string
   readonly env: NodeJS.ProcessEnv
+  /** In whose name it runs; null: whoever telec runs as. */
+  readonly owner: Account | null
   /** How long one call may take, unless the migration says otherwise. */
   readonly timeoutMs: number
   /** For a runtime that can record itself what it applied; null where nothing is recorded. */

@@ -1,4 +1,5 @@
 import type { Supervised } from '../../service/find.ts'
+import { type Account, actAs, commandAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { StreamingWorld } from '../../system/stream.ts'
 import type { World } from '../../system/world.ts'
@@ -12,14 +13,15 @@ const LONGEST_START_MS = 15 * 60_000
 const DEFAULT_HEALTHY_AFTER_MS = 5_000
 
 /** Sees the new main process stay up for `healthy_after`, and `health` pass. */
-export async function confirm({ world, config, service, update }: StepContext): Promise<string> {
+export async function confirm({ world, config, repository, service, update }: StepContext): Promise<string> {
   if (!service) return 'left to whoever restarts the service'
   if (!update.service?.asked) return 'there is no new process to wait for'
   const healthyAfterMs = config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS
   const pid = await staysUp(world, service.manager, update.service.before, healthyAfterMs)
   const health = config.service?.health
   if (!health) return `pid ${pid} is up for ${healthyAfterMs / 1000} s`
-  await isHealthy(world, health, config.deployment.checkout, config.service?.health_timeout ?? 0)
+  const { owner, workTree } = repository
+  await isHealthy(world, owner, health, workTree, config.service?.health_timeout ?? 0)
   return `pid ${pid} is up for ${healthyAfterMs / 1000} s, and healthy`
 }
 
@@ -54,6 +56,7 @@ async function staysUp(
 
 async function isHealthy(
   world: StreamingWorld,
+  owner: Account | null,
   command: string,
   cwd: string,
   timeoutMs: number,
@@ -66,7 +69,9 @@ async function isHealthy(
       tail.push(line)
       if (tail.length > TAIL_LINES) tail.shift()
     }
-    const result = await world.stream(command, { cwd, env: world.env, timeoutMs: left, onLine })
+    const { env } = actAs(world, owner)
+    const options = { cwd, env, timeoutMs: left, onLine }
+    const result = await world.stream(commandAs(owner, ['sh', '-c', command]), options)
     if (result.code === 0) return
     if (world.monotonic() >= deadline)
       throw new TelecError('halted', 'the service is up, but not healthy', {

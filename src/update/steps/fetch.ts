@@ -1,5 +1,6 @@
-import { hasCommit, removeStaleLocks, versionAt } from '../../git/checkout.ts'
+import { hasCommit, versionAt } from '../../git/checkout.ts'
 import { fetchTarget, removeStalePacks } from '../../git/fetch.ts'
+import { removeStaleLocks } from '../../git/leftovers.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import type { StepContext } from '../step.ts'
 
@@ -13,11 +14,11 @@ export async function fetch({
   remember,
 }: StepContext): Promise<string> {
   const { target } = update
-  if (interrupted) removeStaleLocks(repository)
+  if (interrupted) await removeStaleLocks(world, repository)
   // What was deployed once is here; the remote may not offer it any more, or be the reason to go back.
   if (update.rollback && (await hasCommit(world, repository, target.commit)))
     return `${target.commit.slice(0, 12)} is here already`
-  removeStalePacks(repository, world.now())
+  await removeStalePacks(world, repository)
   await fetchTarget(world, repository, config.deployment, target)
   await fetchLargeFiles(world, repository, config.deployment.remote, target.commit)
   if (target.version === null) {

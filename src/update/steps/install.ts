@@ -1,17 +1,18 @@
+import { actAs, commandAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { StepContext } from '../step.ts'
 
 const TAIL_LINES = 20
 
 /** Runs the configured install command in the checkout, its output line by line into the log. */
-export async function install({ world, config, paths, update }: StepContext): Promise<string> {
+export async function install({ world, config, paths, repository, update }: StepContext): Promise<string> {
   const { install: command, install_timeout, checkout } = config.deployment
   if (!command) return 'no install command is configured'
   const tail: string[] = []
-  const result = await world.stream(command, {
+  const result = await world.stream(commandAs(repository.owner, ['/bin/sh', '-c', command]), {
     cwd: checkout,
     env: {
-      ...world.env,
+      ...actAs(world, repository.owner).env,
       TELEC_HOME: paths.home,
       TELEC_CHECKOUT: checkout,
       TELEC_TO: update.target.version ?? '',

@@ -11,9 +11,9 @@ import {
   type LocalChanges,
   localChanges,
   pathsBetween,
-  removeStaleLocks,
   stashPaths,
 } from '../../git/checkout.ts'
+import { removeStaleLocks } from '../../git/leftovers.ts'
 import { verifySettings } from '../../git/settings.ts'
 import { verifySignatures } from '../../git/signatures.ts'
 import { TelecError } from '../../system/errors.ts'
@@ -25,7 +25,7 @@ import type { StepContext } from '../step.ts'
 export async function verify(context: StepContext): Promise<string> {
   const { world, repository, update, interrupted } = context
   const { target } = update
-  if (interrupted) removeStaleLocks(repository)
+  if (interrupted) await removeStaleLocks(world, repository)
   await verifyTarget(context)
   const head = await headCommit(world, repository)
   if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is there already'

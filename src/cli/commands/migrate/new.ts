@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { checkoutOwner } from '../../../git/owner.ts'
 import { migrationsFolder } from '../../../migrate/engine.ts'
 import { newMigration, TEMPLATE_LANGUAGES, type TemplateLanguage } from '../../../migrate/scaffold.ts'
 import { TelecError } from '../../../system/errors.ts'
@@ -30,7 +31,8 @@ export const newCommand: DefineCommand = (world) =>
           hint: 'say which: --version 1.3.0',
         })
       const { lang: language } = options
-      const made = await newMigration(migrationsFolder(config), plan.migrations, {
+      const owner = checkoutOwner(world, config.deployment.checkout)
+      const made = await newMigration(world, owner, migrationsFolder(config), plan.migrations, {
         description,
         version,
         language,

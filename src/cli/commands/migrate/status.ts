@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { checkoutOwner } from '../../../git/owner.ts'
 import { migrationCaller } from '../../../migrate/run.ts'
 import { askForDrift, migrationRows, showRows } from '../../../migrate/status.ts'
 import { EXIT } from '../../../system/errors.ts'
@@ -20,7 +21,9 @@ export const statusCommand: DefineCommand = (world, leave) =>
       let rows = migrationRows(plan)
       if (check) {
         const { checkout } = config.deployment
-        const caller = migrationCaller(world, { home: paths.home, checkout, from: deployed, to: deployed })
+        const owner = checkoutOwner(world, checkout)
+        const versions = { from: deployed, to: deployed }
+        const caller = migrationCaller(world, { home: paths.home, checkout, owner, ...versions })
         try {
           rows = await askForDrift(rows, plan, caller)
         } finally {
