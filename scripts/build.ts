@@ -50,7 +50,6 @@ const shared: BuildOptions = {
   define: {
     TELEC_VERSION: JSON.stringify(version),
     TELEC_COMMIT: JSON.stringify(commit()),
-    __filename: '"telec"', // write-file-atomic hashes it into the names of temporary files
   },
 }
 

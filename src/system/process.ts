@@ -99,7 +99,8 @@ export function runAttached(
   })
 }
 
-function cannotStart(command: string, cwd: string, error: Error): TelecError {
+/** What it is to telec that a program could not be started. */
+export function cannotStart(command: string, cwd: string, error: Error): TelecError {
   return new TelecError('halted', `cannot start ${command}`, {
     because: error.message,
     hint: `is it installed, and on the PATH? Is there a folder ${cwd}?`,

@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process'
+import { StringDecoder } from 'node:string_decoder'
 import { adoptGroup, endGroup, signalGroup } from './groups.ts'
+import { cannotStart } from './process.ts'
 import type { World } from './world.ts'
 
 export interface StreamOptions {
@@ -20,34 +23,51 @@ export interface StreamingWorld extends World {
   readonly stream: Stream
 }
 
-export const stream: Stream = async (commandLine, options) => {
-  const { execa } = await import('execa')
-  const child = execa('sh', ['-c', commandLine], {
-    cwd: options.cwd,
-    env: options.env,
-    extendEnv: false,
-    detached: true,
-    stdin: 'ignore',
-    all: true,
-    buffer: false,
-    reject: false,
+/** A progress bar, or what is no text, may go on without an end of line: it is told in pieces. */
+const LONGEST_LINE = 64 * 1024
+
+export const stream: Stream = (commandLine, options) =>
+  new Promise((resolve, reject) => {
+    const child = spawn('sh', ['-c', commandLine], {
+      cwd: options.cwd,
+      env: options.env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    child.on('error', (error) => reject(cannotStart('sh', options.cwd, error)))
+    const rests = [child.stdout, child.stderr].map((output) => readLines(output, options.onLine))
+    const { pid } = child
+    if (pid === undefined) return // 'error' follows
+    const forget = adoptGroup(pid)
+    let endedBy: 'timeout' | null = null
+    let killTimer: NodeJS.Timeout | undefined
+    const timer = setTimeout(() => {
+      endedBy = 'timeout'
+      killTimer = endGroup(pid)
+    }, options.timeoutMs)
+    child.on('close', (code, signal) => {
+      clearTimeout(timer)
+      clearTimeout(killTimer)
+      signalGroup(pid, 'SIGKILL') // whatever it left running
+      forget()
+      for (const tellRest of rests) tellRest()
+      resolve({ code, signal, endedBy })
+    })
   })
-  const { pid } = child
-  let endedBy: 'timeout' | null = null
-  let killTimer: NodeJS.Timeout | undefined
-  const timer = setTimeout(() => {
-    endedBy = 'timeout'
-    if (pid !== undefined) killTimer = endGroup(pid)
-  }, options.timeoutMs)
-  const forget = pid === undefined ? () => false : adoptGroup(pid)
-  try {
-    for await (const line of child.iterable({ from: 'all' })) options.onLine(String(line))
-    const { exitCode, signal } = await child
-    return { code: exitCode ?? null, signal: (signal as NodeJS.Signals | undefined) ?? null, endedBy }
-  } finally {
-    clearTimeout(timer)
-    clearTimeout(killTimer)
-    if (pid !== undefined) signalGroup(pid, 'SIGKILL') // whatever it left running
-    forget()
+
+/** Hands over the lines that come; returns how to hand over a last one that does not end. */
+function readLines(output: NodeJS.ReadableStream, onLine: (line: string) => void): () => void {
+  const decoder = new StringDecoder('utf8')
+  let rest = ''
+  output.on('data', (chunk: Buffer) => {
+    const lines = (rest + decoder.write(chunk)).split(/\r?\n/)
+    const last = lines.pop() ?? ''
+    const isTooLong = last.length > LONGEST_LINE
+    for (const line of isTooLong ? [...lines, last] : lines) onLine(line)
+    rest = isTooLong ? '' : last
+  })
+  return () => {
+    rest += decoder.end()
+    if (rest !== '') onLine(rest)
   }
 }
