@@ -28,7 +28,7 @@ export interface RunResult {
 export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>
 
 /**
- * Not execa: a poll every minute must not pay the 35 ms that loading it takes. Each program gets a
+ * Without a library, which a poll every minute would pay for. Each program gets a
  * process group of its own, because git leaves helpers behind (`git-remote-https`) that hold the pipes
  * open after git itself was killed.
  */
