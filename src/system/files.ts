@@ -79,22 +79,26 @@ export function readJson<Schema extends v.GenericSchema>(
  * Its calls block, like all here: a hop to Node's threads and back takes longer than the call on the other side.
  */
 export async function writeDurably(path: string, text: string, mode: number = FILE_MODE): Promise<void> {
-  const folder = dirname(path)
   try {
-    // What others may read has to be in folders that they may enter.
-    mkdirSync(folder, { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
-    const before = plainFileAt(path)
-    const temporary = `${path}.${process.pid}${process.hrtime.bigint()}`
-    try {
-      writeNew(temporary, text, mode, before)
-      renameSync(temporary, path)
-    } catch (error) {
-      rmSync(temporary, { force: true })
-      throw error
-    }
-    syncFolder(folder)
+    replace(path, text, mode)
+    syncFolder(dirname(path))
   } catch (error) {
     throw writeFailure(path, error)
+  }
+}
+
+/** All but the fsync of the folder: a power cut may bring the old text back. */
+function replace(path: string, text: string, mode: number): void {
+  // What others may read has to be in folders that they may enter.
+  mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
+  const before = plainFileAt(path)
+  const temporary = `${path}.${process.pid}${process.hrtime.bigint()}`
+  try {
+    writeNew(temporary, text, mode, before)
+    renameSync(temporary, path)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
   }
 }
 
@@ -138,7 +142,20 @@ export async function createDurably(path: string, text: string): Promise<boolean
 }
 
 export async function writeJson(path: string, data: unknown): Promise<void> {
-  await writeDurably(path, `${JSON.stringify(data, null, 2)}\n`)
+  await writeDurably(path, asJson(data))
+}
+
+/** Like `writeJson`; but what it wrote is sure to be found after a power cut only once the next file there is written. */
+export function writeJsonAhead(path: string, data: unknown): void {
+  try {
+    replace(path, asJson(data), FILE_MODE)
+  } catch (error) {
+    throw writeFailure(path, error)
+  }
+}
+
+function asJson(data: unknown): string {
+  return `${JSON.stringify(data, null, 2)}\n`
 }
 
 /** Removes a file; one that is not there is fine. */

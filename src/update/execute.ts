@@ -224,8 +224,8 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
     const report = createReport(world, config, paths, update, sinks)
     const interrupted = wasInterrupted(update, step.name)
     const startedMs = world.monotonic()
-    await save(began(update, step.name, isoTime(world)))
     await report.begin(step)
+    await save(began(update, step.name, isoTime(world)))
     try {
       const note = await step.run({
         ...scene,
@@ -234,7 +234,8 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
         interrupted,
         remember: (change) => save({ ...update, ...change }),
       })
-      await save(ended(update, step.name, isoTime(world), note))
+      // Written with the next step's begin, or with the record of the whole: until then it counts as interrupted.
+      update = ended(update, step.name, isoTime(world), note)
       report.end(step, note, world.monotonic() - startedMs)
     } catch (error) {
       const fault = error instanceof TelecError ? error : bug(error)

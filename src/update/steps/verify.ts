@@ -14,6 +14,7 @@ import {
 } from '../../git/checkout.ts'
 import { verifySignatures } from '../../git/signatures.ts'
 import { TelecError } from '../../system/errors.ts'
+import { together } from '../../system/limit.ts'
 import { isEnded, wasInterrupted } from '../journal.ts'
 import type { StepContext } from '../step.ts'
 
@@ -88,8 +89,10 @@ async function verifyNothingInTheWay(
   { world, repository, update }: StepContext,
   head: string,
 ): Promise<string> {
-  const local = await localChanges(world, repository)
-  const touched = await pathsBetween(world, repository, head, update.target.commit)
+  const [local, touched] = await together(
+    localChanges(world, repository),
+    pathsBetween(world, repository, head, update.target.commit),
+  )
   const inTheWay = changesInTheWay(local, touched, (path) => existsSync(join(repository.workTree, path)))
   const paths = [...inTheWay.modified, ...inTheWay.untracked]
   const remarks = [`${touched.length} file(s) differ`]
