@@ -8,7 +8,7 @@ import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
 import type { StreamingWorld } from '../system/stream.ts'
-import { frontDoor, isoTime, programHash, type World } from '../system/world.ts'
+import { frontDoor, isoTime, programText, type World } from '../system/world.ts'
 import { adopt } from './adopt.ts'
 import { bug, finish, halt } from './ending.ts'
 import { type Gate, passGates } from './gates.ts'
@@ -66,7 +66,7 @@ export async function update(
   try {
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
     await sweepTemporaryFiles(paths.home, own, world.now())
-    const programsAtStart = { own: programHash(world), frontDoor: programHash(world, frontDoor(world)) }
+    const programsAtStart = { own: programText(world), frontDoor: programText(world, frontDoor(world)) }
     const scene = { world, config, paths, repository, programsAtStart, sinks }
     const stateNow = async () => readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
     if (options.rollback) await beginRollback(scene, await stateNow(), options.permits, options.rollback)
