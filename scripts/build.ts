@@ -69,27 +69,76 @@ const packed: Plugin = {
       namespace: 'packed',
     }))
     onLoad({ filter: /.*/, namespace: 'packed' }, async ({ path }) => {
-      const format = formatOf(path)
-      const entry = join(root, 'src', path)
-      const { outputFiles, metafile } = await build({
-        ...shared,
-        entryPoints: [entry],
-        format,
-        plugins: [packed],
-        write: false,
-        metafile: true,
-      })
-      const text = brotliCompressSync(outputFiles[0]?.contents ?? new Uint8Array()).toString('base64')
+      const { text, inputs } = await pack(join(root, 'src', path), formatOf(path), [packed, packedLibraries])
       return {
         // zlib is loaded with the text: not at every start.
         contents: `export const packed = '${text}'
-export const source = () =>
-  process.getBuiltinModule('node:zlib').brotliDecompressSync(Buffer.from(packed, 'base64')).toString()`,
-        watchFiles: Object.keys(metafile.inputs),
+export const source = () => ${unpacked('packed')}`,
+        watchFiles: inputs,
         resolveDir: root,
       }
     })
   },
+}
+
+/**
+ * Large libraries of which most starts need nothing: whoever imports one, which need not know, unpacks it then. An
+ * `import()` on the way puts that off until it runs.
+ */
+const packedLibraries: Plugin = {
+  name: 'packed-libraries',
+  setup({ onResolve, onLoad, resolve }) {
+    onResolve(
+      { filter: /^(yaml|commander|execa|smol-toml|@clack\/prompts)$/ },
+      async ({ path, pluginData, ...from }) => {
+        if (pluginData === packedLibraries) return null
+        const { importer, namespace, resolveDir, kind } = from
+        const found = await resolve(path, {
+          importer,
+          namespace,
+          resolveDir,
+          kind,
+          pluginData: packedLibraries,
+        })
+        // Not the path of a file: that may end in .mjs, which a CommonJS module cannot.
+        return { path, namespace: 'packed-library', pluginData: found.path }
+      },
+    )
+    onLoad({ filter: /.*/, namespace: 'packed-library' }, async ({ pluginData }) => {
+      const { text } = await pack(pluginData, 'cjs', [])
+      return {
+        contents: `const { compileFunction } = process.getBuiltinModule('node:vm')
+const load = compileFunction(${unpacked(`'${text}'`)}, ['require', 'module', 'exports'], { filename: process.argv[1] })
+load(require, module, module.exports)`,
+        resolveDir: root,
+      }
+    })
+  },
+}
+
+/** Bundles a file for itself and compresses it, as base64. */
+async function pack(
+  entry: string,
+  format: 'esm' | 'cjs' | 'iife',
+  plugins: Plugin[],
+): Promise<{ text: string; inputs: string[] }> {
+  const built = await build({
+    ...shared,
+    entryPoints: [entry],
+    format,
+    plugins,
+    write: false,
+    metafile: true,
+  })
+  return {
+    text: brotliCompressSync(built.outputFiles[0]?.contents ?? new Uint8Array()).toString('base64'),
+    inputs: Object.keys(built.metafile.inputs),
+  }
+}
+
+/** JavaScript for the text that `expression` holds packed. */
+function unpacked(expression: string): string {
+  return `process.getBuiltinModule('node:zlib').brotliDecompressSync(Buffer.from(${expression}, 'base64')).toString()`
 }
 
 await mkdir('dist', { recursive: true })
@@ -102,7 +151,7 @@ await Promise.all(
       outfile,
       format: 'iife',
       banner: { js: program === 'telec' ? FRONT_DOOR_HEADER : HEADER },
-      plugins: [packed],
+      plugins: [packed, packedLibraries],
     })
     await chmod(outfile, 0o755)
     await rename(outfile, `dist/${program}`) // whoever runs the one before goes on with it

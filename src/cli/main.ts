@@ -1,5 +1,5 @@
-import { type Command, CommanderError } from 'commander'
-import { EXIT, EXIT_CODES_HELP, systemErrorCode, TelecError } from '../system/errors.ts'
+import type { Command } from 'commander'
+import { EXIT, systemErrorCode, TelecError } from '../system/errors.ts'
 import { signalAllGroups } from '../system/groups.ts'
 import { printable } from '../system/log.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
@@ -8,36 +8,21 @@ import { realWorld, type World } from '../system/world.ts'
 /** Defines a command; `leave` says with which exit code the program ends once the action is over. */
 export type DefineCommand = (world: World, leave: (code: number) => void) => Command
 
-/** Runs a program from its arguments to its exit code: the one place that sets it. */
-export async function main(program: string, define: DefineCommand): Promise<void> {
+/** Runs a program to its exit code: the one place that sets it. */
+export async function main(program: string, work: (world: World) => Promise<number>): Promise<void> {
   const world = realWorld(program)
   passOnSignals()
   goOnWithoutReader()
-  let code: number = EXIT.done
   try {
-    const command = define(world, (given) => {
-      code = given
-    })
-    command.name(program).version(`${program} ${VERSION} (${COMMIT})`)
-    forEachCommand(command, (one) =>
-      one
-        .addHelpText('after', EXIT_CODES_HELP)
-        .enablePositionalOptions() // what follows a subcommand is its own: migrate status --json
-        .exitOverride()
-        .showHelpAfterError('(--help shows what there is)')
-        .helpCommand(false),
-    )
-    await command.parseAsync(process.argv)
+    process.exitCode = await work(world)
   } catch (error) {
-    code = explain(world, error)
+    process.exitCode = explain(world, error)
   }
-  process.exitCode = code
 }
 
 /** Says what went wrong, in up to three parts: what, why, what to do. Returns the exit code. */
 function explain(world: World, error: unknown): number {
   const say = world.log[levelOf(error)]
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage // commander has said it
   if (error instanceof TelecError) {
     say(`${world.program.name}: ${error.message}`)
     for (const line of error.because?.split('\n') ?? []) say(`  ${printable(line)}`)
@@ -73,9 +58,4 @@ function goOnWithoutReader(): void {
     stream.on('error', (error) => {
       if (systemErrorCode(error) !== 'EPIPE') throw error
     })
-}
-
-function forEachCommand(command: Command, visit: (command: Command) => void): void {
-  visit(command)
-  for (const one of command.commands) forEachCommand(one, visit)
 }

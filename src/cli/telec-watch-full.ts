@@ -1,4 +1,5 @@
+import { obey } from './command-line.ts'
 import { watchCommand } from './commands/watch.ts'
 import { main } from './main.ts'
 
-void main('telec-watch', watchCommand)
+void main('telec-watch', (world) => obey(world, watchCommand))

@@ -1,8 +1,7 @@
 // A thousand polls a day find nothing: those need little, and are over before the rest of the program would be loaded.
-import { createRequire } from 'node:module'
-import { compileFunction } from 'node:vm'
 import { source } from 'packed:cli/telec-watch-full.ts'
 import { locate } from '../config/paths.ts'
+import { runPacked } from '../system/packed.ts'
 import { rotateLog } from '../system/rotate.ts'
 import { realWorld } from '../system/world.ts'
 import { isQuiet } from '../watch/glance.ts'
@@ -22,8 +21,7 @@ async function run([...args]: readonly string[]): Promise<void> {
     if (isScheduled && world.platform === 'darwin') await world.sleep(Math.random() * LONGEST_DELAY_MS)
     if (await isQuiet(world)) return
   }
-  const path = process.argv[1] ?? ''
-  compileFunction(source(), ['require'], { filename: path })(createRequire(path))
+  runPacked(source(), process.argv[1] ?? '')
 }
 
 void run(process.argv.slice(2))

@@ -1,11 +1,10 @@
 import { statSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { compileFunction } from 'node:vm'
 import { source } from 'packed:redis/ioredis-library.ts'
 import { parseRedisUrl, type RedisAddress } from '../config/redis-url.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
+import { loadPacked } from '../system/packed.ts'
 import type { World } from '../system/world.ts'
 
 export type Argument = string | number
@@ -45,20 +44,10 @@ export function openRedis(
 ): RedisClient {
   const address = parseRedisUrl(redis.url)
   if (address === null) throw new Error('the schema took a URL that is none')
-  library ??= load(world)
+  library ??= (loadPacked(source(), world.program.path) as { connect: Connect }).connect
   const password = readSetting('redis.password_file', redis.password_file, true) ?? address.password
   const ca = readSetting('redis.ca_file', redis.ca_file, false)
   return library({ address, password, ca, connectTimeoutMs, commandTimeoutMs })
-}
-
-/** The packed library runs as the CommonJS module that it is. */
-function load({ program }: World): Connect {
-  const exports: { connect?: Connect } = {}
-  const run = compileFunction(source(), ['require', 'module', 'exports'], { filename: program.path })
-  const module = { exports }
-  run(createRequire(program.path), module, exports)
-  if (!module.exports.connect) throw new Error('the Redis library exports no connect')
-  return module.exports.connect
 }
 
 /** @param isSecret others must not read it; its group may be that of the program. */

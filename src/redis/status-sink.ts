@@ -24,8 +24,8 @@ export function redisSink(world: World, redis: NonNullable<Config['redis']>, pat
   let sending = Promise.resolve()
   let isBusy = false
 
-  const flush = async () => {
-    isBusy = true
+  /** @returns why not all were sent; null where they were. */
+  const send = async (): Promise<string | null> => {
     try {
       client ??= openRedis(world, redis, BUDGET_MS)
       isReady ??= client.ready()
@@ -34,15 +34,20 @@ export function redisSink(world: World, redis: NonNullable<Config['redis']>, pat
         await sendStatus(client, next, world.now())
         waiting.shift()
       }
-      failure = null
+      return null
     } catch (error) {
-      failure = describeFault(error)
       client?.close()
       client = null
       isReady = null
-    } finally {
-      isBusy = false
+      return describeFault(error)
     }
+  }
+  const flush = async () => {
+    isBusy = true
+    const wasOpen = client !== null
+    failure = await send()
+    if (failure !== null && wasOpen) failure = await send() // the server may have been away meanwhile, and be back
+    isBusy = false
   }
   return {
     publish(record) {

@@ -2,15 +2,24 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
   lstatSync,
+  mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
+  rmdirSync,
+  rmSync,
   type Stats,
+  statfsSync,
   statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
 } from 'node:fs'
-import { link, mkdir, readdir, rm, rmdir, statfs, unlink, utimes, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import * as v from 'valibot'
+import writeFileAtomic from 'write-file-atomic'
 import { systemErrorCode, TelecError } from './errors.ts'
 
 const FILE_MODE = 0o600
@@ -78,27 +87,30 @@ export function readJson<Schema extends v.GenericSchema>(
 /**
  * Replaces a file so that after any crash it holds the old text or the new one: temporary file,
  * all of it written, fsync, rename, fsync of the folder. Creates the folder (0700) where it is missing.
+ * Its calls block, like all here: a hop to Node's threads and back takes longer than the call on the other side.
  */
 export async function writeDurably(path: string, text: string, mode: number = FILE_MODE): Promise<void> {
-  const folder = dirname(path)
   try {
-    // Not for programs that write nothing, as most polls do.
-    const { default: writeFileAtomic } = await import('write-file-atomic')
-    // What others may read has to be in folders that they may enter.
-    await mkdir(folder, { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
-    const before = plainFileAt(path)
-    // write-file-atomic would ignore a short write (a full disk) and put the truncated text in place:
-    // given null it writes nothing, and its hook writes with fs.writeFile, which loops and throws ENOSPC.
-    await writeFileAtomic(path, null as unknown as string, {
-      mode,
-      // It keeps the owner. Where that is us there is nothing to do (false; its types lack that), and chown(2) may be forbidden.
-      ...(before && before.uid !== process.getuid?.() ? {} : { chown: false as never }),
-      tmpfileCreated: ((temporary: string) => writeFile(temporary, text)) as (name: string) => void,
-    })
-    syncFolder(folder)
+    replace(path, text, mode)
+    syncFolder(dirname(path))
   } catch (error) {
     throw writeFailure(path, error)
   }
+}
+
+/** All but the fsync of the folder: a power cut may bring the old text back. */
+function replace(path: string, text: string, mode: number): void {
+  // What others may read has to be in folders that they may enter.
+  mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
+  const before = plainFileAt(path)
+  // write-file-atomic would ignore a short write (a full disk) and put the truncated text in place: given null it writes
+  // nothing, and its hook writes with fs.writeFileSync, which loops and throws ENOSPC.
+  writeFileAtomic.sync(path, null as unknown as string, {
+    mode,
+    // It keeps the owner. Where that is us there is nothing to do (false; its types lack that), and chown(2) may be forbidden.
+    ...(before && before.uid !== process.getuid?.() ? {} : { chown: false as never }),
+    tmpfileCreated: (temporary: string) => writeFileSync(temporary, text),
+  })
 }
 
 /** Like `writeDurably`, but refuses (returns false) when the file exists already. */
@@ -107,25 +119,38 @@ export async function createDurably(path: string, text: string): Promise<boolean
   const temporary = join(folder, `.${basename(path)}.new`)
   try {
     await writeDurably(temporary, text)
-    await link(temporary, path)
+    linkSync(temporary, path)
     return true
   } catch (error) {
     if (systemErrorCode(error) === 'EEXIST') return false
     throw writeFailure(path, error)
   } finally {
-    await rm(temporary, { force: true })
+    rmSync(temporary, { force: true })
     syncFolder(folder)
   }
 }
 
 export async function writeJson(path: string, data: unknown): Promise<void> {
-  await writeDurably(path, `${JSON.stringify(data, null, 2)}\n`)
+  await writeDurably(path, asJson(data))
+}
+
+/** Like `writeJson`; but what it wrote is sure to be found after a power cut only once the next file there is written. */
+export function writeJsonAhead(path: string, data: unknown): void {
+  try {
+    replace(path, asJson(data), FILE_MODE)
+  } catch (error) {
+    throw writeFailure(path, error)
+  }
+}
+
+function asJson(data: unknown): string {
+  return `${JSON.stringify(data, null, 2)}\n`
 }
 
 /** Removes a file; one that is not there is fine. */
 export async function remove(path: string): Promise<void> {
   try {
-    await unlink(path)
+    unlinkSync(path)
     syncFolder(dirname(path))
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw writeFailure(path, error)
@@ -140,7 +165,7 @@ export function modifiedAt(path: string): Date | null {
 /** Sets a file's times to now, so that whoever watches the path looks again. */
 export async function touch(path: string, nowMs: number): Promise<void> {
   try {
-    await utimes(path, nowMs / 1000, nowMs / 1000)
+    utimesSync(path, nowMs / 1000, nowMs / 1000)
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw writeFailure(path, error)
   }
@@ -150,7 +175,7 @@ export async function touch(path: string, nowMs: number): Promise<void> {
 const FOREIGN_TEMPORARY_MS = 3_600_000
 
 /**
- * Removes the temporary files (write-file-atomic's `NAME.1234567`) that killed programs left behind in `folder`.
+ * Removes the temporary files (`NAME.1234567`) that killed programs left behind in `folder`.
  *
  * @param own the files that only the caller writes now, as it holds the lock: theirs go at once.
  */
@@ -160,12 +185,12 @@ export async function sweepTemporaryFiles(
   nowMs: number,
 ): Promise<void> {
   const owned = new Set(own.map((path) => basename(path)))
-  for (const entry of await readdir(folder)) {
+  for (const entry of readdirSync(folder)) {
     const [, name] = /^(.+\.(?:json|yml|new))\.\d+$/.exec(entry) ?? []
     if (!name) continue
     const path = join(folder, entry)
     const ageMs = Math.abs(nowMs - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs)) // clocks jump
-    if (owned.has(name) || ageMs > FOREIGN_TEMPORARY_MS) await rm(path, { force: true })
+    if (owned.has(name) || ageMs > FOREIGN_TEMPORARY_MS) rmSync(path, { force: true })
   }
 }
 
@@ -173,9 +198,9 @@ export async function sweepTemporaryFiles(
 export async function sweepBeside(paths: readonly string[]): Promise<void> {
   const wanted = new Set(paths)
   for (const folder of new Set(paths.map((path) => dirname(path))))
-    for (const entry of existsSync(folder) ? await readdir(folder) : []) {
+    for (const entry of existsSync(folder) ? readdirSync(folder) : []) {
       const [, name] = /^(.+)\.\d+$/.exec(entry) ?? []
-      if (name && wanted.has(join(folder, name))) await rm(join(folder, entry), { force: true })
+      if (name && wanted.has(join(folder, name))) rmSync(join(folder, entry), { force: true })
     }
 }
 
@@ -215,20 +240,22 @@ export function writeFailure(path: string, error: unknown): TelecError {
 
 /** Removes a folder in which nothing is left. */
 export async function removeFolderIfEmpty(path: string): Promise<void> {
-  await rmdir(path).catch((error: unknown) => {
+  try {
+    rmdirSync(path)
+  } catch (error) {
     const code = systemErrorCode(error)
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw writeFailure(path, error)
-  })
+  }
 }
 
 /** Bytes that this user can still write to the file system of `path`. */
 export async function freeBytes(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(path)
+  const { bavail, bsize } = statfsSync(path)
   return bavail * bsize
 }
 
 /** Files that can still be made there; a full disk may have room and no inodes. */
 export async function freeFiles(path: string): Promise<number> {
-  const { files, ffree } = await statfs(path)
+  const { files, ffree } = statfsSync(path)
   return files === 0 ? Number.POSITIVE_INFINITY : ffree // btrfs and its kind have no fixed number
 }

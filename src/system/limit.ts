@@ -16,3 +16,11 @@ export function every(ms: number, act: () => Promise<void>): () => void {
   const timer = setInterval(() => void act(), ms).unref()
   return () => clearInterval(timer)
 }
+
+/** Does things at the same time, and waits for all of them also where one fails: none goes on behind what follows. */
+export async function together<Results extends readonly unknown[]>(
+  ...promises: { [Index in keyof Results]: Results[Index] | Promise<Results[Index]> }
+): Promise<Results> {
+  await Promise.allSettled(promises)
+  return (await Promise.all(promises)) as unknown as Results
+}

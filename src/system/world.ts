@@ -3,7 +3,6 @@ import { homedir, hostname, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readText } from './files.ts'
-import { sha256 } from './hash.ts'
 import { createLog, type Log } from './log.ts'
 import { createNotifier } from './notify.ts'
 import { type Run, run } from './process.ts'
@@ -80,10 +79,9 @@ function userName(): string {
   }
 }
 
-/** A hash of one of telec's programs beside the one that is running, as it is on disk now; null where there is none. */
-export function programHash({ program }: World, path = program.path): string | null {
-  const text = readText(path)
-  return text === null ? null : sha256(text)
+/** One of telec's programs beside the one that is running, as it is on disk now; null where there is none. */
+export function programText({ program }: World, path = program.path): string | null {
+  return readText(path) // not its hash: that takes longer than to compare the whole
 }
 
 /** The front door, which has the commands that telec-update has not. */

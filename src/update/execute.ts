@@ -8,7 +8,7 @@ import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
 import type { StreamingWorld } from '../system/stream.ts'
-import { frontDoor, isoTime, programHash, type World } from '../system/world.ts'
+import { frontDoor, isoTime, programText, type World } from '../system/world.ts'
 import { adopt } from './adopt.ts'
 import { bug, finish, halt } from './ending.ts'
 import { type Gate, passGates } from './gates.ts'
@@ -66,7 +66,7 @@ export async function update(
   try {
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
     await sweepTemporaryFiles(paths.home, own, world.now())
-    const programsAtStart = { own: programHash(world), frontDoor: programHash(world, frontDoor(world)) }
+    const programsAtStart = { own: programText(world), frontDoor: programText(world, frontDoor(world)) }
     const scene = { world, config, paths, repository, programsAtStart, sinks }
     const stateNow = async () => readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
     if (options.rollback) await beginRollback(scene, await stateNow(), options.permits, options.rollback)
@@ -224,8 +224,8 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
     const report = createReport(world, config, paths, update, sinks)
     const interrupted = wasInterrupted(update, step.name)
     const startedMs = world.monotonic()
-    await save(began(update, step.name, isoTime(world)))
     await report.begin(step)
+    await save(began(update, step.name, isoTime(world)))
     try {
       const note = await step.run({
         ...scene,
@@ -234,7 +234,8 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
         interrupted,
         remember: (change) => save({ ...update, ...change }),
       })
-      await save(ended(update, step.name, isoTime(world), note))
+      // Written with the next step's begin, or with the record of the whole: until then it counts as interrupted.
+      update = ended(update, step.name, isoTime(world), note)
       report.end(step, note, world.monotonic() - startedMs)
     } catch (error) {
       const fault = error instanceof TelecError ? error : bug(error)

@@ -1,7 +1,7 @@
 import { nameOf } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import { type Status, type StatusRecord, writeStatus } from '../status/record.ts'
+import { type Status, type StatusRecord, writeStatus, writeStatusAhead } from '../status/record.ts'
 import type { StatusSink } from '../status/sink.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
@@ -25,7 +25,12 @@ export function createReport(
 ): Report {
   const { from, target } = update
   const durationMs = () => Math.max(0, world.now() - Date.parse(update.started_at))
-  const publish = async (status: Status, step: string, halt?: Halt) => {
+  const publish = async (
+    write: typeof writeStatus | typeof writeStatusAhead,
+    status: Status,
+    step: string,
+    halt?: Halt,
+  ) => {
     const record: StatusRecord = {
       computer: config.computer,
       status,
@@ -43,7 +48,7 @@ export function createReport(
     }
     for (const sink of sinks) sink.publish(record)
     try {
-      await writeStatus(paths, record)
+      await write(paths, record)
     } catch (error) {
       world.log.warning(`the status was not written: ${error instanceof Error ? error.message : error}`)
     }
@@ -52,7 +57,7 @@ export function createReport(
     async begin(step) {
       world.log.debug(`${step.name}: begins`)
       world.log.progress(`${step.doing} ${nameOf(target)}`)
-      await publish(step.status, step.name)
+      await publish(writeStatusAhead, step.status, step.name) // the journal's line for the step comes next
     },
     end(step, note, ms) {
       world.log.progress(null)
@@ -61,14 +66,14 @@ export function createReport(
     async halted(halt) {
       world.log.progress(null)
       if (halt.next_try_at !== null) world.log.warning(`${halt.step}: tried again at ${halt.next_try_at}`)
-      await publish('update_failed', halt.step, halt)
+      await publish(writeStatus, 'update_failed', halt.step, halt)
     },
     async updated() {
       const version = target.version ?? target.commit.slice(0, 12)
       const how = update.rollback ? 'rolled back' : 'updated'
       world.log.notice(`${how}: ${version} is deployed (${(durationMs() / 1000).toFixed(1)} s)`)
       world.log.outcome(`${how} from ${nameOf(from)} to ${nameOf(target)}`)
-      await publish('updated', 'done')
+      await publish(writeStatus, 'updated', 'done')
     },
   }
 }

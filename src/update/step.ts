@@ -18,7 +18,7 @@ export interface StepContext {
   readonly paths: Paths
   readonly repository: Repository
   readonly service: Supervised | null
-  /** telec's own code, as it was when this program began; see `programHash`. */
+  /** telec's own code, as it was when this program began; see `programText`. */
   readonly programsAtStart: Programs
   /** The journal as it stands. */
   readonly update: Update

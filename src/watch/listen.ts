@@ -9,7 +9,7 @@ import { type Entry, isLaterId, parseAnnouncement, parseEntries } from '../redis
 import { EXIT, TelecError } from '../system/errors.ts'
 import { readJson, writeJson } from '../system/files.ts'
 import { within } from '../system/limit.ts'
-import { programHash, type World } from '../system/world.ts'
+import { programText, type World } from '../system/world.ts'
 
 /** So long Redis may keep us waiting when nothing is announced. */
 const BLOCK_MS = 30_000
@@ -80,11 +80,11 @@ export async function listen(
 
 /** Whether what this program was started with is still what there is. */
 function sameAsNow(world: World, config: Config, paths: Paths): () => Promise<boolean> {
-  const program = programHash(world)
+  const program = programText(world)
   const text = JSON.stringify(config)
   return async () => {
     try {
-      return program === programHash(world) && text === JSON.stringify(await loadConfig(world, paths))
+      return program === programText(world) && text === JSON.stringify(await loadConfig(world, paths))
     } catch (error) {
       if (error instanceof TelecError) return true // somebody is at work on it
       throw error

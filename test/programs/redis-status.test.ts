@@ -102,13 +102,14 @@ export const migrate = () => { execSync(${JSON.stringify(step === 'migrate' ? re
     expect(await statusIn(redis)).toEqual(computer.state('status.json'))
   })
 
-  test.each(['updating', 'migrating', 'installing', 'restarting', 'updated'])(
+  // Without a service a restart is over before the command for it would begin: that may be passed over for the next.
+  test.each(['updating', 'migrating', 'installing', 'restarting|updated', 'updated'])(
     'killed as it is told "%s", and started again',
     async (status) => {
       const redis = await startRedis()
       const computer = await computerWith(
         redis.url,
-        `on_status: '[ "$TELEC_STATUS" != ${status} ] || ${redis.killCommand} 2>/dev/null; true'\n`,
+        `on_status: 'case "$TELEC_STATUS" in ${status}) ${redis.killCommand} 2>/dev/null ;; esac; true'\n`,
       )
       const commit = await computer.push({ ...version('1.1.0'), ...markerMigration('1.1.0', '001_a.mjs') })
       const updating = watchAndUpdate(computer)

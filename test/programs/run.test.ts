@@ -71,6 +71,7 @@ const look = setInterval(() => { if (!existsSync('/proc/' + pid)) { say('reaped'
 test('signals are for the service; TERM ends both, and its exit code is that of the service', async () => {
   const { computer, said } = await running(SAYING)
   const supervised = await telecRun(computer, [NODE, 'server.js'])
+  await until('the service to listen', async () => said().includes('up 1')) // the first poll may be sooner
   for (const signal of ['SIGUSR1', 'SIGWINCH'] as const) {
     supervised.process.kill(signal)
     await until('the signal', async () => said().includes(signal))

@@ -4,7 +4,7 @@ import { nameOf } from '../../channel/target.ts'
 import { parseConfig } from '../../config/parse.ts'
 import { locate, type Paths } from '../../config/paths.ts'
 import type { Channel, Config } from '../../config/schema.ts'
-import { type Answers, renderConfig } from '../../config/template.ts'
+import type { Answers } from '../../config/template.ts'
 import { headCommit } from '../../git/checkout.ts'
 import { locateRepository } from '../../git/git.ts'
 import { TelecError } from '../../system/errors.ts'
@@ -122,6 +122,7 @@ function checked(world: World, paths: Paths, text: string): Config {
 
 /** Checks what it is about to write as if it had been read, writes it, and records the baseline. */
 async function initialise(world: World, paths: Paths, answers: Answers): Promise<void> {
+  const { renderConfig } = await import('../../config/template.ts')
   const text = renderConfig(answers)
   const config = checked(world, paths, text)
   const repository = locateRepository(world, config.deployment.checkout)

@@ -2,6 +2,7 @@ import { hasCommit, versionAt } from '../../git/checkout.ts'
 import { fetchTarget, removeStalePacks } from '../../git/fetch.ts'
 import { removeStaleLocks } from '../../git/leftovers.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
+import { together } from '../../system/limit.ts'
 import type { StepContext } from '../step.ts'
 
 /** Brings the target's commit here, and with it the version that it declares. */
@@ -20,10 +21,11 @@ export async function fetch({
     return `${target.commit.slice(0, 12)} is here already`
   await removeStalePacks(world, repository)
   await fetchTarget(world, repository, config.deployment, target)
-  await fetchLargeFiles(world, repository, config.deployment.remote, target.commit)
-  if (target.version === null) {
-    const version = await versionAt(world, repository, target.commit, config.deployment.version_file)
-    if (version !== null) await remember({ target: { ...target, version } })
-  }
+  const { remote, version_file } = config.deployment
+  const [version] = await together(
+    target.version ?? versionAt(world, repository, target.commit, version_file),
+    fetchLargeFiles(world, repository, remote, target.commit),
+  )
+  if (version !== target.version) await remember({ target: { ...target, version } })
   return `${target.commit.slice(0, 12)} of ${target.ref.replace(/^refs\/(heads|tags)\//, '')}`
 }

@@ -1,5 +1,5 @@
 import { TelecError } from '../../system/errors.ts'
-import { frontDoor, programHash, type World } from '../../system/world.ts'
+import { frontDoor, programText, type World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
 
 const INSTALL_TIMEOUT_MS = 2 * 60_000
@@ -9,7 +9,7 @@ const INSTALL_TIMEOUT_MS = 2 * 60_000
  * (exit code 42), and brings the units up to date that the old one installed.
  */
 export async function renew({ world, interrupted, programsAtStart }: StepContext): Promise<string> {
-  const now = programHash(world)
+  const now = programText(world)
   if (now === null)
     throw new TelecError('halted', `the update removed telec itself: ${world.program.path}`, {
       hint: 'have deployment.install build it, or run telec from outside the checkout; then telec-update --retry',
@@ -18,7 +18,7 @@ export async function renew({ world, interrupted, programsAtStart }: StepContext
     throw new TelecError('restart', 'the update brought a new telec, which goes on from here', {
       hint: 'nothing: whoever started this one starts it again, and so does the next poll',
     })
-  const isNew = interrupted || programHash(world, frontDoor(world)) !== programsAtStart.frontDoor
+  const isNew = interrupted || programText(world, frontDoor(world)) !== programsAtStart.frontDoor
   return isNew ? refreshUnits(world) : 'telec is as it was'
 }
 

@@ -17,6 +17,7 @@ import { removeStaleLocks } from '../../git/leftovers.ts'
 import { verifySettings } from '../../git/settings.ts'
 import { verifySignatures } from '../../git/signatures.ts'
 import { TelecError } from '../../system/errors.ts'
+import { together } from '../../system/limit.ts'
 import { printableName } from '../../system/log.ts'
 import { isEnded, wasInterrupted } from '../journal.ts'
 import type { StepContext } from '../step.ts'
@@ -106,8 +107,10 @@ async function verifyNothingInTheWay(
   { world, repository, update }: StepContext,
   head: string,
 ): Promise<string> {
-  const local = await localChanges(world, repository)
-  const touched = await pathsBetween(world, repository, head, update.target.commit)
+  const [local, touched] = await together(
+    localChanges(world, repository),
+    pathsBetween(world, repository, head, update.target.commit),
+  )
   const inTheWay = changesInTheWay(local, touched, (path) => existsSync(join(repository.workTree, path)))
   const paths = [...inTheWay.modified, ...inTheWay.untracked]
   const remarks = [`${touched.length} file(s) differ`]
