@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import type { Paths } from '../config/paths.ts'
 import { type Account, actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
+import { kindOf } from '../system/files.ts'
 import { sha256 } from '../system/hash.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
@@ -204,8 +205,13 @@ function verifyDone(migration: Migration, applied: Applied): 'run' | 'satisfied'
   )
 }
 
-export function migrationFailure({ id, path }: Migration, what: string, because: string): TelecError {
-  return new TelecError('halted', `migration ${id} ${what}`, {
+export function migrationFailure(
+  { id, path }: Migration,
+  what: string,
+  because: string,
+  kind: 'halted' | 'later' = 'halted',
+): TelecError {
+  return new TelecError(kind, `migration ${id} ${what}`, {
     because,
     migration: id,
     hint: `mend ${path} in a new commit, or here and then: telec-update --retry`,
@@ -218,6 +224,6 @@ export function hashOf(migration: Migration): string {
     if (!statSync(migration.path).isFile()) throw new Error('it is no plain file') // a pipe, a device
     return sha256(readFileSync(migration.path))
   } catch (error) {
-    throw migrationFailure(migration, 'cannot be read', (error as Error).message)
+    throw migrationFailure(migration, 'cannot be read', (error as Error).message, kindOf(error))
   }
 }

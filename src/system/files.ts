@@ -28,7 +28,8 @@ const FOLDER_MODE = 0o700
 /** What passes by itself: a full disk, too many open files. */
 const TRANSIENT_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN'])
 
-function kindOf(error: unknown): 'later' | 'halted' {
+/** Whether what a call of the system said passes by itself. */
+export function kindOf(error: unknown): 'later' | 'halted' {
   return TRANSIENT_ERRORS.has(systemErrorCode(error) ?? '') ? 'later' : 'halted'
 }
 
