@@ -49,5 +49,5 @@ done`
 /** Lock files of a git that was killed: they block every later git. Only for the holder of telec's own lock. */
 export async function removeStaleLocks(world: World, repository: Repository): Promise<void> {
   const { gitDir, commonDir } = repository
-  await runAsOwner(world, repository, 'sh', ['-ec', REMOVE_LOCKS, 'sh', gitDir, commonDir])
+  await runAsOwner(world, repository, '/bin/sh', ['-ec', REMOVE_LOCKS, 'sh', gitDir, commonDir])
 }

@@ -71,7 +71,7 @@ async function isHealthy(
     }
     const { env } = actAs(world, owner)
     const options = { cwd, env, timeoutMs: left, onLine }
-    const result = await world.stream(commandAs(owner, ['sh', '-c', command]), options)
+    const result = await world.stream(commandAs(owner, ['/bin/sh', '-c', command]), options)
     if (result.code === 0) return
     if (world.monotonic() >= deadline)
       throw new TelecError('halted', 'the service is up, but not healthy', {
