@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import gte from 'semver/functions/gte'
 import { headDate } from '../git/checkout.ts'
-import { locateRepository } from '../git/git.ts'
+import { locateRepository } from '../git/repository.ts'
 import { readMigrationRecord } from '../migrate/record.ts'
 import { readInstalled } from '../service/installed.ts'
 import { readStatus } from '../status/record.ts'

@@ -6,8 +6,9 @@ import type { Config } from '../config/schema.ts'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { askGit, git, gitError, type Repository, tryGit } from './git.ts'
+import { askGit, git, gitError, tryGit } from './git.ts'
 import { removeFiles, removeStaleLocks } from './leftovers.ts'
+import type { Repository } from './repository.ts'
 
 type Deployment = Config['deployment']
 

@@ -6,8 +6,9 @@ import { TelecError } from '../system/errors.ts'
 import { freeBytes } from '../system/files.ts'
 import type { World } from '../system/world.ts'
 import { commitOf, isAncestor, keptRef } from './checkout.ts'
-import { gitRemote, printableRemote, type Repository } from './git.ts'
+import { gitRemote, printableRemote } from './git.ts'
 import { removeFiles } from './leftovers.ts'
+import type { Repository } from './repository.ts'
 
 type Deployment = Config['deployment']
 

@@ -1,7 +1,7 @@
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import type { Repository } from './git.ts'
+import type { Repository } from './repository.ts'
 
 /**
  * What is removed from a checkout, always as its owner: a link there may lead anywhere, and is followed only where they

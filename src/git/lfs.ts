@@ -1,6 +1,7 @@
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { askGit, gitError, type Repository, tryGit, withoutLogin } from './git.ts'
+import { askGit, gitError, tryGit, withoutLogin } from './git.ts'
+import type { Repository } from './repository.ts'
 
 /** Large files take their time. */
 const TIMEOUT_MS = 30 * 60_000

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { actAs } from '../system/account.ts'
 import { readPlainText } from '../system/files.ts'
 import type { World } from '../system/world.ts'
-import type { Repository } from './git.ts'
+import type { Repository } from './repository.ts'
 
 /**
  * A URL may hold a password, and git hands URLs on to programs of its own as arguments, which everybody on a computer can

@@ -1,7 +1,8 @@
 import type { Ref } from '../channel/decide.ts'
 import type { Config } from '../config/schema.ts'
 import type { World } from '../system/world.ts'
-import { gitRemote, type Repository } from './git.ts'
+import { gitRemote } from './git.ts'
+import type { Repository } from './repository.ts'
 
 /** What a server may make git keep in memory before it is given up: enough for a million refs. */
 const MEMORY_KIB = 1024 * 1024

@@ -3,8 +3,9 @@ import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { git, type Repository } from './git.ts'
+import { git } from './git.ts'
 import { settingsTexts } from './logins.ts'
+import type { Repository } from './repository.ts'
 
 /** Settings whose values git runs, or believes as it believes a certificate. What telec turns off in any case is not here. */
 const TRUSTED =

@@ -8,7 +8,8 @@ import { TelecError } from '../system/errors.ts'
 import { printable } from '../system/log.ts'
 import type { World } from '../system/world.ts'
 import { keptRef } from './checkout.ts'
-import { git, gitError, type Repository, tryGit } from './git.ts'
+import { git, gitError, tryGit } from './git.ts'
+import type { Repository } from './repository.ts'
 
 type Deployment = Config['deployment']
 

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { gitError, printableRemote, type Repository, remoteUrl, tryGit } from './git.ts'
+import { gitError, printableRemote, remoteUrl, tryGit } from './git.ts'
+import type { Repository } from './repository.ts'
 
 /** Submodules are cloned where they are new: as long as a fetch may take. */
 const TIMEOUT_MS = 15 * 60_000

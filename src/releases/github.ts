@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import type { Repository } from '../git/git.ts'
+import type { Repository } from '../git/repository.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, writeJson } from '../system/files.ts'
 import { type HttpAnswer, httpGet } from '../system/http.ts'

@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts'
-import { printableRemote, type Repository, remoteUrl } from '../git/git.ts'
+import { printableRemote, remoteUrl } from '../git/git.ts'
+import type { Repository } from '../git/repository.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 

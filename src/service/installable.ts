@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Config, ServiceConfig } from '../config/schema.ts'
-import { locateRepository, type Repository } from '../git/git.ts'
+import { locateRepository, type Repository } from '../git/repository.ts'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'

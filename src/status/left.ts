@@ -1,7 +1,7 @@
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { headCommit } from '../git/checkout.ts'
-import { locateRepository } from '../git/git.ts'
+import { locateRepository } from '../git/repository.ts'
 import { type MigrationRecord, readMigrationRecord, recordedSince } from '../migrate/record.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'

@@ -1,7 +1,7 @@
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import { locateRepository } from '../git/git.ts'
+import { locateRepository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'

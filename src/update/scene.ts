@@ -1,7 +1,7 @@
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { completeMove, moveTo } from '../git/checkout.ts'
-import type { Repository } from '../git/git.ts'
+import type { Repository } from '../git/repository.ts'
 import { redisSink } from '../redis/status-sink.ts'
 import { hookSink } from '../status/hook.ts'
 import { metricsSink } from '../status/metrics.ts'

@@ -1,6 +1,6 @@
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import type { Repository } from '../git/git.ts'
+import type { Repository } from '../git/repository.ts'
 import type { Supervised } from '../service/find.ts'
 import type { Status } from '../status/record.ts'
 import type { StreamingWorld } from '../system/stream.ts'

@@ -1,0 +1,50 @@
+import { statSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
+import type { Account } from '../system/account.ts'
+import { TelecError } from '../system/errors.ts'
+import { readPlainText } from '../system/files.ts'
+import type { World } from '../system/world.ts'
+import { checkoutOwner } from './owner.ts'
+
+/** A checkout, as git gets it: both folders explicit, so that git never walks up into another repository. */
+export interface Repository {
+  readonly gitDir: string
+  /** Where refs, objects and the configuration lie: elsewhere for a linked work tree (gitrepository-layout(5)). */
+  readonly commonDir: string
+  readonly workTree: string
+  /** In whose name git and all that belongs to the checkout is run; null: whoever telec runs as. */
+  readonly owner: Account | null
+}
+
+/** Finds the repository of a checkout without asking git. Throws a TelecError of kind `config`. */
+export function locateRepository(world: World, checkout: string): Repository {
+  const wrong = (what: string, hint: string) =>
+    new TelecError('config', `deployment.checkout is ${checkout}, which ${what}`, { hint })
+  const lookAt = (path: string) => {
+    try {
+      return statSync(path, { throwIfNoEntry: false })
+    } catch (error) {
+      throw wrong('cannot be looked at', `${(error as Error).message}; telec has to run as its owner`)
+    }
+  }
+  const folder = lookAt(checkout)
+  if (!folder?.isDirectory())
+    throw wrong('is not a folder', `clone the service there: git clone URL ${checkout}`)
+  const dotGit = join(checkout, '.git')
+  const entry = lookAt(dotGit)
+  if (!entry) throw wrong('is not a git work tree (it has no .git)', `git clone URL ${checkout}`)
+  const owner = checkoutOwner(world, checkout)
+  if (owner === null && entry.uid !== world.uid)
+    // Given --git-dir, git does not check the owner; another user's configuration can run commands.
+    throw wrong(
+      `belongs to another user (uid ${entry.uid}, telec runs as ${world.uid})`,
+      `run telec as its owner`,
+    )
+  if (entry.isDirectory()) return { gitDir: dotGit, commonDir: dotGit, workTree: checkout, owner }
+  // A linked work tree: gitrepository-layout(5), "gitdir: PATH".
+  const [, path] = /^gitdir: (.+)\n?$/.exec(readPlainText(dotGit) ?? '') ?? []
+  if (!path) throw wrong('has a .git file that names no folder', `look at ${dotGit}`)
+  const gitDir = isAbsolute(path) ? path : resolve(checkout, path)
+  const common = readPlainText(join(gitDir, 'commondir'))?.trim()
+  return { gitDir, commonDir: common ? resolve(gitDir, common) : gitDir, workTree: checkout, owner }
+}
