@@ -1,5 +1,5 @@
 import { type Command, CommanderError } from 'commander'
-import { EXIT, EXIT_CODES_HELP, systemErrorCode, TelecError } from '../system/errors.ts'
+import { EXIT, EXIT_CODES_HELP, systemErrorCode, systemFault, TelecError } from '../system/errors.ts'
 import { signalAllGroups } from '../system/groups.ts'
 import { printable } from '../system/log.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
@@ -29,7 +29,7 @@ export async function main(program: string, define: DefineCommand): Promise<void
     )
     await command.parseAsync(process.argv)
   } catch (error) {
-    code = explain(world, error)
+    code = explain(world, systemFault(error) ?? error)
   }
   process.exitCode = code
 }

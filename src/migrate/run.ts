@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Paths } from '../config/paths.ts'
-import { TelecError } from '../system/errors.ts'
+import { kindOf, TelecError } from '../system/errors.ts'
 import { sha256 } from '../system/hash.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
@@ -212,6 +212,7 @@ export function hashOf(migration: Migration): string {
   try {
     return sha256(readFileSync(migration.path))
   } catch (error) {
+    if (kindOf(error) === 'later') throw error // it is not the migration's fault
     throw migrationFailure(migration, 'cannot be read', (error as Error).message)
   }
 }

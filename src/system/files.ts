@@ -11,17 +11,10 @@ import {
 import { link, mkdir, readdir, rm, rmdir, statfs, unlink, utimes, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import * as v from 'valibot'
-import { systemErrorCode, TelecError } from './errors.ts'
+import { kindOf, systemErrorCode, TelecError } from './errors.ts'
 
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
-
-/** What passes by itself: a full disk, too many open files. */
-const TRANSIENT_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN'])
-
-function kindOf(error: unknown): 'later' | 'halted' {
-  return TRANSIENT_ERRORS.has(systemErrorCode(error) ?? '') ? 'later' : 'halted'
-}
 
 /** A text file's content; null when there is none. Throws a TelecError when it cannot be read. */
 export function readText(path: string): string | null {
