@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { EXIT, systemErrorCode, TelecError } from '../system/errors.ts'
+import { EXIT, systemErrorCode, systemFault, TelecError } from '../system/errors.ts'
 import { signalAllGroups } from '../system/groups.ts'
 import { printable } from '../system/log.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
@@ -16,7 +16,7 @@ export async function main(program: string, work: (world: World) => Promise<numb
   try {
     process.exitCode = await work(world)
   } catch (error) {
-    process.exitCode = explain(world, error)
+    process.exitCode = explain(world, systemFault(error) ?? error)
   }
 }
 

@@ -1,6 +1,7 @@
 import { nameOf } from '../channel/target.ts'
-import { headCommit, indexLockAgeMs, localChanges } from '../git/checkout.ts'
+import { headCommit, indexLockAgeMs } from '../git/checkout.ts'
 import { printableRemote } from '../git/git.ts'
+import { localChanges } from '../git/local-changes.ts'
 import { listRemote, parseOffers } from '../git/offers.ts'
 import { locateRepository } from '../git/repository.ts'
 import { verifySettings } from '../git/settings.ts'

@@ -2,7 +2,7 @@ import { accessSync, constants, type Dirent, readdirSync, statSync } from 'node:
 import { extname, join, relative } from 'node:path'
 import compare from 'semver/functions/compare'
 import parse from 'semver/functions/parse'
-import { systemErrorCode, TelecError } from '../system/errors.ts'
+import { kindOf, systemErrorCode, TelecError } from '../system/errors.ts'
 
 export type Language = 'node' | 'python' | 'executable'
 
@@ -124,7 +124,7 @@ function list(folder: string): Dirent[] {
   } catch (error) {
     const code = systemErrorCode(error)
     if (code === 'ENOENT' || code === 'ENOTDIR') return []
-    throw new TelecError('halted', `cannot list ${folder}`, {
+    throw new TelecError(kindOf(error), `cannot list ${folder}`, {
       because: (error as Error).message,
       hint: `check who owns it and its mode: ls -ld ${folder}`,
       cause: error,

@@ -73,3 +73,23 @@ export function systemErrorCode(error: unknown): string | undefined {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
   return typeof code === 'string' ? code : undefined
 }
+
+/** What passes by itself: a full disk, too many open files. */
+const TRANSIENT = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN'])
+
+/** What a failed system call is to telec. */
+export function kindOf(error: unknown): 'later' | 'halted' {
+  return TRANSIENT.has(systemErrorCode(error) ?? '') ? 'later' : 'halted'
+}
+
+/** A disk or a limit in the way, where nobody had words for it: it is no bug. Null for anything else. */
+export function systemFault(error: unknown): TelecError | null {
+  const code = systemErrorCode(error) ?? ''
+  if (!TRANSIENT.has(code) && code !== 'EIO' && code !== 'EROFS') return null
+  return new TelecError(kindOf(error), 'the system refused what telec needs', {
+    because: (error as Error).message,
+    hint: 'look for errors and limits: df -h; dmesg; ulimit -n',
+    interrupted: true,
+    cause: error,
+  })
+}

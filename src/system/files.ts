@@ -20,18 +20,10 @@ import {
 import { basename, dirname, join } from 'node:path'
 import * as v from 'valibot'
 import writeFileAtomic from 'write-file-atomic'
-import { systemErrorCode, TelecError } from './errors.ts'
+import { kindOf, systemErrorCode, TelecError } from './errors.ts'
 
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
-
-/** What passes by itself: a full disk, too many open files. */
-const TRANSIENT_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN'])
-
-/** Whether what a call of the system said passes by itself. */
-export function kindOf(error: unknown): 'later' | 'halted' {
-  return TRANSIENT_ERRORS.has(systemErrorCode(error) ?? '') ? 'later' : 'halted'
-}
 
 /** A text file's content; null when there is none. Throws a TelecError when it cannot be read. */
 export function readText(path: string): string | null {

@@ -3,7 +3,7 @@ import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { locateRepository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
-import { EXIT, TelecError } from '../system/errors.ts'
+import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
@@ -238,7 +238,7 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
       update = ended(update, step.name, isoTime(world), note)
       report.end(step, note, world.monotonic() - startedMs)
     } catch (error) {
-      const fault = error instanceof TelecError ? error : bug(error)
+      const fault = error instanceof TelecError ? error : (systemFault(error) ?? bug(error))
       if (fault.kind === 'restart') throw fault // the journal is as after a kill
       const journal = fault.interrupted ? update : failed(update, step.name)
       await halt(scene, initial, journal, step, fault)

@@ -9,7 +9,7 @@ import { expectFailure } from '../helpers/messages.ts'
 import { execute, succeed } from '../helpers/programs.ts'
 import { restore } from '../helpers/snapshot.ts'
 import { callsOf, pathsIn, runInjected } from '../helpers/strace.ts'
-import { createTally, isWhole, sampled } from '../helpers/sweeps.ts'
+import { createTally, isWhole, SWEEP_TIMEOUT_MS, sampled } from '../helpers/sweeps.ts'
 import {
   expectDesigned,
   expectReadable,
@@ -39,90 +39,101 @@ describe('where a call fails that changes something', () => {
   })
   afterAll(() => sweep?.computer.dispose())
 
-  test('telec-update halts, or does without, and goes on when the disk works again', async () => {
-    const { computer, goesOn } = sweep
-    const trace = join(computer.folder, 'trace')
-    const tally = createTally('failed calls of telec-update')
-    restore(computer)
-    const own = { trace, folder: computer.home, reads: true }
-    const calls = (await callsOf('telec-update', [], computer.env, own)).filter(
-      ({ call }) => call !== 'write',
-    )
-    const writes = [1, 2, 3].map((occurrence) => ({ call: 'write', occurrence }))
-    for (const { call, occurrence, fault } of sampled(withFaults([...calls, ...writes]), 8)) {
+  test(
+    'telec-update halts, or does without, and goes on when the disk works again',
+    async () => {
+      const { computer, goesOn } = sweep
+      const trace = join(computer.folder, 'trace')
+      const tally = createTally('failed calls of telec-update')
       restore(computer)
-      const paths = call === 'write' ? pathsIn(computer.home, 'telec.lock', 'migration_state.journal') : []
-      const effect = `error=${fault}`
-      const injection = { call, occurrence, effect, paths, env: computer.env, trace, alone: true }
-      const ended = await runInjected('telec-update', [], injection)
-      const where = `${fault} at ${call} ${occurrence}: ${ended.stderr}`
-      expectDesigned(ended, TRANSIENT.includes(fault) ? [42, 75] : [42, 75, 1], where)
-      expectReadable(computer, where)
-      expect(await computer.telec('telec', ['status']), where).toMatchObject({ code: 0 })
-      tally.add(`${call} ${fault}`, wasInjected(trace) ? `exit code ${ended.code}` : 'not reached')
-      await goesOn(where, ['--retry'])
-    }
-    tally.print()
-    expect(tally.total()).toBeGreaterThan(isWhole ? 100 : 6)
-  }, 1_800_000)
-
-  test('so does what it starts', async () => {
-    const { computer, goesOn } = sweep
-    const tally = createTally('failed calls of what an update started')
-    const programs = await disturbPrograms(computer)
-    restore(computer)
-    const calls = await programs.record()
-    for (const cut of sampled(withFaults(calls), 6)) {
-      restore(computer)
-      const { ended, isInjected } = await programs.update(cut, `error=${cut.fault}`)
-      const where = `${cut.fault} at ${cut.call} ${cut.occurrence} of ${cut.program} (${cut.start}): ${ended.stderr}`
-      expectDesigned(ended, [42, 75, 1], where)
-      expectReadable(computer, where)
-      tally.add(
-        `${cut.program} ${cut.call} ${cut.fault}`,
-        isInjected ? `exit code ${ended.code}` : 'not reached',
+      const own = { trace, folder: computer.home, reads: true }
+      const calls = (await callsOf('telec-update', [], computer.env, own)).filter(
+        ({ call }) => call !== 'write',
       )
-      await goesOn(where, ['--retry'])
-    }
-    tally.print()
-    expect(tally.total()).toBeGreaterThan(isWhole ? 60 : 5)
-  }, 1_800_000)
+      const writes = [1, 2, 3].map((occurrence) => ({ call: 'write', occurrence }))
+      for (const { call, occurrence, fault } of sampled(withFaults([...calls, ...writes]), 8)) {
+        restore(computer)
+        const paths = call === 'write' ? pathsIn(computer.home, 'telec.lock', 'migration_state.journal') : []
+        const effect = `error=${fault}`
+        const injection = { call, occurrence, effect, paths, env: computer.env, trace, alone: true }
+        const ended = await runInjected('telec-update', [], injection)
+        const where = `${fault} at ${call} ${occurrence}: ${ended.stderr}`
+        expectDesigned(ended, TRANSIENT.includes(fault) ? [42, 75] : [42, 75, 1], where)
+        expectReadable(computer, where)
+        expect(await computer.telec('telec', ['status']), where).toMatchObject({ code: 0 })
+        tally.add(`${call} ${fault}`, wasInjected(trace) ? `exit code ${ended.code}` : 'not reached')
+        await goesOn(where, ['--retry'])
+      }
+      expect(tally.total()).toBeGreaterThan(isWhole ? 100 : 6)
+    },
+    SWEEP_TIMEOUT_MS,
+  )
 
-  test('telec-watch says so, and the next poll signals', async () => {
-    const { computer } = sweep
-    const trace = join(computer.folder, 'trace')
-    const tally = createTally('failed calls of telec-watch')
-    const forget = () => {
+  test(
+    'so does what it starts',
+    async () => {
+      const { computer, goesOn } = sweep
+      const tally = createTally('failed calls of what an update started')
+      const programs = await disturbPrograms(computer)
       restore(computer)
-      for (const name of [
-        'update_signal.json',
-        'watch_state.json',
-        'update_state.json',
-        'migration_state.json',
-      ])
-        rmSync(join(computer.home, name), { force: true })
-    }
-    restore(computer)
-    const target = computer.state('update_signal.json')?.target
-    await computer.gitInCheckout('reset', '--quiet', '--hard')
-    forget()
-    const own = { trace, folder: computer.home, reads: true }
-    const calls = (await callsOf('telec-watch', [], computer.env, own)).filter(({ call }) => call !== 'write')
-    for (const { call, occurrence, fault } of sampled(withFaults(calls), 5)) {
+      const calls = await programs.record()
+      for (const cut of sampled(withFaults(calls), 6)) {
+        restore(computer)
+        const { ended, isInjected } = await programs.update(cut, `error=${cut.fault}`)
+        const where = `${cut.fault} at ${cut.call} ${cut.occurrence} of ${cut.program} (${cut.start}): ${ended.stderr}`
+        expectDesigned(ended, [42, 75, 1], where)
+        expectReadable(computer, where)
+        tally.add(
+          `${cut.program} ${cut.call} ${cut.fault}`,
+          isInjected ? `exit code ${ended.code}` : 'not reached',
+        )
+        await goesOn(where, ['--retry'])
+      }
+      expect(tally.total()).toBeGreaterThan(isWhole ? 60 : 5)
+    },
+    SWEEP_TIMEOUT_MS,
+  )
+
+  test(
+    'telec-watch says so, and the next poll signals',
+    async () => {
+      const { computer } = sweep
+      const trace = join(computer.folder, 'trace')
+      const tally = createTally('failed calls of telec-watch')
+      const forget = () => {
+        restore(computer)
+        for (const name of [
+          'update_signal.json',
+          'watch_state.json',
+          'update_state.json',
+          'migration_state.json',
+        ])
+          rmSync(join(computer.home, name), { force: true })
+      }
+      restore(computer)
+      const target = computer.state('update_signal.json')?.target
+      await computer.gitInCheckout('reset', '--quiet', '--hard')
       forget()
-      const effect = `error=${fault}`
-      const injection = { call, occurrence, effect, paths: [], env: computer.env, trace, alone: true }
-      const ended = await runInjected('telec-watch', [], injection)
-      const where = `${fault} at ${call} ${occurrence}: ${ended.stderr}`
-      expectDesigned(ended, TRANSIENT.includes(fault) ? [0, 75] : [0, 75, 1], where)
-      expectReadable(computer, where)
-      tally.add(`${call} ${fault}`, wasInjected(trace) ? `exit code ${ended.code}` : 'not reached')
-      expect(await computer.telec('telec-watch'), where).toMatchObject({ code: 0 })
-      expect(computer.state('update_signal.json'), where).toMatchObject({ target })
-    }
-    tally.print()
-    expect(tally.total()).toBeGreaterThan(isWhole ? 30 : 4)
-  }, 1_800_000)
+      const own = { trace, folder: computer.home, reads: true }
+      const calls = (await callsOf('telec-watch', [], computer.env, own)).filter(
+        ({ call }) => call !== 'write',
+      )
+      for (const { call, occurrence, fault } of sampled(withFaults(calls), 5)) {
+        forget()
+        const effect = `error=${fault}`
+        const injection = { call, occurrence, effect, paths: [], env: computer.env, trace, alone: true }
+        const ended = await runInjected('telec-watch', [], injection)
+        const where = `${fault} at ${call} ${occurrence}: ${ended.stderr}`
+        expectDesigned(ended, TRANSIENT.includes(fault) ? [0, 75] : [0, 75, 1], where)
+        expectReadable(computer, where)
+        tally.add(`${call} ${fault}`, wasInjected(trace) ? `exit code ${ended.code}` : 'not reached')
+        expect(await computer.telec('telec-watch'), where).toMatchObject({ code: 0 })
+        expect(computer.state('update_signal.json'), where).toMatchObject({ target })
+      }
+      expect(tally.total()).toBeGreaterThan(isWhole ? 30 : 4)
+    },
+    SWEEP_TIMEOUT_MS,
+  )
 })
 
 /** Puts a folder of a computer on a file system of its own, of that size; `resize` makes it larger. */

@@ -7,7 +7,7 @@ import { type Computer, makeComputer, version } from '../helpers/computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { DIST, type Ended, execute } from '../helpers/programs.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
-import { createTally, isWhole } from '../helpers/sweeps.ts'
+import { createTally, isWhole, SWEEP_TIMEOUT_MS } from '../helpers/sweeps.ts'
 import { until } from '../helpers/until.ts'
 
 /** Says that it is there, and works until it may end. */
@@ -40,38 +40,41 @@ const started = (): Record<string, Promise<Ended>> => ({
   'an older telec': execute(process.execPath, [older], { env: computer.env }),
 })
 
-test('of all who begin at once exactly one works, and the others say who that is', async () => {
-  const tally = createTally('who of those that began at once got to work')
-  for (let round = 1; round <= (isWhole ? 50 : 6); round += 1) {
-    restore(computer)
-    const all = started()
-    const polled = computer.telec('telec-watch', ['--scheduled'])
-    const left: Record<string, Ended> = {}
-    for (const [name, end] of Object.entries(all)) void end.then((ended) => (left[name] = ended))
-    // The one that works cannot end before the others have: two at work would be waited for in vain.
-    await until('all but one to have left', async () => Object.keys(left).length === 3)
-    await until('that one to work', async () => existsSync(join(computer.home, 'began')))
-    const holder = readFileSync(join(computer.home, 'telec.lock'), 'utf8').trim()
-    for (const [name, ended] of Object.entries(left)) {
-      expectFailure(ended, 75, [`another telec is at work: ${holder}`])
-      tally.add(name, 'left with 75')
-    }
-    expect(await polled).toMatchObject({ code: 0 }) // it takes no lock
-    goOn()
-    for (const [name, end] of Object.entries(all))
-      if (!left[name]) {
-        expect(await end).toMatchObject({ code: 42 })
-        tally.add(name, 'updated')
+test(
+  'of all who begin at once exactly one works, and the others say who that is',
+  async () => {
+    const tally = createTally('who of those that began at once got to work')
+    for (let round = 1; round <= (isWhole ? 50 : 6); round += 1) {
+      restore(computer)
+      const all = started()
+      const polled = computer.telec('telec-watch', ['--scheduled'])
+      const left: Record<string, Ended> = {}
+      for (const [name, end] of Object.entries(all)) void end.then((ended) => (left[name] = ended))
+      // The one that works cannot end before the others have: two at work would be waited for in vain.
+      await until('all but one to have left', async () => Object.keys(left).length === 3)
+      await until('that one to work', async () => existsSync(join(computer.home, 'began')))
+      const holder = readFileSync(join(computer.home, 'telec.lock'), 'utf8').trim()
+      for (const [name, ended] of Object.entries(left)) {
+        expectFailure(ended, 75, [`another telec is at work: ${holder}`])
+        tally.add(name, 'left with 75')
       }
-    expect(began()).toBe('began\n')
-    expect(computer.state('update_state.json')).toMatchObject({
-      deployed: { commit },
-      update: null,
-      halted: null,
-    })
-  }
-  tally.print()
-}, 600_000)
+      expect(await polled).toMatchObject({ code: 0 }) // it takes no lock
+      goOn()
+      for (const [name, end] of Object.entries(all))
+        if (!left[name]) {
+          expect(await end).toMatchObject({ code: 42 })
+          tally.add(name, 'updated')
+        }
+      expect(began()).toBe('began\n')
+      expect(computer.state('update_state.json')).toMatchObject({
+        deployed: { commit },
+        update: null,
+        halted: null,
+      })
+    }
+  },
+  SWEEP_TIMEOUT_MS,
+)
 
 test('the lock of one that was killed is free at once, and what it had started has ended', async () => {
   restore(computer)

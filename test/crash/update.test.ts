@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { restore } from '../helpers/snapshot.ts'
 import { callsOf, pathsIn, runInjected } from '../helpers/strace.ts'
-import { createTally, isWhole, sampled } from '../helpers/sweeps.ts'
+import { createTally, isWhole, SWEEP_TIMEOUT_MS, sampled } from '../helpers/sweeps.ts'
 import { makeSweep, type Sweep } from '../helpers/update-sweep.ts'
 
 /** telec-update is killed as it begins a system call of its own that changes something, and is started again. */
@@ -13,35 +13,38 @@ beforeAll(async () => {
 })
 afterAll(() => sweep?.computer.dispose())
 
-test('telec-update, killed at any call that changes something, ends as if it had not been', async () => {
-  const { computer, goesOn } = sweep
-  const trace = join(computer.folder, 'trace')
-  const tally = createTally('kills of telec-update')
-  restore(computer)
-  const calls = await callsOf('telec-update', [], computer.env, { trace, folder: computer.folder })
-  // Most writes of Node are to wake its own threads; those to a file whose name is known are told from them.
-  const named = (call: string) =>
-    call === 'write' ? pathsIn(computer.home, 'telec.lock', 'migration_state.journal') : []
-  const byName = (call: string) => calls.filter((one) => one.call === call).length
-  expect(byName('rename')).toBeGreaterThan(20)
-  const writes = [1, 2].map((occurrence) => ({ call: 'write', occurrence }))
-  // Whoever is killed at execve is no longer telec-update: that is programs.test.ts.
-  const others = calls.filter(({ call }) => call !== 'write' && call !== 'execve')
-  for (const { call, occurrence } of sampled([...others, ...writes], 10)) {
+test(
+  'telec-update, killed at any call that changes something, ends as if it had not been',
+  async () => {
+    const { computer, goesOn } = sweep
+    const trace = join(computer.folder, 'trace')
+    const tally = createTally('kills of telec-update')
     restore(computer)
-    const paths = named(call)
-    const killed = await runInjected('telec-update', [], {
-      call,
-      occurrence,
-      paths,
-      env: computer.env,
-      alone: true,
-    })
-    const where = `killed at ${call} ${occurrence}: ${killed.stderr}`
-    if (killed.signal !== 'SIGKILL') expect(killed, where).toMatchObject({ code: 42 })
-    tally.add(call, killed.signal === 'SIGKILL' ? 'gone on from' : 'not reached')
-    await goesOn(where)
-  }
-  tally.print()
-  expect(tally.total()).toBeGreaterThan(isWhole ? 150 : 8)
-}, 1_800_000)
+    const calls = await callsOf('telec-update', [], computer.env, { trace, folder: computer.folder })
+    // Most writes of Node are to wake its own threads; those to a file whose name is known are told from them.
+    const named = (call: string) =>
+      call === 'write' ? pathsIn(computer.home, 'telec.lock', 'migration_state.journal') : []
+    const byName = (call: string) => calls.filter((one) => one.call === call).length
+    expect(byName('rename')).toBeGreaterThan(20)
+    const writes = [1, 2].map((occurrence) => ({ call: 'write', occurrence }))
+    // Whoever is killed at execve is no longer telec-update: that is programs.test.ts.
+    const others = calls.filter(({ call }) => call !== 'write' && call !== 'execve')
+    for (const { call, occurrence } of sampled([...others, ...writes], 10)) {
+      restore(computer)
+      const paths = named(call)
+      const killed = await runInjected('telec-update', [], {
+        call,
+        occurrence,
+        paths,
+        env: computer.env,
+        alone: true,
+      })
+      const where = `killed at ${call} ${occurrence}: ${killed.stderr}`
+      if (killed.signal !== 'SIGKILL') expect(killed, where).toMatchObject({ code: 42 })
+      tally.add(call, killed.signal === 'SIGKILL' ? 'gone on from' : 'not reached')
+      await goesOn(where)
+    }
+    expect(tally.total()).toBeGreaterThan(isWhole ? 150 : 8)
+  },
+  SWEEP_TIMEOUT_MS,
+)

@@ -1,8 +1,12 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
 
 /** Long sweeps are sampled, except under scripts/test --all. */
 export const isWhole = process.env.TELEC_TEST_ALL === '1'
+
+/** A computer may have other things to do. */
+export const SWEEP_TIMEOUT_MS = (isWhole ? 4 * 60 : 15) * 60_000
 
 /** All of them, or about so many that are spread evenly, never the same neighbours. */
 export function sampled<Item>(items: readonly Item[], amount: number): readonly Item[] {
@@ -19,27 +23,26 @@ export interface Tally {
   add(row: string, outcome: string): void
   /** How many were tried. */
   total(): number
-  print(): void
 }
 
-/** What a sweep tried and what came of it, as a table for people at its end. */
+/** What a sweep tried and what came of it, as a table for people at the end of its test, however that ends. */
 export function createTally(title: string): Tally {
   const rows = new Map<string, Map<string, number>>()
   const total = () => [...rows.values()].flatMap((row) => [...row.values()]).reduce((sum, n) => sum + n, 0)
+  onTestFinished(() => {
+    const lines = [...rows].sort().map(([name, row]) => {
+      const outcomes = [...row].sort().map(([outcome, amount]) => `${amount} ${outcome}`)
+      const sum = [...row.values()].reduce((all, amount) => all + amount, 0)
+      return `  ${name.padEnd(24)} ${String(sum).padStart(4)}  ${outcomes.join(', ')}\n`
+    })
+    process.stdout.write(`${title}: ${total()} tried\n${lines.join('')}`)
+  })
   return {
     add(name, outcome) {
       const row = rows.get(name) ?? new Map<string, number>()
       rows.set(name, row.set(outcome, (row.get(outcome) ?? 0) + 1))
     },
     total,
-    print() {
-      const lines = [...rows].sort().map(([name, row]) => {
-        const outcomes = [...row].sort().map(([outcome, amount]) => `${amount} ${outcome}`)
-        const sum = [...row.values()].reduce((all, amount) => all + amount, 0)
-        return `  ${name.padEnd(24)} ${String(sum).padStart(4)}  ${outcomes.join(', ')}\n`
-      })
-      process.stdout.write(`${title}: ${total()} tried\n${lines.join('')}`)
-    },
   }
 }
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Call, callsIn, recordOptions } from '../helpers/strace.ts'
 import { type Scope, SERVICE, type Subscriber, subscribe } from '../helpers/subscriber.ts'
-import { createTally, isWhole, sampled } from '../helpers/sweeps.ts'
+import { createTally, isWhole, SWEEP_TIMEOUT_MS, sampled } from '../helpers/sweeps.ts'
 
 const SCOPES: Scope[] = isWhole ? ['system', 'user'] : ['system']
 const PLACES = {
@@ -88,9 +88,8 @@ systemctl --${scope} is-enabled ${OWN_UNITS} 2>&1 || true`,
         await subscriber.telec(`telec ${back}`)
         expect(await state(), where).toBe(whole[back])
       }
-      tally.print()
       expect(tally.total()).toBeGreaterThan(isWhole ? 20 : 4)
     },
-    1_800_000,
+    SWEEP_TIMEOUT_MS,
   )
 })

@@ -8,12 +8,10 @@ import {
   headCommit,
   isAncestor,
   keepCommit,
-  type LocalChanges,
-  localChanges,
   pathsBetween,
-  stashPaths,
 } from '../../git/checkout.ts'
 import { removeStaleLocks } from '../../git/leftovers.ts'
+import { type LocalChanges, localChanges, stashPaths } from '../../git/local-changes.ts'
 import { verifySettings } from '../../git/settings.ts'
 import { verifySignatures } from '../../git/signatures.ts'
 import { TelecError } from '../../system/errors.ts'

@@ -1,0 +1,71 @@
+import { join } from 'node:path'
+import type { World } from '../system/world.ts'
+import { keepCommit } from './checkout.ts'
+import { git } from './git.ts'
+import { removeFiles } from './leftovers.ts'
+import type { Repository } from './repository.ts'
+
+/** Tracked files that differ from HEAD, and untracked ones, by path. */
+export interface LocalChanges {
+  readonly modified: readonly string[]
+  /** A folder that git ignores as a whole is listed with a slash at its end. */
+  readonly untracked: readonly string[]
+}
+
+export async function localChanges(world: World, repository: Repository): Promise<LocalChanges> {
+  const output = await git(world, repository, [
+    'status',
+    '--porcelain=v1',
+    '-z',
+    '--no-renames',
+    '--untracked-files=all',
+    '--ignored=matching', // an ignored file that the target tracks is in its way all the same
+    '--ignore-submodules=all',
+  ])
+  const modified: string[] = []
+  const untracked: string[] = []
+  for (const entry of output.split('\0').filter(Boolean)) {
+    const path = entry.slice(3)
+    if (/^(\?\?|!!)/.test(entry)) untracked.push(path)
+    else modified.push(path)
+  }
+  return { modified, untracked }
+}
+
+const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
+
+/**
+ * Puts local changes aside, as a commit on HEAD that a ref keeps, and the paths back to what HEAD says; the name of
+ * the ref. Killed half-way and done again it has put aside what was left.
+ */
+export async function stashPaths(
+  world: World,
+  repository: Repository,
+  { modified, untracked }: LocalChanges,
+): Promise<string> {
+  const indexFile = join(repository.gitDir, 'telec-stash-index') // git's own has what a person staged
+  const of = (paths: readonly string[]) => ({ input: paths.map((path) => `${path}\0`).join('') })
+  const fromInput = ['--pathspec-from-file=-', '--pathspec-file-nul']
+  const literal = (args: readonly string[]) => ['--literal-pathspecs', ...args]
+  const removeIndex = () => removeFiles(world, repository, [indexFile, `${indexFile}.lock`])
+  await removeIndex()
+  try {
+    await git(world, repository, ['read-tree', 'HEAD'], { indexFile })
+    const all = { ...of([...modified, ...untracked]), indexFile }
+    await git(world, repository, literal(['add', '--force', '--all', ...fromInput]), all)
+    const tree = (await git(world, repository, ['write-tree'], { indexFile })).trim()
+    const message = 'Local changes that an update would have overwritten'
+    const commit = [...TELEC_IDENTITY, 'commit-tree', '-p', 'HEAD', '-m', message, tree]
+    const ref = await keepCommit(world, repository, 'stash', (await git(world, repository, commit)).trim())
+    const restore = ['restore', '--source=HEAD', '--staged', '--worktree', ...fromInput]
+    if (modified.length > 0) await git(world, repository, literal(restore), of(modified))
+    await removeFiles(
+      world,
+      repository,
+      untracked.map((path) => join(repository.workTree, path)),
+    )
+    return ref
+  } finally {
+    await removeIndex()
+  }
+}
