@@ -206,3 +206,28 @@ test('the pictures are what they are called, and need nothing but themselves', a
     expect(text).not.toMatch(/<script|href=|url\(http|\/work\/|\/tmp\/|\/root\//)
   }
 })
+
+describe('SECURITY.md names tests that there are', () => {
+  const rows = [...readDocument('SECURITY.md').matchAll(/^\|(.*)\|$/gm)].map(
+    ([, row = '']) => row.split('|').at(-1) ?? '',
+  )
+  const cells = rows.map((cell) => cell.trim()).filter((cell) => !/^(-+|test|attacked by)$/.test(cell))
+
+  test.each(cells)('%s', (cell) => {
+    const named = [...cell.matchAll(/(?:\b(crash|systemd|unit|launchd|programs)\/)?([a-z][a-z-]+)\b/g)].map(
+      ([, folder, name = '']) => `test/${folder ?? 'programs'}/${name}.test.ts`,
+    )
+    expect(named.filter((name) => tracked.includes(name))).not.toEqual([])
+    for (const [, folder, name = ''] of cell.matchAll(
+      /\b(crash|systemd|unit|launchd|programs)\/([a-z][a-z-]+)/g,
+    ))
+      expect(tracked, `${folder}/${name}`).toContain(`test/${folder}/${name}.test.ts`)
+    for (const [, name = '', title = ''] of cell.matchAll(/([a-z][a-z-]+): ([^;.(]+)/g)) {
+      const files = tracked.filter((one) => one.endsWith(`/${name}.test.ts`))
+      const file =
+        files.find((one) => readFileSync(join(ROOT, one), 'utf8').includes(title.trim())) ?? files[0]
+      expect(file, `${name}: ${title}`).toBeDefined()
+      expect(readFileSync(join(ROOT, file ?? ''), 'utf8'), `${name}: ${title}`).toContain(title.trim())
+    }
+  })
+})
