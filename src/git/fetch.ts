@@ -1,4 +1,5 @@
 import { existsSync, lstatSync, readdirSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
@@ -16,6 +17,8 @@ type Deployment = Config['deployment']
 const MEMORY_KIB = 2 * 1024 * 1024
 /** A pack without an end does not take the last of the disk from the service. */
 const KEPT_FREE_BYTES = 64 * 1024 * 1024
+/** What git says where its helper has met the limit of a file's size (setrlimit(2)). */
+const DIED_OF_SIZE = new RegExp(`died of signal ${constants.signals.SIGXFSZ}\\b`)
 /** Nobody's git writes nothing for so long. */
 const STALE_MS = 60 * 60_000
 
@@ -78,15 +81,16 @@ async function fetchFrom(
     `+${target.ref}:${kept}`,
   ]
   const fileBytes = Math.max(0, (await freeBytes(repository.gitDir)) - KEPT_FREE_BYTES)
-  const before = new Set(halfPacks(repository))
+  const before = new Set(halfWritten(repository))
   try {
     await gitRemote(world, repository, source, argsFor, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
   } catch (error) {
-    const left = halfPacks(repository).filter((path) => !before.has(path))
+    const left = halfWritten(repository).filter((path) => !before.has(path))
     const isTooLarge = left.some((path) => lstatSync(path).size > fileBytes - 4_096)
     await removeFiles(world, repository, left)
+    if (!(error instanceof TelecError)) throw error
     // git's own words are only that its helper has ended.
-    if (!isTooLarge || !(error instanceof TelecError)) throw error
+    if (!isTooLarge && !DIED_OF_SIZE.test(error.because ?? '')) throw error
     throw new TelecError(
       'later',
       `what the remote ${printableRemote(source)} sends does not fit on the disk`,
@@ -110,18 +114,24 @@ async function fetchFrom(
 }
 
 /** A git that was killed on its way leaves what came so far, for ever (git-gc(1), which telec has git not run). */
-export async function removeStalePacks(world: World, repository: Repository): Promise<void> {
+export async function removeStaleObjects(world: World, repository: Repository): Promise<void> {
   const isStale = (path: string) => {
     const writtenMs = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs
     return writtenMs !== undefined && world.now() - writtenMs > STALE_MS
   }
-  await removeFiles(world, repository, halfPacks(repository).filter(isStale))
+  await removeFiles(world, repository, halfWritten(repository).filter(isStale))
 }
 
-function halfPacks({ commonDir }: Repository): string[] {
-  const folder = join(commonDir, 'objects/pack')
-  if (!existsSync(folder)) return []
-  return readdirSync(folder)
-    .filter((name) => /^tmp_(pack|idx|rev|bitmap|mtimes)_/.test(name))
-    .map((name) => join(folder, name))
+function halfWritten({ commonDir }: Repository): string[] {
+  const objects = join(commonDir, 'objects')
+  const folders = namesIn(objects).filter((name) => /^[0-9a-f]{2}$/.test(name))
+  return ['pack', ...folders].flatMap((folder) =>
+    namesIn(join(objects, folder))
+      .filter((name) => /^tmp_(pack|idx|rev|bitmap|mtimes|obj)_/.test(name))
+      .map((name) => join(objects, folder, name)),
+  )
+}
+
+function namesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : []
 }

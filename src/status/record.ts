@@ -73,6 +73,6 @@ export function writeStatus(paths: Paths, record: StatusRecord): Promise<void> {
 }
 
 /** The same for who writes another file of telec's home right after it: one sync of the folder is enough for both. */
-export function writeStatusAhead(paths: Paths, record: StatusRecord): void {
-  writeJsonAhead(paths.status, record)
+export function writeStatusAhead(paths: Paths, record: StatusRecord): Promise<void> {
+  return writeJsonAhead(paths.status, record)
 }

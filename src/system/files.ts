@@ -80,11 +80,10 @@ export function readJson<Schema extends v.GenericSchema>(
 /**
  * Replaces a file so that after any crash it holds the old text or the new one: temporary file,
  * all of it written, fsync, rename, fsync of the folder. Creates the folder (0700) where it is missing.
- * Its calls block, like all here: a hop to Node's threads and back takes longer than the call on the other side.
  */
 export async function writeDurably(path: string, text: string, mode: number = FILE_MODE): Promise<void> {
   try {
-    replace(path, text, mode)
+    await replace(path, text, mode)
     syncFolder(dirname(path))
   } catch (error) {
     throw writeFailure(path, error)
@@ -92,16 +91,17 @@ export async function writeDurably(path: string, text: string, mode: number = FI
 }
 
 /** All but the fsync of the folder: a power cut may bring the old text back. */
-function replace(path: string, text: string, mode: number): void {
+async function replace(path: string, text: string, mode: number): Promise<void> {
   // What others may read has to be in folders that they may enter.
   mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
   const before = plainFileAt(path)
   // write-file-atomic would ignore a short write (a full disk) and put the truncated text in place: given null it writes
   // nothing, and its hook writes with fs.writeFileSync, which loops and throws ENOSPC.
-  writeFileAtomic.sync(path, null as unknown as string, {
+  await writeFileAtomic(path, null as unknown as string, {
     mode,
     // It keeps the owner. Where that is us there is nothing to do (false; its types lack that), and chown(2) may be forbidden.
     ...(before && before.uid !== process.getuid?.() ? {} : { chown: false as never }),
+    // Blocking calls here and below: a hop to Node's threads and back takes longer than what is done there.
     tmpfileCreated: (temporary: string) => writeFileSync(temporary, text),
   })
 }
@@ -128,9 +128,9 @@ export async function writeJson(path: string, data: unknown): Promise<void> {
 }
 
 /** Like `writeJson`; but what it wrote is sure to be found after a power cut only once the next file there is written. */
-export function writeJsonAhead(path: string, data: unknown): void {
+export async function writeJsonAhead(path: string, data: unknown): Promise<void> {
   try {
-    replace(path, asJson(data), FILE_MODE)
+    await replace(path, asJson(data), FILE_MODE)
   } catch (error) {
     throw writeFailure(path, error)
   }

@@ -10,6 +10,7 @@ import { execute, succeed } from '../helpers/programs.ts'
 import { restore } from '../helpers/snapshot.ts'
 import { callsOf, pathsIn, runInjected } from '../helpers/strace.ts'
 import { createTally, isWhole, SWEEP_TIMEOUT_MS, sampled } from '../helpers/sweeps.ts'
+import { readTree } from '../helpers/tree.ts'
 import {
   expectDesigned,
   expectReadable,
@@ -177,9 +178,8 @@ describe('a disk that takes nothing more:', () => {
   test('the checkout’s fills up on the way: HEAD stays, and with more room the update goes on', async () => {
     const computer = await freshComputer()
     const head = await computer.gitInCheckout('rev-parse', 'HEAD')
-    const grow = await ownDisk(computer, computer.checkout, '70m')
-    for (const git of [computer.git, computer.gitInCheckout]) await git('config', 'core.compression', '0')
-    writeFileSync(join(computer.folder, 'work', 'large'), randomBytes(36 * 1024 * 1024))
+    const grow = await ownDisk(computer, computer.checkout, '90m')
+    writeFileSync(join(computer.folder, 'work', 'large'), Buffer.alloc(100 * 1024 * 1024, 'telec ')) // small until it is checked out
     const commit = await computer.push(version('1.1.0'))
     await computer.telec('telec-watch')
     expectFailure(await computer.telec('telec-update'), 75, ['unable to write file large'])
@@ -189,6 +189,19 @@ describe('a disk that takes nothing more:', () => {
     expect(await computer.telec('telec-update', ['--retry'])).toMatchObject({ code: 42 })
     expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(commit)
     expect(await computer.gitInCheckout('status', '--porcelain')).toBe('')
+  })
+
+  test('what the remote sends does not fit: nothing of it stays, and with more room the update goes on', async () => {
+    const computer = await freshComputer()
+    const grow = await ownDisk(computer, computer.checkout, '90m')
+    writeFileSync(join(computer.folder, 'work', 'large'), randomBytes(36 * 1024 * 1024))
+    await computer.push(version('1.1.0'))
+    await computer.telec('telec-watch')
+    expectFailure(await computer.telec('telec-update'), 75, ['does not fit on the disk', 'df -h'])
+    const objects = Object.keys(readTree(join(computer.checkout, '.git/objects')))
+    expect(objects.filter((name) => name.includes('tmp_'))).toEqual([])
+    await grow('size=200m')
+    expect(await computer.telec('telec-update', ['--retry'])).toMatchObject({ code: 42 })
   })
 
   test('read-only, each of the two', async () => {

@@ -148,9 +148,13 @@ describe('the checkout and its remote', () => {
     ],
     [
       'a checkout of another user in a folder that everybody may write',
-      async ({ folder, checkout }) => {
-        chmodSync(folder, 0o777)
-        await succeed('chown', ['-R', 'nobody', checkout])
+      async ({ folder, checkout, writeConfig }) => {
+        const open = join(folder, 'open')
+        mkdirSync(open)
+        chmodSync(open, 0o777)
+        renameSync(checkout, join(open, 'app'))
+        await succeed('chown', ['-R', 'nobody', join(open, 'app')])
+        writeConfig(`deployment:\n  checkout: ${join(open, 'app')}\n`)
       },
       'anybody could put something else in the place of',
     ],
@@ -158,7 +162,7 @@ describe('the checkout and its remote', () => {
     const computer = await freshComputer()
     await spoil(computer)
     for (const program of ['telec-watch', 'telec-update'] as const)
-      await fails(computer, [program, []], 78, [computer.checkout, part])
+      await fails(computer, [program, []], 78, ['deployment.checkout is', '/app', part])
   })
 
   test('a remote that the checkout does not have is a wrong configuration, and the message lists those it has', async () => {

@@ -53,7 +53,7 @@ const FILES: Record<string, File> = {
   'update_signal.json': { read: readSignal, readers: [STATUS, UPDATE, WATCH] },
   'migration_state.json': { read: readMigrationRecord, readers: [UPDATE, MIGRATE] },
   'migration_state.journal': { read: readMigrationRecord, readers: [UPDATE, MIGRATE] },
-  'watch_state.json': { read: readWatchState, readers: [STATUS, UPDATE, WATCH] },
+  'watch_state.json': { read: readWatchState, readers: [STATUS, WATCH] },
   // For others to read: an update writes it anew, a poll says that it could not be passed on.
   'status.json': { read: readStatus, readers: [['telec', ['metrics'], 1], instead(WATCH, 0)] },
   // What people look up later fails no update.

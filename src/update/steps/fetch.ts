@@ -1,5 +1,5 @@
 import { hasCommit, versionAt } from '../../git/checkout.ts'
-import { fetchTarget, removeStalePacks } from '../../git/fetch.ts'
+import { fetchTarget, removeStaleObjects } from '../../git/fetch.ts'
 import { removeStaleLocks } from '../../git/leftovers.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import { together } from '../../system/limit.ts'
@@ -19,7 +19,7 @@ export async function fetch({
   // What was deployed once is here; the remote may not offer it any more, or be the reason to go back.
   if (update.rollback && (await hasCommit(world, repository, target.commit)))
     return `${target.commit.slice(0, 12)} is here already`
-  await removeStalePacks(world, repository)
+  await removeStaleObjects(world, repository)
   await fetchTarget(world, repository, config.deployment, target)
   const { remote, version_file } = config.deployment
   const [version] = await together(
