@@ -74,8 +74,8 @@ export function systemErrorCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** What passes by itself: a full disk, too many open files. */
-const TRANSIENT = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN'])
+/** What passes by itself: a full disk, too many open files or processes, no memory, a signal in between. */
+const TRANSIENT = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM', 'EINTR'])
 
 /** What a failed system call is to telec. */
 export function kindOf(error: unknown): 'later' | 'halted' {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { StringDecoder } from 'node:string_decoder'
-import { TelecError } from './errors.ts'
+import { kindOf, TelecError } from './errors.ts'
 import { adoptGroup, endGroup } from './groups.ts'
 
 export interface RunOptions {
@@ -100,7 +100,7 @@ export function runAttached(
 }
 
 function cannotStart(command: string, cwd: string, error: Error): TelecError {
-  return new TelecError('halted', `cannot start ${command}`, {
+  return new TelecError(kindOf(error), `cannot start ${command}`, {
     because: error.message,
     hint: `is it installed, and on the PATH? Is there a folder ${cwd}?`,
     cause: error,

@@ -82,7 +82,8 @@ export function expectDesigned(ended: Ended, codes: readonly number[], where: st
   if (ended.code !== 0 && ended.code !== 42) expect(ended.stderr, where).toContain('what to do: ')
 }
 
-/** Whether strace(1) got to do what it was told. */
-export function wasInjected(trace: string): boolean {
-  return existsSync(trace) && /\(INJECTED\)|killed by SIGKILL/.test(readFileSync(trace, 'utf8'))
+/** What strace(1) did to a call below the folder; null where it came to none: to another call of the same number, or not at all. */
+export function injectedBelow(folder: string, trace: string): string | null {
+  const lines = existsSync(trace) ? readFileSync(trace, 'utf8').split('\n') : []
+  return lines.find((line) => line.includes('(INJECTED)') && line.includes(folder)) ?? null
 }
