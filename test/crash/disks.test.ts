@@ -78,7 +78,8 @@ describe('where a call fails that changes something', () => {
       const tally = createTally('failed calls of what an update started')
       const programs = await disturbPrograms(computer)
       restore(computer)
-      const calls = await programs.record()
+      // A lock that git cannot remove stays, until an update finds it in its way, and takes it away at its next try.
+      const calls = (await programs.record()).filter(({ call }) => call !== 'unlink')
       for (const cut of sampled(withFaults(calls), 6)) {
         restore(computer)
         const { ended, isInjected } = await programs.update(cut, `error=${cut.fault}`)
