@@ -89,7 +89,7 @@ test.each(KILLS)(
       else expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(two)
     }
     process.stdout.write(`${kills} kills of a rollback at ${call}, each gone on from\n`)
-    expect(kills).toBeGreaterThan(call === 'fsync' ? 20 / EVERY : 0)
+    expect(kills).toBeGreaterThan(call === 'fsync' ? 12 / EVERY : 0)
   },
   900_000,
 )

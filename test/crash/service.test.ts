@@ -35,7 +35,7 @@ async function killUpdate(occurrence: number): Promise<boolean> {
 }
 
 test('an update of a running service, killed anywhere, restarts it once', async () => {
-  const first = process.env.TELEC_TEST_ALL ? 1 : 16 // from where the restart is near
+  const first = process.env.TELEC_TEST_ALL ? 1 : 8 // from where the restart is near
   let kills = 0
   for (let killed = true; killed; ) {
     restore(computer)
@@ -61,5 +61,5 @@ test('an update of a running service, killed anywhere, restarts it once', async 
     expect(run.output().match(/^web 1\.1\.\d+$/gm), `kill ${kills}: ${run.output()}`).toHaveLength(1)
   }
   process.stdout.write(`${kills} kills around the restart, each gone on from\n`)
-  expect(kills).toBeGreaterThan(8)
+  expect(kills).toBeGreaterThan(5)
 }, 300_000)

@@ -50,7 +50,7 @@ UNIT
 systemctl enable --now --quiet web.service
 /opt/telec/telec init --system --computer ${name} --checkout ~/app --service web.service
 sed -i 's/# poll_every: 60s/poll_every: 20s/; s/# healthy_after: 5s/healthy_after: 0s/' /etc/telec/config.yml
-sed -i "s,# install: make install *#,install: echo + >>${person.folder}/log; sleep 0.3; echo - >>${person.folder}/log #," /etc/telec/config.yml
+sed -i "s,# install: make install *#,install: echo + >>${person.folder}/log; sleep 1; echo - >>${person.folder}/log #," /etc/telec/config.yml
 printf 'redis:\\n  url: redis://${HOST}:${redis.port}\\nfleet:\\n  max_updating: 2\\n' >>/etc/telec/config.yml
 /opt/telec/telec install`)
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { version } from '../helpers/computer.ts'
-import { bundles } from '../helpers/programs.ts'
+import { bundles, changeBundle } from '../helpers/programs.ts'
 import { type Subscriber, subscribe } from '../helpers/subscriber.ts'
 
 let subscriber: Subscriber
@@ -15,8 +15,9 @@ afterAll(() => subscriber?.dispose())
 test('telec that comes with the service is started again as the new one, and brings its units up to date', async () => {
   const before = await subscriber.systemctl('cat telec-watch.service')
   expect(before).toContain('Description=telec: look for a new version of')
-  const newer = (text: string) =>
-    `${text}\n// newer\n`.replaceAll('telec: look for a new version of', 'telec: look for news of')
+  const reword = (code: string) =>
+    code.replaceAll('telec: look for a new version of', 'telec: look for news of')
+  const newer = (text: string) => `${changeBundle(text, reword)}\n// newer\n`
   const commit = await subscriber.push({ ...version('1.1.0'), ...bundles(newer) })
   await subscriber.deployed(commit)
 
