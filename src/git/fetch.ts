@@ -86,7 +86,8 @@ async function fetchFrom(
     await gitRemote(world, repository, source, argsFor, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
   } catch (error) {
     const left = halfWritten(repository).filter((path) => !before.has(path))
-    const isTooLarge = left.some((path) => lstatSync(path).size > fileBytes - 4_096)
+    const sizeOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.size ?? 0 // another git's may be gone
+    const isTooLarge = left.some((path) => sizeOf(path) > fileBytes - 4_096)
     await removeFiles(world, repository, left)
     if (!(error instanceof TelecError)) throw error
     // git's own words are only that its helper has ended.

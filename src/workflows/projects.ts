@@ -7,7 +7,6 @@ export type ProjectKind = (typeof PROJECT_KINDS)[number]
 
 /** What is specific to a kind of project in its workflows: steps of GitHub Actions, as lines of YAML. */
 export interface Project {
-  readonly kind: ProjectKind
   /** From a checkout to tests that have passed. */
   readonly test: readonly string[]
   /** A shell command that prints the version; null where the tag alone says it. */
@@ -32,7 +31,7 @@ export function describeProject(root: string, kind = detect(root)): Project {
       because: `there is none of ${SIGNS.map(([name]) => name).join(', ')}`,
       hint: `say what it is: telec init --workflows ${PROJECT_KINDS.join('|')}`,
     })
-  return { kind, test: TEST[kind](has), version: versionCommand(has) }
+  return { test: TEST[kind](has), version: versionCommand(has) }
 }
 
 function detect(root: string): ProjectKind | null {
