@@ -1,5 +1,6 @@
 import type { Paths } from '../config/paths.ts'
 import { lastRecorded, readMigrationRecord } from '../migrate/record.ts'
+import { readStatus, statusOfDeployed, writeStatus } from '../status/record.ts'
 import { TelecError } from '../system/errors.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
@@ -78,6 +79,19 @@ export async function halt(
   await writeUpdateState(paths, { ...state, update, halted })
   await remember(world, paths, update, halted)
   await createReport(world, config, paths, update, sinks).halted(halted)
+}
+
+/** Where the disk failed at the very end, the status still speaks of an update under way: it is put right. */
+export async function mendStatus({ world, config, paths, sinks }: Scene, state: UpdateState): Promise<void> {
+  try {
+    const status = readStatus(paths)
+    if (status === null || (status.status === 'updated' && status.commit === state.deployed.commit)) return
+    const record = { ...statusOfDeployed(config, state.deployed), from: state.last?.from.version ?? null }
+    for (const sink of sinks) sink.publish(record)
+    await writeStatus(paths, record)
+  } catch (error) {
+    world.log.warning(`the status was not written: ${error instanceof Error ? error.message : error}`)
+  }
 }
 
 /** A bug halts, too: a program that crashes at every poll would be an update loop. */
