@@ -5,12 +5,20 @@ import { runPacked } from '../system/packed.ts'
 import { rotateLog } from '../system/rotate.ts'
 import { realWorld } from '../system/world.ts'
 import { isQuiet } from '../watch/glance.ts'
+import { lookOut } from '../watch/lookout.ts'
 
 /** launchd's calendar has no jitter: its computers would all ask in the first second of a minute. */
 const LONGEST_DELAY_MS = 6_000
 
 async function run([...args]: readonly string[]): Promise<void> {
   const isScheduled = args.join(' ') === '--scheduled'
+  if (args.join(' ') === '--lookout') {
+    try {
+      return await lookOut(realWorld('telec-watch'))
+    } catch {
+      // the whole program says what is wrong with it
+    }
+  }
   if (args.length === 0 || isScheduled) {
     const world = realWorld('telec-watch')
     try {

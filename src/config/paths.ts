@@ -37,6 +37,26 @@ export interface Paths {
   readonly supervisor: string
 }
 
+/**
+ * Where root's polls and the lookout, which has no rights, meet: systemd, system scope. The units name them, too. Neither
+ * reads what it should not: the lookout not telec's home, and root nothing of what the lookout writes but its times.
+ */
+export const LOOKOUT = {
+  user: 'telec-watch',
+  /** What it is told, by root. */
+  brief: '/run/telec/brief.json',
+  /** Its own folder, and all that it writes there. */
+  home: '/var/lib/telec-watch',
+  /** Touched: somebody has to poll. */
+  nudge: '/var/lib/telec-watch/nudge',
+  /** Touched: it asked the remote, and nothing has changed. */
+  looked: '/var/lib/telec-watch/looked',
+  /** Touched: it could not ask the remote by itself. */
+  blind: '/var/lib/telec-watch/blind',
+  /** How far its listener has read. */
+  listen: '/var/lib/telec-watch/listen.json',
+} as const
+
 const SYSTEM_HOME = '/var/lib/telec'
 const SYSTEM_CONFIG = '/etc/telec/config.yml'
 

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { LOOKOUT } from '../config/paths.ts'
 import { describeFault, openRedis } from '../redis/client.ts'
 import { readLink } from '../redis/link.ts'
 import { findService } from '../service/find.ts'
@@ -10,7 +11,8 @@ import { parseTimespan, showUnit } from '../service/systemctl.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { within } from '../system/limit.ts'
-import { readWatchState } from '../watch/state.ts'
+import { readBrief } from '../watch/brief.ts'
+import { readLastLook } from '../watch/state.ts'
 import type { Check, Patient } from './check.ts'
 
 /** What starts telec, and what telec restarts. */
@@ -77,7 +79,7 @@ const LATEST_MS = 30 * 60_000
 async function polling(patient: Patient): Promise<string> {
   const { world, config, paths } = patient
   const by = startedBy(patient)
-  const watch = readWatchState(paths)
+  const watch = readLastLook(paths, world.now())
   if (watch && watch.failures > 0)
     throw new TelecError('later', `the last ${watch.failures} poll(s) did not reach the remote`, {
       because: watch.last_failure ?? '',
@@ -93,8 +95,12 @@ async function polling(patient: Patient): Promise<string> {
   if (by === 'telec run' || by.manager === 'launchd') return last
   const timer = await showUnit(world, by.scope, 'telec-watch.timer', ['NextElapseUSecMonotonic'])
   const inMs = parseTimespan(timer.NextElapseUSecMonotonic) - world.monotonic()
-  return `${last}, next in ${Math.max(0, Math.round(inMs / 1000))} s`
+  const who = readBrief()?.blind_until ? `; ${BLIND}` : ''
+  return `${last}, next in ${Math.max(0, Math.round(inMs / 1000))} s${who}`
 }
+
+/** Nothing is wrong; but root does what a user without rights could do. */
+const BLIND = `root polls, since the user ${LOOKOUT.user} cannot read the remote: a key for it belongs into ${LOOKOUT.home}/.ssh`
 
 async function service({ world, config, paths }: Patient): Promise<string> {
   const found = findService(world, config, paths)

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { RunResult } from '../system/process.ts'
@@ -96,23 +97,30 @@ export async function withoutLogin(
   return { source: remote, env: hideLogins([{ configured: remote, used: stdout.trim() }]) }
 }
 
+/**
+ * Runs git where there is no repository, on a URL that holds no login; what it knows is the settings of the user and the
+ * computer. Returns what came of it, whatever the exit code.
+ */
+export function gitWithoutRepository(
+  world: World,
+  args: readonly string[],
+  options: GitOptions,
+): Promise<RunResult> {
+  const env = { ...options.env, GIT_CEILING_DIRECTORIES: dirname(world.home) } // none that happens to be above, either
+  return start(world, null, args, { ...options, env })
+}
+
 function start(
   world: World,
-  repository: Repository,
+  repository: Repository | null,
   args: readonly string[],
   options: GitOptions = {},
 ): Promise<RunResult> {
-  const command = [
-    'git',
-    `--git-dir=${repository.gitDir}`,
-    `--work-tree=${repository.workTree}`,
-    ...CONFIG,
-    ...args,
-  ]
-  const [program = '', ...rest] = limited(world, command, options)
-  const as = actAs(world, repository.owner)
+  const folders = repository ? [`--git-dir=${repository.gitDir}`, `--work-tree=${repository.workTree}`] : []
+  const [program = '', ...rest] = limited(world, ['git', ...folders, ...CONFIG, ...args], options)
+  const as = actAs(world, repository?.owner ?? null)
   return as.run(program, rest, {
-    cwd: repository.workTree,
+    cwd: repository?.workTree ?? world.home,
     env: {
       ...gitEnvironment(as.env),
       ...options.env,
@@ -234,7 +242,7 @@ export function printableRemote(remote: string): string {
 const PLEASANTRIES =
   /^(Please make sure you have the correct access rights|and the repository exists\.|Another git process seems to be running.*|an editor opened by .*|are terminated then try again.*|may have crashed in this repository earlier:|remove the file manually to continue\.)$/
 
-function explain(result: RunResult): string {
+export function explain(result: RunResult): string {
   if (result.endedBy === 'timeout') return 'git did not end in time and was stopped'
   if (result.endedBy === 'output') return 'git printed more than telec is willing to read and was stopped'
   const said = result.stderr.split('\n').filter((line) => line.trim() !== '' && !PLEASANTRIES.test(line))

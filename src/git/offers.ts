@@ -1,26 +1,43 @@
 import type { Ref } from '../channel/decide.ts'
 import type { Config } from '../config/schema.ts'
+import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { gitRemote } from './git.ts'
+import { explain, type GitOptions, gitRemote, gitWithoutRepository, printableRemote } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** What a server may make git keep in memory before it is given up: enough for a million refs. */
 const MEMORY_KIB = 1024 * 1024
 
-type Deployment = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
+/** What a list depends on. */
+export type Listing = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
 
 /** What a remote offers to the channel, in the words of git ls-remote. Throws `later` where it is out of reach. */
 export function listRemote(
   world: World,
   repository: Repository,
-  { channel, branch, poll_timeout }: Deployment,
+  deployment: Listing,
   remote: string,
 ): Promise<string> {
+  const argsFor = (source: string) => listArguments(deployment, source)
+  return gitRemote(world, repository, remote, argsFor, listOptions(deployment))
+}
+
+/** The same of a URL, by whoever has no access to the checkout. Throws `later` where it does not let itself be read. */
+export async function listUrl(world: World, deployment: Listing, url: string): Promise<string> {
+  const result = await gitWithoutRepository(world, listArguments(deployment, url), listOptions(deployment))
+  if (result.code === 0) return result.stdout
+  throw new TelecError('later', `${printableRemote(url)} cannot be read`, { because: explain(result) })
+}
+
+function listArguments({ channel, branch }: Listing, source: string): string[] {
   // --heads: the server then sends branches only; a pattern alone is applied on our side, after every ref came.
-  const wanted = (source: string) =>
+  const wanted =
     channel === 'alpha' ? ['--heads', '--', source, `refs/heads/${branch}`] : ['--tags', '--', source]
-  const options = { timeoutMs: poll_timeout, memoryKib: MEMORY_KIB }
-  return gitRemote(world, repository, remote, (source) => ['ls-remote', ...wanted(source)], options)
+  return ['ls-remote', ...wanted]
+}
+
+function listOptions({ poll_timeout }: Listing): GitOptions {
+  return { timeoutMs: poll_timeout, memoryKib: MEMORY_KIB }
 }
 
 /** The refs of such a list, annotated tags peeled to the commit that they name. */

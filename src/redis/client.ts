@@ -32,22 +32,45 @@ export type Connect = (settings: RedisSettings) => RedisClient
 
 let library: Connect | undefined
 
-/**
- * Opens a connection to the Redis of the configuration. ioredis is loaded for it, in 30 ms that nobody pays who has no
- * Redis.
- */
+/** What it takes to reach a Redis: with what is in the files that the configuration names. */
+export interface RedisAccess {
+  readonly url: string
+  readonly password: string | null
+  readonly ca: string | null
+}
+
+export function accessTo(redis: NonNullable<Config['redis']>): RedisAccess {
+  return {
+    url: redis.url,
+    password: readSetting('redis.password_file', redis.password_file, true),
+    ca: readSetting('redis.ca_file', redis.ca_file, false),
+  }
+}
+
+/** Opens a connection to the Redis of the configuration. */
 export function openRedis(
   world: World,
   redis: NonNullable<Config['redis']>,
   connectTimeoutMs: number,
-  commandTimeoutMs: number | null = connectTimeoutMs,
 ): RedisClient {
-  const address = parseRedisUrl(redis.url)
+  return connectTo(world, accessTo(redis), connectTimeoutMs, connectTimeoutMs)
+}
+
+/**
+ * Opens a connection. ioredis is loaded for it, in 30 ms that nobody pays who has no Redis.
+ *
+ * @param commandTimeoutMs null: a command may take as long as it takes.
+ */
+export function connectTo(
+  world: World,
+  { url, password, ca }: RedisAccess,
+  connectTimeoutMs: number,
+  commandTimeoutMs: number | null,
+): RedisClient {
+  const address = parseRedisUrl(url)
   if (address === null) throw new Error('the schema took a URL that is none')
   library ??= (loadPacked(source(), world.program.path) as { connect: Connect }).connect
-  const password = readSetting('redis.password_file', redis.password_file, true) ?? address.password
-  const ca = readSetting('redis.ca_file', redis.ca_file, false)
-  return library({ address, password, ca, connectTimeoutMs, commandTimeoutMs })
+  return library({ address, password: password ?? address.password, ca, connectTimeoutMs, commandTimeoutMs })
 }
 
 /** @param isSecret others must not read it; its group may be that of the program. */

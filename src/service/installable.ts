@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { LOOKOUT } from '../config/paths.ts'
 import type { Config, ServiceConfig } from '../config/schema.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { actAs } from '../system/account.ts'
@@ -43,8 +44,24 @@ export function verifyPrograms(world: World, scope: Scope): string {
     throw new TelecError('config', `npx keeps telec in ${bin}, which it will remove`, {
       hint: 'install it where it stays: npm install --global telec',
     })
-  if (scope === 'system') for (const program of [node, path]) verifyRootOwns(program)
+  if (scope === 'system')
+    for (const program of [node, path]) {
+      verifyRootOwns(program)
+      verifyAnybodyCanRun(program)
+    }
   return `${node}, ${path}`
+}
+
+/** What looks at the remote is a user of its own, LOOKOUT. */
+function verifyAnybodyCanRun(program: string): void {
+  for (let path = program; path !== '/'; path = dirname(path)) {
+    const needed = path === program ? 0o005 : 0o001
+    if ((statSync(path).mode & needed) === needed) continue
+    throw new TelecError('config', `only root can run ${program}: ${path} lets nobody else in`, {
+      because: `${LOOKOUT.user}, a user without any rights, looks for new versions`,
+      hint: 'put telec and Node.js where everybody may run them (/usr/local/bin), and run telec install with those',
+    })
+  }
 }
 
 /** Migrations are run as the checkout's owner, by the Node.js that telec runs on. */

@@ -71,6 +71,7 @@ export function planInstall(
     node,
     bin: dirname(world.program.path),
     home: paths.home,
+    config: paths.config,
     signal: paths.signal,
     computer: config.computer,
     environment: {

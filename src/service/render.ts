@@ -4,15 +4,20 @@ import launchdListen from '../../units/launchd/telec-listen.plist'
 import launchdUpdate from '../../units/launchd/telec-update.plist'
 import launchdWatch from '../../units/launchd/telec-watch.plist'
 import dropIn from '../../units/systemd/service-drop-in.conf'
+import sysusers from '../../units/systemd/telec.sysusers.conf'
 import listenService from '../../units/systemd/telec-listen.service'
+import pollPath from '../../units/systemd/telec-poll.path'
+import pollService from '../../units/systemd/telec-poll.service'
 import updatePath from '../../units/systemd/telec-update.path'
 import updateService from '../../units/systemd/telec-update.service'
 import updateTimer from '../../units/systemd/telec-update.timer'
 import watchHardening from '../../units/systemd/telec-watch.hardening.conf'
+import watchLookout from '../../units/systemd/telec-watch.lookout.conf'
 import watchService from '../../units/systemd/telec-watch.service'
 import watchTimer from '../../units/systemd/telec-watch.timer'
-
+import { LOOKOUT } from '../config/paths.ts'
 import { sha256 } from '../system/hash.ts'
+import type { PlannedFile } from './plan.ts'
 import { type Scope, unitName } from './systemctl.ts'
 
 /** What the units say about this computer; all paths are absolute. */
@@ -24,6 +29,8 @@ export interface UnitValues {
   readonly bin: string
   /** telec's home. */
   readonly home: string
+  /** The configuration's file. */
+  readonly config: string
   /** The signal file, which starts an update when it changes. */
   readonly signal: string
   /** The computer's name, by which its polls differ from those of others. */
@@ -51,25 +58,43 @@ export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
   const service = values.service ?? 'the checkout'
   const pollSeconds = Math.max(1, Math.round(values.pollMs / 1000))
   const assignments = Object.entries(values.environment).map(([name, value]) => quote(`${name}=${value}`))
-  const watchers = ['telec-watch.service', ...(values.listens ? ['telec-listen.service'] : [])]
-  const lockedIn = scope === 'system' ? watchers : []
+  const isSystem = scope === 'system'
   const fill = (template: string) =>
     fillIn(template, {
       SERVICE: escapeSpecifiers(service),
       NODE: commandWord(values.node),
       WATCH: commandWord(`${values.bin}/telec-watch`),
+      HOW_TO_LOOK: isSystem ? '--lookout' : '--scheduled',
+      AS_LOOKOUT: isSystem ? ' --lookout' : '',
       UPDATE: commandWord(`${values.bin}/telec-update`),
       SIGNAL: escapeSpecifiers(values.signal),
+      CONFIG: escapeSpecifiers(values.config),
       HOME: quote(values.home),
-      TARGET: scope === 'system' ? 'multi-user.target' : 'default.target',
+      TARGET: isSystem ? 'multi-user.target' : 'default.target',
       LOG_FIELDS: quote(`TELEC_SERVICE=${service}`),
       CAPABILITIES: values.actsForOwner ? 'CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL' : '',
       PRIVATE_USERS: values.actsForOwner ? 'no' : 'yes',
-      SYSTEM_CALLS: values.actsForOwner ? 'SystemCallFilter=@setuid capset\n' : '',
       ENVIRONMENT: assignments.join(' '),
       POLL_SECONDS: String(pollSeconds),
       JITTER_SECONDS: String(Math.max(1, Math.floor(pollSeconds / 10))),
+      NUDGE: LOOKOUT.nudge,
+      LOOKOUT_USER: LOOKOUT.user,
+      LOOKOUT_HOME: LOOKOUT.home,
     })
+  const hardening = (unit: string, actsForOwner: boolean) => ({
+    name: `${unit}.d/hardening.conf`,
+    text: fillIn(watchHardening, { SYSTEM_CALLS: actsForOwner ? 'SystemCallFilter=@setuid capset\n' : '' }),
+  })
+  const lookouts = ['telec-watch.service', ...(values.listens ? ['telec-listen.service'] : [])]
+  const lockedIn = [
+    { name: 'telec-poll.service', text: fill(pollService) },
+    { name: 'telec-poll.path', text: fill(pollPath) },
+    hardening('telec-poll.service', values.actsForOwner),
+    ...lookouts.flatMap((unit) => [
+      hardening(unit, false),
+      { name: `${unit}.d/lookout.conf`, text: fill(watchLookout) },
+    ]),
+  ]
   return [
     { name: 'telec-watch.service', text: fill(watchService) },
     { name: 'telec-watch.timer', text: fill(watchTimer) },
@@ -77,8 +102,14 @@ export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
     { name: 'telec-update.service', text: fill(updateService) },
     { name: 'telec-update.timer', text: fill(updateTimer) },
     ...(values.listens ? [{ name: 'telec-listen.service', text: fill(listenService) }] : []),
-    ...lockedIn.map((unit) => ({ name: `${unit}.d/hardening.conf`, text: fill(watchHardening) })),
+    ...(isSystem ? lockedIn : []),
   ]
+}
+
+/** The lookout's user, as systemd-sysusers(8) makes it; one that is there already is left as it is. */
+export const LOOKOUT_SYSUSERS: PlannedFile = {
+  path: '/etc/sysusers.d/telec.conf',
+  text: fillIn(sysusers, { LOOKOUT_USER: LOOKOUT.user, LOOKOUT_HOME: LOOKOUT.home }),
 }
 
 /** The drop-in that teaches the service's unit the 42 contract. */

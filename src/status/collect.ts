@@ -10,7 +10,7 @@ import { type Halt, readUpdateState, type Update, type UpdateState } from '../up
 import { type Pause, readPause } from '../update/pause.ts'
 import { readSignal, type Signal } from '../update/signal.ts'
 import { windowOpensAt } from '../update/window.ts'
-import { readWatchState, type WatchState } from '../watch/state.ts'
+import { readLastLook, type WatchState } from '../watch/state.ts'
 import { type Left, whatIsLeft } from './left.ts'
 
 /** Everything that `telec status` says, as data: `--json` prints it as it is. Times are ISO 8601. */
@@ -51,7 +51,7 @@ export interface ServiceOverview {
 /** Reads what this computer knows of itself. Does not ask the remote. */
 export async function collectOverview(world: World, config: Config, paths: Paths): Promise<Overview> {
   const state = readUpdateState(paths)
-  const watch = readWatchState(paths)
+  const watch = readLastLook(paths, world.now())
   const { channel, branch, pinned_minor } = config.deployment
   return {
     computer: config.computer,

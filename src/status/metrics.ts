@@ -6,7 +6,7 @@ import { COMMIT, VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
 import { readUpdateState, type Update } from '../update/journal.ts'
 import { readPause } from '../update/pause.ts'
-import { readWatchState } from '../watch/state.ts'
+import { readLastLook } from '../watch/state.ts'
 import { readStatus, STATUSES } from './record.ts'
 import type { StatusSink } from './sink.ts'
 
@@ -53,7 +53,7 @@ export function metricsSink(world: World, config: Config, paths: Paths): StatusS
 
 function families(world: World, config: Config, paths: Paths): Family[] {
   const state = readUpdateState(paths)
-  const watch = readWatchState(paths)
+  const watch = readLastLook(paths, world.now())
   const status = readStatus(paths)
   const { deployed, halted = null, update = null, last = null } = state ?? {}
   const flag = (is: boolean) => [{ value: is ? 1 : 0 }]

@@ -164,6 +164,16 @@ export async function touch(path: string, nowMs: number): Promise<void> {
   }
 }
 
+/** Sets the times of a file that is there for them alone; it is made where there is none. */
+export function mark(path: string, nowMs: number): void {
+  try {
+    closeSync(openSync(path, 'a', FILE_MODE))
+    utimesSync(path, nowMs / 1000, nowMs / 1000)
+  } catch (error) {
+    throw writeFailure(path, error)
+  }
+}
+
 /** Another program may be between writing its temporary file and renaming it; none takes an hour for that. */
 const FOREIGN_TEMPORARY_MS = 3_600_000
 

@@ -50,6 +50,10 @@ function parsed<Shape>(path: string): Shape | null {
 
 /** Of what is deployed and what a remote said, to compare it with. */
 export function fingerprint({ version, ref, commit }: Target, list: string): string {
-  const text = `${version} ${ref} ${commit}\n${list}`
+  return digest(`${version} ${ref} ${commit}\n${list}`)
+}
+
+/** Tells a text from every other one. */
+export function digest(text: string): string {
   return text.length <= LONGEST ? text : sha256(text)
 }

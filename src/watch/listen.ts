@@ -1,9 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import * as v from 'valibot'
-import { loadConfig } from '../config/load.ts'
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
-import { describeFault, openRedis, type RedisClient } from '../redis/client.ts'
+import { connectTo, describeFault, type RedisAccess, type RedisClient } from '../redis/client.ts'
 import { ANNOUNCEMENTS_KEY, COMPUTERS_KEY } from '../redis/keys.ts'
 import { type Entry, isLaterId, parseAnnouncement, parseEntries } from '../redis/stream.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
@@ -28,41 +25,49 @@ const PositionSchema = v.object({
   last_id: v.pipe(v.string(), v.regex(/^\d{1,20}-\d{1,20}$/)),
 })
 
+/** What it listens with, and to. */
+export interface Listening {
+  readonly computer: string
+  readonly channel: string
+  readonly redis: RedisAccess | null
+}
+
 export interface Listener {
+  /** As it is now; throws a TelecError where that cannot be told. */
+  settings(): Promise<Listening>
+  /** The file that says how far it has read. */
+  readonly position: string
   /** Polls, as the timer would. */
   poll(): Promise<void>
 }
 
 /**
  * Stays, and polls when somebody announces a version for this computer's channel. An announcement is a hint: nothing that
- * it says is believed. Ends when the configuration or telec itself is another one than at the start, for the service
- * manager to start it again.
+ * it says is believed. Ends when its settings or telec itself are others than at the start, for the service manager to
+ * start it again.
  *
  * @returns the exit code.
  */
-export async function listen(
-  world: World,
-  config: Config,
-  paths: Paths,
-  { poll }: Listener,
-): Promise<number> {
-  const { redis } = config
+export async function listen(world: World, listener: Listener): Promise<number> {
+  const listening = await listener.settings()
+  const { redis } = listening
   if (!redis)
     throw new TelecError('config', 'there is no Redis to listen to', {
-      hint: `set redis.url in ${paths.config}, or leave polling to the timer`,
+      hint: 'set redis.url in the configuration, or leave polling to the timer',
     })
-  const isSame = sameAsNow(world, config, paths)
+  const { position: path, poll } = listener
+  const isSame = sameAsNow(world, listening, listener)
   let pauseMs = FIRST_PAUSE_MS
   let isDown = false
   while (await isSame()) {
-    const client = openRedis(world, redis, CONNECT_TIMEOUT_MS, null)
+    const client = connectTo(world, redis, CONNECT_TIMEOUT_MS, null)
     try {
       await client.ready()
-      const lastId = await position(paths, client)
+      const lastId = await position(path, client)
       world.log.notice(isDown ? 'Redis is back: listening again' : 'listening for announcements')
       isDown = false
       pauseMs = FIRST_PAUSE_MS
-      await follow({ world, config, paths, client, poll, isSame }, lastId)
+      await follow({ world, listening, path, client, poll, isSame }, lastId)
     } catch (error) {
       if (error instanceof TelecError) throw error // not Redis: what is in the way here does not pass
       const say = isDown ? world.log.debug : world.log.warning
@@ -79,12 +84,12 @@ export async function listen(
 }
 
 /** Whether what this program was started with is still what there is. */
-function sameAsNow(world: World, config: Config, paths: Paths): () => Promise<boolean> {
+function sameAsNow(world: World, listening: Listening, { settings }: Listener): () => Promise<boolean> {
   const program = programText(world)
-  const text = JSON.stringify(config)
+  const text = JSON.stringify(listening)
   return async () => {
     try {
-      return program === programText(world) && text === JSON.stringify(await loadConfig(world, paths))
+      return program === programText(world) && text === JSON.stringify(await settings())
     } catch (error) {
       if (error instanceof TelecError) return true // somebody is at work on it
       throw error
@@ -94,24 +99,25 @@ function sameAsNow(world: World, config: Config, paths: Paths): () => Promise<bo
 
 interface Scene {
   readonly world: World
-  readonly config: Config
-  readonly paths: Paths
+  readonly listening: Listening
+  /** Of the position. */
+  readonly path: string
   readonly client: RedisClient
   readonly poll: () => Promise<void>
   readonly isSame: () => Promise<boolean>
 }
 
 /** Reads announcements from where it was left, until the connection fails. */
-async function follow({ world, config, paths, client, poll, isSame }: Scene, start: string): Promise<void> {
+async function follow({ world, listening, path, client, poll, isSame }: Scene, start: string): Promise<void> {
   let lastId = start
   let polling: Promise<void> | null = null
   while (await isSame()) {
     const spreadMs = Math.min(LONGEST_SPREAD_MS, (await fleetSize(client)) * SPREAD_PER_COMPUTER_MS)
     const entries = await read(client, lastId)
     const latest = entries.at(-1)
-    if (latest) await writeJson(paths.listen, { last_id: latest.id })
-    lastId = latest?.id ?? (await position(paths, client)) // a server that was emptied counts from anew
-    const isForUs = entries.some((entry) => concerns(world, config, entry))
+    if (latest) await writeJson(path, { last_id: latest.id })
+    lastId = latest?.id ?? (await position(path, client)) // a server that was emptied counts from anew
+    const isForUs = entries.some((entry) => concerns(world, listening, entry))
     if (!isForUs || polling) continue // one that waits for its turn does for all of them
     polling = delay(Math.random() * spreadMs)
       .then(() => {
@@ -132,13 +138,13 @@ async function fleetSize(client: RedisClient): Promise<number> {
 }
 
 /** How far it was read; null: nothing was. */
-export function readPosition(paths: Paths): v.InferOutput<typeof PositionSchema> | null {
-  return readJson(paths.listen, PositionSchema, `remove it: rm ${paths.listen}`)
+export function readPosition(path: string): v.InferOutput<typeof PositionSchema> | null {
+  return readJson(path, PositionSchema, `remove it: rm ${path}`)
 }
 
 /** Where to read on: after the last one that was read, and never after one that the server has yet to give out. */
-async function position(paths: Paths, client: RedisClient): Promise<string> {
-  const known = readPosition(paths)?.last_id
+async function position(path: string, client: RedisClient): Promise<string> {
+  const known = readPosition(path)?.last_id
   const newest = await within(
     client.call('XREVRANGE', ANNOUNCEMENTS_KEY, '+', '-', 'COUNT', 1),
     CONNECT_TIMEOUT_MS,
@@ -148,13 +154,12 @@ async function position(paths: Paths, client: RedisClient): Promise<string> {
   return known === undefined || isLaterId(known, end) ? end : known
 }
 
-function concerns(world: World, config: Config, entry: Entry): boolean {
+function concerns(world: World, { computer, channel: own }: Listening, entry: Entry): boolean {
   const announcement = parseAnnouncement(entry)
   if (announcement === null) {
     world.log.debug(`${entry.id} is no announcement that telec understands`)
     return false
   }
   const { daemon_id, channel } = announcement
-  if (daemon_id === config.computer) return false
-  return channel === undefined || channel === config.deployment.channel
+  return daemon_id !== computer && (channel === undefined || channel === own)
 }

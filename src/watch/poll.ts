@@ -12,17 +12,11 @@ import { touch } from '../system/files.ts'
 import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
-import {
-  hasMoved,
-  isUnderWayTo,
-  readUpdateState,
-  rollbackUnderWay,
-  type UpdateState,
-} from '../update/journal.ts'
-import { mendPause, readPause } from '../update/pause.ts'
-import { isDue } from '../update/retry.ts'
+import { hasMoved, readUpdateState, rollbackUnderWay, type UpdateState } from '../update/journal.ts'
+import { mendPause } from '../update/pause.ts'
 import { readSignal, removeSignal, type Signal, writeSignal } from '../update/signal.ts'
-import { windowOpensAt } from '../update/window.ts'
+import { writeBrief } from './brief.ts'
+import { isUpdateDue, nextPollDue } from './due.ts'
 import { fingerprint } from './glance.ts'
 import { isOutOfReach, readOffers } from './offers.ts'
 import { NEVER_POLLED, readWatchState, recordPoll, type WatchState, writeWatchState } from './state.ts'
@@ -32,6 +26,8 @@ export interface PollOptions {
   readonly dryRun: boolean
   /** As the timer polls: less and less often while the remote is out of reach, which it reports once. */
   readonly scheduled: boolean
+  /** Tell the lookout what was found, which asked for this poll. */
+  readonly brief: boolean
 }
 
 /** So long a remote that is back may go unnoticed. */
@@ -45,7 +41,7 @@ export async function poll(
   world: World,
   config: Config,
   paths: Paths,
-  { dryRun, scheduled }: PollOptions,
+  { dryRun, scheduled, brief }: PollOptions,
 ): Promise<Decision> {
   const repository = locateRepository(world, config.deployment.checkout)
   const state = readUpdateState(paths) ?? (await adoptFirst(world, config, paths, repository))
@@ -84,13 +80,16 @@ export async function poll(
       next_poll_at: null,
     }
     await recordPoll(paths, after, before, world.now())
+    const nextMs = list === null ? world.now() : nextPollDue(world, config, paths, decision)
+    if (brief) await writeBrief(world, config, repository, { list, nextMs })
     if (shownVia !== null && shownVia !== before?.via)
       world.log.notice(`the remote is out of reach; the mirror ${shownVia} answers`)
     tell(world, decision, before)
     return decision
   } catch (error) {
     if (dryRun || !(isOutOfReach(error) || isRefusal(error, before))) throw error
-    await recordFailure(world, config, paths, before ?? NEVER_POLLED, error)
+    const pauseMs = await recordFailure(world, config, paths, before ?? NEVER_POLLED, error)
+    if (brief) await writeBrief(world, config, repository, { list: null, nextMs: world.now() + pauseMs })
     throw isOutOfReach(error) && scheduled && before && before.failures > 0
       ? new TelecError('later', error.message, { quiet: true })
       : error
@@ -105,6 +104,8 @@ function isRefusal(error: unknown, before: WatchState | null): error is TelecErr
 /**
  * The first failure of all costs no pause: the next poll is a minute away anyway. Nor does a refusal: it is mended by a
  * person, who should not have to wait after that.
+ *
+ * @returns how long the timer's polls pause, in milliseconds.
  */
 async function recordFailure(
   world: World,
@@ -112,16 +113,17 @@ async function recordFailure(
   paths: Paths,
   before: WatchState,
   error: TelecError,
-): Promise<void> {
+): Promise<number> {
   const failures = before.failures + 1
   const pauseMs =
-    failures > 1 && isOutOfReach(error) ? backoffMs(pausesOf(config), failures, config.computer) : null
+    failures > 1 && isOutOfReach(error) ? backoffMs(pausesOf(config), failures, config.computer) : 0
   await writeWatchState(paths, {
     ...before,
     failures,
     last_failure: (isOutOfReach(error) ? error.because : null) ?? error.message,
-    next_poll_at: pauseMs === null ? null : new Date(world.now() + pauseMs).toISOString(),
+    next_poll_at: pauseMs === 0 ? null : new Date(world.now() + pauseMs).toISOString(),
   })
+  return pauseMs
 }
 
 function pausesOf({ deployment }: Config): Backoff {
@@ -249,17 +251,4 @@ function tell(world: World, decision: Decision, before: WatchState | null): void
   else world.log.debug(`polled: ${decision.kind}: ${decision.reason}`)
   if (before && before.failures > 0)
     world.log.notice(`the remote is back after ${before.failures} poll(s) without it`)
-}
-
-/** Whether a signal waits that telec-update would act on: one whose target is halted is let lie until it is due. */
-export function isUpdateDue(world: World, config: Config, paths: Paths): boolean {
-  const pending = readSignal(paths)
-  if (pending?.channel !== config.deployment.channel) return false // another channel's is replaced by a poll
-  const state = readUpdateState(paths)
-  const { halted = null, update = null } = state ?? {}
-  const isHeldBack = !state || !rollbackUnderWay(state)
-  if (isHeldBack && readPause(paths, world.now()) !== null) return false
-  if (!isUnderWayTo(update, pending.target.commit) && windowOpensAt(config, world.now()) !== null)
-    return false
-  return halted?.target.commit !== pending.target.commit || isDue(halted, world.now(), config.computer)
 }

@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import { SeenSchema } from '../channel/seen.ts'
 import { TargetSchema } from '../channel/target.ts'
-import type { Paths } from '../config/paths.ts'
+import { LOOKOUT, type Paths } from '../config/paths.ts'
+import { readInstalled } from '../service/installed.ts'
 import { modifiedAt, readJson, touch, writeJson } from '../system/files.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
 
@@ -40,6 +41,17 @@ export function readWatchState(paths: Paths): WatchState | null {
   const touchedAt = modifiedAt(paths.watchState)
   const isLater = touchedAt !== null && touchedAt.getTime() > Date.parse(state.polled_at) + WRITING_MS
   return isLater ? { ...state, polled_at: touchedAt.toISOString() } : state
+}
+
+/** The same and, where it is a lookout that looks between root's polls, when it last saw what they had seen. */
+export function readLastLook(paths: Paths, nowMs: number): WatchState | null {
+  const state = readWatchState(paths)
+  const installed = readInstalled(paths)
+  if (!state?.polled_at || state.failures > 0) return state
+  if (installed?.manager !== 'systemd' || installed.scope !== 'system') return state
+  const lookedAtMs = modifiedAt(LOOKOUT.looked)?.getTime() ?? 0 // which is its own to set
+  const isLater = lookedAtMs > Date.parse(state.polled_at) && lookedAtMs <= nowMs
+  return isLater ? { ...state, polled_at: new Date(lookedAtMs).toISOString() } : state
 }
 
 /** Between the time that is written and the one at which it was written. */

@@ -132,7 +132,7 @@ describe('telec-watch --listen', () => {
     const listener = await listen(computer)
     const exit = once(listener.process, 'exit')
     computer.writeConfig(
-      `${readFileSync(join(computer.home, 'config.yml'), 'utf8')}service:\n  name: web.service\n`,
+      readFileSync(join(computer.home, 'config.yml'), 'utf8').replace('computer: studio', 'computer: loft'),
     )
     await add(redis, RECORDED)
     expect((await exit)[0]).toBe(42)

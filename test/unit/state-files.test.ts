@@ -33,6 +33,7 @@ import { isDue, retryDelayMs } from '../../src/update/retry.ts'
 import { planRollback } from '../../src/update/rollback.ts'
 import { readSignal } from '../../src/update/signal.ts'
 import { windowOpensAt } from '../../src/update/window.ts'
+import { type Brief, parseBrief } from '../../src/watch/brief.ts'
 import { readPosition } from '../../src/watch/listen.ts'
 import { readWatchState } from '../../src/watch/state.ts'
 import { commit, head } from '../helpers/commits.ts'
@@ -139,7 +140,7 @@ const READERS: Record<StateFile, () => unknown> = {
     return link
   },
   'listen.json': () => {
-    const position = readPosition(paths)
+    const position = readPosition(paths.listen)
     if (position) isLaterId(position.last_id, '0-0')
     return position
   },
@@ -237,6 +238,27 @@ describe('a state file with anything in it', () => {
     await fc.assert(property, FUZZ)
     rmSync(path)
   }, 300_000)
+})
+
+test('what the lookout is told, with anything in it: is understood, or as good as none', () => {
+  const brief: Brief = {
+    at: '2026-05-04T12:30:00.000Z',
+    ask: { url: 'https://example.org/app.git', channel: 'alpha', branch: 'main', poll_timeout: 45_000 },
+    list: `${commit('x')}\trefs/heads/main\n`,
+    until: '2026-05-04T13:30:00.000Z',
+    blind_until: null,
+    listen: {
+      computer: 'studio',
+      channel: 'alpha',
+      redis: { url: 'redis://127.0.0.1', password: null, ca: null },
+    },
+  }
+  expect(parseBrief(JSON.stringify(brief))).toEqual(brief)
+  const property = fc.property(mutationsOf(JSON.stringify(brief)), (mutation) => {
+    const parsed = parseBrief(mutation)
+    if (parsed) expect(parseBrief(JSON.stringify(parsed))).toEqual(parsed)
+  })
+  fc.assert(property, FUZZ)
 })
 
 describe('a configuration with anything in it', () => {

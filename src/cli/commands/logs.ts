@@ -19,7 +19,7 @@ interface Options {
   readonly service: boolean
 }
 
-const UNITS = ['telec-watch.service', 'telec-update.service', 'telec-listen.service']
+const UNITS = ['telec-watch.service', 'telec-poll.service', 'telec-update.service', 'telec-listen.service']
 const LOG_FILES = ['telec-watch.log', 'telec-update.log', 'telec-listen.log']
 
 export const logsCommand: DefineCommand = (world, leave) =>

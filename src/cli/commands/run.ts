@@ -3,7 +3,7 @@ import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
 import { supervise } from '../../service/supervise.ts'
 import type { World } from '../../system/world.ts'
-import { isUpdateDue } from '../../watch/poll.ts'
+import { isUpdateDue } from '../../watch/due.ts'
 import type { DefineCommand } from '../main.ts'
 
 export const runCommand: DefineCommand = (world, leave) =>

@@ -1,0 +1,105 @@
+import * as v from 'valibot'
+import { LOOKOUT } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import { remoteUrl } from '../git/git.ts'
+import { mayHoldLogins } from '../git/logins.ts'
+import type { Repository } from '../git/repository.ts'
+import { accessTo } from '../redis/client.ts'
+import { modifiedAt, readText, writeDurably } from '../system/files.ts'
+import { TimeSchema } from '../system/schemas.ts'
+import { isoTime, type World } from '../system/world.ts'
+import { digest } from './glance.ts'
+
+/** For its own user, who shares the group of those who write it. */
+const MODE = 0o640
+/** A lookout that cannot ask the remote by itself tries it again after that; a server may not like to be asked in vain. */
+const BLIND_MS = 60 * 60_000
+
+const BriefSchema = v.object({
+  /** When it was written, ISO 8601. */
+  at: TimeSchema,
+  /** What to ask the remote, and how long that may take in milliseconds; null: nothing. */
+  ask: v.nullable(
+    v.object({
+      url: v.string(),
+      channel: v.picklist(['alpha', 'beta', 'stable']),
+      branch: v.string(),
+      poll_timeout: v.number(),
+    }),
+  ),
+  /** What it said when it was polled; see `digest`. */
+  list: v.nullable(v.string()),
+  /** From then on somebody polls in any case, ISO 8601. */
+  until: TimeSchema,
+  /** Until then it is not asked to ask, since it could not, ISO 8601. */
+  blind_until: v.nullable(TimeSchema),
+  /** What its listener needs. */
+  listen: v.object({
+    computer: v.string(),
+    channel: v.string(),
+    redis: v.nullable(
+      v.object({ url: v.string(), password: v.nullable(v.string()), ca: v.nullable(v.string()) }),
+    ),
+  }),
+})
+
+/**
+ * What root tells the lookout, which has no rights of its own: in memory, readable by nobody else. It holds no login to
+ * the remote; the password of Redis, if there is one.
+ */
+export type Brief = v.InferOutput<typeof BriefSchema>
+
+/** It is no state: one that cannot be understood is as good as none, and replaced by the next poll. */
+export function readBrief(): Brief | null {
+  return parseBrief(readText(LOOKOUT.brief) ?? '')
+}
+
+export function parseBrief(text: string): Brief | null {
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), BriefSchema), text)
+  return parsed.success ? parsed.output : null
+}
+
+/** What a poll found, as far as the lookout is concerned. */
+export interface Found {
+  /** What the remote said, where nothing else had a say. */
+  readonly list: string | null
+  /** When somebody has to poll in any case, milliseconds since 1970. */
+  readonly nextMs: number
+}
+
+/** Writes what the lookout is to know after a poll. */
+export async function writeBrief(
+  world: World,
+  config: Config,
+  repository: Repository,
+  { list, nextMs }: Found,
+): Promise<void> {
+  const blindUntilMs = blindUntil(world, list !== null)
+  const { remote, channel, branch, poll_timeout } = config.deployment
+  // A login is not handed on; where it takes one, root polls.
+  const canAsk = list !== null && blindUntilMs === null && !mayHoldLogins(world, repository)
+  const url = canAsk ? await remoteUrl(world, repository, remote) : null
+  const brief: Brief = {
+    at: isoTime(world),
+    ask: url === null ? null : { url, channel, branch, poll_timeout },
+    list: list === null ? null : digest(list),
+    until: new Date(list !== null && url === null ? world.now() : nextMs).toISOString(),
+    blind_until: blindUntilMs === null ? null : new Date(blindUntilMs).toISOString(),
+    listen: {
+      computer: config.computer,
+      channel,
+      redis: config.redis ? accessTo(config.redis) : null,
+    },
+  }
+  await writeDurably(LOOKOUT.brief, `${JSON.stringify(brief)}\n`, MODE)
+}
+
+/** Until when it is not to ask. @param isReached whether the remote could be asked by root, who came after it. */
+function blindUntil(world: World, isReached: boolean): number | null {
+  const before = readBrief()
+  if (before === null) return null
+  const blindAtMs = modifiedAt(LOOKOUT.blind)?.getTime() ?? 0
+  if (isReached && before.ask !== null && blindAtMs >= Date.parse(before.at)) return world.now() + BLIND_MS
+  const untilMs = Date.parse(before.blind_until ?? '')
+  return untilMs > world.now() && untilMs <= world.now() + BLIND_MS ? untilMs : null
+}
