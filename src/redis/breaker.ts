@@ -16,7 +16,7 @@ export async function reportUpdated(client: RedisClient, commit: string, compute
   await client.call('SREM', key(commit), computer)
 }
 
-/** The computers that halted on the way to this commit. */
+/** The computers that halted on the way to this commit, or went back from it. */
 export async function haltedAt(client: RedisClient, commit: string): Promise<string[]> {
   const reply = await client.call('SMEMBERS', key(commit))
   return Array.isArray(reply) ? reply.map(String) : []

@@ -184,6 +184,7 @@ async function enter(
   const turn = {
     isForced: options.now || before.update?.rollback != null,
     isUnderWay: isUnderWayTo(before.update, target.commit),
+    leaves: before.update?.rollback ? before.update.from : null,
   }
   try {
     return await passGates(world, config, target, turn)

@@ -24,6 +24,8 @@ export interface Turn {
   readonly isForced: boolean
   /** It has begun to change the checkout, and is not left half-way because of others. */
   readonly isUnderWay: boolean
+  /** What a person goes back from, which does not speak for it. */
+  readonly leaves: Target | null
 }
 
 const OPEN: Gate = { leave: async () => undefined }
@@ -36,7 +38,7 @@ export async function passGates(
   world: World,
   config: Config,
   target: Target,
-  { isForced, isUnderWay }: Turn,
+  { isForced, isUnderWay, leaves }: Turn,
 ): Promise<Gate> {
   const { fleet, redis, computer } = config
   if (!fleet || !redis || !(fleet.max_updating ?? fleet.hold_after_failures)) return OPEN
@@ -75,6 +77,7 @@ export async function passGates(
       try {
         if (how === 'halted') await reportHalted(client, target.commit, computer)
         if (how === 'updated') await reportUpdated(client, target.commit, computer)
+        if (how === 'updated' && leaves) await reportHalted(client, leaves.commit, computer)
         if (how !== 'goes-on') await freeSlot(client, computer)
       } catch (error) {
         world.log.warning(`the fleet was not told: ${describeFault(error)}`) // the lease ends by itself
@@ -94,10 +97,14 @@ async function verifyOthersAreWell(
 ): Promise<void> {
   const halted = await haltedAt(client, target.commit)
   if (halted.includes(computer) || halted.length < most) return
-  throw new TelecError('later', `held: ${halted.length} computer(s) halted on the way to ${nameOf(target)}`, {
-    because: halted.toSorted().slice(0, 10).join(', '),
-    hint: 'push what mends it; to take it all the same: telec-update --now',
-  })
+  throw new TelecError(
+    'later',
+    `held: ${halted.length} computer(s) halted on the way to ${nameOf(target)}, or went back from it`,
+    {
+      because: halted.toSorted().slice(0, 10).join(', '),
+      hint: 'push what mends it; to take it all the same: telec-update --now',
+    },
+  )
 }
 
 async function waitForSlot(

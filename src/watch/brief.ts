@@ -60,26 +60,40 @@ export function parseBrief(text: string): Brief | null {
 }
 
 /** What a poll found, as far as the lookout is concerned. */
-export interface Found {
+interface Found {
   /** What the remote said, where nothing else had a say. */
   readonly list: string | null
   /** When somebody has to poll in any case, milliseconds since 1970. */
   readonly nextMs: number
 }
 
-/** Writes what the lookout is to know after a poll. */
+/** Writes what the lookout is to know after a poll. A fault is a warning: the poll has done its work. */
 export async function writeBrief(
   world: World,
   config: Config,
   repository: Repository,
-  { list, nextMs }: Found,
+  found: Found,
 ): Promise<void> {
+  try {
+    const brief = await briefOf(world, config, repository, found)
+    await writeDurably(LOOKOUT.brief, `${JSON.stringify(brief)}\n`, MODE)
+  } catch (error) {
+    world.log.warning(`${LOOKOUT.user} was not told: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+async function briefOf(
+  world: World,
+  config: Config,
+  repository: Repository,
+  { list, nextMs }: Found,
+): Promise<Brief> {
   const blindUntilMs = blindUntil(world, list !== null)
   const { remote, channel, branch, poll_timeout } = config.deployment
   // A login is not handed on; where it takes one, root polls.
   const canAsk = list !== null && blindUntilMs === null && !mayHoldLogins(world, repository)
   const url = canAsk ? await remoteUrl(world, repository, remote) : null
-  const brief: Brief = {
+  return {
     at: isoTime(world),
     ask: url === null ? null : { url, channel, branch, poll_timeout },
     list: list === null ? null : digest(list),
@@ -91,7 +105,6 @@ export async function writeBrief(
       redis: config.redis ? accessTo(config.redis) : null,
     },
   }
-  await writeDurably(LOOKOUT.brief, `${JSON.stringify(brief)}\n`, MODE)
 }
 
 /** Until when it is not to ask. @param isReached whether the remote could be asked by root, who came after it. */

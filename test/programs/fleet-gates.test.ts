@@ -105,7 +105,7 @@ describe('fleet.hold_after_failures', () => {
       halted: null,
     })
     expect((await computer.telec('telec', ['status'])).stdout).toMatch(
-      /^waiting +an update to .*\n +held: 2 computer\(s\) halted on the way to .*; now: telec-update --now$/m,
+      /^waiting +an update to .*\n +held: 2 computer\(s\) halted on the way to .*, or went back from it; now: telec-update --now$/m,
     )
     expect((await computer.telec('telec-update')).stderr).toBe('') // said once
     await computer.push(version('1.1.1'))
@@ -129,6 +129,21 @@ describe('fleet.hold_after_failures', () => {
     expect((await second.telec('telec-update', ['--retry'])).code).toBe(42)
     expect(existsSync(join(second.folder, 'mended'))).toBe(true)
     expect(await redis.client().exists(`deployment:halted:${own.commit}`)).toBe(0)
+  })
+
+  test('a version that a person went back from has not stood the test; taken again, it has', async () => {
+    const redis = await startRedis()
+    const computer = await member(redis.url, 'studio', '{ hold_after_failures: 1 }')
+    const { target } = computer.state('update_signal.json') as { target: { commit: string } }
+    const doubted = () => redis.client().smembers(`deployment:halted:${target.commit}`)
+    expect((await computer.telec('telec-update')).code).toBe(42)
+    expect(await doubted()).toEqual([])
+    expect((await computer.telec('telec-update', ['rollback'])).code).toBe(42)
+    expect(deployed(computer)).toBe('1.0.0')
+    expect(await doubted()).toEqual(['studio'])
+    expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
+    expect(deployed(computer)).toBe('1.1.0')
+    expect(await doubted()).toEqual([])
   })
 })
 

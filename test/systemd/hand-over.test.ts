@@ -45,3 +45,18 @@ test('what is asked for goes along, and the exit code comes back', async () => {
   expect(last.permits).toEqual(['stash'])
   expect((await subscriber.sh('ls ~/.teleclaude')).stdout).not.toContain('update_request')
 })
+
+test('a rollback is handed over, too, and told where it was asked for', async () => {
+  const before = (await subscriber.state('update_state.json')) as { previous: { commit: string }[] }
+  await subscriber.sh('>~/said')
+  await order(`${subscriber.bin}/telec-update rollback`)
+  await subscriber.deployed(before.previous.at(-1)?.commit ?? '')
+  expect(await said()).toMatch(
+    /handed over to telec-update\.service.*\n(.*\n)*rolling back from 1\.3\.0 .* to 1\.2\.0 /,
+  )
+  const { rolled_back } = (await subscriber.state('update_state.json')) as {
+    rolled_back: { targets: object[] }
+  }
+  expect(rolled_back.targets).toMatchObject([{ version: '1.3.0' }])
+  expect((await subscriber.sh('ls ~/.teleclaude')).stdout).not.toContain('update_request')
+})
