@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import compare from 'semver/functions/compare'
-import { nameOf } from '../../channel/target.ts'
+import { nameOf, type Target } from '../../channel/target.ts'
 import {
   areRelated,
   commitsBetween,
@@ -12,11 +12,14 @@ import {
 } from '../../git/checkout.ts'
 import { removeStaleLocks } from '../../git/leftovers.ts'
 import { type LocalChanges, localChanges, stashPaths } from '../../git/local-changes.ts'
+import { collisions, type Fold, foldersOf, foldOf } from '../../git/names.ts'
+import type { Repository } from '../../git/repository.ts'
 import { verifySettings } from '../../git/settings.ts'
 import { verifySignatures } from '../../git/signatures.ts'
 import { TelecError } from '../../system/errors.ts'
 import { together } from '../../system/limit.ts'
 import { printableName } from '../../system/log.ts'
+import type { World } from '../../system/world.ts'
 import { isEnded, wasInterrupted } from '../journal.ts'
 import type { StepContext } from '../step.ts'
 
@@ -109,7 +112,10 @@ async function verifyNothingInTheWay(
     localChanges(world, repository),
     pathsBetween(world, repository, head, update.target.commit),
   )
-  const inTheWay = changesInTheWay(local, touched, (path) => existsSync(join(repository.workTree, path)))
+  const fold = foldOf(repository)
+  if (fold) await verifyNamesApart(world, repository, update.target, touched, fold)
+  const isThere = (path: string) => existsSync(join(repository.workTree, path))
+  const inTheWay = changesInTheWay(local, touched, isThere, fold ?? ((name) => name))
   const paths = [...inTheWay.modified, ...inTheWay.untracked]
   const remarks = [`${touched.length} file(s) differ`]
   if (paths.length > 0) {
@@ -130,19 +136,42 @@ async function verifyNothingInTheWay(
   return remarks.join('; ')
 }
 
+/** Of two that the disk takes for one the second to be written would replace the first, without a word. */
+async function verifyNamesApart(
+  world: World,
+  repository: Repository,
+  target: Target,
+  touched: readonly string[],
+  fold: Fold,
+): Promise<void> {
+  const pairs = await collisions(world, repository, target.commit, touched, fold)
+  if (pairs.length === 0) return
+  throw new TelecError(
+    'halted',
+    `the disk of ${repository.workTree} takes files of ${nameOf(target)} for one`,
+    {
+      because: pairs.map(printableName).join('\n'),
+      hint: 'they differ in upper and lower case alone: rename one of them in the repository, and push',
+    },
+  )
+}
+
 /** Those local changes that a move over the touched paths would overwrite. Pure but for `exists`. */
 function changesInTheWay(
   { modified, untracked }: LocalChanges,
   touched: readonly string[],
   exists: (path: string) => boolean,
+  fold: Fold,
 ): LocalChanges {
-  const above = (path: string) => path.split('/').map((_, index, parts) => parts.slice(0, index).join('/'))
-  const touchedSet = new Set(touched)
-  const folders = new Set(touched.flatMap(above))
+  const touchedSet = new Set(touched.map(fold))
+  const folders = new Set(touched.flatMap(foldersOf).map(fold))
   // A file stands in the way of itself, of a folder of its name, and of a file by the name of its folder.
   const isInTheWay = (path: string) =>
-    touchedSet.has(path) || folders.has(path) || above(path).some((folder) => touchedSet.has(folder))
-  const within = (folder: string) => touched.filter((path) => path.startsWith(folder) && exists(path))
+    touchedSet.has(fold(path)) ||
+    folders.has(fold(path)) ||
+    foldersOf(path).some((folder) => touchedSet.has(fold(folder)))
+  const within = (folder: string) =>
+    touched.filter((path) => fold(path).startsWith(fold(folder)) && exists(path))
   return {
     modified: modified.filter(isInTheWay),
     untracked: untracked.flatMap((path) =>

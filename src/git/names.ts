@@ -1,0 +1,49 @@
+import { join } from 'node:path'
+import { readPlainText } from '../system/files.ts'
+import type { World } from '../system/world.ts'
+import { git } from './git.ts'
+import type { Repository } from './repository.ts'
+
+/** How names are compared on a disk: as they are, or as one that tells no case takes them. */
+export type Fold = (name: string) => string
+
+/** As git found it when it made the repository: core.ignoreCase, git-config(1). */
+export function foldOf({ commonDir }: Repository): Fold | null {
+  const isCaseless = /^\s*ignorecase\s*=\s*true\s*$/im.test(readPlainText(join(commonDir, 'config')) ?? '')
+  return isCaseless ? (name) => name.normalize('NFC').toLowerCase() : null
+}
+
+/** Those of these paths that would be one with another of the commit, each with that one. */
+export async function collisions(
+  world: World,
+  repository: Repository,
+  commit: string,
+  paths: readonly string[],
+  fold: Fold,
+): Promise<string[]> {
+  const listed = await git(world, repository, ['ls-tree', '-r', '-z', '--name-only', commit])
+  return collisionsIn(listed.split('\0').filter(Boolean), paths, fold)
+}
+
+/** The same of all files there. A file by the name of another one's folder is one with it, too. Pure. */
+export function collisionsIn(files: readonly string[], paths: readonly string[], fold: Fold): string[] {
+  const wanted = new Set(paths)
+  const first = new Map<string, string>()
+  const found = new Set<string>()
+  const compare = (file: string, name: string) => {
+    const other = first.get(fold(name))
+    if (other !== undefined && other !== file && (wanted.has(file) || wanted.has(other)))
+      found.add(`${other} and ${file}`)
+  }
+  for (const file of files) {
+    compare(file, file)
+    if (!first.has(fold(file))) first.set(fold(file), file)
+  }
+  for (const file of files) for (const folder of foldersOf(file)) compare(file, folder)
+  return [...found].sort()
+}
+
+/** The folders that a path lies in, the outermost first; `''` is the work tree itself. */
+export function foldersOf(path: string): string[] {
+  return path.split('/').map((_, index, parts) => parts.slice(0, index).join('/'))
+}
