@@ -4,7 +4,7 @@ import { readStatus, statusOfDeployed, writeStatus } from '../status/record.ts'
 import { TelecError } from '../system/errors.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
-import { recordEnd } from './history.ts'
+import { type HistoryEntry, readHistory, recordEnd } from './history.ts'
 import {
   type Deployment,
   type Halt,
@@ -81,16 +81,21 @@ export async function halt(
   await createReport(world, config, paths, update, sinks).halted(halted)
 }
 
-/** Where the disk failed at the very end, the status still speaks of an update under way: it is put right. */
-export async function mendStatus({ world, config, paths, sinks }: Scene, state: UpdateState): Promise<void> {
+/** Where the disk failed at the very end, people read of an update under way, or nothing of it: that is put right. */
+export async function mendReports(
+  { world, config, paths, sinks }: Scene,
+  { deployed, last }: UpdateState,
+): Promise<void> {
   try {
+    const isKnown = ({ started_at, halted }: HistoryEntry) => started_at === last?.started_at && !halted
+    if (last && !readHistory(paths).some(isKnown)) await recordEnd(paths, last, null, deployed.at)
     const status = readStatus(paths)
-    if (status === null || (status.status === 'updated' && status.commit === state.deployed.commit)) return
-    const record = { ...statusOfDeployed(config, state.deployed), from: state.last?.from.version ?? null }
+    if (status === null || (status.status === 'updated' && status.commit === deployed.commit)) return
+    const record = { ...statusOfDeployed(config, deployed), from: last?.from.version ?? null }
     for (const sink of sinks) sink.publish(record)
     await writeStatus(paths, record)
   } catch (error) {
-    world.log.warning(`the status was not written: ${error instanceof Error ? error.message : error}`)
+    world.log.warning(`not put right: ${error instanceof Error ? error.message : error}`)
   }
 }
 

@@ -10,7 +10,7 @@ import { acquireLock } from '../system/lock.ts'
 import type { StreamingWorld } from '../system/stream.ts'
 import { frontDoor, isoTime, programText, type World } from '../system/world.ts'
 import { adopt } from './adopt.ts'
-import { bug, finish, halt, mendStatus } from './ending.ts'
+import { bug, finish, halt, mendReports } from './ending.ts'
 import { type Gate, passGates } from './gates.ts'
 import {
   began,
@@ -82,7 +82,7 @@ export async function update(
       if (!target) {
         if (!underWay && (state.update || state.halted))
           await writeUpdateState(paths, { ...state, update: null, halted: null, held: null }) // what was asked for was taken back
-        if (!underWay) await mendStatus(scene, state)
+        if (!underWay) await mendReports(scene, state)
         world.log.debug(`nothing to do: ${nameOf(state.deployed)} is deployed`)
         if (!hasUpdated) world.log.outcome(`nothing to do: ${nameOf(state.deployed)} is deployed`)
         return EXIT.done

@@ -64,7 +64,7 @@ interface Found {
   /** What the remote said, where nothing else had a say. */
   readonly list: string | null
   /** When somebody has to poll in any case, milliseconds since 1970. */
-  readonly nextMs: number
+  nextMs(): number
 }
 
 /** Writes what the lookout is to know after a poll. A fault is a warning: the poll has done its work. */
@@ -86,7 +86,7 @@ async function briefOf(
   world: World,
   config: Config,
   repository: Repository,
-  { list, nextMs }: Found,
+  { list, ...found }: Found,
 ): Promise<Brief> {
   const blindUntilMs = blindUntil(world, list !== null)
   const { remote, channel, branch, poll_timeout } = config.deployment
@@ -97,7 +97,7 @@ async function briefOf(
     at: isoTime(world),
     ask: url === null ? null : { url, channel, branch, poll_timeout },
     list: list === null ? null : digest(list),
-    until: new Date(list !== null && url === null ? world.now() : nextMs).toISOString(),
+    until: new Date(list !== null && url === null ? world.now() : found.nextMs()).toISOString(),
     blind_until: blindUntilMs === null ? null : new Date(blindUntilMs).toISOString(),
     listen: {
       computer: config.computer,

@@ -80,7 +80,7 @@ export async function poll(
       next_poll_at: null,
     }
     await recordPoll(paths, after, before, world.now())
-    const nextMs = list === null ? world.now() : nextPollDue(world, config, paths, decision)
+    const nextMs = () => (list === null ? world.now() : nextPollDue(world, config, paths, decision))
     if (brief) await writeBrief(world, config, repository, { list, nextMs })
     if (shownVia !== null && shownVia !== before?.via)
       world.log.notice(`the remote is out of reach; the mirror ${shownVia} answers`)
@@ -89,7 +89,8 @@ export async function poll(
   } catch (error) {
     if (dryRun || !(isOutOfReach(error) || isRefusal(error, before))) throw error
     const pauseMs = await recordFailure(world, config, paths, before ?? NEVER_POLLED, error)
-    if (brief) await writeBrief(world, config, repository, { list: null, nextMs: world.now() + pauseMs })
+    if (brief)
+      await writeBrief(world, config, repository, { list: null, nextMs: () => world.now() + pauseMs })
     throw isOutOfReach(error) && scheduled && before && before.failures > 0
       ? new TelecError('later', error.message, { quiet: true })
       : error
