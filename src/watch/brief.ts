@@ -82,12 +82,8 @@ export async function writeBrief(
   }
 }
 
-async function briefOf(
-  world: World,
-  config: Config,
-  repository: Repository,
-  { list, ...found }: Found,
-): Promise<Brief> {
+async function briefOf(world: World, config: Config, repository: Repository, found: Found): Promise<Brief> {
+  const { list } = found
   const blindUntilMs = blindUntil(world, list !== null)
   const { remote, channel, branch, poll_timeout } = config.deployment
   // A login is not handed on; where it takes one, root polls.
