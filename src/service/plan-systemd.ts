@@ -8,7 +8,7 @@ import type { Scope } from './systemctl.ts'
 
 const STARTED_UNITS = ['telec-watch.timer', 'telec-update.path', 'telec-update.timer']
 /** In system scope, where the watcher has no rights: starts what has. */
-const POLL_PATH = 'telec-poll.path'
+const POLL_UNITS = ['telec-poll.path', 'telec-poll.timer']
 /** Started only where there is a Redis; taken away in any case. */
 const LISTENER = 'telec-listen.service'
 
@@ -21,7 +21,7 @@ export function planSystemd(world: World, config: Config, values: UnitValues, sc
   const { service } = config
   const dropIn = service && service.restart === 'exit-42' ? [systemdDropIn(service.name)] : []
   const isSystem = scope === 'system'
-  const started = [...STARTED_UNITS, ...(isSystem ? [POLL_PATH] : []), ...(values.listens ? [LISTENER] : [])]
+  const started = [...STARTED_UNITS, ...(isSystem ? POLL_UNITS : []), ...(values.listens ? [LISTENER] : [])]
   const systemctl = systemctlFor(scope)
   return {
     manager: 'systemd',
@@ -57,7 +57,7 @@ export function systemdRemoval(scope: Scope): Pick<RemovalPlan, 'stop' | 'forget
   const polling = ['telec-watch.service', ...(scope === 'system' ? ['telec-poll.service'] : [])]
   const stop = [
     ['disable', '--now', ...STARTED_UNITS],
-    ...(scope === 'system' ? [['disable', '--now', POLL_PATH]] : []),
+    ...(scope === 'system' ? [['disable', '--now', ...POLL_UNITS]] : []),
     ['disable', '--now', LISTENER],
     ['stop', ...polling],
     // A failed unit would be listed long after its file is gone.

@@ -8,6 +8,7 @@ import sysusers from '../../units/systemd/telec.sysusers.conf'
 import listenService from '../../units/systemd/telec-listen.service'
 import pollPath from '../../units/systemd/telec-poll.path'
 import pollService from '../../units/systemd/telec-poll.service'
+import pollTimer from '../../units/systemd/telec-poll.timer'
 import updatePath from '../../units/systemd/telec-update.path'
 import updateService from '../../units/systemd/telec-update.service'
 import updateTimer from '../../units/systemd/telec-update.timer'
@@ -89,6 +90,7 @@ export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
   const lockedIn = [
     { name: 'telec-poll.service', text: fill(pollService) },
     { name: 'telec-poll.path', text: fill(pollPath) },
+    { name: 'telec-poll.timer', text: fill(pollTimer) },
     hardening('telec-poll.service', values.actsForOwner),
     ...lookouts.flatMap((unit) => [
       hardening(unit, false),

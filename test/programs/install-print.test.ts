@@ -69,6 +69,7 @@ describe('telec install --print for systemd', () => {
       ...UNITS,
       'telec-poll.service',
       'telec-poll.path',
+      'telec-poll.timer',
       'telec-poll.service.d/hardening.conf',
       'telec-watch.service.d/hardening.conf',
       'telec-watch.service.d/lookout.conf',

@@ -15,7 +15,7 @@ export async function migrate() {
 }
 `
 
-const TIMERS = 'telec-watch.timer telec-update.path telec-update.timer'
+const TIMERS = 'telec-watch.timer telec-poll.path telec-poll.timer telec-update.path telec-update.timer'
 
 /** Puts the update to what is signalled into the journal, as one whose fetch was killed. */
 const KILLED_IN_FETCH = `

@@ -75,6 +75,17 @@ git -c user.name=Ada -c user.email=ada@example.org commit --quiet --allow-empty 
     await subscriber.deployed(await sh('git -C ~/work rev-parse HEAD'))
   })
 
+  test('root looks once an hour, also where nobody asks for it', async () => {
+    const { stdout } = await subscriber.sh(
+      'systemctl show telec-poll.timer --property=ActiveState,TimersMonotonic --value',
+    )
+    expect(stdout).toMatch(/OnUnitInactiveUSec=1h/)
+    expect(stdout).toMatch(/^active$/m)
+    expect(await subscriber.systemctl('show telec-poll.timer --property=Triggers --value')).toBe(
+      'telec-poll.service',
+    )
+  })
+
   test('the watcher has no way to what root or the owner may', async () => {
     await subscriber.systemctl('stop telec-watch.timer')
     expect(await takeOver(subscriber, 'telec-watch.service', `/var/lib/${LOOKOUT}`)).toBe(LOOKOUT)
@@ -153,7 +164,9 @@ printf 'redis:\\n  url: ${redis.url}\\n  password_file: /etc/telec/redis-passwor
   await subscriber.telec('telec notify')
   await subscriber.deployed(commit)
   expect(await sh(`ls -l /var/lib/${LOOKOUT}/listen.json`)).toContain(LOOKOUT)
-  expect(await sh('grep -rl opensesame /var /etc/systemd 2>/dev/null || true')).toBe('')
+  expect(
+    await sh('grep -rl opensesame /var/lib/telec /var/lib/telec-watch /var/log /etc/systemd || true'),
+  ).toBe('')
 
   await subscriber.telec('telec uninstall')
   expect(
