@@ -13,8 +13,9 @@ const root = process.cwd()
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
 
 // An extensionless file is CommonJS or an ES module depending on the package.json around it, if there is one. This
-// header and the iife format are valid as both, so that a bundle runs wherever it is copied.
-const REQUIRE = 'var require=process.getBuiltinModule("node:module").createRequire(process.argv[1]);'
+// header and the iife format are valid as both, so that a bundle runs wherever it is copied. All that it requires comes
+// with Node.js.
+const REQUIRE = 'var require=process.getBuiltinModule;'
 const HEADER = `#!/usr/bin/env node
 ${REQUIRE}`
 

@@ -19,7 +19,6 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import * as v from 'valibot'
-import writeFileAtomic from 'write-file-atomic'
 import { kindOf, systemErrorCode, TelecError } from './errors.ts'
 
 const FILE_MODE = 0o600
@@ -95,6 +94,8 @@ async function replace(path: string, text: string, mode: number): Promise<void> 
   // What others may read has to be in folders that they may enter.
   mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
   const before = plainFileAt(path)
+  // Loaded with the first file that is written: a poll that finds nothing writes none, and node:crypto comes with it.
+  const { default: writeFileAtomic } = await import('write-file-atomic')
   // write-file-atomic would ignore a short write (a full disk) and put the truncated text in place: given null it writes
   // nothing, and its hook writes with fs.writeFileSync, which loops and throws ENOSPC.
   await writeFileAtomic(path, null as unknown as string, {
