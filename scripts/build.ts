@@ -13,8 +13,9 @@ const root = process.cwd()
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
 
 // An extensionless file is CommonJS or an ES module depending on the package.json around it, if there is one. This
-// header and the iife format are valid as both, so that a bundle runs wherever it is copied.
-const REQUIRE = 'var require=process.getBuiltinModule("node:module").createRequire(process.argv[1]);'
+// header and the iife format are valid as both, so that a bundle runs wherever it is copied. All that it requires comes
+// with Node.js.
+const REQUIRE = 'var require=process.getBuiltinModule;'
 const HEADER = `#!/usr/bin/env node
 ${REQUIRE}`
 
@@ -35,6 +36,7 @@ const shared: BuildOptions = {
   platform: 'node',
   target: TARGET,
   legalComments: 'none',
+  charset: 'utf8',
   logLevel: 'warning',
   // yaml offers Node its CommonJS build; of the other one only what is used ends up in the bundle.
   alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
@@ -69,7 +71,11 @@ const packed: Plugin = {
       namespace: 'packed',
     }))
     onLoad({ filter: /.*/, namespace: 'packed' }, async ({ path }) => {
-      const { text, inputs } = await pack(join(root, 'src', path), formatOf(path), [packed, packedLibraries])
+      const { text, inputs } = await pack(join(root, 'src', path), formatOf(path), [
+        packed,
+        packedLibraries,
+        withoutDescriptions,
+      ])
       return {
         // zlib is loaded with the text: not at every start.
         contents: `export const packed = '${text}'
@@ -116,6 +122,20 @@ load(require, module, module.exports)`,
   },
 }
 
+/** What the keys of the configuration are for is said in the reference, and to editors: programs do without. */
+const withoutDescriptions: Plugin = {
+  name: 'without-descriptions',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/src\/config\/\w+\.ts$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8')
+      return {
+        contents: text.replace(/\babout\(\s*(['"`])(?:\\.|(?!\1).)*\1,/gs, "about('',"),
+        loader: 'ts',
+      }
+    })
+  },
+}
+
 /** Bundles a file for itself and compresses it, as base64. */
 async function pack(
   entry: string,
@@ -151,7 +171,7 @@ await Promise.all(
       outfile,
       format: 'iife',
       banner: { js: program === 'telec' ? FRONT_DOOR_HEADER : HEADER },
-      plugins: [packed, packedLibraries],
+      plugins: [packed, packedLibraries, withoutDescriptions],
     })
     await chmod(outfile, 0o755)
     await rename(outfile, `dist/${program}`) // whoever runs the one before goes on with it

@@ -3,7 +3,7 @@ import { source } from 'packed:cli/telec-watch-full.ts'
 import { locate } from '../config/paths.ts'
 import { runPacked } from '../system/packed.ts'
 import { rotateLog } from '../system/rotate.ts'
-import { realWorld } from '../system/world.ts'
+import { realWorld, type World } from '../system/world.ts'
 import { isQuiet } from '../watch/glance.ts'
 import { lookOut } from '../watch/lookout.ts'
 
@@ -21,15 +21,20 @@ async function run([...args]: readonly string[]): Promise<void> {
   }
   if (args.length === 0 || isScheduled) {
     const world = realWorld('telec-watch')
-    try {
-      rotateLog(world, locate(world).home)
-    } catch {
-      // the whole program says what is wrong with it
-    }
-    if (isScheduled && world.platform === 'darwin') await world.sleep(Math.random() * LONGEST_DELAY_MS)
+    if (world.platform === 'darwin') await makeUpForLaunchd(world, isScheduled)
     if (await isQuiet(world)) return
   }
   runPacked(source(), process.argv[1] ?? '')
+}
+
+/** What systemd does by itself: it keeps logs from growing without end, and spreads its timers. */
+async function makeUpForLaunchd(world: World, isScheduled: boolean): Promise<void> {
+  try {
+    rotateLog(world, locate(world).home)
+  } catch {
+    // the whole program says what is wrong with it
+  }
+  if (isScheduled) await world.sleep(Math.random() * LONGEST_DELAY_MS)
 }
 
 void run(process.argv.slice(2))

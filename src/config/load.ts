@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, writeDurably } from '../system/files.ts'
 import type { World } from '../system/world.ts'
-import { hashOf, originOf, parsedBefore } from './parsed.ts'
+import { checksumOf, originOf, parsedBefore } from './parsed.ts'
 import type { Paths } from './paths.ts'
 import type { Config } from './schema.ts'
 
@@ -50,6 +50,6 @@ export async function keepParsed(world: World, paths: Paths, config: Config): Pr
   // A password stays in the one file that a person wrote.
   if (/https?:\/\/[^/\s]*@|:\/\/[^/\s@]*:[^/\s]*@/i.test(text)) return remove(paths.parsedConfig)
   if (parsedBefore(world, paths, text) !== null) return
-  const parsed = { from: originOf(world, text), sha256: hashOf(config), config }
+  const parsed = { from: originOf(world, text), checksum: checksumOf(config), config }
   await writeDurably(paths.parsedConfig, JSON.stringify(parsed))
 }

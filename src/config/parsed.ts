@@ -1,5 +1,5 @@
 import { readText } from '../system/files.ts'
-import { sha256 } from '../system/hash.ts'
+import { checksum } from '../system/hash.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
 import type { Paths } from './paths.ts'
@@ -9,13 +9,13 @@ import type { Config } from './schema.ts'
 export function parsedBefore(world: World, paths: Paths, text: string): Config | null {
   const known = readParsed(paths)
   if (known?.from !== originOf(world, text)) return null
-  // Not checked as the text is, key by key, which is what it saves: a hash says that it is what was checked.
-  return known.sha256 === hashOf(known.config) ? known.config : null
+  // Not checked as the text is, key by key, which is what it saves: a checksum says that it is what was checked.
+  return known.checksum === checksumOf(known.config) ? known.config : null
 }
 
-/** Tells a configuration from every other one. */
-export function hashOf(config: Config): string {
-  return sha256(JSON.stringify(config ?? null))
+/** Tells a configuration from one in which something was changed. */
+export function checksumOf(config: Config): string {
+  return checksum(JSON.stringify(config ?? null))
 }
 
 /** All that a configuration comes from. */
@@ -26,7 +26,7 @@ export function originOf({ home, hostname }: World, text: string): string {
 /** A file that cannot be understood is no state: it is as if there were none. */
 function readParsed(
   paths: Paths,
-): { readonly from: string; readonly sha256: string; readonly config: Config } | null {
+): { readonly from: string; readonly checksum: string; readonly config: Config } | null {
   try {
     return JSON.parse(readText(paths.parsedConfig) ?? 'null')
   } catch {

@@ -19,7 +19,6 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import * as v from 'valibot'
-import writeFileAtomic from 'write-file-atomic'
 import { kindOf, systemErrorCode, TelecError } from './errors.ts'
 
 const FILE_MODE = 0o600
@@ -95,15 +94,22 @@ async function replace(path: string, text: string, mode: number): Promise<void> 
   // What others may read has to be in folders that they may enter.
   mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
   const before = plainFileAt(path)
+  // Loaded with the first file that is written: a poll that finds nothing writes none, and node:crypto comes with it.
+  const { default: writeFileAtomic } = await import('write-file-atomic')
   // write-file-atomic would ignore a short write (a full disk) and put the truncated text in place: given null it writes
   // nothing, and its hook writes with fs.writeFileSync, which loops and throws ENOSPC.
-  await writeFileAtomic(path, null as unknown as string, {
-    mode,
-    // It keeps the owner. Where that is us there is nothing to do (false; its types lack that), and chown(2) may be forbidden.
-    ...(before && before.uid !== process.getuid?.() ? {} : { chown: false as never }),
-    // Blocking calls here and below: a hop to Node's threads and back takes longer than what is done there.
-    tmpfileCreated: (temporary: string) => writeFileSync(temporary, text),
-  })
+  const nothing = null as unknown as string
+  const options = { mode, tmpfileCreated: (temporary: string) => writeFileSync(temporary, text) }
+  try {
+    // Blocking, like all calls here: a hop to Node's threads and back takes longer than what is done there.
+    writeFileAtomic.sync(path, nothing, options)
+  } catch (error) {
+    // It gives the file to whom it belongs, also where that is us and root in a sandbox may not call chown(2). Its other
+    // call can be told not to (false, which its types lack).
+    const isOurs = before === undefined || before.uid === process.getuid?.()
+    if (systemErrorCode(error) !== 'EPERM' || !isOurs) throw error
+    await writeFileAtomic(path, nothing, { ...options, chown: false as never })
+  }
 }
 
 /** Like `writeDurably`, but refuses (returns false) when the file exists already. */

@@ -15,12 +15,13 @@ const STICKY = 0o1000
  */
 export function verifyPrivate(path: string, isShared: boolean): void {
   const forbidden = isShared ? OTHERS : OTHERS | GROUP
-  for (let at = resolved(path); ; at = dirname(at)) {
+  const real = resolved(path)
+  for (let at = real; ; at = dirname(at)) {
     const stat = lookAt(at)
-    const mayBeReplaced = at === resolved(path) || !((stat?.mode ?? 0) & STICKY)
+    const mayBeReplaced = at === real || !((stat?.mode ?? 0) & STICKY)
     if (stat && stat.mode & forbidden && mayBeReplaced) {
       const mode = (stat.mode & 0o7777).toString(8)
-      const where = at === resolved(path) ? '' : `: ${at}`
+      const where = at === real ? '' : `: ${at}`
       throw new TelecError('config', `others can change what is in ${path}${where} (mode ${mode})`, {
         because: 'whoever can write there decides what telec runs',
         hint: `chmod ${isShared ? 'o-w' : 'go-w'} ${at}`,

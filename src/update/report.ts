@@ -73,7 +73,7 @@ export function createReport(
       const how = update.rollback ? 'rolled back' : 'updated'
       world.log.notice(`${how}: ${version} is deployed (${(durationMs() / 1000).toFixed(1)} s)`)
       world.log.outcome(`${how} from ${nameOf(from)} to ${nameOf(target)}`)
-      await publish(writeStatus, 'updated', 'done')
+      await publish(writeStatusAhead, 'updated', 'done') // the history comes next
     },
   }
 }

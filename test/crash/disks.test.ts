@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
@@ -138,6 +138,27 @@ describe('where a call fails that changes something', () => {
     },
     SWEEP_TIMEOUT_MS,
   )
+})
+
+test('root in a sandbox, which may not call chown(2), writes its state all the same', async () => {
+  const computer = await freshComputer()
+  await computer.telec('telec-watch')
+  const before = computer.state('watch_state.json')
+  const target = { commit: await computer.push(version('1.1.0')) }
+  const trace = join(computer.folder, 'trace')
+  const forbidden = {
+    call: 'chown',
+    occurrence: 1,
+    effect: 'error=EPERM',
+    paths: [],
+    env: computer.env,
+    trace,
+  }
+  expect(await runInjected('telec-watch', [], forbidden)).toMatchObject({ code: 0 })
+  expect(readFileSync(trace, 'utf8')).toMatch(/watch_state\.json.*INJECTED/)
+  expect(computer.state('watch_state.json')).not.toEqual(before)
+  expect(computer.state('watch_state.json')).toMatchObject({ target })
+  expect(readdirSync(computer.home).filter((name) => /\.\d+$/.test(name))).toEqual([])
 })
 
 /** Puts a folder of a computer on a file system of its own, of that size; `resize` makes it larger. */

@@ -2,7 +2,7 @@ import type { Paths } from '../../config/paths.ts'
 import type { Config } from '../../config/schema.ts'
 import { findService } from '../../service/find.ts'
 import { handOver, isInsideService } from '../../service/hand-over.ts'
-import { stream } from '../../system/stream.ts'
+import { prepareStream, stream } from '../../system/stream.ts'
 import { isoTime, type World } from '../../system/world.ts'
 import { type UpdateOptions, update } from '../../update/execute.ts'
 import { takeRequest, writeRequest } from '../../update/request.ts'
@@ -24,7 +24,7 @@ export async function runUpdate(
     return handOver(world, service.scope)
   }
   const request = await takeRequest(paths, world.now())
-  return update({ ...world, stream }, config, paths, merged(asked, request))
+  return update({ ...world, stream, prepareStream }, config, paths, merged(asked, request))
 }
 
 /** What was asked for here, and what was handed over. */

@@ -20,8 +20,11 @@ export async function fetch({
   if (update.rollback && (await hasCommit(world, repository, target.commit)))
     return `${target.commit.slice(0, 12)} is here already`
   await removeStaleObjects(world, repository)
-  await fetchTarget(world, repository, config.deployment, target)
-  const { remote, version_file } = config.deployment
+  const { install, remote, version_file } = config.deployment
+  await together(
+    fetchTarget(world, repository, config.deployment, target),
+    install && world.sleep(0).then(world.prepareStream), // while git waits for the server, or works
+  )
   const [version] = await together(
     target.version ?? versionAt(world, repository, target.commit, version_file),
     fetchLargeFiles(world, repository, remote, target.commit),

@@ -28,15 +28,18 @@ export async function verify(context: StepContext): Promise<string> {
   const { world, repository, update, interrupted } = context
   const { target } = update
   if (interrupted) await removeStaleLocks(world, repository)
-  await verifyTarget(context)
-  const head = await headCommit(world, repository)
+  const head = await verifyTarget(context)
   if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is there already'
   if (wasInterrupted(update, 'checkout')) return 'the checkout was on its way'
   return verifyNothingInTheWay(context, head)
 }
 
-/** All of it but for local changes, which may be put aside. */
-export async function verifyTarget(context: StepContext): Promise<void> {
+/**
+ * All of it but for local changes, which may be put aside.
+ *
+ * @returns the commit that the checkout is at.
+ */
+export async function verifyTarget(context: StepContext): Promise<string> {
   const { world, repository, update } = context
   const { target } = update
   await verifySettings(world, repository, target.commit)
@@ -46,7 +49,9 @@ export async function verifyTarget(context: StepContext): Promise<void> {
     else await verifyRelated(context)
     verifyNotOlder(context)
   }
-  await verifyNoLocalCommits(context, await headCommit(world, repository))
+  const head = await headCommit(world, repository)
+  await verifyNoLocalCommits(context, head)
+  return head
 }
 
 async function verifyFastForward({ world, config, repository, update }: StepContext): Promise<void> {
