@@ -36,7 +36,6 @@ const shared: BuildOptions = {
   platform: 'node',
   target: TARGET,
   legalComments: 'none',
-  charset: 'utf8',
   logLevel: 'warning',
   // yaml offers Node its CommonJS build; of the other one only what is used ends up in the bundle.
   alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },

@@ -2,6 +2,7 @@
 import { source } from 'packed:cli/telec-watch-full.ts'
 import { locate } from '../config/paths.ts'
 import { runPacked } from '../system/packed.ts'
+import { runAlone } from '../system/process.ts'
 import { rotateLog } from '../system/rotate.ts'
 import { realWorld, type World } from '../system/world.ts'
 import { isQuiet } from '../watch/glance.ts'
@@ -14,7 +15,7 @@ async function run([...args]: readonly string[]): Promise<void> {
   const isScheduled = args.join(' ') === '--scheduled'
   if (args.join(' ') === '--lookout') {
     try {
-      return await lookOut(realWorld('telec-watch'))
+      return await lookOut({ ...realWorld('telec-watch'), run: runAlone })
     } catch {
       // the whole program says what is wrong with it
     }
@@ -22,7 +23,7 @@ async function run([...args]: readonly string[]): Promise<void> {
   if (args.length === 0 || isScheduled) {
     const world = realWorld('telec-watch')
     if (world.platform === 'darwin') await makeUpForLaunchd(world, isScheduled)
-    if (await isQuiet(world)) return
+    if (await isQuiet({ ...world, run: runAlone })) return
   }
   runPacked(source(), process.argv[1] ?? '')
 }

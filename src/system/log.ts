@@ -30,20 +30,29 @@ const ERASE_LINE = '\r\u001b[K'
  * One line per message on standard error: in colour in a terminal, with `<N>` priorities where
  * journald reads (`JOURNAL_STREAM` is set by systemd, systemd.exec(5)), plain elsewhere.
  * `TELEC_DEBUG=1` shows debug lines outside the journal, which keeps them anyway.
+ *
+ * @param open where lines go, asked for with the first one: most polls have nothing to say.
  */
 export function createLog(
-  sink: Sink,
+  open: () => Sink,
   env: NodeJS.ProcessEnv,
   notify: ((status: string) => void) | null,
 ): Log {
-  const journal = env.JOURNAL_STREAM !== undefined && sink.isTTY !== true
-  const colours = usesColour(sink, env)
-  const hasCursor = sink.isTTY === true && env.TERM !== 'dumb'
+  let opened: Sink | undefined
+  const out = () => {
+    opened ??= open()
+    return opened
+  }
+  const isJournal = () => env.JOURNAL_STREAM !== undefined && out().isTTY !== true
+  const hasCursor = () => out().isTTY === true && env.TERM !== 'dumb'
   let underWay = ''
   const at =
     (level: Level) =>
     (message: string): void => {
+      const journal = isJournal()
       if (level === 'debug' && !journal && !env.TELEC_DEBUG) return
+      const sink = out()
+      const colours = usesColour(sink, env)
       if (underWay) sink.write(ERASE_LINE)
       for (const line of printable(message).split('\n')) {
         if (journal) sink.write(`<${PRIORITY[level]}>${line}\n`)
@@ -60,7 +69,8 @@ export function createLog(
     debug: at('debug'),
     progress(message) {
       if (message !== null) notify?.(statusLine(message))
-      if (!hasCursor) return
+      if (!hasCursor()) return
+      const sink = out()
       if (underWay) sink.write(ERASE_LINE)
       underWay = printable(message ?? '').slice(0, (sink.columns || 80) - 1) // one that wraps cannot be erased
       sink.write(underWay)

@@ -62,7 +62,7 @@ export function realWorld(programName: string): World {
       node: process.execPath,
       nodeVersion: process.versions.node,
     },
-    log: createLog(process.stderr, process.env, notify),
+    log: createLog(() => process.stderr, process.env, notify),
     now: Date.now,
     monotonic: () => Number(process.hrtime.bigint()) / 1e6, // CLOCK_MONOTONIC, as systemd counts
     sleep: (ms) => delay(ms).then(() => undefined),

@@ -6,7 +6,7 @@ import { mayHoldLogins } from '../git/logins.ts'
 import type { Repository } from '../git/repository.ts'
 import { accessTo } from '../redis/client.ts'
 import { modifiedAt, readText, writeDurably } from '../system/files.ts'
-import { TimeSchema } from '../system/schemas.ts'
+import { NumberSchema, TimeSchema } from '../system/schemas.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { digest } from './glance.ts'
 
@@ -24,7 +24,7 @@ const BriefSchema = v.object({
       url: v.string(),
       channel: v.picklist(['alpha', 'beta', 'stable']),
       branch: v.string(),
-      poll_timeout: v.number(),
+      poll_timeout: NumberSchema,
     }),
   ),
   /** What it said when it was polled; see `digest`. */
