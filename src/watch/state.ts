@@ -46,12 +46,12 @@ export function readWatchState(paths: Paths): WatchState | null {
 /** The same and, where it is a lookout that looks between root's polls, when it last saw what they had seen. */
 export function readLastLook(paths: Paths, nowMs: number): WatchState | null {
   const state = readWatchState(paths)
+  const lookedAtMs = modifiedAt(LOOKOUT.looked)?.getTime()
+  if (!state?.polled_at || state.failures > 0 || lookedAtMs === undefined) return state
   const installed = readInstalled(paths)
-  if (!state?.polled_at || state.failures > 0) return state
-  if (installed?.manager !== 'systemd' || installed.scope !== 'system') return state
-  const lookedAtMs = modifiedAt(LOOKOUT.looked)?.getTime() ?? 0 // which is its own to set
-  const isLater = lookedAtMs > Date.parse(state.polled_at) && lookedAtMs <= nowMs
-  return isLater ? { ...state, polled_at: new Date(lookedAtMs).toISOString() } : state
+  const isOurs = installed?.manager === 'systemd' && installed.scope === 'system'
+  const isLater = lookedAtMs > Date.parse(state.polled_at) && lookedAtMs <= nowMs // it can set it as it likes
+  return isOurs && isLater ? { ...state, polled_at: new Date(lookedAtMs).toISOString() } : state
 }
 
 /** Between the time that is written and the one at which it was written. */
