@@ -1,6 +1,6 @@
 // The story that scripts/demo tells: set up, push, see it run; push what cannot work, see it halt.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { findStage, type Scene, type Stage } from './lib/stages.ts'
 
@@ -58,6 +58,7 @@ const embedded = options.includes('--embedded')
 // As root telec serves a whole computer, which it refuses to do from a folder for temporary files.
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0
 const folder = mkdtempSync(isRoot ? '/srv/telec-demo-' : '/var/tmp/telec-demo-')
+chmodSync(folder, 0o755) // its programs are run by telec's own user, too
 const scene: Scene = { root, folder, bin: join(folder, 'bin'), checkout: join(folder, 'app') }
 let stage: Stage | null = null
 let zero = Date.now()

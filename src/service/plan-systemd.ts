@@ -46,7 +46,10 @@ export function planSystemd(world: World, config: Config, values: UnitValues, sc
 
 /** With all that it wrote. A key that a person gave to it stays in its folder, and so does the user who may read it. */
 const REMOVE_LOOKOUT: readonly PlannedCommand[] = [
-  { argv: ['rm', '-f', LOOKOUT.nudge, LOOKOUT.looked, LOOKOUT.blind, LOOKOUT.listen, LOOKOUT.brief] },
+  {
+    argv: ['rm', '-f', LOOKOUT.nudge, LOOKOUT.looked, LOOKOUT.blind, LOOKOUT.listen, LOOKOUT.brief],
+    mayFail: true,
+  },
   { argv: ['rmdir', '--ignore-fail-on-non-empty', dirname(LOOKOUT.brief), LOOKOUT.home], mayFail: true },
   { argv: ['sh', '-c', `[ -e ${LOOKOUT.home} ] || userdel ${LOOKOUT.user}`], mayFail: true },
 ]
