@@ -37,9 +37,11 @@ export async function disturbPrograms(
     writeFileSync(
       join(folder, program),
       `#!/bin/sh
-read -r started <'${counter}'
-started=$((started + 1))
-echo $started >'${counter}'
+# Some are started side by side: each takes the first number that is free, which makes a file (set -C).
+set -C
+started=1
+until true >'${counter}/'$started; do started=$((started + 1)); done 2>/dev/null
+set +C
 case $DISTURB_START in
 all) exec strace ${recordOptions('$DISTURB_TRACE.$started').map(quote).join(' ')} ${real} "$@" ;;
 $started)
@@ -53,7 +55,8 @@ esac
     chmodSync(join(folder, program), 0o755)
   }
   const run = (env: NodeJS.ProcessEnv) => {
-    writeFileSync(counter, '0\n')
+    rmSync(counter, { recursive: true, force: true })
+    mkdirSync(counter)
     const PATH = `${folder}:${computer.env.PATH}`
     return computer.telec('telec-update', args, {
       env: { ...env, DISTURB_TRACE: join(folder, 'trace'), PATH },
