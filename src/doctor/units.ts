@@ -95,7 +95,7 @@ async function polling(patient: Patient): Promise<string> {
   if (by === 'telec run' || by.manager === 'launchd') return last
   const timer = await showUnit(world, by.scope, 'telec-watch.timer', ['NextElapseUSecMonotonic'])
   const inMs = parseTimespan(timer.NextElapseUSecMonotonic) - world.monotonic()
-  const who = readBrief()?.blind_until ? `; ${BLIND}` : ''
+  const who = by.scope === 'system' && readBrief()?.blind_until ? `; ${BLIND}` : ''
   return `${last}, next in ${Math.max(0, Math.round(inMs / 1000))} s${who}`
 }
 

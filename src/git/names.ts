@@ -4,10 +4,10 @@ import type { World } from '../system/world.ts'
 import { git } from './git.ts'
 import type { Repository } from './repository.ts'
 
-/** How names are compared on a disk: as they are, or as one that tells no case takes them. */
+/** A name as its disk takes it: two that come out the same are one. */
 export type Fold = (name: string) => string
 
-/** As git found it when it made the repository: core.ignoreCase, git-config(1). */
+/** How a disk that tells no case takes names, by what git found of it (core.ignoreCase, git-config(1)); null: it tells case. */
 export function foldOf({ commonDir }: Repository): Fold | null {
   const isCaseless = /^\s*ignorecase\s*=\s*true\s*$/im.test(readPlainText(join(commonDir, 'config')) ?? '')
   return isCaseless ? (name) => name.normalize('NFC').toLowerCase() : null
@@ -26,7 +26,7 @@ export async function collisions(
 }
 
 /** The same of all files there. A file by the name of another one's folder is one with it, too. Pure. */
-export function collisionsIn(files: readonly string[], paths: readonly string[], fold: Fold): string[] {
+function collisionsIn(files: readonly string[], paths: readonly string[], fold: Fold): string[] {
   const wanted = new Set(paths)
   const first = new Map<string, string>()
   const found = new Set<string>()

@@ -9,7 +9,7 @@ import type { Repository } from './repository.ts'
 const MEMORY_KIB = 1024 * 1024
 
 /** What a list depends on. */
-export type Listing = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
+type Listing = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
 
 /** What a remote offers to the channel, in the words of git ls-remote. Throws `later` where it is out of reach. */
 export function listRemote(

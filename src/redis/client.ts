@@ -39,6 +39,7 @@ export interface RedisAccess {
   readonly ca: string | null
 }
 
+/** Reads the files that the configuration names. Throws `config` where one is missing, or others may read a password. */
 export function accessTo(redis: NonNullable<Config['redis']>): RedisAccess {
   return {
     url: redis.url,

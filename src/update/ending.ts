@@ -95,7 +95,7 @@ export async function mendReports(
     for (const sink of sinks) sink.publish(record)
     await writeStatus(paths, record)
   } catch (error) {
-    world.log.warning(`not put right: ${error instanceof Error ? error.message : error}`)
+    world.log.warning(`the last status was not written: ${error instanceof Error ? error.message : error}`)
   }
 }
 

@@ -54,6 +54,7 @@ export function readBrief(): Brief | null {
   return parseBrief(readText(LOOKOUT.brief) ?? '')
 }
 
+/** Null: it is no brief. */
 export function parseBrief(text: string): Brief | null {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), BriefSchema), text)
   return parsed.success ? parsed.output : null

@@ -25,6 +25,14 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
     expect(stdout).toMatch(new RegExp(`^✓ service {3}${SERVICE} is running, pid \\d+ \\(systemd\\)$`, 'm'))
   })
 
+  if (scope === 'user')
+    test('a system-wide telec beside it, of which a user may read nothing, is none of its business', async () => {
+      await subscriber.box.sh('mkdir -m 0750 /run/telec && touch /run/telec/brief.json')
+      await subscriber.box.sh('mkdir /var/lib/telec-watch && touch /var/lib/telec-watch/looked')
+      const { code, stdout } = await doctor()
+      expect({ code, stdout }).toMatchObject({ code: 0 })
+    })
+
   test('a unit that was edited or stopped', async () => {
     await subscriber.sh(`echo '# mine' >>${UNITS[scope]}/telec-watch.timer`)
     await subscriber.systemctl('stop telec-update.path')

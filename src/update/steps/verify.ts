@@ -156,7 +156,7 @@ async function verifyNamesApart(
     `the disk of ${repository.workTree} takes files of ${nameOf(target)} for one`,
     {
       because: pairs.map(printableName).join('\n'),
-      hint: 'they differ in upper and lower case alone: rename one of them in the repository, and push',
+      hint: 'they differ in case, or in the form of a letter, alone: rename one of them in the repository, and push',
     },
   )
 }
