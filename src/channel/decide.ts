@@ -1,7 +1,7 @@
 import type { SemVer } from 'semver'
 import parse from 'semver/functions/parse'
 import type { Config } from '../config/schema.ts'
-import { firstSeen, type Seen } from './seen.ts'
+import { firstSeen, type Seen } from './sightings.ts'
 import { nameOf, type Target } from './target.ts'
 
 /** A name of the remote and the commit behind it. */

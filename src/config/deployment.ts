@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { about, argument, commandLine, duration, path } from './values.ts'
-import { isTimeZone, parseWindow } from './window.ts'
+import { isTimeZone, parseWindow } from './weekly-hours.ts'
 
 const MINOR = 'a minor version in quotes: "1.4"'
 /** Each takes up to 45 s of a poll, which the watch unit gives 6 min in all. */

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import { readText } from '../system/files.ts'
-import { verifyPrivate } from '../system/private.ts'
+import { verifyPrivate } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 
 /** Where telec keeps what it knows: a value, made once per program. */

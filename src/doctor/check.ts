@@ -1,7 +1,7 @@
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import type { PlannedFile } from '../service/plan.ts'
-import type { Scope } from '../service/systemctl.ts'
+import type { PlannedFile } from '../service/installation.ts'
+import type { Scope } from '../service/systemd/systemctl.ts'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 

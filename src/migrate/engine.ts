@@ -2,11 +2,11 @@ import { join } from 'node:path'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { checkoutOwner } from '../git/owner.ts'
+import { type MigrationRecord, readMigrationRecord } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { discoverMigrations, type Migration } from './discover.ts'
-import { type Planned, pendingMigrations } from './plan.ts'
-import { type MigrationRecord, readMigrationRecord } from './record.ts'
+import { type Planned, pendingMigrations } from './pending.ts'
 import { runMigrations } from './run.ts'
 
 export interface MigrationPlan {

@@ -1,10 +1,10 @@
 import type { Paths } from '../config/paths.ts'
 import type { Config, ServiceConfig } from '../config/schema.ts'
 import type { World } from '../system/world.ts'
-import { embeddedManager, isSupervised } from './embedded.ts'
-import { launchdManager } from './launchd.ts'
+import { launchdManager } from './launchd/manager.ts'
 import type { ServiceManager } from './manager.ts'
-import { systemdManager } from './systemd.ts'
+import { embeddedManager, isSupervised } from './run/manager.ts'
+import { systemdManager } from './systemd/manager.ts'
 
 /** The service and how it is restarted on this computer; null where nobody but the caller restarts anything. */
 export interface Supervised {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Paths } from '../config/paths.ts'
+import { readInstalled, writeInstalled } from '../state/installed.ts'
 import { TelecError } from '../system/errors.ts'
 import {
   readText,
@@ -12,9 +13,8 @@ import {
 } from '../system/files.ts'
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
-import { readInstalled, writeInstalled } from './installed.ts'
-import { type InstallPlan, type PlannedCommand, type PlannedFile, planRemoval } from './plan.ts'
-import { managerEnvironment } from './systemctl.ts'
+import { type InstallPlan, type PlannedCommand, type PlannedFile, planRemoval } from './installation.ts'
+import { managerEnvironment } from './systemd/systemctl.ts'
 
 const COMMAND_TIMEOUT_MS = 2 * 60_000
 /** Units are read by the manager and by people; they hold no secrets. */

@@ -6,10 +6,10 @@ import { locateRepository, type Repository } from '../git/repository.ts'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { tryLaunchctl } from './launchctl.ts'
-import type { InstallPlan } from './plan.ts'
-import { launchdDomain } from './plan-launchd.ts'
-import { type Scope, showUnit, trySystemctl, unitName } from './systemctl.ts'
+import type { InstallPlan } from './installation.ts'
+import { tryLaunchctl } from './launchd/launchctl.ts'
+import { launchdDomain } from './launchd/plan.ts'
+import { type Scope, showUnit, trySystemctl, unitName } from './systemd/systemctl.ts'
 
 /** The first systemd that has `Type=exec`. */
 const LEAST_SYSTEMD = 240

@@ -18,8 +18,8 @@ import watchService from '../../units/systemd/telec-watch.service'
 import watchTimer from '../../units/systemd/telec-watch.timer'
 import { LOOKOUT } from '../config/paths.ts'
 import { sha256 } from '../system/hash.ts'
-import type { PlannedFile } from './plan.ts'
-import { type Scope, unitName } from './systemctl.ts'
+import type { PlannedFile } from './installation.ts'
+import { type Scope, unitName } from './systemd/systemctl.ts'
 
 /** What the units say about this computer; all paths are absolute. */
 export interface UnitValues {

@@ -3,9 +3,9 @@ import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { headTarget } from '../git/checkout.ts'
 import type { Repository } from '../git/repository.ts'
-import { lastRecorded, readMigrationRecord, writeMigrationRecord } from '../migrate/record.ts'
+import { lastRecorded, readMigrationRecord, writeMigrationRecord } from '../state/migrations.ts'
+import { firstState, type UpdateState, writeUpdateState } from '../state/update-state.ts'
 import { isoTime, type World } from '../system/world.ts'
-import { firstState, type UpdateState, writeUpdateState } from './journal.ts'
 
 /**
  * Takes the checkout's HEAD for what is deployed, and its version for the baseline of migrations: the first run on a

@@ -1,17 +1,11 @@
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
+import { type Gate, passGates } from '../fleet/gate.ts'
 import { locateRepository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
-import { EXIT, systemFault, TelecError } from '../system/errors.ts'
-import { sweepTemporaryFiles } from '../system/files.ts'
-import { guardGroups } from '../system/groups.ts'
-import { acquireLock } from '../system/lock.ts'
-import type { StreamingWorld } from '../system/stream.ts'
-import { frontDoor, isoTime, programText, type World } from '../system/world.ts'
-import { adopt } from './adopt.ts'
-import { bug, finish, halt, mendReports } from './ending.ts'
-import { type Gate, passGates } from './gates.ts'
+import { readPause } from '../state/pause.ts'
+import { readSignal, removeSignal, type Signal, writeSignal } from '../state/signal.ts'
 import {
   began,
   ended,
@@ -28,14 +22,20 @@ import {
   type UpdateState,
   wasInterrupted,
   writeUpdateState,
-} from './journal.ts'
-import { readPause } from './pause.ts'
+} from '../state/update-state.ts'
+import { EXIT, systemFault, TelecError } from '../system/errors.ts'
+import { sweepTemporaryFiles } from '../system/files.ts'
+import { guardGroups } from '../system/groups.ts'
+import { acquireLock } from '../system/lock.ts'
+import type { StreamingWorld } from '../system/stream.ts'
+import { frontDoor, isoTime, programText, type World } from '../system/world.ts'
+import { adopt } from './adopt.ts'
+import { closeSinks, openSinks, type Scene, settle } from './context.ts'
+import { bug, finish, halt, mendReports } from './finish.ts'
 import { createReport } from './report.ts'
 import { isDue } from './retry.ts'
 import { beginRollback, type RollbackOptions } from './rollback.ts'
-import { closeSinks, openSinks, type Scene, settle } from './scene.ts'
 import { SEQUENCE } from './sequence.ts'
-import { readSignal, removeSignal, type Signal, writeSignal } from './signal.ts'
 import { verifyWindow } from './window.ts'
 
 export interface UpdateOptions {

@@ -1,5 +1,5 @@
+import type { Halt } from '../state/update-state.ts'
 import { type Backoff, backoffMs, isWaitOver } from '../system/backoff.ts'
-import type { Halt } from './journal.ts'
 
 const BACKOFF: Backoff = { firstMs: 30_000, longestMs: 60 * 60_000 }
 

@@ -1,8 +1,7 @@
 import { nameOf, type Target } from '../channel/target.ts'
-import { type MigrationRecord, readMigrationRecord, recordedSince } from '../migrate/record.ts'
 import { findService } from '../service/find.ts'
-import { TelecError } from '../system/errors.ts'
-import { isoTime } from '../system/world.ts'
+import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
+import { readSignal, type Signal, writeSignal } from '../state/signal.ts'
 import {
   hasMoved,
   leftAt,
@@ -11,9 +10,10 @@ import {
   type Update,
   type UpdateState,
   writeUpdateState,
-} from './journal.ts'
-import { type Scene, settle } from './scene.ts'
-import { readSignal, type Signal, writeSignal } from './signal.ts'
+} from '../state/update-state.ts'
+import { TelecError } from '../system/errors.ts'
+import { isoTime } from '../system/world.ts'
+import { type Scene, settle } from './context.ts'
 import { fetch } from './steps/fetch.ts'
 import { preflight } from './steps/preflight.ts'
 import { verify, verifyTarget } from './steps/verify.ts'

@@ -2,9 +2,9 @@ import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import type { Repository } from '../git/repository.ts'
 import type { Supervised } from '../service/find.ts'
-import type { Status } from '../status/record.ts'
+import type { Status } from '../state/status.ts'
+import type { Update } from '../state/update-state.ts'
 import type { StreamingWorld } from '../system/stream.ts'
-import type { Update } from './journal.ts'
 
 export interface Programs {
   readonly own: string | null

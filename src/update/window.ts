@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts'
-import { opensAt, parseWindow } from '../config/window.ts'
+import { opensAt, parseWindow } from '../config/weekly-hours.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 

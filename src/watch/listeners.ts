@@ -1,6 +1,6 @@
 import { loadConfig } from '../config/load.ts'
 import { LOOKOUT, type Paths } from '../config/paths.ts'
-import { accessTo } from '../redis/client.ts'
+import { accessTo } from '../fleet/client.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { readBrief } from './brief.ts'

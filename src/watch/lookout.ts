@@ -1,5 +1,5 @@
 import { LOOKOUT } from '../config/paths.ts'
-import { listUrl } from '../git/offers.ts'
+import { listUrl } from '../git/remote-refs.ts'
 import { mark, readText } from '../system/files.ts'
 import type { World } from '../system/world.ts'
 import type { Brief } from './brief.ts'

@@ -1,25 +1,31 @@
 import { type Decision, decide, newerReleases, type Ref, releasesIn } from '../channel/decide.ts'
-import { remember, type Seen } from '../channel/seen.ts'
+import { remember, type Seen } from '../channel/sightings.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { printableRemote } from '../git/git.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { verifySettings } from '../git/settings.ts'
+import { mendPause } from '../state/pause.ts'
+import { readSignal, removeSignal, type Signal, writeSignal } from '../state/signal.ts'
+import { hasMoved, readUpdateState, rollbackUnderWay, type UpdateState } from '../state/update-state.ts'
+import {
+  NEVER_POLLED,
+  readWatchState,
+  recordPoll,
+  type WatchState,
+  writeWatchState,
+} from '../state/watch-state.ts'
 import { type Backoff, backoffMs, isWaitOver } from '../system/backoff.ts'
 import { TelecError } from '../system/errors.ts'
 import { touch } from '../system/files.ts'
 import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
-import { hasMoved, readUpdateState, rollbackUnderWay, type UpdateState } from '../update/journal.ts'
-import { mendPause } from '../update/pause.ts'
-import { readSignal, removeSignal, type Signal, writeSignal } from '../update/signal.ts'
 import { writeBrief } from './brief.ts'
-import { isUpdateDue, nextPollDue } from './due.ts'
 import { fingerprint } from './glance.ts'
+import { isUpdateDue, nextPollDue } from './next-poll.ts'
 import { isOutOfReach, readOffers } from './offers.ts'
-import { NEVER_POLLED, readWatchState, recordPoll, type WatchState, writeWatchState } from './state.ts'
 
 export interface PollOptions {
   /** Look and tell; write neither the signal nor what was seen. */

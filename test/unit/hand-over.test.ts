@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isInUnit } from '../../src/service/hand-over.ts'
+import { isInUnit } from '../../src/service/systemd/hand-over.ts'
 
 test.each([
   ['0::/system.slice/web.service\n', 'web.service', true],

@@ -10,7 +10,7 @@ import {
   type Update,
   type UpdateState,
   wasInterrupted,
-} from '../../src/update/journal.ts'
+} from '../../src/state/update-state.ts'
 import { commit, head } from '../helpers/commits.ts'
 
 const AT = '2026-05-04T12:00:00.000Z'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isDisabled, stateOf } from '../../src/service/launchd.ts'
+import { isDisabled, stateOf } from '../../src/service/launchd/manager.ts'
 
 /** What `launchctl print gui/501/com.example.web` prints, cut to the lines around those that matter. */
 function printed(lines: readonly string[]): string {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Halt } from '../../src/update/journal.ts'
+import type { Halt } from '../../src/state/update-state.ts'
 import { isDue, retryDelayMs } from '../../src/update/retry.ts'
 import { release } from '../helpers/commits.ts'
 

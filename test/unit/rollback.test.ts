@@ -1,8 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type ChannelConfig, decide } from '../../src/channel/decide.ts'
-import { type MigrationRecord, recordedSince } from '../../src/migrate/record.ts'
-import { began, ended, firstState, takeUp, type Update, type UpdateState } from '../../src/update/journal.ts'
+import { type MigrationRecord, recordedSince } from '../../src/state/migrations.ts'
+import {
+  began,
+  ended,
+  firstState,
+  takeUp,
+  type Update,
+  type UpdateState,
+} from '../../src/state/update-state.ts'
 import { planRollback, verifyMigrations } from '../../src/update/rollback.ts'
 import { commit, head, release } from '../helpers/commits.ts'
 

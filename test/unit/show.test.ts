@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { Overview } from '../../src/status/collect.ts'
-import { relative, showOverview } from '../../src/status/show.ts'
+import type { Overview } from '../../src/view/collect.ts'
+import { relative, showOverview } from '../../src/view/show.ts'
 import { commit, head } from '../helpers/commits.ts'
 
 const NOON_MS = Date.parse('2026-05-04T12:00:00Z')

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { stableNode } from '../../src/service/plan.ts'
+import { stableNode } from '../../src/service/installation.ts'
 
 const OPT = '/opt/homebrew/opt/node@20/bin/node'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { parseTimespan } from '../../src/service/systemctl.ts'
-import { stateOf } from '../../src/service/systemd.ts'
+import { stateOf } from '../../src/service/systemd/manager.ts'
+import { parseTimespan } from '../../src/service/systemd/systemctl.ts'
 
 /** What `systemctl show` of systemd 252 printed for a unit in each state. */
 const SHOWN = {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isTimeZone, opensAt, parseWindow, type Window } from '../../src/config/window.ts'
+import { isTimeZone, opensAt, parseWindow, type Window } from '../../src/config/weekly-hours.ts'
 
 const EVERY_DAY = [0, 1, 2, 3, 4, 5, 6]
 

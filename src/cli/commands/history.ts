@@ -1,8 +1,8 @@
 import { Command } from 'commander'
 import { nameOf } from '../../channel/target.ts'
 import { locate } from '../../config/paths.ts'
+import { type HistoryEntry, readHistory } from '../../state/history.ts'
 import { printable } from '../../system/log.ts'
-import { type HistoryEntry, readHistory } from '../../update/history.ts'
 import type { DefineCommand } from '../main.ts'
 
 export const historyCommand: DefineCommand = (world) =>

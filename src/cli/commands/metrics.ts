@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
-import { renderMetrics } from '../../status/metrics.ts'
+import { renderMetrics } from '../../view/metrics.ts'
 import type { DefineCommand } from '../main.ts'
 
 export const metricsCommand: DefineCommand = (world) =>

@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { locate } from '../../config/paths.ts'
 import { parseDuration } from '../../config/values.ts'
+import { endPause, readPause, writePause } from '../../state/pause.ts'
 import { touch } from '../../system/files.ts'
 import { isoTime } from '../../system/world.ts'
-import { endPause, readPause, writePause } from '../../update/pause.ts'
 import type { DefineCommand } from '../main.ts'
 
 export const pauseCommand: DefineCommand = (world) =>

@@ -1,11 +1,11 @@
 import type { Paths } from '../../config/paths.ts'
 import type { Config } from '../../config/schema.ts'
 import { findService } from '../../service/find.ts'
-import { handOver, isInsideService } from '../../service/hand-over.ts'
+import { handOver, isInsideService } from '../../service/systemd/hand-over.ts'
+import { takeRequest, writeRequest } from '../../state/request.ts'
 import { prepareStream, stream } from '../../system/stream.ts'
 import { isoTime, type World } from '../../system/world.ts'
 import { type UpdateOptions, update } from '../../update/execute.ts'
-import { takeRequest, writeRequest } from '../../update/request.ts'
 
 /**
  * Updates, or has telec-update's unit do it where this program would end with the service that it restarts.

@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
-import { supervise } from '../../service/supervise.ts'
+import { supervise } from '../../service/run/supervise.ts'
 import type { World } from '../../system/world.ts'
-import { isUpdateDue } from '../../watch/due.ts'
+import { isUpdateDue } from '../../watch/next-poll.ts'
 import type { DefineCommand } from '../main.ts'
 
 export const runCommand: DefineCommand = (world, leave) =>

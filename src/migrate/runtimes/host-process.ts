@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
+import type { Entry } from '../../state/migrations.ts'
 import { commandAs } from '../../system/account.ts'
 import {
   adoptGroup,
@@ -9,7 +10,6 @@ import {
   signalGroup,
   signalIfThere,
 } from '../../system/groups.ts'
-import type { Entry } from '../record.ts'
 import { abandonPipes, collectOutput, type Output } from './output.ts'
 import {
   ANSWERS_FD,

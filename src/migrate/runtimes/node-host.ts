@@ -5,7 +5,7 @@ import * as modules from 'node:module'
 import { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
-import { appendEntry } from '../append.ts'
+import { appendEntry } from '../../system/append.ts'
 import {
   ANSWERS_FD,
   type Answer,

@@ -1,4 +1,4 @@
-import type { Entry } from '../record.ts'
+import type { Entry } from '../../state/migrations.ts'
 
 /**
  * What telec and a process that runs migrations say to each other, one JSON object a line: requests come in at

@@ -1,5 +1,5 @@
+import type { Entry, Recorder } from '../../state/migrations.ts'
 import type { Account } from '../../system/account.ts'
-import type { Entry, Recorder } from '../record.ts'
 import type { Applied, FunctionName, Job } from './protocol.ts'
 
 export interface RuntimeOptions {

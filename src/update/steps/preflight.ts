@@ -1,8 +1,8 @@
 import { headCommit, indexLockAgeMs } from '../../git/checkout.ts'
 import { verifySettings } from '../../git/settings.ts'
+import { wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { freeBytes } from '../../system/files.ts'
-import { wasInterrupted } from '../journal.ts'
 import type { StepContext } from '../step.ts'
 
 /** With less than this, git or the install would run full half-way. */

@@ -16,11 +16,11 @@ import { collisions, type Fold, foldersOf, foldOf } from '../../git/names.ts'
 import type { Repository } from '../../git/repository.ts'
 import { verifySettings } from '../../git/settings.ts'
 import { verifySignatures } from '../../git/signatures.ts'
+import { isEnded, wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { together } from '../../system/limit.ts'
 import { printableName } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
-import { isEnded, wasInterrupted } from '../journal.ts'
 import type { StepContext } from '../step.ts'
 
 /** Decides on what was fetched whether the checkout may move to it: forwards only, and over nobody's work. */

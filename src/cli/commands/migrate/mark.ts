@@ -1,13 +1,13 @@
 import { Command } from 'commander'
 import { locate } from '../../../config/paths.ts'
-import { writeMigrationRecord } from '../../../migrate/record.ts'
 import { hashOf } from '../../../migrate/run.ts'
+import { writeMigrationRecord } from '../../../state/migrations.ts'
 import { TelecError } from '../../../system/errors.ts'
 import { acquireLock } from '../../../system/lock.ts'
 import { VERSION } from '../../../system/version.ts'
 import { isoTime } from '../../../system/world.ts'
 import type { DefineCommand } from '../../main.ts'
-import { planByHand } from './plan.ts'
+import { planByHand } from './by-hand.ts'
 
 interface Options {
   readonly applied?: true

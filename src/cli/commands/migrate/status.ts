@@ -1,10 +1,10 @@
 import { Command } from 'commander'
 import { checkoutOwner } from '../../../git/owner.ts'
+import { askForDrift, migrationRows, showRows } from '../../../migrate/overview.ts'
 import { migrationCaller } from '../../../migrate/run.ts'
-import { askForDrift, migrationRows, showRows } from '../../../migrate/status.ts'
 import { EXIT } from '../../../system/errors.ts'
 import type { DefineCommand } from '../../main.ts'
-import { planByHand } from './plan.ts'
+import { planByHand } from './by-hand.ts'
 
 export const statusCommand: DefineCommand = (world, leave) =>
   new Command('status')

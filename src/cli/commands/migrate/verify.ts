@@ -1,7 +1,7 @@
 import { relative, resolve } from 'node:path'
 import { Command } from 'commander'
 import { discoverMigrations } from '../../../migrate/discover.ts'
-import { type Verdict, verifyMigrations } from '../../../migrate/verify.ts'
+import { type Verdict, verifyMigrations } from '../../../migrate/prove.ts'
 import { EXIT, TelecError } from '../../../system/errors.ts'
 import type { DefineCommand } from '../../main.ts'
 

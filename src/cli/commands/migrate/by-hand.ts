@@ -1,0 +1,36 @@
+import { loadConfig } from '../../../config/load.ts'
+import { locate, type Paths } from '../../../config/paths.ts'
+import type { Config } from '../../../config/schema.ts'
+import { headTarget } from '../../../git/checkout.ts'
+import { locateRepository } from '../../../git/repository.ts'
+import { type MigrationPlan, planMigrations } from '../../../migrate/engine.ts'
+import { readUpdateState } from '../../../state/update-state.ts'
+import type { World } from '../../../system/world.ts'
+
+export interface Planning {
+  readonly config: Config
+  readonly paths: Paths
+  readonly plan: MigrationPlan
+  /** The version that this computer runs. */
+  readonly deployed: string | null
+}
+
+/** The plan of a run by hand: from what is deployed to the newest there is, or as the flags say. Asks no network. */
+export async function planByHand(
+  world: World,
+  bounds: { readonly from?: string; readonly to?: string },
+): Promise<Planning> {
+  const paths = locate(world)
+  const config = await loadConfig(world, paths)
+  const deployed = await deployedVersion(world, config, paths)
+  const plan = planMigrations(config, paths, { deployed, from: bounds.from ?? null, to: bounds.to ?? null })
+  return { config, paths, plan, deployed }
+}
+
+/** What is recorded as deployed; on a computer that has no record yet, what its checkout is at. */
+async function deployedVersion(world: World, config: Config, paths: Paths): Promise<string | null> {
+  const state = readUpdateState(paths)
+  if (state) return state.deployed.version
+  const repository = locateRepository(world, config.deployment.checkout)
+  return (await headTarget(world, repository, config.deployment)).version
+}

@@ -1,0 +1,127 @@
+import type { Target } from '../channel/target.ts'
+import { nameOf } from '../channel/target.ts'
+import type { Config } from '../config/schema.ts'
+import { TelecError } from '../system/errors.ts'
+import { every } from '../system/limit.ts'
+import type { World } from '../system/world.ts'
+import { describeFault, openRedis, type RedisClient } from './client.ts'
+import { haltedAt, reportHalted, reportUpdated } from './failed-versions.ts'
+import { freeSlot, LEASE_S, takeSlot } from './slots.ts'
+
+const TIMEOUT_MS = 2_000
+/** The lock is held meanwhile; after that the next poll asks again, and the place in the queue is kept. */
+const WAIT_MS = 60_000
+const ASK_EVERY_MS = 1_000
+
+/** What holds the updates of a fleet back: how many go on at once, and a version at which others have halted. */
+export interface Gate {
+  /** Tells the others how it ended, and lets the next one in; `goes-on`: in another process, which keeps its slot. */
+  leave(how: 'updated' | 'halted' | 'later' | 'goes-on'): Promise<void>
+}
+
+export interface Turn {
+  /** A person wants it now, whatever the others do. */
+  readonly isForced: boolean
+  /** It has begun to change the checkout, and is not left half-way because of others. */
+  readonly isUnderWay: boolean
+  /** What a person goes back from, which does not speak for it. */
+  readonly leaves: Target | null
+}
+
+const OPEN: Gate = { leave: async () => undefined }
+
+/**
+ * Waits for this computer's turn. Throws `later` where it is not yet. Without Redis nothing is held, unless the
+ * configuration says to wait for it (`fleet.without_redis`).
+ */
+export async function passGates(
+  world: World,
+  config: Config,
+  target: Target,
+  { isForced, isUnderWay, leaves }: Turn,
+): Promise<Gate> {
+  const { fleet, redis, computer } = config
+  if (!fleet || !redis || !(fleet.max_updating ?? fleet.hold_after_failures)) return OPEN
+  let client = openRedis(world, redis, TIMEOUT_MS)
+  let stopRenewing: () => void = () => undefined
+  try {
+    await client.ready()
+    if (fleet.hold_after_failures !== undefined && !isForced && !isUnderWay)
+      await verifyOthersAreWell(client, computer, target, fleet.hold_after_failures)
+    if (fleet.max_updating !== undefined && !isForced) {
+      await waitForSlot(world, client, computer, target, fleet.max_updating)
+      const most = fleet.max_updating
+      stopRenewing = every((LEASE_S * 1_000) / 6, async () => {
+        const left = await takeSlot(client, computer, most).catch(() => null)
+        if (left !== null) return
+        client.close() // the server was away: the slot is taken again as soon as it is back
+        client = openRedis(world, redis, TIMEOUT_MS)
+        await client.ready().catch(() => undefined)
+      })
+    }
+  } catch (error) {
+    client.close()
+    if (error instanceof TelecError) throw error
+    if (fleet.without_redis === 'go-on') {
+      world.log.warning(`the fleet was not asked: ${describeFault(error)}; the update goes on without it`)
+      return OPEN
+    }
+    throw new TelecError('later', 'Redis is out of reach, and fleet.without_redis is wait', {
+      because: describeFault(error),
+      hint: 'it is tried again by itself; now, whatever the others do: telec-update --now',
+    })
+  }
+  return {
+    async leave(how) {
+      stopRenewing()
+      try {
+        if (how === 'halted') await reportHalted(client, target.commit, computer)
+        if (how === 'updated') await reportUpdated(client, target.commit, computer)
+        if (how === 'updated' && leaves) await reportHalted(client, leaves.commit, computer)
+        if (how !== 'goes-on') await freeSlot(client, computer)
+      } catch (error) {
+        world.log.warning(`the fleet was not told: ${describeFault(error)}`) // the lease ends by itself
+      } finally {
+        client.close()
+      }
+    },
+  }
+}
+
+/** A version that others could not take is not taken: it may mend itself by the next one. */
+async function verifyOthersAreWell(
+  client: RedisClient,
+  computer: string,
+  target: Target,
+  most: number,
+): Promise<void> {
+  const halted = await haltedAt(client, target.commit)
+  if (halted.includes(computer) || halted.length < most) return
+  throw new TelecError(
+    'later',
+    `held: ${halted.length} computer(s) halted on the way to ${nameOf(target)}, or went back from it`,
+    {
+      because: halted.toSorted().slice(0, 10).join(', '),
+      hint: 'push what mends it; to take it all the same: telec-update --now',
+    },
+  )
+}
+
+async function waitForSlot(
+  world: World,
+  client: RedisClient,
+  computer: string,
+  target: Target,
+  most: number,
+): Promise<void> {
+  const deadline = world.monotonic() + WAIT_MS
+  for (;;) {
+    const ahead = await takeSlot(client, computer, most)
+    if (ahead === 0) return world.log.progress(null)
+    const what = `waiting with ${nameOf(target)} for a slot: ${most} computer(s) may update at once, ${ahead} to go`
+    world.log.progress(what)
+    if (world.monotonic() > deadline)
+      throw new TelecError('later', what, { hint: 'it is its turn by itself; now: telec-update --now' })
+    await world.sleep(ASK_EVERY_MS)
+  }
+}

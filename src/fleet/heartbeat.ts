@@ -1,0 +1,84 @@
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import { type Link, readLink, writeLink } from '../state/redis.ts'
+import type { StatusRecord } from '../state/status.ts'
+import { within } from '../system/limit.ts'
+import { isoTime, type World } from '../system/world.ts'
+import { type Announcement, announce } from './announce.ts'
+import { describeFault, openRedis, type RedisClient } from './client.ts'
+import { isContactDue, statusId } from './heartbeat-due.ts'
+import { COMPUTERS_KEY, statusKey } from './keys.ts'
+
+/** What a poll spends on Redis, at most: it has done its own work by then. */
+const BUDGET_MS = 1_000
+
+/** Writes a status, and that this computer was heard of. */
+export async function sendStatus(client: RedisClient, record: StatusRecord, nowMs: number): Promise<void> {
+  await Promise.all([
+    client.call('SET', statusKey(record.computer), JSON.stringify(record)),
+    client.call('ZADD', COMPUTERS_KEY, Math.floor(nowMs / 1000), record.computer),
+  ])
+}
+
+/**
+ * Tells Redis what it does not know: a status that it did not take, that this computer is alive, a version that was just
+ * found. What fails is recorded, said once, and tried again by the next poll.
+ */
+export async function keepInTouch(
+  world: World,
+  config: Config,
+  paths: Paths,
+  status: StatusRecord | null,
+  announcement: Announcement | null,
+): Promise<void> {
+  const { redis } = config
+  if (!redis) return
+  const link = readLink(paths)
+  const isDue = isContactDue(link, status, world.now())
+  if (announcement === null && !isDue) return
+  const outcome = await attempt(world, redis, async (client) => {
+    if (status && isDue) await sendStatus(client, status, world.now())
+    if (announcement) await announce(client, announcement)
+  })
+  await recordContact(world, paths, link, status, outcome)
+}
+
+/** @returns null where it worked, else why not. */
+async function attempt(
+  world: World,
+  redis: NonNullable<Config['redis']>,
+  send: (client: RedisClient) => Promise<void>,
+): Promise<string | null> {
+  let client: RedisClient | undefined
+  try {
+    const opened = openRedis(world, redis, BUDGET_MS)
+    client = opened
+    await within(
+      opened.ready().then(() => send(opened)),
+      BUDGET_MS,
+    )
+    return null
+  } catch (error) {
+    return describeFault(error)
+  } finally {
+    client?.close()
+  }
+}
+
+/** Records what came of it; a fault is said once, and so is its end. */
+export async function recordContact(
+  world: World,
+  paths: Paths,
+  before: Link,
+  sent: StatusRecord | null,
+  failure: string | null,
+): Promise<void> {
+  if (failure === null) {
+    if (before.failures > 0) world.log.notice(`Redis is back after ${before.failures} attempt(s)`)
+    const id = sent === null ? before.sent : statusId(sent)
+    return writeLink(paths, { sent: id, reached_at: isoTime(world), failures: 0, last_failure: null })
+  }
+  const say = before.failures === 0 ? world.log.warning : world.log.debug
+  say(`Redis was not told: ${failure}; all goes on without it, and it is tried again`)
+  return writeLink(paths, { ...before, failures: before.failures + 1, last_failure: failure })
+}

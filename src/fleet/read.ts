@@ -1,0 +1,57 @@
+import * as v from 'valibot'
+import { COMPUTER_NAME } from '../config/schema.ts'
+import { type Fleet, type FleetStatus, FleetStatusSchema } from '../view/fleet.ts'
+import type { RedisClient } from './client.ts'
+import { COMPUTERS_KEY, statusKey } from './keys.ts'
+
+/** So many keys are asked for in one go. */
+const BATCH = 1_000
+
+/** Every computer that was ever heard of, with its last status. Takes no SCAN: there is a list of them. */
+export async function readFleet(client: RedisClient, nowMs: number): Promise<Fleet> {
+  const known = pairs(await client.call('ZRANGE', COMPUTERS_KEY, 0, -1, 'WITHSCORES'))
+  // A name is part of a key and is shown on screens: one that is none was put there by somebody else.
+  const members = known.filter(([computer]) => COMPUTER_NAME.test(computer))
+  const statuses: (FleetStatus | null)[] = []
+  for (let from = 0; from < members.length; from += BATCH) {
+    const batch = members.slice(from, from + BATCH)
+    const replies = await Promise.all(
+      batch.map(([computer]) => client.call('GET', statusKey(computer)).catch(refusedOnly)),
+    )
+    statuses.push(...replies.map(parseStatus))
+  }
+  return {
+    taken_at: new Date(nowMs).toISOString(),
+    computers: members.map(([computer, seconds], index) => ({
+      computer,
+      heard_at: new Date(Math.min(Math.max(0, seconds * 1000), LATEST_MS)).toISOString(),
+      status: statuses[index] ?? null,
+    })),
+  }
+}
+
+/** What Redis refuses for one key (it holds a list, say) is no reason to see none of the others. */
+function refusedOnly(error: unknown): null {
+  if (error instanceof Error && error.name === 'ReplyError') return null
+  throw error
+}
+
+/** The latest time that there is in JavaScript (ECMA-262); a score may be anything. */
+const LATEST_MS = 8.64e15
+
+function pairs(reply: unknown): [string, number][] {
+  const list = Array.isArray(reply) ? reply.map(String) : []
+  return list.flatMap((name, index) =>
+    index % 2 === 0 ? [[name, Number(list[index + 1]) || 0] as [string, number]] : [],
+  )
+}
+
+/** Null for what is no status: it breaks nobody else's view. */
+function parseStatus(reply: unknown): FleetStatus | null {
+  try {
+    const result = v.safeParse(FleetStatusSchema, JSON.parse(String(reply)))
+    return result.success ? result.output : null
+  } catch {
+    return null
+  }
+}

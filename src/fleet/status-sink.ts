@@ -1,0 +1,65 @@
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import { readLink } from '../state/redis.ts'
+import type { StatusSink } from '../state/sink.ts'
+import type { StatusRecord } from '../state/status.ts'
+import { within } from '../system/limit.ts'
+import type { World } from '../system/world.ts'
+import { describeFault, openRedis, type RedisClient } from './client.ts'
+import { recordContact, sendStatus } from './heartbeat.ts'
+
+/** What an update waits for Redis, in all. */
+const BUDGET_MS = 1_000
+
+/**
+ * Sends each status to Redis, in their order, while the update goes on. Those that a Redis out of reach did not take are
+ * sent with the next one; after the last one, telec-watch sends it when Redis is back.
+ */
+export function redisSink(world: World, redis: NonNullable<Config['redis']>, paths: Paths): StatusSink {
+  let client: RedisClient | null = null
+  let isReady: Promise<void> | null = null
+  let waiting: StatusRecord[] = []
+  let latest: StatusRecord | null = null
+  let failure: string | null = null
+  let sending = Promise.resolve()
+  let isBusy = false
+
+  /** @returns why not all were sent; null where they were. */
+  const send = async (): Promise<string | null> => {
+    try {
+      client ??= openRedis(world, redis, BUDGET_MS)
+      isReady ??= client.ready()
+      await isReady
+      for (let next = waiting[0]; next; next = waiting[0]) {
+        await sendStatus(client, next, world.now())
+        waiting.shift()
+      }
+      return null
+    } catch (error) {
+      client?.close()
+      client = null
+      isReady = null
+      return describeFault(error)
+    }
+  }
+  const flush = async () => {
+    isBusy = true
+    const wasOpen = client !== null
+    failure = await send()
+    if (failure !== null && wasOpen) failure = await send() // the server may have been away meanwhile, and be back
+    isBusy = false
+  }
+  return {
+    publish(record) {
+      latest = record
+      waiting = [...waiting, record]
+      if (!isBusy) sending = flush() // one that is at it takes this one, too
+    },
+    async close() {
+      if (latest === null) return
+      const late = await within(sending, BUDGET_MS).then(() => null, describeFault)
+      client?.close()
+      await recordContact(world, paths, readLink(paths), latest, late ?? failure)
+    },
+  }
+}

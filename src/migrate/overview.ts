@@ -1,0 +1,90 @@
+import compare from 'semver/functions/compare'
+import type { Detail } from '../state/migrations.ts'
+import { TelecError } from '../system/errors.ts'
+import { printable } from '../system/log.ts'
+import type { Migration } from './discover.ts'
+import type { MigrationPlan } from './engine.ts'
+import { type Caller, hashOf } from './run.ts'
+
+/** `gone`: recorded, and no longer in the checkout. `before`: came with the version at which telec was set up. */
+export type State = 'applied' | 'pending' | 'late' | 'gone' | 'before' | 'later'
+
+export interface Row {
+  readonly id: string
+  readonly state: State
+  readonly detail: Detail | null
+  /** The script differs from the one that was applied. */
+  readonly changed: boolean
+  /** What `check()` says against the record; null where they agree, or it was not asked. */
+  readonly drift: 'no longer true' | 'true, but not recorded' | 'check() failed' | null
+  /** Why `check()` gave no answer. */
+  readonly error: string | null
+}
+
+/** Every migration that is known here: those of the checkout in their order, then those that are gone. */
+export function migrationRows({ record, migrations, pending }: MigrationPlan): Row[] {
+  const planned = new Map(pending.map((migration) => [migration.id, migration]))
+  const here = migrations.map((migration): Row => {
+    const { id, version } = migration
+    const detail = record.applied.get(id) ?? null
+    const changed = detail?.sha256 != null && detail.sha256 !== hashOf(migration)
+    const row = { id, detail, changed, drift: null, error: null }
+    if (record.applied.has(id)) return { ...row, state: 'applied' }
+    const due = planned.get(id)
+    if (due) return { ...row, state: due.late ? 'late' : 'pending' }
+    const isBefore = record.baseline != null && compare(version, record.baseline) <= 0
+    return { ...row, state: isBefore ? 'before' : 'later' }
+  })
+  const present = new Set(migrations.map(({ id }) => id))
+  const gone = [...record.applied].filter(([id]) => !present.has(id))
+  return [
+    ...here,
+    ...gone.map(
+      ([id, detail]): Row => ({ id, state: 'gone', detail, changed: false, drift: null, error: null }),
+    ),
+  ]
+}
+
+/** The same rows with what each script's `check()` says of this computer now. */
+export async function askForDrift(rows: readonly Row[], plan: MigrationPlan, caller: Caller): Promise<Row[]> {
+  const scripts = new Map(plan.migrations.map((migration) => [migration.id, migration]))
+  const asked: Row[] = []
+  for (const row of rows) {
+    const script = scripts.get(row.id)
+    const isAsked = row.state === 'applied' || row.state === 'pending' || row.state === 'late'
+    if (!script || !isAsked) asked.push(row)
+    else asked.push({ ...row, ...(await driftOf(row, script, caller)) })
+  }
+  return asked
+}
+
+async function driftOf(
+  { state }: Row,
+  script: Migration,
+  caller: Caller,
+): Promise<Pick<Row, 'drift' | 'error'>> {
+  try {
+    const isTrue = await caller.call(script, 'check')
+    if (isTrue === (state === 'applied')) return { drift: null, error: null }
+    return { drift: isTrue ? 'true, but not recorded' : 'no longer true', error: null }
+  } catch (error) {
+    // The others are asked all the same.
+    if (!(error instanceof TelecError)) throw error
+    return { drift: 'check() failed', error: error.because ?? error.message }
+  }
+}
+
+/** The rows for people, one a line, and below it why its `check()` gave no answer. */
+export function showRows(rows: readonly Row[]): string {
+  if (rows.length === 0) return 'there are no migrations\n'
+  const width = Math.max(...rows.map(({ id }) => id.length))
+  return rows
+    .map(({ id, state, detail, changed, drift, error }) => {
+      const took = detail?.ms == null ? '' : `${(detail.ms / 1000).toFixed(2)} s`
+      const remarks = [detail?.how === 'run' ? null : detail?.how, changed ? 'changed since' : null, drift]
+      const columns = [id.padEnd(width), state.padEnd(7), (detail?.at ?? '').padEnd(24), took.padStart(8)]
+      const line = [...columns, remarks.filter(Boolean).join('; ')].join('  ').trimEnd()
+      return [line, ...(error?.split('\n').map((text) => `  ${printable(text)}`) ?? []), ''].join('\n')
+    })
+    .join('')
+}

@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { World } from '../../system/world.ts'
+import type { ServiceManager, ServiceState } from '../manager.ts'
+import { launchctl, tryLaunchctl } from './launchctl.ts'
+import { launchdDomain, launchdFolder } from './plan.ts'
+
+/** launchd starts a job at most once in its ThrottleInterval, 10 s by default, counted from the last start. */
+const THROTTLE_MS = 10_000
+
+export function launchdManager(world: World, label: string, scope: 'user' | 'system'): ServiceManager {
+  const domain = launchdDomain(world, scope)
+  const job = `${domain}/${label}`
+  return {
+    name: 'launchd',
+    service: label,
+    async inspect() {
+      const printed = await tryLaunchctl(world, ['print', job])
+      if (printed.code === 0) return stateOf(printed.stdout)
+      const disabled = await tryLaunchctl(world, ['print-disabled', domain])
+      if (isDisabled(disabled.stdout, label)) return { ...UNLOADED, known: 'masked' }
+      // Somebody booted it out: it is back at the next login, or boot.
+      const isThere = existsSync(join(launchdFolder(world, scope), `${label}.plist`))
+      return { ...UNLOADED, known: isThere ? 'yes' : 'no' }
+    },
+    async askToLeave() {
+      await launchctl(world, ['kill', 'SIGTERM', job])
+    },
+    async start() {
+      await launchctl(world, ['kickstart', job])
+    },
+    async restart() {
+      await launchctl(world, ['kickstart', '-k', job])
+    },
+  }
+}
+
+const UNLOADED: ServiceState = {
+  known: 'no',
+  activity: 'stopped',
+  isStoppedOnPurpose: false,
+  main: null,
+  lastExit: null,
+  shortestRunMs: 0,
+}
+
+/** Whether a label is told never to start, as `launchctl print-disabled` lists them: `"LABEL" => disabled`, or `true`. */
+export function isDisabled(printed: string, label: string): boolean {
+  return printed.split('\n').some((line) => {
+    const [, name, state = ''] = /^\s*"(.+)" => (\w+)/.exec(line) ?? []
+    return name === label && ['disabled', 'true'].includes(state)
+  })
+}
+
+/** Reads what `launchctl print` says. It is "not API in any sense": of all its lines only these are relied on. */
+export function stateOf(printed: string): ServiceState {
+  const pid = Number(/^\tpid = (\d+)$/m.exec(printed)?.[1] ?? 0)
+  const runs = /^\truns = (\d+)$/m.exec(printed)?.[1] ?? '0'
+  const exit = /^\tlast exit code = (\d+)/m.exec(printed)?.[1]
+  return {
+    known: 'yes',
+    activity: pid > 0 ? 'running' : exit === undefined || exit === '0' ? 'stopped' : 'failed',
+    isStoppedOnPurpose: false,
+    // launchd does not say when it started a job: the count of its runs tells one run from the next.
+    main: pid > 0 ? { pid, identity: `${pid}@${runs}`, uptimeMs: THROTTLE_MS } : null,
+    lastExit: pid > 0 || exit === undefined ? null : `exit code ${exit}`,
+    shortestRunMs: 0, // the throttle delays a start, it never refuses one
+  }
+}

@@ -1,0 +1,89 @@
+import { kill } from 'node:process'
+import * as v from 'valibot'
+import type { Paths } from '../../config/paths.ts'
+import { TelecError } from '../../system/errors.ts'
+import { readJson, writeJson } from '../../system/files.ts'
+import { isLocked } from '../../system/lock.ts'
+import { CountSchema, NumberSchema, PidSchema } from '../../system/schemas.ts'
+import type { World } from '../../system/world.ts'
+import type { ServiceManager, ServiceState } from '../manager.ts'
+
+const RecordSchema = v.object({
+  /** The pid of `telec run`. */
+  supervisor: PidSchema,
+  main: v.nullable(v.object({ pid: PidSchema, started_ms: NumberSchema })),
+  starts: CountSchema,
+  last_exit: v.nullable(v.string()),
+})
+
+/** What `telec run` says of the service that it supervises; true only while its lock is held. */
+export type SupervisorRecord = v.InferOutput<typeof RecordSchema>
+
+/** `telec run` restarts the service, whatever it leaves with, after this signal. Node keeps SIGUSR1 for its debugger. */
+export const RESTART_SIGNAL = 'SIGUSR2'
+
+/** `telec run` does not wait any longer to start a service that crashed. One that runs is left alone. */
+export const WAKE_SIGNAL = 'SIGALRM'
+
+export function supervisorLock(paths: Paths): string {
+  return `${paths.supervisor}.lock`
+}
+
+export function writeSupervisorRecord(paths: Paths, record: SupervisorRecord): Promise<void> {
+  return writeJson(paths.supervisor, record)
+}
+
+export function readSupervisorRecord(paths: Paths): SupervisorRecord | null {
+  return readJson(
+    paths.supervisor,
+    RecordSchema,
+    `remove it and start telec run again (rm ${paths.supervisor})`,
+  )
+}
+
+/** Whether a `telec run` supervises a service for this home right now. */
+export function isSupervised(world: World, paths: Paths): boolean {
+  return readSupervisorRecord(paths) !== null && isLocked(world, supervisorLock(paths))
+}
+
+/** The service under `telec run`, seen from another process: its record to look at, signals to ask. */
+export function embeddedManager(world: World, paths: Paths, service: string): ServiceManager {
+  const record = (): SupervisorRecord => {
+    const found = isSupervised(world, paths) ? readSupervisorRecord(paths) : null
+    if (found) return found
+    throw new TelecError('later', 'telec run is no longer there', {
+      hint: 'start it again: it polls and updates at its start',
+    })
+  }
+  return {
+    name: 'telec run',
+    service,
+    async inspect() {
+      return stateOf(record(), world.monotonic())
+    },
+    async askToLeave() {
+      kill(record().supervisor, RESTART_SIGNAL)
+    },
+    async start() {
+      kill(record().supervisor, WAKE_SIGNAL) // it is in its back-off, which ends with that
+    },
+    async restart() {
+      const { main } = record()
+      if (main) kill(main.pid, 'SIGKILL')
+    },
+  }
+}
+
+function stateOf(record: SupervisorRecord, nowMs: number): ServiceState {
+  const { main } = record
+  return {
+    known: 'yes',
+    activity: main ? 'running' : 'failed',
+    isStoppedOnPurpose: false,
+    main: main
+      ? { pid: main.pid, identity: `${main.pid}@${main.started_ms}`, uptimeMs: nowMs - main.started_ms }
+      : null,
+    lastExit: record.last_exit,
+    shortestRunMs: 0,
+  }
+}

@@ -1,0 +1,48 @@
+import { TelecError } from '../../system/errors.ts'
+import { readText } from '../../system/files.ts'
+import type { World } from '../../system/world.ts'
+import { journalReader } from './journalctl.ts'
+import { type Scope, showUnit, systemctl, unitName } from './systemctl.ts'
+
+const UNIT = 'telec-update.service'
+const LOOK_EVERY_MS = 200
+
+/** Whether this program runs inside the service's own unit, and would end with the service that it restarts. */
+export function isInsideService(world: World, service: string): boolean {
+  if (world.platform !== 'linux') return false
+  return isInUnit(readText('/proc/self/cgroup') ?? '', unitName(service))
+}
+
+/** @param cgroups /proc/PID/cgroup, `ID:CONTROLLERS:PATH` a line (cgroups(7)). */
+export function isInUnit(cgroups: string, unit: string): boolean {
+  return cgroups.split('\n').some((line) => line.split(':').slice(2).join(':').split('/').includes(unit))
+}
+
+/**
+ * Has telec-update's own unit do what was to be done here, and tells what that says to its journal until it ends. The
+ * caller ends with the service, most often before that; the unit does not.
+ *
+ * @returns the exit code of the unit.
+ */
+export async function handOver(world: World, scope: Scope): Promise<number> {
+  const { LoadState } = await showUnit(world, scope, UNIT, ['LoadState'])
+  if (LoadState !== 'loaded')
+    throw new TelecError('config', 'telec-update would end with the service that it restarts', {
+      because: `it runs inside the service's own unit, and ${UNIT} is not installed`,
+      hint: 'telec install, or run it from outside the service',
+    })
+  const news = journalReader(world, scope, UNIT)
+  await systemctl(world, scope, ['start', '--no-block', UNIT])
+  world.log.notice(`handed over to ${UNIT}, since this runs inside the service; its journal:`)
+  for (;;) {
+    await world.sleep(LOOK_EVERY_MS)
+    const { ActiveState, ExecMainStatus, Job } = await showUnit(world, scope, UNIT, [
+      'ActiveState',
+      'ExecMainStatus',
+      'Job',
+    ])
+    world.out(await news())
+    const isOver = (ActiveState === 'inactive' || ActiveState === 'failed') && Job === ''
+    if (isOver) return Number(ExecMainStatus)
+  }
+}

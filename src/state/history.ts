@@ -1,0 +1,58 @@
+import * as v from 'valibot'
+import { TargetSchema } from '../channel/target.ts'
+import type { Paths } from '../config/paths.ts'
+import { readJson, writeJson } from '../system/files.ts'
+import { CountSchema, NumberSchema, TimeSchema } from '../system/schemas.ts'
+import type { Halt, Update } from './update-state.ts'
+
+const EntrySchema = v.object({
+  from: TargetSchema,
+  target: TargetSchema,
+  started_at: TimeSchema,
+  ended_at: TimeSchema,
+  /** A person went back. */
+  rollback: v.optional(v.boolean(), false),
+  /** How many times it was begun or gone on with. */
+  attempts: CountSchema,
+  /** How long each step took the last time, by its name, in seconds. */
+  seconds: v.record(v.string(), NumberSchema),
+  /** Where it halted; null: it is deployed. */
+  halted: v.nullable(v.object({ step: v.string(), error: v.string() })),
+})
+
+export type HistoryEntry = v.InferOutput<typeof EntrySchema>
+
+const KEPT = 50
+
+/** The last updates, oldest first; empty before the first one. */
+export function readHistory(paths: Paths): HistoryEntry[] {
+  const hint = `remove it: the next update begins a new one (rm ${paths.history})`
+  return readJson(paths.history, v.array(EntrySchema), hint) ?? []
+}
+
+/** Records how an update ended, for now: one that is tried again replaces what was said of it. */
+export async function recordEnd(paths: Paths, update: Update, halt: Halt | null, at: string): Promise<void> {
+  const entry: HistoryEntry = {
+    from: update.from,
+    target: update.target,
+    started_at: update.started_at,
+    ended_at: at,
+    rollback: update.rollback !== null,
+    attempts: update.attempts,
+    seconds: secondsOf(update),
+    halted: halt && { step: halt.step, error: halt.error },
+  }
+  const others = readHistory(paths).filter(
+    ({ started_at, target }) => started_at !== entry.started_at || target.commit !== entry.target.commit,
+  )
+  await writeJson(paths.history, [...others, entry].slice(-KEPT))
+}
+
+function secondsOf({ steps }: Update): Record<string, number> {
+  const ended = steps.flatMap(({ name, began_at, ended_at }) =>
+    ended_at === null
+      ? []
+      : [[name, Math.max(0, Date.parse(ended_at) - Date.parse(began_at)) / 1000] as const],
+  )
+  return Object.fromEntries(ended)
+}

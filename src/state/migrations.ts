@@ -1,0 +1,183 @@
+import { closeSync, constants, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import * as v from 'valibot'
+import { VersionSchema } from '../channel/target.ts'
+import type { Paths } from '../config/paths.ts'
+import { appendEntry } from '../system/append.ts'
+import { TelecError } from '../system/errors.ts'
+import { readJson, readText, remove, syncFolder, writeFailure, writeJson } from '../system/files.ts'
+import { NumberSchema } from '../system/schemas.ts'
+
+/** The shape of migration_state.json that this telec writes; a file without a number has the first one. */
+const SCHEMA = 1
+
+const DetailSchema = v.object({
+  /** When it was recorded, ISO 8601. */
+  at: v.string(),
+  /** How long it took; null where a person marked it. */
+  ms: v.nullable(NumberSchema),
+  how: v.picklist(['run', 'satisfied', 'marked']),
+  /** The version of telec that recorded it. */
+  telec: v.string(),
+  /** SHA-256 of the script, in hex; null where there was none. */
+  sha256: v.nullable(v.string()),
+})
+
+const EntrySchema = v.object({ id: v.string(), ...DetailSchema.entries })
+
+const FileSchema = v.looseObject({
+  schema: v.optional(v.pipe(v.number(), v.maxValue(SCHEMA, 'it was written by a newer telec than this one'))),
+  applied: v.array(v.string()),
+  baseline: v.optional(v.nullable(VersionSchema)),
+  details: v.optional(v.record(v.string(), DetailSchema)),
+})
+
+export type Detail = v.InferOutput<typeof DetailSchema>
+export type Entry = v.InferOutput<typeof EntrySchema>
+
+/** What was applied on this computer. */
+export interface MigrationRecord {
+  /** In the order of their application; null for one of which no more than its id is known. */
+  readonly applied: ReadonlyMap<string, Detail | null>
+  /** Undefined where none was recorded yet; null: at no version. */
+  readonly baseline: string | null | undefined
+  /** Keys of the file that are not telec's, kept as they are. */
+  readonly more: Readonly<Record<string, unknown>>
+}
+
+const HINT = 'restore it from a backup; without it telec cannot know which migrations ran here'
+
+/** The record; an empty one where nothing was recorded yet. Includes what a run that was killed had recorded. */
+export function readMigrationRecord(paths: Paths): MigrationRecord {
+  const file = readJson(paths.migrationState, FileSchema, HINT)
+  const { schema: _, applied = [], baseline, details = {}, ...more } = file ?? {}
+  const known = new Map<string, Detail | null>(
+    applied.map((id) => [id, Object.hasOwn(details, id) ? (details[id] ?? null) : null]),
+  )
+  for (const { id, ...detail } of readJournal(paths.migrationJournal)) known.set(id, detail)
+  return { applied: known, baseline, more }
+}
+
+/** The migration that was recorded last; null where none was. */
+export function lastRecorded({ applied }: MigrationRecord): string | null {
+  return [...applied.keys()].at(-1) ?? null
+}
+
+/**
+ * What was recorded after `last`, in its order. All of it where that is not there: it was forgotten by hand since, and
+ * what came after it cannot be told.
+ */
+export function recordedSince({ applied }: MigrationRecord, last: string | null): string[] {
+  const ids = [...applied.keys()]
+  return ids.slice(last === null ? 0 : ids.indexOf(last) + 1)
+}
+
+/** Replaces the file by a record, which takes in the journal. */
+export async function writeMigrationRecord(paths: Paths, record: MigrationRecord): Promise<void> {
+  const known = [...record.applied].filter((entry): entry is [string, Detail] => entry[1] !== null)
+  await writeJson(paths.migrationState, {
+    ...record.more,
+    schema: SCHEMA,
+    baseline: record.baseline ?? null,
+    applied: [...record.applied.keys()],
+    details: Object.fromEntries(known),
+  })
+  await remove(paths.migrationJournal)
+}
+
+export interface Recorder {
+  /** Records one; durable when it returns. */
+  add(entry: Entry): void
+  /** The journal, for a process that records by `appendEntry` what it applied itself. */
+  journal(): number
+  /** Takes note of what such a process recorded. */
+  note(entry: Entry): void
+  /** What it is to telec that such a process could not record something. */
+  failure(error: unknown): TelecError
+  /** Takes the journal into the file. */
+  close(): Promise<void>
+}
+
+/** What an entry takes in the journal, about. */
+const ENTRY_BYTES = 256
+
+/**
+ * Records one migration after the other: a synced line in a journal, which does not grow dearer with what is recorded
+ * already, and at the end the file anew. Only for the holder of telec's lock.
+ *
+ * @param expected how many there will be, about.
+ */
+export async function openRecorder(
+  paths: Paths,
+  record: MigrationRecord,
+  expected: number,
+): Promise<Recorder> {
+  if (readText(paths.migrationJournal) !== null) await writeMigrationRecord(paths, record) // of a run that was killed
+  const applied = new Map(record.applied)
+  let fd: number | null = null
+  const failure = (error: unknown) => writeFailure(paths.migrationJournal, error)
+  const attempt = <Result>(action: () => Result): Result => {
+    try {
+      return action()
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+  const journal = () => {
+    fd ??= attempt(() => createJournal(paths.migrationJournal, expected * ENTRY_BYTES))
+    return fd
+  }
+  const note = ({ id, ...detail }: Entry) => applied.set(id, detail)
+  return {
+    journal,
+    note,
+    failure,
+    add(entry) {
+      const to = journal()
+      attempt(() => appendEntry(to, entry))
+      note(entry)
+    },
+    async close() {
+      if (fd === null) return
+      closeSync(fd)
+      if (applied.size > record.applied.size) await writeMigrationRecord(paths, { ...record, applied })
+      else await remove(paths.migrationJournal)
+    },
+  }
+}
+
+/**
+ * A new journal with room for so many bytes: empty lines, written over later. A line that does not make the file grow
+ * is synced in two thirds of the time, since only the line goes to the disk.
+ *
+ * @returns its descriptor. A process that inherits it shares the place where it stands (dup(2)).
+ */
+function createJournal(path: string, room: number): number {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
+  try {
+    const empty = Buffer.alloc(room, '\n')
+    // With a position: the descriptor goes on standing at the start.
+    for (let written = 0; written < room; ) written += writeSync(fd, empty, written, room - written, written)
+    fsyncSync(fd)
+    syncFolder(dirname(path))
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    unlinkSync(path)
+    throw error
+  }
+}
+
+/** The entries of a journal. Its last line may be cut short: that migration was not recorded before the end came. */
+function readJournal(path: string): Entry[] {
+  const lines = (readText(path)?.split('\n') ?? []).filter(Boolean)
+  return lines.flatMap((line, index) => {
+    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), EntrySchema), line)
+    if (parsed.success) return [parsed.output]
+    if (index === lines.length - 1) return []
+    throw new TelecError('halted', `${path}:${index + 1} cannot be understood; it was left as it is`, {
+      because: parsed.issues[0].message,
+      hint: HINT,
+    })
+  })
+}

@@ -1,0 +1,95 @@
+import * as v from 'valibot'
+import { SeenSchema } from '../channel/sightings.ts'
+import { TargetSchema } from '../channel/target.ts'
+import { LOOKOUT, type Paths } from '../config/paths.ts'
+import { modifiedAt, readJson, touch, writeJson } from '../system/files.ts'
+import { CountSchema, TimeSchema } from '../system/schemas.ts'
+import { readInstalled } from './installed.ts'
+
+const WatchStateSchema = v.object({
+  /** The last poll that reached the remote, and what came of it. */
+  polled_at: v.nullable(TimeSchema),
+  outcome: v.nullable(v.picklist(['update', 'current', 'held', 'refused'])),
+  reason: v.nullable(v.string()),
+  target: v.nullable(TargetSchema),
+  /** Which permission of a person would make it take the target all the same. */
+  refusal: v.optional(v.nullable(v.picklist(['rewrite', 'downgrade'])), null),
+  seen: v.optional(v.array(SeenSchema), []),
+  /** Tags that look like a version and are none. */
+  malformed: v.optional(v.array(v.string()), []),
+  /** The mirror that answered for the remote. */
+  via: v.optional(v.nullable(v.string()), null),
+  /** What the remote said, where nothing was to be done and nothing else had a say: see glance.ts. */
+  quiet: v.optional(v.nullable(v.string()), null),
+  /** Polls since then that did not reach it. */
+  failures: CountSchema,
+  last_failure: v.nullable(v.string()),
+  /** Before that the timer's polls do nothing; null: the next one polls. */
+  next_poll_at: v.optional(v.nullable(TimeSchema), null),
+})
+
+/** What telec-watch leaves behind, so that quiet is told from dead. */
+export type WatchState = v.InferOutput<typeof WatchStateSchema>
+
+export function readWatchState(paths: Paths): WatchState | null {
+  const state = readJson(
+    paths.watchState,
+    WatchStateSchema,
+    `remove it: the next poll writes it anew (rm ${paths.watchState})`,
+  )
+  if (state === null || state.polled_at === null || state.failures > 0) return state
+  const touchedAt = modifiedAt(paths.watchState)
+  const isLater = touchedAt !== null && touchedAt.getTime() > Date.parse(state.polled_at) + WRITING_MS
+  return isLater ? { ...state, polled_at: touchedAt.toISOString() } : state
+}
+
+/** The same and, where it is a lookout that looks between root's polls, when it last saw what they had seen. */
+export function readLastLook(paths: Paths, nowMs: number): WatchState | null {
+  const state = readWatchState(paths)
+  const lookedAtMs = modifiedAt(LOOKOUT.looked)?.getTime()
+  if (!state?.polled_at || state.failures > 0 || lookedAtMs === undefined) return state
+  const installed = readInstalled(paths)
+  const isOurs = installed?.manager === 'systemd' && installed.scope === 'system'
+  const isLater = lookedAtMs > Date.parse(state.polled_at) && lookedAtMs <= nowMs // it can set it as it likes
+  return isOurs && isLater ? { ...state, polled_at: new Date(lookedAtMs).toISOString() } : state
+}
+
+/** Between the time that is written and the one at which it was written. */
+const WRITING_MS = 1_000
+
+/**
+ * Records a poll. Where it found what the one before found, the time of the file says when that was: a thousand polls a
+ * day need not be a thousand writes.
+ */
+export async function recordPoll(
+  paths: Paths,
+  state: WatchState,
+  before: WatchState | null,
+  nowMs: number,
+): Promise<void> {
+  const isSame =
+    JSON.stringify({ ...state, polled_at: null }) === JSON.stringify({ ...before, polled_at: null }) &&
+    Date.parse(before?.polled_at ?? '') <= nowMs // else the clock was turned back, and what is written is wrong
+  if (isSame) await touch(paths.watchState, nowMs)
+  else await writeWatchState(paths, state)
+}
+
+export function writeWatchState(paths: Paths, state: WatchState): Promise<void> {
+  return writeJson(paths.watchState, state)
+}
+
+/** Of a computer that never polled. */
+export const NEVER_POLLED: WatchState = {
+  polled_at: null,
+  outcome: null,
+  reason: null,
+  target: null,
+  refusal: null,
+  seen: [],
+  malformed: [],
+  via: null,
+  quiet: null,
+  failures: 0,
+  last_failure: null,
+  next_poll_at: null,
+}

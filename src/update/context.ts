@@ -1,0 +1,57 @@
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import { redisSink } from '../fleet/status-sink.ts'
+import { completeMove, moveTo } from '../git/checkout.ts'
+import type { Repository } from '../git/repository.ts'
+import type { StatusSink } from '../state/sink.ts'
+import { ended, type UpdateState, wasInterrupted, writeUpdateState } from '../state/update-state.ts'
+import type { StreamingWorld } from '../system/stream.ts'
+import { isoTime, type World } from '../system/world.ts'
+import { metricsSink } from '../view/metrics.ts'
+import { hookSink } from './on-status.ts'
+import type { Programs } from './step.ts'
+
+/** What an update works on; made once per run. */
+export interface Scene {
+  readonly world: StreamingWorld
+  readonly config: Config
+  readonly paths: Paths
+  readonly repository: Repository
+  readonly programsAtStart: Programs
+  readonly sinks: readonly StatusSink[]
+}
+
+export function openSinks(world: World, config: Config, paths: Paths): StatusSink[] {
+  return [
+    ...(config.redis ? [redisSink(world, config.redis, paths)] : []),
+    ...(config.on_status ? [hookSink(world, config.on_status, paths)] : []),
+    ...(config.metrics ? [metricsSink(world, config, paths)] : []),
+  ]
+}
+
+export async function closeSinks(world: World, sinks: readonly StatusSink[]): Promise<void> {
+  for (const sink of sinks)
+    await sink.close().catch((error: unknown) => {
+      world.log.warning(`the status was not passed on: ${error instanceof Error ? error.message : error}`)
+    })
+}
+
+/**
+ * A checkout that was killed on its way to another target is brought there first: half of it would look like
+ * local changes to the new update.
+ */
+export async function settle(scene: Scene, state: UpdateState, commit: string): Promise<UpdateState> {
+  const { world, config, paths, repository } = scene
+  const { update } = state
+  if (!update || update.target.commit === commit || !wasInterrupted(update, 'checkout')) return state
+  await completeMove(world, repository, update.target.commit)
+  const branch = update.channel === 'alpha' ? config.deployment.branch : null
+  const isAnywhere = update.permits.includes('rewrite') || update.rollback !== null
+  await moveTo(world, repository, branch, update.target.commit, isAnywhere)
+  const settled = {
+    ...state,
+    update: ended(update, 'checkout', isoTime(world), 'completed for another target'),
+  }
+  await writeUpdateState(paths, settled)
+  return settled
+}

@@ -1,0 +1,118 @@
+import type { Paths } from '../config/paths.ts'
+import { type HistoryEntry, readHistory, recordEnd } from '../state/history.ts'
+import { lastRecorded, readMigrationRecord } from '../state/migrations.ts'
+import { removeSignal } from '../state/signal.ts'
+import { readStatus, statusOfDeployed, writeStatus } from '../state/status.ts'
+import {
+  type Deployment,
+  type Halt,
+  previousDeployments,
+  type Update,
+  type UpdateState,
+  writeUpdateState,
+} from '../state/update-state.ts'
+import { TelecError } from '../system/errors.ts'
+import { VERSION } from '../system/version.ts'
+import { isoTime, type World } from '../system/world.ts'
+import type { Scene } from './context.ts'
+import { createReport } from './report.ts'
+import { retryDelayMs } from './retry.ts'
+import type { Step } from './step.ts'
+
+/** So far back a person can go. */
+const KEPT_DEPLOYMENTS = 20
+
+/** Done: what runs now is what is deployed. Only then is the signal removed. */
+export async function finish(
+  { world, config, paths, sinks }: Scene,
+  before: UpdateState,
+  update: Update,
+): Promise<void> {
+  const report = createReport(world, config, paths, update, sinks)
+  const at = isoTime(world)
+  const deployed = { ...update.target, at, last_migration: lastRecorded(readMigrationRecord(paths)) }
+  await report.updated()
+  await remember(world, paths, update, null)
+  await writeUpdateState(paths, {
+    deployed,
+    previous: previousOnce(before, update),
+    rolled_back: update.rollback && { targets: update.rollback.held, at },
+    update: null,
+    last: update,
+    halted: null,
+    held: null,
+  })
+  await removeSignal(paths, update.target.commit)
+}
+
+/** What was deployed before, once this update is done. */
+function previousOnce(before: UpdateState, { target, rollback }: Update): Deployment[] {
+  const previous = [...previousDeployments(before)]
+  const { at: _, ...deployed } = before.deployed
+  if (target.commit === deployed.commit) return previous // back from one that halted half-way
+  return rollback ? previous.slice(0, -1) : [...previous, deployed].slice(-KEPT_DEPLOYMENTS)
+}
+
+/** Records and reports that the update stopped; the signal stays, and so does the journal. */
+export async function halt(
+  { world, config, paths, sinks }: Scene,
+  state: UpdateState,
+  update: Update,
+  step: Step,
+  error: TelecError,
+): Promise<void> {
+  const { attempts } = update
+  const nextTryMs = world.now() + retryDelayMs(attempts, config.computer)
+  const halted: Halt = {
+    target: update.target,
+    step: step.name,
+    error: error.message,
+    because: error.because ?? null,
+    hint: error.hint ?? null,
+    go_on: error.goOn,
+    migration: error.migration ?? null,
+    transient: error.kind === 'later',
+    at: isoTime(world),
+    attempts,
+    next_try_at: error.kind === 'later' ? new Date(nextTryMs).toISOString() : null,
+  }
+  await writeUpdateState(paths, { ...state, update, halted })
+  await remember(world, paths, update, halted)
+  await createReport(world, config, paths, update, sinks).halted(halted)
+}
+
+/** Where the disk failed at the very end, people read of an update under way, or nothing of it: that is put right. */
+export async function mendReports(
+  { world, config, paths, sinks }: Scene,
+  { deployed, last }: UpdateState,
+): Promise<void> {
+  try {
+    const isKnown = ({ started_at, halted }: HistoryEntry) => started_at === last?.started_at && !halted
+    if (last && !readHistory(paths).some(isKnown)) await recordEnd(paths, last, null, deployed.at)
+    const status = readStatus(paths)
+    if (status === null || (status.status === 'updated' && status.commit === deployed.commit)) return
+    const record = { ...statusOfDeployed(config, deployed), from: last?.from.version ?? null }
+    for (const sink of sinks) sink.publish(record)
+    await writeStatus(paths, record)
+  } catch (error) {
+    world.log.warning(`the last status was not written: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+/** A bug halts, too: a program that crashes at every poll would be an update loop. */
+export function bug(error: unknown): TelecError {
+  return new TelecError('halted', `a bug in telec ${VERSION}`, {
+    because: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    hint: 'please report it; to try again: telec-update --retry',
+    interrupted: true,
+  })
+}
+
+/** What people look up later never fails an update. */
+async function remember(world: World, paths: Paths, update: Update, halt: Halt | null): Promise<void> {
+  try {
+    await recordEnd(paths, update, halt, isoTime(world))
+  } catch (error) {
+    world.log.warning(`the history was not written: ${error instanceof Error ? error.message : error}`)
+  }
+}

@@ -1,0 +1,61 @@
+import type { Paths } from '../config/paths.ts'
+import type { StatusSink } from '../state/sink.ts'
+import type { StatusRecord } from '../state/status.ts'
+import { within } from '../system/limit.ts'
+import type { World } from '../system/world.ts'
+
+/** For each call of the command, and for what an update waits for the last one. */
+const TIMEOUT_MS = 10_000
+const MOST_OUTPUT = 64 * 1024
+
+/**
+ * Hands each status to a command of the user's (`on_status`), one call at a time, while the update goes on. Those that come
+ * while a call is under way are passed over for the newest of them; the last one is never passed over.
+ */
+export function hookSink(world: World, command: string, paths: Paths): StatusSink {
+  let waiting: StatusRecord | null = null
+  let calling: Promise<void> | null = null
+  let hasFailed = false
+
+  const call = async (record: StatusRecord) => {
+    const result = await world.run('/bin/sh', ['-c', command], {
+      cwd: paths.home,
+      env: {
+        ...world.env,
+        TELEC_HOME: paths.home,
+        TELEC_STATUS: record.status,
+        TELEC_COMPUTER: record.computer,
+      },
+      input: `${JSON.stringify(record)}\n`,
+      timeoutMs: TIMEOUT_MS,
+      maxOutput: MOST_OUTPUT,
+    })
+    const how =
+      result.endedBy === 'timeout'
+        ? `did not end within ${TIMEOUT_MS / 1000} s`
+        : `ended with ${result.signal ?? `exit code ${result.code}`}`
+    if (result.code === 0) return world.log.debug(`on_status: ${record.status} was passed on`)
+    const say = hasFailed ? world.log.debug : world.log.warning // said once
+    hasFailed = true
+    say(`on_status ${how}: ${result.stderr.trim().split('\n').at(-1) ?? ''}`)
+  }
+  const callAll = async () => {
+    for (let next = waiting; next; next = waiting) {
+      waiting = null
+      await call(next).catch((error: unknown) =>
+        world.log.warning(`on_status: ${error instanceof Error ? error.message : error}`),
+      )
+    }
+    calling = null
+  }
+  return {
+    publish(record) {
+      waiting = record
+      calling ??= callAll()
+    },
+    async close() {
+      // Two calls: the one that is under way, and the last.
+      if (calling) await within(calling, 2 * TIMEOUT_MS).catch(() => undefined)
+    },
+  }
+}

@@ -1,0 +1,76 @@
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import { headCommit } from '../git/checkout.ts'
+import { locateRepository } from '../git/repository.ts'
+import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
+import { isEnded, type Update, type UpdateState, wasInterrupted } from '../state/update-state.ts'
+import { TelecError } from '../system/errors.ts'
+import type { World } from '../system/world.ts'
+
+/** In which state a halted update left this computer. */
+export interface Left {
+  readonly checkout: {
+    /** Null where git does not say. */
+    readonly commit: string | null
+    /** `half-way`: files of both may be there; it is completed before anything else. */
+    readonly at: 'deployed' | 'target' | 'half-way' | 'elsewhere'
+  }
+  readonly service: {
+    /** `asked`: it was asked to leave, or to start, and was not seen to come up. */
+    readonly restarted: 'yes' | 'no' | 'asked'
+    readonly note: string | null
+  }
+  /** What was applied since what is deployed was; null where the record does not say. */
+  readonly migrations: readonly string[] | null
+}
+
+export async function whatIsLeft(
+  world: World,
+  config: Config,
+  paths: Paths,
+  { deployed, update }: UpdateState,
+): Promise<Left> {
+  const repository = () => locateRepository(world, config.deployment.checkout)
+  const commit = await orNull(() => headCommit(world, repository()))
+  const record = await orNull(async () => readMigrationRecord(paths))
+  return {
+    checkout: { commit, at: placeOf(commit, deployed.commit, update) },
+    service: serviceOf(update),
+    migrations: record && migratedSince(record, deployed, update),
+  }
+}
+
+/** What cannot be read is no reason to say nothing of the rest; whoever needs it says why. */
+async function orNull<Value>(read: () => Promise<Value>): Promise<Value | null> {
+  try {
+    return await read()
+  } catch (error) {
+    if (error instanceof TelecError) return null
+    throw error
+  }
+}
+
+function placeOf(head: string | null, deployed: string, update: Update | null): Left['checkout']['at'] {
+  if (update && wasInterrupted(update, 'checkout')) return 'half-way'
+  if (head === update?.target.commit) return 'target'
+  return head === deployed ? 'deployed' : 'elsewhere'
+}
+
+function serviceOf(update: Update | null): Left['service'] {
+  const isAsked = update?.service?.asked === true
+  if (!update || !isEnded(update, 'restart')) return { restarted: isAsked ? 'asked' : 'no', note: null }
+  const note = update.steps.find(({ name }) => name === 'restart')?.note ?? null
+  return { restarted: isAsked ? 'yes' : 'no', note }
+}
+
+function migratedSince(
+  record: MigrationRecord,
+  { last_migration }: UpdateState['deployed'],
+  update: Update | null,
+): string[] {
+  if (last_migration !== undefined) return recordedSince(record, last_migration)
+  // An older telec did not write down which was the last one.
+  return [...record.applied].flatMap(([id, detail]) =>
+    update && detail && detail.at >= update.started_at ? [id] : [],
+  )
+}

@@ -1,0 +1,48 @@
+import type { Paths } from '../config/paths.ts'
+import type { Config } from '../config/schema.ts'
+import { keepInTouch } from '../fleet/heartbeat.ts'
+import { readSignal, type Signal } from '../state/signal.ts'
+import { readStatus, type StatusRecord, statusOfDeployed } from '../state/status.ts'
+import { readUpdateState } from '../state/update-state.ts'
+import type { World } from '../system/world.ts'
+import { writeMetrics } from '../view/metrics.ts'
+
+/**
+ * After a poll: what the others can know of this computer, and that it found something new. A fault is a warning: the
+ * poll has done its work.
+ *
+ * @param before the signal before the poll.
+ */
+export async function passOn(
+  world: World,
+  config: Config,
+  paths: Paths,
+  before: Signal | null,
+): Promise<void> {
+  try {
+    await writeMetrics(world, config, paths)
+    if (!config.redis) return
+    const now = readSignal(paths)
+    const isNews = now !== null && now.target.commit !== before?.target.commit
+    const announcement = isNews ? announcementOf(world, config, now) : null
+    await keepInTouch(world, config, paths, statusNow(config, paths), announcement)
+  } catch (error) {
+    world.log.warning(`not passed on: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+function announcementOf(world: World, config: Config, { channel, from, target }: Signal) {
+  return {
+    channel,
+    version: target.version,
+    from_version: from.version,
+    daemon_id: config.computer,
+    timestamp: Math.floor(world.now() / 1000),
+  }
+}
+
+/** Of a computer that was set up and never updated what it runs is worth knowing, too. */
+export function statusNow(config: Config, paths: Paths): StatusRecord | null {
+  const deployed = readUpdateState(paths)?.deployed
+  return readStatus(paths) ?? (deployed ? statusOfDeployed(config, deployed) : null)
+}
