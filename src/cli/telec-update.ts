@@ -10,7 +10,7 @@ void main('telec-update', async (world) => {
     const paths = locate(world)
     rotateLog(world, paths.home)
     const config = await loadConfig(world, paths)
-    return runUpdate(world, config, paths, { retry: false, now: false, permits: [], rollback: null })
+    return runUpdate({ world, config, paths }, { retry: false, now: false, permits: [], rollback: null })
   }
   const { obey } = await import('./command-line.ts')
   const { updateCommand } = await import('./commands/update.ts')

@@ -97,7 +97,7 @@ async function disk({ config, paths }: Patient): Promise<string> {
 async function clock({ world, config, paths }: Patient): Promise<string> {
   const repository = locateRepository(world, config.deployment.checkout)
   const known = {
-    'what is checked out was committed': await headDate(world, repository),
+    'what is checked out was committed': await headDate(repository),
     'the last update ended': readUpdateState(paths)?.deployed.at,
   }
   for (const [what, date] of Object.entries(known))

@@ -25,15 +25,15 @@ const STALE_LOCK_MS = 10 * 60_000
 
 async function checkout({ world, config }: Patient): Promise<string> {
   const repository = locateRepository(world, config.deployment.checkout)
-  const head = await headCommit(world, repository)
-  await verifySettings(world, repository)
+  const head = await headCommit(repository)
+  await verifySettings(repository)
   const lockAgeMs = indexLockAgeMs(repository, world.now())
   if (lockAgeMs !== null && lockAgeMs > STALE_LOCK_MS)
     throw new TelecError('halted', `a git that is gone left ${repository.gitDir}/index.lock`, {
       hint: `where no git runs: rm ${repository.gitDir}/index.lock`,
     })
-  await verifyOwnerCanRun(world, repository)
-  const { modified } = await localChanges(world, repository)
+  await verifyOwnerCanRun(repository)
+  const { modified } = await localChanges(repository)
   const changes = modified.length === 0 ? '' : `, ${modified.length} file(s) changed by hand`
   const as = repository.owner === null ? '' : `, run as ${repository.owner.name}`
   return `${repository.workTree} is at ${head.slice(0, 12)}${as}${changes}`
@@ -44,7 +44,7 @@ async function remote({ world, config, paths }: Patient): Promise<string> {
   const { deployment } = config
   const repository = locateRepository(world, deployment.checkout)
   const startedMs = world.monotonic()
-  const refs = parseOffers(await listRemote(world, repository, deployment, deployment.remote))
+  const refs = parseOffers(await listRemote(repository, deployment, deployment.remote))
   const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
   const name = printableRemote(deployment.remote)
   if (deployment.channel === 'alpha' && refs.length === 0)
@@ -52,7 +52,7 @@ async function remote({ world, config, paths }: Patient): Promise<string> {
       hint: 'set deployment.branch to one of those: git ls-remote --heads',
     })
   const published =
-    deployment.releases === 'github' ? await publishedReleases(world, config, paths, repository) : null
+    deployment.releases === 'github' ? await publishedReleases({ world, config, paths }, repository) : null
   const offers = deployment.channel === 'alpha' ? deployment.branch : `${refs.length} tag(s)`
   return `${name} answers in ${seconds} s: ${offers}${published ? `, ${published.length} release(s)` : ''}`
 }

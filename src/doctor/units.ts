@@ -26,7 +26,7 @@ export const UNIT_CHECKS: readonly Check[] = [
 
 /** How `telec run` starts telec, or what is installed. Throws where nothing starts it. */
 function startedBy({ world, config, paths }: Patient): Installed | 'telec run' {
-  if (findService(world, config, paths)?.manager.name === 'telec run') return 'telec run'
+  if (findService({ world, config, paths })?.manager.name === 'telec run') return 'telec run'
   const installed = readInstalled(paths)
   if (installed) return installed
   throw new TelecError('config', 'nothing starts telec on this computer', {
@@ -49,8 +49,8 @@ async function units(patient: Patient): Promise<string> {
   if (by === 'telec run') return 'telec run needs none'
   for (const path of by.files) verifyNodeIsThere(path)
   verifyPrograms(world, by.scope)
-  const plan = planInstall(world, config, paths, by.manager, by.scope, patient.documents(by.scope))
-  const pieces = await stalePieces(world, paths, plan)
+  const plan = planInstall({ world, config, paths }, by.manager, by.scope, patient.documents(by.scope))
+  const pieces = await stalePieces({ world, config, paths }, plan)
   if (pieces.length > 0)
     throw new TelecError('config', 'the units are not as telec install would make them', {
       because: pieces.join('\n'),
@@ -103,7 +103,7 @@ async function polling(patient: Patient): Promise<string> {
 const BLIND = `root polls, since the user ${LOOKOUT.user} cannot read the remote: a key for it belongs into ${LOOKOUT.home}/.ssh`
 
 async function service({ world, config, paths }: Patient): Promise<string> {
-  const found = findService(world, config, paths)
+  const found = findService({ world, config, paths })
   if (found === null) return 'none is configured: telec restarts nothing'
   const { name, service } = found.manager
   const { known, activity, main, lastExit } = await found.manager.inspect()

@@ -1,6 +1,6 @@
 import type { Target } from '../channel/target.ts'
 import { nameOf } from '../channel/target.ts'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { every } from '../system/limit.ts'
 import type { World } from '../system/world.ts'
@@ -35,8 +35,7 @@ const OPEN: Gate = { leave: async () => undefined }
  * configuration says to wait for it (`fleet.without_redis`).
  */
 export async function passGates(
-  world: World,
-  config: Config,
+  { world, config }: Service,
   target: Target,
   { isForced, isUnderWay, leaves }: Turn,
 ): Promise<Gate> {

@@ -1,5 +1,5 @@
-import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { type Link, readLink, writeLink } from '../state/redis.ts'
 import type { StatusRecord } from '../state/status.ts'
 import { within } from '../system/limit.ts'
@@ -25,12 +25,11 @@ export async function sendStatus(client: RedisClient, record: StatusRecord, nowM
  * found. What fails is recorded, said once, and tried again by the next poll.
  */
 export async function keepInTouch(
-  world: World,
-  config: Config,
-  paths: Paths,
+  service: Service,
   status: StatusRecord | null,
   announcement: Announcement | null,
 ): Promise<void> {
+  const { world, config, paths } = service
   const { redis } = config
   if (!redis) return
   const link = readLink(paths)
@@ -40,7 +39,7 @@ export async function keepInTouch(
     if (status && isDue) await sendStatus(client, status, world.now())
     if (announcement) await announce(client, announcement)
   })
-  await recordContact(world, paths, link, status, outcome)
+  await recordContact(service, link, status, outcome)
 }
 
 /** @returns null where it worked, else why not. */
@@ -67,8 +66,7 @@ async function attempt(
 
 /** Records what came of it; a fault is said once, and so is its end. */
 export async function recordContact(
-  world: World,
-  paths: Paths,
+  { world, paths }: Service,
   before: Link,
   sent: StatusRecord | null,
   failure: string | null,

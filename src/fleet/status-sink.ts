@@ -1,10 +1,9 @@
-import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { readLink } from '../state/redis.ts'
 import type { StatusSink } from '../state/sink.ts'
 import type { StatusRecord } from '../state/status.ts'
 import { within } from '../system/limit.ts'
-import type { World } from '../system/world.ts'
 import { describeFault, openRedis, type RedisClient } from './client.ts'
 import { recordContact, sendStatus } from './heartbeat.ts'
 
@@ -15,7 +14,8 @@ const BUDGET_MS = 1_000
  * Sends each status to Redis, in their order, while the update goes on. Those that a Redis out of reach did not take are
  * sent with the next one; after the last one, telec-watch sends it when Redis is back.
  */
-export function redisSink(world: World, redis: NonNullable<Config['redis']>, paths: Paths): StatusSink {
+export function redisSink(service: Service, redis: NonNullable<Config['redis']>): StatusSink {
+  const { world, paths } = service
   let client: RedisClient | null = null
   let isReady: Promise<void> | null = null
   let waiting: StatusRecord[] = []
@@ -59,7 +59,7 @@ export function redisSink(world: World, redis: NonNullable<Config['redis']>, pat
       if (latest === null) return
       const late = await within(sending, BUDGET_MS).then(() => null, describeFault)
       client?.close()
-      await recordContact(world, paths, readLink(paths), latest, late ?? failure)
+      await recordContact(service, readLink(paths), latest, late ?? failure)
     },
   }
 }

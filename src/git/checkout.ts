@@ -5,7 +5,6 @@ import { VERSION_FILES, versionIn } from '../channel/versions.ts'
 import type { Config } from '../config/schema.ts'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 import { askGit, git, gitError, tryGit } from './git.ts'
 import { removeStaleLocks } from './leftovers.ts'
 import type { Repository } from './repository.ts'
@@ -13,8 +12,8 @@ import type { Repository } from './repository.ts'
 type Deployment = Config['deployment']
 
 /** The commit that HEAD names. Throws when there is none (an empty or a broken repository). */
-export async function headCommit(world: World, repository: Repository): Promise<string> {
-  const result = await askGit(world, repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
+export async function headCommit(repository: Repository): Promise<string> {
+  const result = await askGit(repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
   if (result.code === 0) return result.stdout.trim()
   throw new TelecError('config', `deployment.checkout is ${repository.workTree}, which has no commit`, {
     hint: `check out what the service runs: git -C ${repository.workTree} pull`,
@@ -22,9 +21,9 @@ export async function headCommit(world: World, repository: Repository): Promise<
 }
 
 /** Resolves a name to a commit's hex id, the only form in which names are passed on. */
-export async function commitOf(world: World, repository: Repository, name: string): Promise<string> {
+export async function commitOf(repository: Repository, name: string): Promise<string> {
   // --end-of-options: a remote may publish refs whose names look like options.
-  const id = await git(world, repository, [
+  const id = await git(repository, [
     'rev-parse',
     '--verify',
     '--quiet',
@@ -35,34 +34,28 @@ export async function commitOf(world: World, repository: Repository, name: strin
 }
 
 /** Whether the repository has this commit with all that belongs to it. */
-export async function hasCommit(world: World, repository: Repository, commit: string): Promise<boolean> {
+export async function hasCommit(repository: Repository, commit: string): Promise<boolean> {
   const whole = ['rev-list', '--quiet', '--objects', '--no-walk', commit, '--']
-  return (await tryGit(world, repository, whole)).code === 0
+  return (await tryGit(repository, whole)).code === 0
 }
 
 /** The branch that HEAD is on; null when it is detached. */
-async function currentBranch(world: World, repository: Repository): Promise<string | null> {
-  const result = await askGit(world, repository, ['symbolic-ref', '--quiet', '--short', 'HEAD'])
+async function currentBranch(repository: Repository): Promise<string | null> {
+  const result = await askGit(repository, ['symbolic-ref', '--quiet', '--short', 'HEAD'])
   return result.code === 0 ? result.stdout.trim() : null
 }
 
 /** When HEAD was committed, ISO 8601, by the clock of whoever did. */
-export async function headDate(world: World, repository: Repository): Promise<string> {
-  return (
-    await git(world, repository, ['log', '-1', '--no-show-signature', '--format=%cI', 'HEAD', '--'])
-  ).trim()
+export async function headDate(repository: Repository): Promise<string> {
+  return (await git(repository, ['log', '-1', '--no-show-signature', '--format=%cI', 'HEAD', '--'])).trim()
 }
 
 /** What the checkout's HEAD is, as a target: the record of a computer that has none yet. */
-export async function headTarget(
-  world: World,
-  repository: Repository,
-  deployment: Deployment,
-): Promise<Target> {
-  const commit = await headCommit(world, repository)
-  const branch = await currentBranch(world, repository)
+export async function headTarget(repository: Repository, deployment: Deployment): Promise<Target> {
+  const commit = await headCommit(repository)
+  const branch = await currentBranch(repository)
   return {
-    version: await versionAt(world, repository, commit, deployment.version_file),
+    version: await versionAt(repository, commit, deployment.version_file),
     ref: branch === null ? 'HEAD' : `refs/heads/${branch}`,
     commit,
   }
@@ -70,16 +63,15 @@ export async function headTarget(
 
 /** The version that the tree of a commit declares; null when none of its files does. */
 export async function versionAt(
-  world: World,
   repository: Repository,
   commit: string,
   versionFile?: string,
 ): Promise<string | null> {
   const wanted = versionFile ? [versionFile] : VERSION_FILES
-  const listed = await git(world, repository, ['ls-tree', '-z', '--name-only', commit, '--', ...wanted])
+  const listed = await git(repository, ['ls-tree', '-z', '--name-only', commit, '--', ...wanted])
   const present = new Set(listed.split('\0'))
   for (const name of wanted.filter((file) => present.has(file))) {
-    const text = await git(world, repository, ['cat-file', 'blob', `${commit}:${name}`])
+    const text = await git(repository, ['cat-file', 'blob', `${commit}:${name}`])
     const version = await versionIn(name, text)
     if (version !== null) return version
   }
@@ -95,65 +87,48 @@ export function keptRef(ref: string): string {
  * Gives the checkout the tag that it is at now, for `git describe`. One that it has under that name stays as it is,
  * unless `rewrite` says that a person took a tag that moved.
  */
-export async function nameTag(
-  world: World,
-  repository: Repository,
-  ref: string,
-  rewrite: boolean,
-): Promise<void> {
+export async function nameTag(repository: Repository, ref: string, rewrite: boolean): Promise<void> {
   if (!ref.startsWith('refs/tags/')) return
   const onlyNew = rewrite ? [] : ['0'.repeat(40)] // git-update-ref(1): where there is none yet
-  await tryGit(world, repository, ['update-ref', '--', ref, keptRef(ref), ...onlyNew])
+  await tryGit(repository, ['update-ref', '--', ref, keptRef(ref), ...onlyNew])
 }
 
 /** Keeps a commit from being forgotten, under `refs/telec/KIND/`; the name of the ref. */
 export async function keepCommit(
-  world: World,
   repository: Repository,
   kind: 'rescued' | 'replaced' | 'stash',
   commit: string,
 ): Promise<string> {
   const ref = `refs/telec/${kind}/${commit.slice(0, 12)}`
-  await git(world, repository, ['update-ref', ref, commit])
+  await git(repository, ['update-ref', ref, commit])
   return ref
 }
 
 /** Whether `commit` is `descendant` or one of its ancestors. False too when the repository lacks one of them. */
 export async function isAncestor(
-  world: World,
   repository: Repository,
   commit: string,
   descendant: string,
 ): Promise<boolean> {
   const args = ['merge-base', '--is-ancestor', commit, descendant]
-  const result = await tryGit(world, repository, args)
+  const result = await tryGit(repository, args)
   const isLacking = /Not a valid (commit|object) name/.test(result.stderr)
   if (result.code === 0 || result.code === 1 || isLacking) return result.code === 0
   throw gitError(repository, args, result)
 }
 
 /** Whether two commits have an ancestor in common; true, too, where a shallow repository cannot tell. */
-export async function areRelated(
-  world: World,
-  repository: Repository,
-  one: string,
-  other: string,
-): Promise<boolean> {
+export async function areRelated(repository: Repository, one: string, other: string): Promise<boolean> {
   const args = ['merge-base', one, other]
-  const result = await tryGit(world, repository, args)
+  const result = await tryGit(repository, args)
   const isLacking = /Not a valid (commit|object) name/.test(result.stderr)
   if (result.code !== 0 && result.code !== 1 && !isLacking) throw gitError(repository, args, result)
   return result.code !== 1 || existsSync(join(repository.commonDir, 'shallow'))
 }
 
 /** One line per commit that `from` does not have and `to` has, newest first, at most ten. */
-export async function commitsBetween(
-  world: World,
-  repository: Repository,
-  from: string,
-  to: string,
-): Promise<string[]> {
-  const output = await git(world, repository, [
+export async function commitsBetween(repository: Repository, from: string, to: string): Promise<string[]> {
+  const output = await git(repository, [
     'log',
     '--oneline',
     '--no-decorate',
@@ -166,21 +141,8 @@ export async function commitsBetween(
 }
 
 /** Paths that differ between two commits. */
-export async function pathsBetween(
-  world: World,
-  repository: Repository,
-  from: string,
-  to: string,
-): Promise<string[]> {
-  const output = await git(world, repository, [
-    'diff-tree',
-    '-r',
-    '-z',
-    '--name-only',
-    '--no-renames',
-    from,
-    to,
-  ])
+export async function pathsBetween(repository: Repository, from: string, to: string): Promise<string[]> {
+  const output = await git(repository, ['diff-tree', '-r', '-z', '--name-only', '--no-renames', from, to])
   return output.split('\0').filter(Boolean)
 }
 
@@ -192,17 +154,16 @@ export async function pathsBetween(
  * @param rewrite the branch may also move to where it does not come from.
  */
 export async function moveTo(
-  world: World,
   repository: Repository,
   branch: string | null,
   commit: string,
   rewrite: boolean,
 ): Promise<void> {
-  const onBranch = branch !== null && (await currentBranch(world, repository)) === branch
+  const onBranch = branch !== null && (await currentBranch(repository)) === branch
   const forwards = ['merge', '--quiet', '--ff-only', '--no-stat', commit]
   const anywhere = ['checkout', '--quiet', '--no-track', '-B', branch ?? '', commit]
   const move = onBranch ? (rewrite ? anywhere : forwards) : ['checkout', '--quiet', '--detach', commit]
-  const result = await tryGit(world, repository, move)
+  const result = await tryGit(repository, move)
   if (result.code === 0) return
   const busy = /index\.lock': File exists/.test(result.stderr)
   if (busy) throw gitError(repository, move, result, 'later')
@@ -218,14 +179,14 @@ export async function moveTo(
  * of either commit, or cut short. Only paths that differ between the two are written (git-read-tree(1),
  * two tree merge). What stood there is kept as a commit under `refs/telec/rescued/`.
  */
-export async function completeMove(world: World, repository: Repository, commit: string): Promise<void> {
-  await removeStaleLocks(world, repository)
-  const head = await headCommit(world, repository)
+export async function completeMove(repository: Repository, commit: string): Promise<void> {
+  await removeStaleLocks(repository)
+  const head = await headCommit(repository)
   if (head === commit) return // git moves HEAD last
-  const stash = await askGit(world, repository, ['stash', 'create', 'before telec completed an update'])
+  const stash = await askGit(repository, ['stash', 'create', 'before telec completed an update'])
   const rescued = stash.stdout.trim() // nothing where nothing differs; git then leaves with 1
-  if (rescued) await keepCommit(world, repository, 'rescued', rescued)
-  await git(world, repository, ['read-tree', '--reset', '-u', head, commit])
+  if (rescued) await keepCommit(repository, 'rescued', rescued)
+  await git(repository, ['read-tree', '--reset', '-u', head, commit])
 }
 
 /** Whether another git is at work in the checkout, or left its lock behind. */
@@ -235,7 +196,8 @@ export function indexLockAgeMs(repository: Repository, nowMs: number): number | 
 }
 
 /** Writes the checkout to disk: git does not, and what is recorded as done must survive a power cut (syncfs(2)). */
-export async function syncCheckout(world: World, repository: Repository): Promise<void> {
+export async function syncCheckout(repository: Repository): Promise<void> {
+  const { world } = repository
   const args = world.platform === 'linux' ? ['-f', repository.workTree] : []
   const as = actAs(world, repository.owner)
   const result = await as.run('sync', args, { cwd: '/', env: as.env, timeoutMs: LOCAL_SYNC_TIMEOUT_MS })

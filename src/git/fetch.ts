@@ -5,7 +5,6 @@ import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { freeBytes } from '../system/files.ts'
-import type { World } from '../system/world.ts'
 import { commitOf, isAncestor, keptRef } from './checkout.ts'
 import { gitRemote, printableRemote } from './git.ts'
 import { removeFiles } from './leftovers.ts'
@@ -27,31 +26,29 @@ const STALE_MS = 60 * 60_000
  * from the first mirror that has it. Nothing else comes along.
  */
 export async function fetchTarget(
-  world: World,
   repository: Repository,
   deployment: Deployment,
   target: Target,
 ): Promise<void> {
   const { remote, mirrors, fetch_timeout } = deployment
   try {
-    await fetchFrom(world, repository, remote, target, fetch_timeout)
+    await fetchFrom(repository, remote, target, fetch_timeout)
   } catch (error) {
     if (!(error instanceof TelecError) || error.kind !== 'later' || mirrors.length === 0) throw error
-    for (const mirror of mirrors)
-      if (await tryMirror(world, repository, mirror, target, fetch_timeout)) return
+    for (const mirror of mirrors) if (await tryMirror(repository, mirror, target, fetch_timeout)) return
     throw error
   }
 }
 
 async function tryMirror(
-  world: World,
   repository: Repository,
   mirror: string,
   target: Target,
   timeoutMs: number,
 ): Promise<boolean> {
+  const { world } = repository
   try {
-    await fetchFrom(world, repository, mirror, target, timeoutMs)
+    await fetchFrom(repository, mirror, target, timeoutMs)
     world.log.notice(`fetched from the mirror ${printableRemote(mirror)}`)
     return true
   } catch (error) {
@@ -62,7 +59,6 @@ async function tryMirror(
 }
 
 async function fetchFrom(
-  world: World,
   repository: Repository,
   source: string,
   target: Target,
@@ -83,12 +79,12 @@ async function fetchFrom(
   const fileBytes = Math.max(0, (await freeBytes(repository.gitDir)) - KEPT_FREE_BYTES)
   const before = new Set(halfWritten(repository))
   try {
-    await gitRemote(world, repository, source, argsFor, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
+    await gitRemote(repository, source, argsFor, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
   } catch (error) {
     const left = halfWritten(repository).filter((path) => !before.has(path))
     const sizeOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.size ?? 0 // another git's may be gone
     const isTooLarge = left.some((path) => sizeOf(path) > fileBytes - 4_096)
-    await removeFiles(world, repository, left)
+    await removeFiles(repository, left)
     if (!(error instanceof TelecError)) throw error
     // git's own words are only that its helper has ended.
     if (!isTooLarge && !DIED_OF_SIZE.test(error.because ?? '')) throw error
@@ -101,11 +97,11 @@ async function fetchFrom(
       },
     )
   }
-  const fetched = await commitOf(world, repository, kept)
+  const fetched = await commitOf(repository, kept)
   // A branch may have moved on meanwhile; a tag is that commit or has moved.
   const isOnBranch = target.ref.startsWith('refs/heads/')
   const isThere =
-    fetched === target.commit || (isOnBranch && (await isAncestor(world, repository, target.commit, fetched)))
+    fetched === target.commit || (isOnBranch && (await isAncestor(repository, target.commit, fetched)))
   if (!isThere)
     throw new TelecError('halted', `${target.commit.slice(0, 12)} is no longer offered at ${target.ref}`, {
       because: `the remote has ${fetched.slice(0, 12)} there now`,
@@ -115,12 +111,13 @@ async function fetchFrom(
 }
 
 /** A git that was killed on its way leaves what came so far, for ever (git-gc(1), which telec has git not run). */
-export async function removeStaleObjects(world: World, repository: Repository): Promise<void> {
+export async function removeStaleObjects(repository: Repository): Promise<void> {
+  const { world } = repository
   const isStale = (path: string) => {
     const writtenMs = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs
     return writtenMs !== undefined && world.now() - writtenMs > STALE_MS
   }
-  await removeFiles(world, repository, halfWritten(repository).filter(isStale))
+  await removeFiles(repository, halfWritten(repository).filter(isStale))
 }
 
 function halfWritten({ commonDir }: Repository): string[] {

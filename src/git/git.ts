@@ -51,26 +51,27 @@ export interface GitOptions {
 
 /** Runs git on the repository and returns what came of it, whatever the exit code. */
 export async function tryGit(
-  world: World,
   repository: Repository,
   args: readonly string[],
   options: GitOptions = {},
 ): Promise<RunResult> {
-  const env = { ...(await loginsOf(world, repository)), ...options.env }
+  const { world } = repository
+  const env = { ...(await loginsOf(repository)), ...options.env }
   return start(world, repository, args, { ...options, env })
 }
 
 /** Of each repository that a program works on, the environment in which no argument holds a password. */
 const logins = new WeakMap<Repository, Promise<Record<string, string>>>()
 
-function loginsOf(world: World, repository: Repository): Promise<Record<string, string>> {
-  const known = logins.get(repository) ?? findLogins(world, repository)
+function loginsOf(repository: Repository): Promise<Record<string, string>> {
+  const known = logins.get(repository) ?? findLogins(repository)
   logins.set(repository, known)
   return known
 }
 
-async function findLogins(world: World, repository: Repository): Promise<Record<string, string>> {
-  if (!mayHoldLogins(world, repository)) return {}
+async function findLogins(repository: Repository): Promise<Record<string, string>> {
+  const { world } = repository
+  if (!mayHoldLogins(repository)) return {}
   const listed = await start(world, repository, ['config', '--null', '--get-regexp', '^remote\\..*\\.url$'])
   const urls: RemoteUrl[] = []
   for (const entry of listed.stdout.split('\0').filter(Boolean)) {
@@ -83,16 +84,16 @@ async function findLogins(world: World, repository: Repository): Promise<Record<
 
 /** A remote as an argument, and the environment that it needs: a URL without the login that is in it, or comes to be. */
 export async function withoutLogin(
-  world: World,
   repository: Repository,
   remote: string,
 ): Promise<{ source: string; env: Record<string, string> }> {
+  const { world } = repository
   const login = loginIn(remote)
   if (login) {
     const env = hideLogins([{ configured: login.url, used: remote }])
     return Object.keys(env).length > 0 ? { source: login.url, env } : { source: remote, env }
   }
-  if (!/[:/]/.test(remote) || !mayHoldLogins(world, repository)) return { source: remote, env: {} }
+  if (!/[:/]/.test(remote) || !mayHoldLogins(repository)) return { source: remote, env: {} }
   const { stdout } = await start(world, repository, ['ls-remote', '--get-url', '--', remote])
   return { source: remote, env: hideLogins([{ configured: remote, used: stdout.trim() }]) }
 }
@@ -151,12 +152,11 @@ function limited(
 
 /** Runs git on the repository; its standard output. Throws `halted` with git's own words when it fails. */
 export async function git(
-  world: World,
   repository: Repository,
   args: readonly string[],
   options: GitOptions = {},
 ): Promise<string> {
-  const result = await tryGit(world, repository, args, options)
+  const result = await tryGit(repository, args, options)
   if (result.code === 0) return result.stdout
   throw gitError(repository, args, result)
 }
@@ -165,12 +165,8 @@ export async function git(
  * Runs git for an answer, which is its exit code: 0 or 1. Throws where it came to none: a git that was killed has not
  * said no.
  */
-export async function askGit(
-  world: World,
-  repository: Repository,
-  args: readonly string[],
-): Promise<RunResult> {
-  const result = await tryGit(world, repository, args)
+export async function askGit(repository: Repository, args: readonly string[]): Promise<RunResult> {
+  const result = await tryGit(repository, args)
   if (result.code === 0 || result.code === 1) return result
   throw gitError(repository, args, result)
 }
@@ -199,16 +195,15 @@ export function gitError(
  * @param argsFor the arguments, with the remote as it can be shown to everybody.
  */
 export async function gitRemote(
-  world: World,
   repository: Repository,
   remote: string,
   argsFor: (source: string) => readonly string[],
   options: GitOptions,
 ): Promise<string> {
-  const { source, env } = await withoutLogin(world, repository, remote)
-  const result = await tryGit(world, repository, argsFor(source), { ...options, env })
+  const { source, env } = await withoutLogin(repository, remote)
+  const result = await tryGit(repository, argsFor(source), { ...options, env })
   if (result.code === 0) return result.stdout
-  await verifyRemoteIsKnown(world, repository, remote)
+  await verifyRemoteIsKnown(repository, remote)
   throw new TelecError('later', `the remote ${printableRemote(remote)} is out of reach`, {
     because: explain(result),
     hint: `try it by hand: git -C ${repository.workTree} ls-remote ${printableRemote(remote)}`,
@@ -217,9 +212,9 @@ export async function gitRemote(
 }
 
 /** A name that the checkout has no remote of will not come into reach by waiting. */
-async function verifyRemoteIsKnown(world: World, repository: Repository, remote: string): Promise<void> {
+async function verifyRemoteIsKnown(repository: Repository, remote: string): Promise<void> {
   if (/[:/]/.test(remote)) return
-  const known = (await git(world, repository, ['remote'])).split('\n').filter(Boolean)
+  const known = (await git(repository, ['remote'])).split('\n').filter(Boolean)
   if (known.includes(remote)) return
   throw new TelecError('config', `deployment.remote is ${remote}, which the checkout has no remote of`, {
     because: `git remote in ${repository.workTree} lists: ${known.join(', ') || 'none'}`,
@@ -228,9 +223,9 @@ async function verifyRemoteIsKnown(world: World, repository: Repository, remote:
 }
 
 /** The URL of a remote, which may be one itself, without a login; what the user's configuration replaces in it is replaced. */
-export async function remoteUrl(world: World, repository: Repository, remote: string): Promise<string> {
-  const { source, env } = await withoutLogin(world, repository, remote)
-  return (await git(world, repository, ['ls-remote', '--get-url', '--', source], { env })).trim()
+export async function remoteUrl(repository: Repository, remote: string): Promise<string> {
+  const { source, env } = await withoutLogin(repository, remote)
+  return (await git(repository, ['ls-remote', '--get-url', '--', source], { env })).trim()
 }
 
 /** A remote for messages, or a text with some in it: without the passwords that may be in URLs. */

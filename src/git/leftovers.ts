@@ -1,6 +1,5 @@
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 import type { Repository } from './repository.ts'
 
 /**
@@ -11,20 +10,15 @@ import type { Repository } from './repository.ts'
 const TIMEOUT_MS = 5 * 60_000
 
 /** Removes files; those that are not there are fine. */
-export async function removeFiles(
-  world: World,
-  repository: Repository,
-  paths: readonly string[],
-): Promise<void> {
+export async function removeFiles(repository: Repository, paths: readonly string[]): Promise<void> {
   if (paths.length === 0) return
   const input = paths.map((path) => `${path}\0`).join('')
-  await runAsOwner(world, repository, 'xargs', ['-0', 'rm', '-f', '--'], input)
+  await runAsOwner(repository, 'xargs', ['-0', 'rm', '-f', '--'], input)
 }
 
 /** Runs what is no git on the checkout. Throws `halted` where it fails. */
 async function runAsOwner(
-  world: World,
-  { workTree, owner }: Repository,
+  { world, workTree, owner }: Repository,
   command: string,
   args: readonly string[],
   input = '',
@@ -47,7 +41,7 @@ for folder in refs modules; do
 done`
 
 /** Lock files of a git that was killed: they block every later git. Only for the holder of telec's own lock. */
-export async function removeStaleLocks(world: World, repository: Repository): Promise<void> {
+export async function removeStaleLocks(repository: Repository): Promise<void> {
   const { gitDir, commonDir } = repository
-  await runAsOwner(world, repository, '/bin/sh', ['-ec', REMOVE_LOCKS, 'sh', gitDir, commonDir])
+  await runAsOwner(repository, '/bin/sh', ['-ec', REMOVE_LOCKS, 'sh', gitDir, commonDir])
 }

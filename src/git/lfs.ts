@@ -1,5 +1,4 @@
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 import { askGit, gitError, tryGit, withoutLogin } from './git.ts'
 import type { Repository } from './repository.ts'
 
@@ -10,31 +9,26 @@ const TIMEOUT_MS = 30 * 60_000
  * Brings the large files of a commit here, where its tree keeps some in git LFS: the checkout then finds all that it
  * needs on this computer. Throws `halted` where git-lfs is missing, `later` where its server is out of reach.
  */
-export async function fetchLargeFiles(
-  world: World,
-  repository: Repository,
-  remote: string,
-  commit: string,
-): Promise<void> {
+export async function fetchLargeFiles(repository: Repository, remote: string, commit: string): Promise<void> {
   const attributes = ['grep', '--quiet', '-e', 'filter=lfs', commit, '--', ':(glob)**/.gitattributes']
-  if ((await askGit(world, repository, attributes)).code !== 0) return
-  await verifyLfs(world, repository)
-  const { source, env } = await withoutLogin(world, repository, remote)
+  if ((await askGit(repository, attributes)).code !== 0) return
+  await verifyLfs(repository)
+  const { source, env } = await withoutLogin(repository, remote)
   const args = ['lfs', 'fetch', source, commit]
-  const result = await tryGit(world, repository, args, { timeoutMs: TIMEOUT_MS, env })
+  const result = await tryGit(repository, args, { timeoutMs: TIMEOUT_MS, env })
   if (result.code !== 0) throw gitError(repository, args, result, 'later')
 }
 
 /** Without it the files of the checkout would be pointers. */
-async function verifyLfs(world: World, repository: Repository): Promise<void> {
+async function verifyLfs(repository: Repository): Promise<void> {
   const missing = (what: string, hint: string) =>
     new TelecError('halted', `the target has files in git LFS, and ${what}`, { hint })
-  if ((await askGit(world, repository, ['lfs', 'version'])).code !== 0)
+  if ((await askGit(repository, ['lfs', 'version'])).code !== 0)
     throw missing(
       'git-lfs is not installed',
       'install it (apt-get install git-lfs), then: telec-update --retry',
     )
-  if ((await askGit(world, repository, ['config', '--get', 'filter.lfs.process'])).code !== 0)
+  if ((await askGit(repository, ['config', '--get', 'filter.lfs.process'])).code !== 0)
     throw missing(
       'git does not use git-lfs for this user',
       `git -C ${repository.workTree} lfs install --skip-repo, then: telec-update --retry`,

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { World } from '../system/world.ts'
 import { keepCommit } from './checkout.ts'
 import { git } from './git.ts'
 import { removeFiles } from './leftovers.ts'
@@ -12,8 +11,8 @@ export interface LocalChanges {
   readonly untracked: readonly string[]
 }
 
-export async function localChanges(world: World, repository: Repository): Promise<LocalChanges> {
-  const output = await git(world, repository, [
+export async function localChanges(repository: Repository): Promise<LocalChanges> {
+  const output = await git(repository, [
     'status',
     '--porcelain=v1',
     '-z',
@@ -39,7 +38,6 @@ const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localho
  * the ref. Killed half-way and done again it has put aside what was left.
  */
 export async function stashPaths(
-  world: World,
   repository: Repository,
   { modified, untracked }: LocalChanges,
 ): Promise<string> {
@@ -47,20 +45,19 @@ export async function stashPaths(
   const of = (paths: readonly string[]) => ({ input: paths.map((path) => `${path}\0`).join('') })
   const fromInput = ['--pathspec-from-file=-', '--pathspec-file-nul']
   const literal = (args: readonly string[]) => ['--literal-pathspecs', ...args]
-  const removeIndex = () => removeFiles(world, repository, [indexFile, `${indexFile}.lock`])
+  const removeIndex = () => removeFiles(repository, [indexFile, `${indexFile}.lock`])
   await removeIndex()
   try {
-    await git(world, repository, ['read-tree', 'HEAD'], { indexFile })
+    await git(repository, ['read-tree', 'HEAD'], { indexFile })
     const all = { ...of([...modified, ...untracked]), indexFile }
-    await git(world, repository, literal(['add', '--force', '--all', ...fromInput]), all)
-    const tree = (await git(world, repository, ['write-tree'], { indexFile })).trim()
+    await git(repository, literal(['add', '--force', '--all', ...fromInput]), all)
+    const tree = (await git(repository, ['write-tree'], { indexFile })).trim()
     const message = 'Local changes that an update would have overwritten'
     const commit = [...TELEC_IDENTITY, 'commit-tree', '-p', 'HEAD', '-m', message, tree]
-    const ref = await keepCommit(world, repository, 'stash', (await git(world, repository, commit)).trim())
+    const ref = await keepCommit(repository, 'stash', (await git(repository, commit)).trim())
     const restore = ['restore', '--source=HEAD', '--staged', '--worktree', ...fromInput]
-    if (modified.length > 0) await git(world, repository, literal(restore), of(modified))
+    if (modified.length > 0) await git(repository, literal(restore), of(modified))
     await removeFiles(
-      world,
       repository,
       untracked.map((path) => join(repository.workTree, path)),
     )

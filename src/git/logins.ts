@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { actAs } from '../system/account.ts'
 import { readPlainText } from '../system/files.ts'
-import type { World } from '../system/world.ts'
 import type { Repository } from './repository.ts'
 
 /**
@@ -72,12 +71,12 @@ function quoted(text: string): string {
 }
 
 /** Whether a login may be in what git reads: most polls need not ask it. */
-export function mayHoldLogins(world: World, repository: Repository): boolean {
-  return settingsTexts(world, repository).some((text) => /https?:\/\/[^/\s"]*@/i.test(text))
+export function mayHoldLogins(repository: Repository): boolean {
+  return settingsTexts(repository).some((text) => /https?:\/\/[^/\s"]*@/i.test(text))
 }
 
 /** The texts of those files of git's settings that are not root's. */
-export function settingsTexts(world: World, { gitDir, commonDir, owner }: Repository): string[] {
+export function settingsTexts({ world, gitDir, commonDir, owner }: Repository): string[] {
   const { env, home } = actAs(world, owner)
   const xdg = env.XDG_CONFIG_HOME || join(home, '.config')
   const paths = [

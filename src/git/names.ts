@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { readPlainText } from '../system/files.ts'
-import type { World } from '../system/world.ts'
 import { git } from './git.ts'
 import type { Repository } from './repository.ts'
 
@@ -15,13 +14,12 @@ export function foldOf({ commonDir }: Repository): Fold | null {
 
 /** Those of these paths that would be one with another of the commit, each with that one. */
 export async function collisions(
-  world: World,
   repository: Repository,
   commit: string,
   paths: readonly string[],
   fold: Fold,
 ): Promise<string[]> {
-  const listed = await git(world, repository, ['ls-tree', '-r', '-z', '--name-only', commit])
+  const listed = await git(repository, ['ls-tree', '-r', '-z', '--name-only', commit])
   return collisionsIn(listed.split('\0').filter(Boolean), paths, fold)
 }
 

@@ -12,14 +12,9 @@ const MEMORY_KIB = 1024 * 1024
 type Listing = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
 
 /** What a remote offers to the channel, in the words of git ls-remote. Throws `later` where it is out of reach. */
-export function listRemote(
-  world: World,
-  repository: Repository,
-  deployment: Listing,
-  remote: string,
-): Promise<string> {
+export function listRemote(repository: Repository, deployment: Listing, remote: string): Promise<string> {
   const argsFor = (source: string) => listArguments(deployment, source)
-  return gitRemote(world, repository, remote, argsFor, listOptions(deployment))
+  return gitRemote(repository, remote, argsFor, listOptions(deployment))
 }
 
 /** The same of a URL, by whoever has no access to the checkout. Throws `later` where it does not let itself be read. */

@@ -2,7 +2,6 @@ import { realpathSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 import { git } from './git.ts'
 import { settingsTexts } from './logins.ts'
 import type { Repository } from './repository.ts'
@@ -29,11 +28,12 @@ interface Setting {
  *
  * @param commit the work tree as it is about to be.
  */
-export async function verifySettings(world: World, repository: Repository, commit?: string): Promise<void> {
-  if (!settingsTexts(world, repository).some((text) => WORTH_A_LOOK.test(text))) return
-  const listed = await git(world, repository, ['config', '--list', '--null', '--show-origin'])
+export async function verifySettings(repository: Repository, commit?: string): Promise<void> {
+  const { world } = repository
+  if (!settingsTexts(repository).some((text) => WORTH_A_LOOK.test(text))) return
+  const listed = await git(repository, ['config', '--list', '--null', '--show-origin'])
   const settings = parseSettings(listed, repository)
-  const coming = commit === undefined ? new Set<string>() : await present(world, repository, commit, settings)
+  const coming = commit === undefined ? new Set<string>() : await present(repository, commit, settings)
   const { home } = actAs(world, repository.owner)
   const faults = settings.filter((setting) => isFromCheckout(home, repository, setting, coming))
   if (faults.length === 0) return
@@ -81,7 +81,6 @@ function words(value: string): string[] {
 
 /** Those paths that are named by settings and are in a commit. */
 async function present(
-  world: World,
   repository: Repository,
   commit: string,
   settings: readonly Setting[],
@@ -94,7 +93,7 @@ async function present(
     .filter((path) => path !== '' && !path.startsWith('..'))
   if (paths.length === 0) return new Set()
   const args = ['--literal-pathspecs', 'ls-tree', '-z', '--name-only', commit, '--', ...paths]
-  return new Set((await git(world, repository, args)).split('\0').filter(Boolean))
+  return new Set((await git(repository, args)).split('\0').filter(Boolean))
 }
 
 /** Whether a path is of the work tree, and so a commit's to change; .git is not. */

@@ -32,23 +32,23 @@ const GRADES: Readonly<Record<string, string>> = {
  * `deployment.verify` asks. Throws `halted` where it is not, `config` where it cannot be told.
  */
 export async function verifySignatures(
-  world: World,
   repository: Repository,
   deployment: Deployment,
   from: string,
   target: Target,
 ): Promise<void> {
+  const { world } = repository
   if (deployment.verify === 'none') return
-  const trust = prepareTrust(world, deployment, repository)
+  const trust = prepareTrust(deployment, repository)
   const as = actAs(world, repository.owner)
   try {
     if (trust.keyring) await importKeys(as, trust.gnupgHome, trust.keyring, deployment.keyring)
-    if (deployment.verify === 'signed-tag') await verifyTag(world, repository, trust, target)
+    if (deployment.verify === 'signed-tag') await verifyTag(repository, trust, target)
     else {
       const tip = ['-1', target.commit]
       const range = [`${from}..${target.commit}`]
       // A branch that was wound back has nothing in between: the commit itself is signed all the same, or not taken.
-      await verifyCommits(world, repository, trust, deployment.verify_commits === 'tip' ? tip : range, tip)
+      await verifyCommits(repository, trust, deployment.verify_commits === 'tip' ? tip : range, tip)
     }
   } finally {
     await removeTrust(as, trust)
@@ -66,10 +66,10 @@ interface Trust {
 }
 
 function prepareTrust(
-  world: World,
-  { allowed_signers, revoked_signers, keyring }: Deployment,
   repository: Repository,
+  { allowed_signers, revoked_signers, keyring }: Deployment,
 ): Trust {
+  const { world } = repository
   const { owner } = repository
   const files = { allowed_signers, revoked_signers, keyring }
   for (const [key, path] of Object.entries(files))
@@ -165,7 +165,7 @@ async function importKeys(
   })
 }
 
-async function verifyTag(world: World, repository: Repository, trust: Trust, target: Target): Promise<void> {
+async function verifyTag(repository: Repository, trust: Trust, target: Target): Promise<void> {
   const name = target.ref.replace(/^refs\/tags\//, '')
   const refuse = (what: string, because?: string) =>
     refusal(`the tag ${printable(name)} ${what}`, because, 'sign it anew: git tag --sign')
@@ -176,11 +176,11 @@ async function verifyTag(world: World, repository: Repository, trust: Trust, tar
       'publish a signed release to go on to',
     )
   const id = (
-    await git(world, repository, ['rev-parse', '--verify', '--end-of-options', keptRef(target.ref)])
+    await git(repository, ['rev-parse', '--verify', '--end-of-options', keptRef(target.ref)])
   ).trim()
-  const kind = (await git(world, repository, ['cat-file', '-t', id])).trim()
+  const kind = (await git(repository, ['cat-file', '-t', id])).trim()
   if (kind !== 'tag') throw refuse('is not signed', 'it is a lightweight tag')
-  const text = await git(world, repository, ['--no-replace-objects', 'cat-file', 'tag', id])
+  const text = await git(repository, ['--no-replace-objects', 'cat-file', 'tag', id])
   // git checks the signature, and neither the name nor the object that was signed.
   const [head = ''] = text.split('\n\n', 1)
   const field = (key: string) => new RegExp(`^${key} (.*)$`, 'm').exec(head)?.[1] ?? ''
@@ -192,7 +192,7 @@ async function verifyTag(world: World, repository: Repository, trust: Trust, tar
       `it names ${field('type')} ${field('object').slice(0, 12)}`,
     )
   const args = [...trust.settings, 'verify-tag', '--raw', id]
-  const result = await tryGit(world, repository, args, { env: trust.env })
+  const result = await tryGit(repository, args, { env: trust.env })
   if (result.code === 0 && isGood(result.stderr)) return
   if (result.code === null) throw gitError(repository, ['verify-tag'], result) // it has not said that it is bad
   throw refuse(describeTag(result.stderr), printable(result.stderr.trim()))
@@ -215,7 +215,6 @@ function describeTag(raw: string): string {
 
 /** Each of the commits that git-log(1) lists for these arguments, all by one git; where there are none, for the others. */
 async function verifyCommits(
-  world: World,
   repository: Repository,
   trust: Trust,
   commits: readonly string[],
@@ -224,7 +223,7 @@ async function verifyCommits(
   const list = async (which: readonly string[]) => {
     const format = '--format=%H%x00%G?%x00%<(100,trunc)%s' // a subject may have megabytes
     const args = [...trust.settings, 'log', format, '--no-show-signature', ...which, '--']
-    const output = await git(world, repository, args, { env: trust.env })
+    const output = await git(repository, args, { env: trust.env })
     return output.split('\n').filter(Boolean)
   }
   const between = await list(commits)

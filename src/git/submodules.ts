@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 import { gitError, printableRemote, remoteUrl, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
@@ -18,14 +17,14 @@ export function hasSubmodules({ workTree }: Repository): boolean {
  * transport that the remote itself uses is taken, so that a commit cannot make telec read local paths or other hosts'
  * services. Throws `later` when one is out of reach.
  */
-export async function followSubmodules(world: World, repository: Repository, remote: string): Promise<void> {
-  const transports = await transportOf(world, repository, remote)
+export async function followSubmodules(repository: Repository, remote: string): Promise<void> {
+  const transports = await transportOf(repository, remote)
   const steps = [
     ['submodule', '--quiet', 'sync', '--recursive'],
     ['submodule', '--quiet', 'update', '--init', '--recursive', '--checkout'],
   ]
   for (const args of steps) {
-    const result = await tryGit(world, repository, args, { timeoutMs: TIMEOUT_MS, transports })
+    const result = await tryGit(repository, args, { timeoutMs: TIMEOUT_MS, transports })
     if (result.code === 0) continue
     if (/transport '.*' not allowed/.test(result.stderr))
       throw new TelecError('halted', 'a submodule is at a URL that telec does not take', {
@@ -38,8 +37,8 @@ export async function followSubmodules(world: World, repository: Repository, rem
 }
 
 /** The transport of a remote's URL, as GIT_ALLOW_PROTOCOL has it. */
-async function transportOf(world: World, repository: Repository, remote: string): Promise<string> {
-  const url = await remoteUrl(world, repository, remote)
+async function transportOf(repository: Repository, remote: string): Promise<string> {
+  const url = await remoteUrl(repository, remote)
   const [, scheme] = /^([a-z][a-z0-9+]*):\/\//i.exec(url) ?? []
   if (scheme) return scheme.toLowerCase()
   return /^[^/]+:/.test(url) ? 'ssh' : 'file' // HOST:PATH, or a path (git-clone(1), GIT URLS)

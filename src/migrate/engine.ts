@@ -1,10 +1,9 @@
 import { join } from 'node:path'
-import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import { type MigrationRecord, readMigrationRecord } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 import { discoverMigrations, type Migration } from './discover.ts'
 import { type Planned, pendingMigrations } from './pending.ts'
 import { runMigrations } from './run.ts'
@@ -30,7 +29,7 @@ export function migrationsFolder({ deployment }: Config): string {
 }
 
 /** What is to be migrated on this computer, read from its checkout and its record. Runs nothing. */
-export function planMigrations(config: Config, paths: Paths, bounds: PlanBounds): MigrationPlan {
+export function planMigrations({ config, paths }: Service, bounds: PlanBounds): MigrationPlan {
   const record = readMigrationRecord(paths)
   const baseline = record.baseline === undefined ? bounds.deployed : record.baseline
   const migrations = discoverMigrations(migrationsFolder(config))
@@ -52,14 +51,13 @@ export function verifyVersionIsKnown({ migrations }: MigrationPlan, version: str
 
 /** Runs what is planned; a log line as each ends, and in a terminal one that says which is under way. */
 export async function runPlan(
-  world: World,
-  config: Config,
-  paths: Paths,
+  service: Service,
   { record, pending }: MigrationPlan,
   versions: { readonly from: string | null; readonly to: string | null },
 ): Promise<{ run: number; satisfied: number }> {
+  const { world, config, paths } = service
   try {
-    return await runMigrations(world, paths, {
+    return await runMigrations(service, {
       pending,
       record,
       home: paths.home,

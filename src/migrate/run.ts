@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
-import type { Paths } from '../config/paths.ts'
+import type { Service } from '../config/service.ts'
 import { type Entry, type MigrationRecord, openRecorder } from '../state/migrations.ts'
 import { type Account, actAs } from '../system/account.ts'
 import { kindOf, TelecError } from '../system/errors.ts'
@@ -61,8 +61,7 @@ const LARGEST_BATCH = 256
  * @returns how many were run and how many were found to be satisfied.
  */
 export async function runMigrations(
-  world: World,
-  paths: Paths,
+  { world, paths }: Service,
   run: MigrationRun,
 ): Promise<{ run: number; satisfied: number }> {
   const { pending } = run

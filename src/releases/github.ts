@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import type { Repository } from '../git/repository.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, writeJson } from '../system/files.ts'
@@ -51,16 +52,12 @@ type Cache = v.InferOutput<typeof CacheSchema>
  * The releases that are published on GitHub; drafts are none. What was answered before is asked for by its ETag, which
  * costs nothing of the rate limit while it is unchanged. Throws `later` where GitHub cannot say: nothing is guessed.
  */
-export async function publishedReleases(
-  world: World,
-  config: Config,
-  paths: Paths,
-  repository: Repository,
-): Promise<Published[]> {
-  const { api, host, path } = await locateOnGitHub(world, config, repository)
+export async function publishedReleases(service: Service, repository: Repository): Promise<Published[]> {
+  const { world, config, paths } = service
+  const { api, host, path } = await locateOnGitHub(service, repository)
   const first = new URL(`${api}/repos/${path}/releases?per_page=100`)
   const cache = readCache(paths, first.href)
-  const token = await findToken(world, config, host)
+  const token = await findToken(service, host)
   if (token && repository.owner) verifyTokenGoesToGitHub(config, api)
   verifyNotWaiting(world, cache, token)
   const ask = asker(world, config.deployment.poll_timeout)

@@ -1,8 +1,7 @@
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { printableRemote, remoteUrl } from '../git/git.ts'
 import type { Repository } from '../git/repository.ts'
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 
 /** A repository on GitHub, and where its API is asked about it. */
 export interface Place {
@@ -15,11 +14,10 @@ export interface Place {
 
 /** Finds the repository by the remote's URL. Throws `config` where that names none on GitHub. */
 export async function locateOnGitHub(
-  world: World,
-  { deployment }: Config,
+  { config: { deployment } }: Service,
   repository: Repository,
 ): Promise<Place> {
-  const place = placeOf(await remoteUrl(world, repository, deployment.remote), deployment.api_url)
+  const place = placeOf(await remoteUrl(repository, deployment.remote), deployment.api_url)
   if (typeof place !== 'string') return place
   throw new TelecError(
     'config',

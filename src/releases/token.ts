@@ -1,8 +1,7 @@
 import { statSync } from 'node:fs'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
-import type { World } from '../system/world.ts'
 
 export interface Token {
   readonly value: string
@@ -13,7 +12,10 @@ export interface Token {
 const GH_TIMEOUT_MS = 5_000
 
 /** The token for GitHub's API: of the environment, a file, or `gh auth token`; null where there is none. */
-export async function findToken(world: World, { deployment }: Config, host: string): Promise<Token | null> {
+export async function findToken(
+  { world, config: { deployment } }: Service,
+  host: string,
+): Promise<Token | null> {
   const fromEnvironment = world.env.GITHUB_TOKEN?.trim()
   if (fromEnvironment) return { value: verified(fromEnvironment, 'GITHUB_TOKEN'), source: 'GITHUB_TOKEN' }
   if (deployment.token_file) return readTokenFile(deployment.token_file)

@@ -1,6 +1,5 @@
-import type { Paths } from '../config/paths.ts'
-import type { Config, ServiceConfig } from '../config/schema.ts'
-import type { World } from '../system/world.ts'
+import type { ServiceConfig } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { launchdManager } from './launchd/manager.ts'
 import type { ServiceManager } from './manager.ts'
 import { embeddedManager, isSupervised } from './run/manager.ts'
@@ -13,12 +12,13 @@ export interface Supervised {
 }
 
 /** Finds the manager that the service runs under: a live `telec run` of this home, else the computer's own. */
-export function findService(world: World, config: Config, paths: Paths): Supervised | null {
+export function findService(service: Service): Supervised | null {
+  const { world, config } = service
   const { service } = config
   const restart = service?.restart ?? 'exit-42'
   if (restart === 'none') return null
-  if (isSupervised(world, paths))
-    return { manager: embeddedManager(world, paths, service?.name ?? 'the service'), restart }
+  if (isSupervised(service))
+    return { manager: embeddedManager(service, service?.name ?? 'the service'), restart }
   if (!service) return null
   const native = world.platform === 'darwin' ? launchdManager : systemdManager
   return { manager: native(world, service.name, service.scope), restart }

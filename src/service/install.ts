@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Paths } from '../config/paths.ts'
+import type { Service } from '../config/service.ts'
 import { readInstalled, writeInstalled } from '../state/installed.ts'
 import { TelecError } from '../system/errors.ts'
 import {
@@ -24,7 +25,8 @@ const UNIT_MODE = 0o644
  * Puts the files in place, takes away those of an earlier installation that are not part of this one, and starts the
  * units; one line per thing done, none where all is as it should be. Killed anywhere and run again, it ends the same.
  */
-export async function install(world: World, paths: Paths, plan: InstallPlan): Promise<string[]> {
+export async function install(service: Service, plan: InstallPlan): Promise<string[]> {
+  const { world, paths } = service
   const before = readInstalled(paths)
   const { manager, scope } = plan
   if (before && (before.manager !== manager || before.scope !== scope))
@@ -33,7 +35,7 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
     })
   const wanted = plan.files.map(({ path }) => path)
   await sweep(paths, [...wanted, ...(before?.files ?? [])])
-  if (before && (await stalePieces(world, paths, plan)).length === 0) return []
+  if (before && (await stalePieces(service, plan)).length === 0) return []
   const { changed, stale } = compare(paths, plan)
 
   // First what is known to be ours, then the files: none is forgotten by a crash in between.
@@ -60,7 +62,7 @@ export async function install(world: World, paths: Paths, plan: InstallPlan): Pr
 }
 
 /** What `install` would do, a line each; empty where all is as it should be. Changes nothing. */
-export async function stalePieces(world: World, paths: Paths, plan: InstallPlan): Promise<string[]> {
+export async function stalePieces({ world, paths }: Service, plan: InstallPlan): Promise<string[]> {
   const pieces = staleFiles(paths, plan)
   for (const command of plan.probes)
     if ((await execute(world, command.argv)).code !== 0) pieces.push(`${command.argv.join(' ')} says no`)

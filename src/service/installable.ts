@@ -1,7 +1,8 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { LOOKOUT } from '../config/paths.ts'
-import type { Config, ServiceConfig } from '../config/schema.ts'
+import type { ServiceConfig } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
@@ -15,7 +16,7 @@ import { type Scope, showUnit, trySystemctl, unitName } from './systemd/systemct
 const LEAST_SYSTEMD = 240
 
 /** Checks that the plan can work here. Throws a TelecError that says what to do first. */
-export async function verifyInstallable(world: World, config: Config, plan: InstallPlan): Promise<void> {
+export async function verifyInstallable({ world, config }: Service, plan: InstallPlan): Promise<void> {
   const { scope } = plan
   if (scope === 'system' && world.uid !== 0)
     throw new TelecError('usage', 'only root can install for the system scope', {
@@ -25,7 +26,7 @@ export async function verifyInstallable(world: World, config: Config, plan: Inst
   if (scope === 'system')
     for (const path of [world.program.path, world.program.node, config.deployment.checkout])
       verifyNotTemporary(path)
-  await verifyOwnerCanRun(world, locateRepository(world, config.deployment.checkout))
+  await verifyOwnerCanRun(locateRepository(world, config.deployment.checkout))
   if (plan.manager === 'launchd') return verifyLaunchd(world, scope)
   await verifySystemd(world, scope)
   if (config.service) await verifyUnit(world, config.service, scope)
@@ -65,7 +66,7 @@ function verifyAnybodyCanRun(program: string): void {
 }
 
 /** Migrations are run as the checkout's owner, by the Node.js that telec runs on. */
-export async function verifyOwnerCanRun(world: World, { owner, workTree }: Repository): Promise<void> {
+export async function verifyOwnerCanRun({ world, owner, workTree }: Repository): Promise<void> {
   if (owner === null) return
   const { node } = world.program
   const as = actAs(world, owner)

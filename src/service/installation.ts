@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import type { World } from '../system/world.ts'
 import { launchdRemoval, planLaunchd } from './launchd/plan.ts'
@@ -52,19 +51,18 @@ export function planRemoval(world: World, manager: RemovalPlan['manager'], scope
 }
 
 /** Where the units belong: where the service runs, else where the configuration lies. */
-export function scopeOf(config: Config, paths: Paths): Scope {
+export function scopeOf({ config, paths }: Service): Scope {
   return config.service?.scope ?? paths.scope
 }
 
 /** What installing is here. @param documents what comes along for people: completions, manual pages. */
 export function planInstall(
-  world: World,
-  config: Config,
-  paths: Paths,
+  service: Service,
   manager: InstallPlan['manager'],
   scope: Scope,
   documents: readonly PlannedFile[],
 ): InstallPlan {
+  const { world, config, paths } = service
   const node = stableNode(world.program.node, existsSync)
   const values: UnitValues = {
     service: config.service?.name ?? null,
@@ -85,8 +83,7 @@ export function planInstall(
     actsForOwner: scope === 'system' && checkoutOwner(world, config.deployment.checkout) !== null,
     listens: config.redis !== undefined,
   }
-  const plan =
-    manager === 'systemd' ? planSystemd(world, config, values, scope) : planLaunchd(world, values, scope)
+  const plan = manager === 'systemd' ? planSystemd(service, values, scope) : planLaunchd(world, values, scope)
   return { ...plan, files: [...plan.files, ...documents] }
 }
 

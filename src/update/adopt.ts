@@ -1,23 +1,17 @@
 import { nameOf } from '../channel/target.ts'
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { headTarget } from '../git/checkout.ts'
 import type { Repository } from '../git/repository.ts'
 import { lastRecorded, readMigrationRecord, writeMigrationRecord } from '../state/migrations.ts'
 import { firstState, type UpdateState, writeUpdateState } from '../state/update-state.ts'
-import { isoTime, type World } from '../system/world.ts'
+import { isoTime } from '../system/world.ts'
 
 /**
  * Takes the checkout's HEAD for what is deployed, and its version for the baseline of migrations: the first run on a
  * computer. Only for the holder of telec's lock.
  */
-export async function adopt(
-  world: World,
-  config: Config,
-  paths: Paths,
-  repository: Repository,
-): Promise<UpdateState> {
-  const head = await headTarget(world, repository, config.deployment)
+export async function adopt({ world, config, paths }: Service, repository: Repository): Promise<UpdateState> {
+  const head = await headTarget(repository, config.deployment)
   const record = readMigrationRecord(paths)
   if (record.baseline === undefined) await writeMigrationRecord(paths, { ...record, baseline: head.version })
   const state = firstState({ ...head, last_migration: lastRecorded(record) }, isoTime(world))

@@ -1,5 +1,6 @@
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { redisSink } from '../fleet/status-sink.ts'
 import { completeMove, moveTo } from '../git/checkout.ts'
 import type { Repository } from '../git/repository.ts'
@@ -21,11 +22,12 @@ export interface Scene {
   readonly sinks: readonly StatusSink[]
 }
 
-export function openSinks(world: World, config: Config, paths: Paths): StatusSink[] {
+export function openSinks(service: Service): StatusSink[] {
+  const { config } = service
   return [
-    ...(config.redis ? [redisSink(world, config.redis, paths)] : []),
-    ...(config.on_status ? [hookSink(world, config.on_status, paths)] : []),
-    ...(config.metrics ? [metricsSink(world, config, paths)] : []),
+    ...(config.redis ? [redisSink(service, config.redis)] : []),
+    ...(config.on_status ? [hookSink(service, config.on_status)] : []),
+    ...(config.metrics ? [metricsSink(service)] : []),
   ]
 }
 
@@ -44,10 +46,10 @@ export async function settle(scene: Scene, state: UpdateState, commit: string): 
   const { world, config, paths, repository } = scene
   const { update } = state
   if (!update || update.target.commit === commit || !wasInterrupted(update, 'checkout')) return state
-  await completeMove(world, repository, update.target.commit)
+  await completeMove(repository, update.target.commit)
   const branch = update.channel === 'alpha' ? config.deployment.branch : null
   const isAnywhere = update.permits.includes('rewrite') || update.rollback !== null
-  await moveTo(world, repository, branch, update.target.commit, isAnywhere)
+  await moveTo(repository, branch, update.target.commit, isAnywhere)
   const settled = {
     ...state,
     update: ended(update, 'checkout', isoTime(world), 'completed for another target'),

@@ -1,6 +1,6 @@
 import { nameOf, type Target } from '../channel/target.ts'
-import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { type Gate, passGates } from '../fleet/gate.ts'
 import { locateRepository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
@@ -27,8 +27,7 @@ import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
-import type { StreamingWorld } from '../system/stream.ts'
-import { frontDoor, isoTime, programText, type World } from '../system/world.ts'
+import { frontDoor, isoTime, programText } from '../system/world.ts'
 import { adopt } from './adopt.ts'
 import { closeSinks, openSinks, type Scene, settle } from './context.ts'
 import { bug, finish, halt, mendReports } from './finish.ts'
@@ -53,22 +52,18 @@ export interface UpdateOptions {
  *
  * @returns the exit code. Throws a TelecError where an update halts, after it was recorded and reported.
  */
-export async function update(
-  world: StreamingWorld,
-  config: Config,
-  paths: Paths,
-  options: UpdateOptions,
-): Promise<number> {
+export async function update(service: Service, options: UpdateOptions): Promise<number> {
+  const { world, config, paths } = service
   const repository = locateRepository(world, config.deployment.checkout)
   const unlock = acquireLock(world, paths.lock)
   const unguard = guardGroups()
-  const sinks = openSinks(world, config, paths)
+  const sinks = openSinks(service)
   try {
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
     await sweepTemporaryFiles(paths.home, own, world.now())
     const programsAtStart = { own: programText(world), frontDoor: programText(world, frontDoor(world)) }
     const scene = { world, config, paths, repository, programsAtStart, sinks }
-    const stateNow = async () => readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
+    const stateNow = async () => readUpdateState(paths) ?? (await adopt(service, repository))
     if (options.rollback) await beginRollback(scene, await stateNow(), options.permits, options.rollback)
     else if (options.retry) await releaseRolledBack(scene, await stateNow())
     // A signal that comes while an update runs is not announced again: look for it before leaving.
@@ -76,7 +71,7 @@ export async function update(
     for (;;) {
       const state = await stateNow()
       const rollback = rollbackUnderWay(state)
-      if (!rollback) verifyNotPaused(world, paths) // who goes back by hand means it, paused or not
+      if (!rollback) verifyNotPaused(service) // who goes back by hand means it, paused or not
       const underWay = state.update && isUnderWay(state.update) ? state.update : null
       const target = rollback?.target ?? (await signalled(scene, state)) ?? wanted(config, underWay)
       if (!target) {
@@ -90,7 +85,7 @@ export async function update(
       const updated = await updateTo(scene, state, target, options)
       hasUpdated ||= updated
       // Nobody restarts the service here: that is the business of whoever started telec-update.
-      if (updated && findService(world, config, paths) === null) return EXIT.restart
+      if (updated && findService(service) === null) return EXIT.restart
       if (options.rollback) return EXIT.done // whatever else is signalled has its own time
     }
   } finally {
@@ -101,7 +96,7 @@ export async function update(
 }
 
 /** Throws `later` where a person paused updates. */
-function verifyNotPaused(world: World, paths: Paths): void {
+function verifyNotPaused({ world, paths }: Service): void {
   const pause = readPause(paths, world.now())
   if (pause === null) return
   throw new TelecError('later', `updates are paused since ${pause.since}`, {
@@ -157,9 +152,9 @@ async function updateTo(
     return false
   }
   const isAsked = options.retry || options.rollback !== null || options.permits.length > 0
-  if (!isAsked) verifyNotHalted(world, config, before, target)
+  if (!isAsked) verifyNotHalted({ world, config, paths }, before, target)
   if (!options.now && !isUnderWayTo(before.update, target.commit))
-    verifyWindow(world, config, `the update to ${nameOf(target)}`)
+    verifyWindow({ world, config, paths }, `the update to ${nameOf(target)}`)
   const gate = await enter(scene, before, target, options)
   try {
     const state = await settle(scene, before, target.commit)
@@ -187,7 +182,7 @@ async function enter(
     leaves: before.update?.rollback ? before.update.from : null,
   }
   try {
-    return await passGates(world, config, target, turn)
+    return await passGates({ world, config, paths }, target, turn)
   } catch (error) {
     if (!(error instanceof TelecError)) throw error
     const isKnown = before.held?.reason === error.message
@@ -204,7 +199,7 @@ function howItEnded(error: unknown): 'halted' | 'later' | 'goes-on' {
 }
 
 /** A target that halted is not tried again before it is due. Throws what is known of the halt. */
-function verifyNotHalted(world: World, config: Config, { halted }: UpdateState, target: Target): void {
+function verifyNotHalted({ world, config }: Service, { halted }: UpdateState, target: Target): void {
   if (halted?.target.commit !== target.commit || isDue(halted, world.now(), config.computer)) return
   const details = { because: halted.error, hint: 'try it again now: telec-update --retry' }
   if (!halted.transient)
@@ -220,10 +215,10 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
     update = next
     await writeUpdateState(paths, { ...initial, update })
   }
-  const service = findService(world, config, paths)
+  const service = findService({ world, config, paths })
   for (const step of SEQUENCE) {
     if (isEnded(update, step.name) && !step.again) continue
-    const report = createReport(world, config, paths, update, sinks)
+    const report = createReport({ world, config, paths }, update, sinks)
     const interrupted = wasInterrupted(update, step.name)
     const startedMs = world.monotonic()
     await report.begin(step)

@@ -1,4 +1,4 @@
-import type { Paths } from '../config/paths.ts'
+import type { Service } from '../config/service.ts'
 import { type HistoryEntry, readHistory, recordEnd } from '../state/history.ts'
 import { lastRecorded, readMigrationRecord } from '../state/migrations.ts'
 import { removeSignal } from '../state/signal.ts'
@@ -13,7 +13,7 @@ import {
 } from '../state/update-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { VERSION } from '../system/version.ts'
-import { isoTime, type World } from '../system/world.ts'
+import { isoTime } from '../system/world.ts'
 import type { Scene } from './context.ts'
 import { createReport } from './report.ts'
 import { retryDelayMs } from './retry.ts'
@@ -28,11 +28,11 @@ export async function finish(
   before: UpdateState,
   update: Update,
 ): Promise<void> {
-  const report = createReport(world, config, paths, update, sinks)
+  const report = createReport({ world, config, paths }, update, sinks)
   const at = isoTime(world)
   const deployed = { ...update.target, at, last_migration: lastRecorded(readMigrationRecord(paths)) }
   await report.updated()
-  await remember(world, paths, update, null)
+  await remember({ world, config, paths }, update, null)
   await writeUpdateState(paths, {
     deployed,
     previous: previousOnce(before, update),
@@ -77,8 +77,8 @@ export async function halt(
     next_try_at: error.kind === 'later' ? new Date(nextTryMs).toISOString() : null,
   }
   await writeUpdateState(paths, { ...state, update, halted })
-  await remember(world, paths, update, halted)
-  await createReport(world, config, paths, update, sinks).halted(halted)
+  await remember({ world, config, paths }, update, halted)
+  await createReport({ world, config, paths }, update, sinks).halted(halted)
 }
 
 /** Where the disk failed at the very end, people read of an update under way, or nothing of it: that is put right. */
@@ -109,7 +109,7 @@ export function bug(error: unknown): TelecError {
 }
 
 /** What people look up later never fails an update. */
-async function remember(world: World, paths: Paths, update: Update, halt: Halt | null): Promise<void> {
+async function remember({ world, paths }: Service, update: Update, halt: Halt | null): Promise<void> {
   try {
     await recordEnd(paths, update, halt, isoTime(world))
   } catch (error) {

@@ -1,8 +1,7 @@
-import type { Paths } from '../config/paths.ts'
+import type { Service } from '../config/service.ts'
 import type { StatusSink } from '../state/sink.ts'
 import type { StatusRecord } from '../state/status.ts'
 import { within } from '../system/limit.ts'
-import type { World } from '../system/world.ts'
 
 /** For each call of the command, and for what an update waits for the last one. */
 const TIMEOUT_MS = 10_000
@@ -12,7 +11,7 @@ const MOST_OUTPUT = 64 * 1024
  * Hands each status to a command of the user's (`on_status`), one call at a time, while the update goes on. Those that come
  * while a call is under way are passed over for the newest of them; the last one is never passed over.
  */
-export function hookSink(world: World, command: string, paths: Paths): StatusSink {
+export function hookSink({ world, paths }: Service, command: string): StatusSink {
   let waiting: StatusRecord | null = null
   let calling: Promise<void> | null = null
   let hasFailed = false

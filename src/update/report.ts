@@ -1,11 +1,9 @@
 import { nameOf } from '../channel/target.ts'
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import type { StatusSink } from '../state/sink.ts'
 import { type Status, type StatusRecord, writeStatus, writeStatusAhead } from '../state/status.ts'
 import type { Halt, Update } from '../state/update-state.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
-import type { World } from '../system/world.ts'
 import type { Step } from './step.ts'
 
 /** Tells the log and the status file how an update goes. A status that cannot be written never fails an update. */
@@ -17,9 +15,7 @@ export interface Report {
 }
 
 export function createReport(
-  world: World,
-  config: Config,
-  paths: Paths,
+  { world, config, paths }: Service,
   update: Update,
   sinks: readonly StatusSink[],
 ): Report {

@@ -90,7 +90,7 @@ export async function beginRollback(
   const update = settled.update?.rollback
     ? settled.update
     : rollbackOf(settled, plan, pending, config.deployment.channel, permits, isoTime(world))
-  const service = findService(world, config, paths)
+  const service = findService({ world, config, paths })
   const context = { ...scene, service, update, interrupted: false, remember: async () => undefined }
   // What is put aside is put aside by the step itself, whose note says where.
   const verifying = permits.includes('stash') ? verifyTarget : verify

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { opensAt, parseWindow } from '../config/weekly-hours.ts'
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 
 /** When the configured window opens; null while it is open, and where none is configured. */
 export function windowOpensAt({ deployment }: Config, nowMs: number): Date | null {
@@ -12,7 +12,7 @@ export function windowOpensAt({ deployment }: Config, nowMs: number): Date | nul
 }
 
 /** Throws `later` outside the window. */
-export function verifyWindow(world: World, config: Config, what: string): void {
+export function verifyWindow({ world, config }: Service, what: string): void {
   const opens = windowOpensAt(config, world.now())
   if (opens === null) return
   throw new TelecError('later', `${what} waits for its window`, {

@@ -1,11 +1,9 @@
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { headCommit } from '../git/checkout.ts'
 import { locateRepository } from '../git/repository.ts'
 import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
 import { isEnded, type Update, type UpdateState, wasInterrupted } from '../state/update-state.ts'
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 
 /** In which state a halted update left this computer. */
 export interface Left {
@@ -25,13 +23,11 @@ export interface Left {
 }
 
 export async function whatIsLeft(
-  world: World,
-  config: Config,
-  paths: Paths,
+  { world, config, paths }: Service,
   { deployed, update }: UpdateState,
 ): Promise<Left> {
   const repository = () => locateRepository(world, config.deployment.checkout)
-  const commit = await orNull(() => headCommit(world, repository()))
+  const commit = await orNull(() => headCommit(repository()))
   const record = await orNull(async () => readMigrationRecord(paths))
   return {
     checkout: { commit, at: placeOf(commit, deployed.commit, update) },

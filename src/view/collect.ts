@@ -1,5 +1,5 @@
-import type { Paths } from '../config/paths.ts'
-import type { Channel, Config } from '../config/schema.ts'
+import type { Channel } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { findService } from '../service/find.ts'
 import type { ServiceState } from '../service/manager.ts'
 import { parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
@@ -9,7 +9,6 @@ import { type Halt, readUpdateState, type Update, type UpdateState } from '../st
 import { readLastLook, type WatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
-import type { World } from '../system/world.ts'
 import { windowOpensAt } from '../update/window.ts'
 import { type Left, whatIsLeft } from './after-halt.ts'
 
@@ -49,7 +48,8 @@ export interface ServiceOverview {
 }
 
 /** Reads what this computer knows of itself. Does not ask the remote. */
-export async function collectOverview(world: World, config: Config, paths: Paths): Promise<Overview> {
+export async function collectOverview(service: Service): Promise<Overview> {
+  const { world, config, paths } = service
   const state = readUpdateState(paths)
   const watch = readLastLook(paths, world.now())
   const { channel, branch, pinned_minor } = config.deployment
@@ -64,27 +64,27 @@ export async function collectOverview(world: World, config: Config, paths: Paths
     }[channel],
     deployed: state?.deployed ?? null,
     watch,
-    next_poll_at: later(watch?.next_poll_at ?? null, await nextPoll(world, config, paths, watch)),
+    next_poll_at: later(watch?.next_poll_at ?? null, await nextPoll(service, watch)),
     signal: readSignal(paths),
     update: state?.update ?? null,
     last: state?.last ?? null,
     rolled_back: state?.rolled_back ?? null,
-    halted: state?.halted ? { ...state.halted, left: await whatIsLeft(world, config, paths, state) } : null,
+    halted: state?.halted ? { ...state.halted, left: await whatIsLeft(service, state) } : null,
     held: state?.held ?? null,
     pause: readPause(paths, world.now()),
-    window: windowOverview(world, config),
-    service: await serviceOverview(world, config, paths),
+    window: windowOverview(service),
+    service: await serviceOverview(service),
   }
 }
 
-function windowOverview(world: World, config: Config): WindowOverview | null {
+function windowOverview({ world, config }: Service): WindowOverview | null {
   const { window: hours } = config.deployment
   if (hours.length === 0) return null
   return { hours, opens_at: windowOpensAt(config, world.now())?.toISOString() ?? null }
 }
 
-async function serviceOverview(world: World, config: Config, paths: Paths): Promise<ServiceOverview | null> {
-  const service = findService(world, config, paths)
+async function serviceOverview(service: Service): Promise<ServiceOverview | null> {
+  const service = findService(service)
   if (!service) return null
   const { name: manager, service: name } = service.manager
   try {
@@ -102,13 +102,9 @@ function later(pause: string | null, poll: string | null): string | null {
 }
 
 /** When telec-watch will look again; null where nothing is set up to start it. */
-async function nextPoll(
-  world: World,
-  config: Config,
-  paths: Paths,
-  watch: WatchState | null,
-): Promise<string | null> {
-  const service = findService(world, config, paths)
+async function nextPoll(service: Service, watch: WatchState | null): Promise<string | null> {
+  const { world, config, paths } = service
+  const service = findService(service)
   if (service?.manager.name === 'telec run' || world.platform === 'darwin') {
     const last = watch?.polled_at ? Date.parse(watch.polled_at) : world.now()
     return new Date(last + config.deployment.poll_every).toISOString()

@@ -1,5 +1,4 @@
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { readMigrationRecord } from '../state/migrations.ts'
 import { readPause } from '../state/pause.ts'
 import type { StatusSink } from '../state/sink.ts'
@@ -8,7 +7,6 @@ import { readUpdateState, type Update } from '../state/update-state.ts'
 import { readLastLook } from '../state/watch-state.ts'
 import { writeDurably } from '../system/files.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
-import type { World } from '../system/world.ts'
 
 /** node_exporter runs as another user. */
 const FILE_MODE = 0o644
@@ -25,24 +23,26 @@ interface Family {
 }
 
 /** What this computer knows of itself, in the text format of Prometheus (exposition_formats). */
-export function renderMetrics(world: World, config: Config, paths: Paths): string {
-  return families(world, config, paths)
+export function renderMetrics(service: Service): string {
+  return families(service)
     .filter(({ samples }) => samples.length > 0)
     .map(renderFamily)
     .join('')
 }
 
 /** Writes them where node_exporter's textfile collector looks; in place by rename, as that one asks for. */
-export async function writeMetrics(world: World, config: Config, paths: Paths): Promise<void> {
-  if (config.metrics) await writeDurably(config.metrics, renderMetrics(world, config, paths), FILE_MODE)
+export async function writeMetrics(service: Service): Promise<void> {
+  const { config } = service
+  if (config.metrics) await writeDurably(config.metrics, renderMetrics(service), FILE_MODE)
 }
 
 /** Writes the metrics at every status, and once more when all is recorded. */
-export function metricsSink(world: World, config: Config, paths: Paths): StatusSink {
+export function metricsSink(service: Service): StatusSink {
+  const { world } = service
   let writing = Promise.resolve()
   const write = () => {
     writing = writing
-      .then(() => writeMetrics(world, config, paths))
+      .then(() => writeMetrics(service))
       .catch((error: unknown) => {
         world.log.warning(`the metrics were not written: ${error instanceof Error ? error.message : error}`)
       })
@@ -51,7 +51,7 @@ export function metricsSink(world: World, config: Config, paths: Paths): StatusS
   return { publish: () => void write(), close: write }
 }
 
-function families(world: World, config: Config, paths: Paths): Family[] {
+function families({ world, config, paths }: Service): Family[] {
   const state = readUpdateState(paths)
   const watch = readLastLook(paths, world.now())
   const status = readStatus(paths)

@@ -1,10 +1,8 @@
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { keepInTouch } from '../fleet/heartbeat.ts'
 import { readSignal, type Signal } from '../state/signal.ts'
 import { readStatus, type StatusRecord, statusOfDeployed } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
-import type { World } from '../system/world.ts'
 import { writeMetrics } from '../view/metrics.ts'
 
 /**
@@ -13,25 +11,21 @@ import { writeMetrics } from '../view/metrics.ts'
  *
  * @param before the signal before the poll.
  */
-export async function passOn(
-  world: World,
-  config: Config,
-  paths: Paths,
-  before: Signal | null,
-): Promise<void> {
+export async function passOn(service: Service, before: Signal | null): Promise<void> {
+  const { world, config, paths } = service
   try {
-    await writeMetrics(world, config, paths)
+    await writeMetrics(service)
     if (!config.redis) return
     const now = readSignal(paths)
     const isNews = now !== null && now.target.commit !== before?.target.commit
-    const announcement = isNews ? announcementOf(world, config, now) : null
-    await keepInTouch(world, config, paths, statusNow(config, paths), announcement)
+    const announcement = isNews ? announcementOf(service, now) : null
+    await keepInTouch(service, statusNow(service), announcement)
   } catch (error) {
     world.log.warning(`not passed on: ${error instanceof Error ? error.message : error}`)
   }
 }
 
-function announcementOf(world: World, config: Config, { channel, from, target }: Signal) {
+function announcementOf({ world, config }: Service, { channel, from, target }: Signal) {
   return {
     channel,
     version: target.version,
@@ -42,7 +36,7 @@ function announcementOf(world: World, config: Config, { channel, from, target }:
 }
 
 /** Of a computer that was set up and never updated what it runs is worth knowing, too. */
-export function statusNow(config: Config, paths: Paths): StatusRecord | null {
+export function statusNow({ config, paths }: Service): StatusRecord | null {
   const deployed = readUpdateState(paths)?.deployed
   return readStatus(paths) ?? (deployed ? statusOfDeployed(config, deployed) : null)
 }

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { LOOKOUT } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { accessTo } from '../fleet/client.ts'
 import { remoteUrl } from '../git/git.ts'
 import { mayHoldLogins } from '../git/logins.ts'
@@ -69,27 +69,23 @@ interface Found {
 }
 
 /** Writes what the lookout is to know after a poll. A fault is a warning: the poll has done its work. */
-export async function writeBrief(
-  world: World,
-  config: Config,
-  repository: Repository,
-  found: Found,
-): Promise<void> {
+export async function writeBrief(service: Service, repository: Repository, found: Found): Promise<void> {
+  const { world } = service
   try {
-    const brief = await briefOf(world, config, repository, found)
+    const brief = await briefOf(service, repository, found)
     await writeDurably(LOOKOUT.brief, `${JSON.stringify(brief)}\n`, MODE)
   } catch (error) {
     world.log.warning(`${LOOKOUT.user} was not told: ${error instanceof Error ? error.message : error}`)
   }
 }
 
-async function briefOf(world: World, config: Config, repository: Repository, found: Found): Promise<Brief> {
+async function briefOf({ world, config }: Service, repository: Repository, found: Found): Promise<Brief> {
   const { list } = found
   const blindUntilMs = blindUntil(world, list !== null)
   const { remote, channel, branch, poll_timeout } = config.deployment
   // A login is not handed on; where it takes one, root polls.
-  const canAsk = list !== null && blindUntilMs === null && !mayHoldLogins(world, repository)
-  const url = canAsk ? await remoteUrl(world, repository, remote) : null
+  const canAsk = list !== null && blindUntilMs === null && !mayHoldLogins(repository)
+  const url = canAsk ? await remoteUrl(repository, remote) : null
   return {
     at: isoTime(world),
     ask: url === null ? null : { url, channel, branch, poll_timeout },

@@ -32,8 +32,8 @@ export async function isQuiet(world: World): Promise<boolean> {
     if (!update?.deployed || update.update || update.halted || existsSync(paths.signal)) return false
     if (config.redis && isContactDue(parsed(paths.redis), parsed(paths.status), world.now())) return false
     const repository = locateRepository(world, config.deployment.checkout)
-    await verifySettings(world, repository)
-    const list = await listRemote(world, repository, config.deployment, config.deployment.remote)
+    await verifySettings(repository)
+    const list = await listRemote(repository, config.deployment, config.deployment.remote)
     if (fingerprint(update.deployed, list) !== watch.quiet) return false
     utimesSync(paths.watchState, world.now() / 1000, world.now() / 1000)
     world.log.debug(`polled: current: ${watch.reason}`)

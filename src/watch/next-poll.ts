@@ -1,16 +1,14 @@
 import type { Decision } from '../channel/decide.ts'
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { readPause } from '../state/pause.ts'
 import { readLink } from '../state/redis.ts'
 import { readSignal } from '../state/signal.ts'
 import { isUnderWayTo, readUpdateState, rollbackUnderWay } from '../state/update-state.ts'
-import type { World } from '../system/world.ts'
 import { isDue } from '../update/retry.ts'
 import { windowOpensAt } from '../update/window.ts'
 
 /** Whether a signal waits that telec-update would act on: one whose target is halted is let lie until it is due. */
-export function isUpdateDue(world: World, config: Config, paths: Paths): boolean {
+export function isUpdateDue({ world, config, paths }: Service): boolean {
   const pending = readSignal(paths)
   if (pending?.channel !== config.deployment.channel) return false // another channel's is replaced by a poll
   const state = readUpdateState(paths)
@@ -33,9 +31,10 @@ const CONTACT_MS = 5 * 60_000
  * When the next poll is due although the remote says what it says now, in milliseconds since 1970: now, where something
  * is to be woken by it.
  */
-export function nextPollDue(world: World, config: Config, paths: Paths, decision: Decision): number {
+export function nextPollDue(service: Service, decision: Decision): number {
+  const { world, config, paths } = service
   const now = world.now()
-  if (isUpdateDue(world, config, paths) || (config.redis && readLink(paths).failures > 0)) return now
+  if (isUpdateDue(service) || (config.redis && readLink(paths).failures > 0)) return now
   const { halted } = readUpdateState(paths) ?? {}
   const times = [
     halted?.next_try_at,

@@ -1,14 +1,12 @@
 import type { Ref } from '../channel/decide.ts'
 import type { Target } from '../channel/target.ts'
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { isAncestor } from '../git/checkout.ts'
 import { printableRemote } from '../git/git.ts'
 import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
 import { type Published, publishedReleases } from '../releases/github.ts'
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 
 export interface Offers {
   readonly refs: readonly Ref[]
@@ -25,27 +23,25 @@ export interface Offers {
  * @param isNews whether it is worth a warning that a mirror is passed over; else it was said before.
  */
 export async function readOffers(
-  world: World,
-  config: Config,
-  paths: Paths,
+  service: Service,
   repository: Repository,
   deployed: Target,
   isNews: boolean,
 ): Promise<Offers> {
-  const offers = await refsInReach(world, config, repository, deployed, isNews)
+  const { config } = service
+  const offers = await refsInReach(service, repository, deployed, isNews)
   if (config.deployment.releases === 'tags') return offers
-  const published = await publishedReleases(world, config, paths, repository)
+  const published = await publishedReleases(service, repository)
   return { ...offers, refs: onlyPublished(offers.refs, published), list: null }
 }
 
 async function refsInReach(
-  world: World,
-  { deployment }: Config,
+  { world, config: { deployment } }: Service,
   repository: Repository,
   deployed: Target,
   isNews: boolean,
 ): Promise<Offers> {
-  const listOf = (source: string) => listRemote(world, repository, deployment, source)
+  const listOf = (source: string) => listRemote(repository, deployment, source)
   try {
     const list = await listOf(deployment.remote)
     return { refs: parseOffers(list), via: null, list }
@@ -57,8 +53,7 @@ async function refsInReach(
         throw fault
       })
       const refs = list === null ? null : parseOffers(list)
-      if (refs && (await hasDeployed(world, repository, refs, deployed)))
-        return { refs, via: mirror, list: null }
+      if (refs && (await hasDeployed(repository, refs, deployed))) return { refs, via: mirror, list: null }
       const why = refs ? 'lacks what is deployed' : 'is out of reach, too'
       const say = isNews ? world.log.warning : world.log.debug
       say(`the mirror ${printableRemote(mirror)} ${why}: it is passed over`)
@@ -81,16 +76,11 @@ export function isOutOfReach(error: unknown): error is TelecError {
 }
 
 /** A mirror that lags behind would look like a withdrawn release, or a branch that was set back. */
-async function hasDeployed(
-  world: World,
-  repository: Repository,
-  refs: readonly Ref[],
-  deployed: Target,
-): Promise<boolean> {
+async function hasDeployed(repository: Repository, refs: readonly Ref[], deployed: Target): Promise<boolean> {
   if (deployed.ref.startsWith('refs/tags/'))
     return refs.some(({ name, commit }) => name === deployed.ref && commit === deployed.commit)
   for (const { name, commit } of refs)
     if (name === deployed.ref && commit !== deployed.commit)
-      return !(await isAncestor(world, repository, commit, deployed.commit))
+      return !(await isAncestor(repository, commit, deployed.commit))
   return true
 }

@@ -1,8 +1,8 @@
 import { type Decision, decide, newerReleases, type Ref, releasesIn } from '../channel/decide.ts'
 import { remember, type Seen } from '../channel/sightings.ts'
 import { nameOf, type Target } from '../channel/target.ts'
-import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import { printableRemote } from '../git/git.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { verifySettings } from '../git/settings.ts'
@@ -43,25 +43,21 @@ const LONGEST_PAUSE_MS = 15 * 60_000
  * One poll: what the remote offers, what the channel makes of it, and the signal if that is not what is deployed.
  * Throws `later` when the remote is out of reach.
  */
-export async function poll(
-  world: World,
-  config: Config,
-  paths: Paths,
-  { dryRun, scheduled, brief }: PollOptions,
-): Promise<Decision> {
+export async function poll(service: Service, { dryRun, scheduled, brief }: PollOptions): Promise<Decision> {
+  const { world, config, paths } = service
   const repository = locateRepository(world, config.deployment.checkout)
-  const state = readUpdateState(paths) ?? (await adoptFirst(world, config, paths, repository))
+  const state = readUpdateState(paths) ?? (await adoptFirst(service, repository))
   const before = readWatchState(paths)
-  if (scheduled) verifyNotPausing(world, config, before)
+  if (scheduled) verifyNotPausing(service, before)
   if (!dryRun) await mendPause(paths, world.now()).catch(() => undefined) // what is wrong with it holds updates, not polls
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
-  if (!dryRun && isUpdateDue(world, config, paths)) await touch(paths.signal, world.now())
-  await verifySettings(world, repository)
+  if (!dryRun && isUpdateDue(service)) await touch(paths.signal, world.now())
+  await verifySettings(repository)
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)
-    const { refs, via, list } = await readOffers(world, config, paths, repository, state.deployed, isNews)
+    const { refs, via, list } = await readOffers(service, repository, state.deployed, isNews)
     const shownVia = via === null ? null : printableRemote(via)
-    const seen = look(world, config, state, before, refs)
+    const seen = look(service, state, before, refs)
     const known = {
       deployed: state.deployed,
       seen,
@@ -70,7 +66,7 @@ export async function poll(
     }
     const decision = tellHalt(decide(config.deployment, refs, known), state.halted)
     if (dryRun) return decision
-    await act(world, config, paths, state, decision)
+    await act(service, state, decision)
     const after: WatchState = {
       polled_at: isoTime(world),
       outcome: decision.kind,
@@ -86,17 +82,16 @@ export async function poll(
       next_poll_at: null,
     }
     await recordPoll(paths, after, before, world.now())
-    const nextMs = () => (list === null ? world.now() : nextPollDue(world, config, paths, decision))
-    if (brief) await writeBrief(world, config, repository, { list, nextMs })
+    const nextMs = () => (list === null ? world.now() : nextPollDue(service, decision))
+    if (brief) await writeBrief(service, repository, { list, nextMs })
     if (shownVia !== null && shownVia !== before?.via)
       world.log.notice(`the remote is out of reach; the mirror ${shownVia} answers`)
     tell(world, decision, before)
     return decision
   } catch (error) {
     if (dryRun || !(isOutOfReach(error) || isRefusal(error, before))) throw error
-    const pauseMs = await recordFailure(world, config, paths, before ?? NEVER_POLLED, error)
-    if (brief)
-      await writeBrief(world, config, repository, { list: null, nextMs: () => world.now() + pauseMs })
+    const pauseMs = await recordFailure(service, before ?? NEVER_POLLED, error)
+    if (brief) await writeBrief(service, repository, { list: null, nextMs: () => world.now() + pauseMs })
     throw isOutOfReach(error) && scheduled && before && before.failures > 0
       ? new TelecError('later', error.message, { quiet: true })
       : error
@@ -115,9 +110,7 @@ function isRefusal(error: unknown, before: WatchState | null): error is TelecErr
  * @returns how long the timer's polls pause, in milliseconds.
  */
 async function recordFailure(
-  world: World,
-  config: Config,
-  paths: Paths,
+  { world, config, paths }: Service,
   before: WatchState,
   error: TelecError,
 ): Promise<number> {
@@ -138,7 +131,7 @@ function pausesOf({ deployment }: Config): Backoff {
 }
 
 /** Throws where a remote that is out of reach is given time. */
-function verifyNotPausing(world: World, config: Config, watch: WatchState | null): void {
+function verifyNotPausing({ world, config }: Service, watch: WatchState | null): void {
   if (!watch?.next_poll_at) return
   const { failures, next_poll_at } = watch
   if (isWaitOver(pausesOf(config), failures, config.computer, next_poll_at, world.now())) return
@@ -159,8 +152,7 @@ function tellHalt(decision: Decision, halted: UpdateState['halted']): Decision {
 
 /** What this computer has seen once these were offered. */
 function look(
-  world: World,
-  { deployment }: Config,
+  { world, config: { deployment } }: Service,
   { deployed }: UpdateState,
   before: WatchState | null,
   offers: readonly Ref[],
@@ -172,45 +164,31 @@ function look(
   return remember(before?.seen ?? [], offered, deployed.commit, isoTime(world))
 }
 
-async function act(
-  world: World,
-  config: Config,
-  paths: Paths,
-  state: UpdateState,
-  decision: Decision,
-): Promise<void> {
+async function act(service: Service, state: UpdateState, decision: Decision): Promise<void> {
   const rollback = rollbackUnderWay(state)
-  if (rollback) await signal(world, config, paths, rollback.from, rollback.target, 'telec-update rollback')
-  else if (decision.kind === 'update') await signal(world, config, paths, state.deployed, decision.target)
-  else if (decision.kind !== 'refused') await takeBack(world, paths, state)
+  if (rollback) await signal(service, rollback.from, rollback.target, 'telec-update rollback')
+  else if (decision.kind === 'update') await signal(service, state.deployed, decision.target)
+  else if (decision.kind !== 'refused') await takeBack(service, state)
 }
 
 /** Signals a target that polls refuse, if there is one and a person permits it. */
-export async function signalRefused(
-  world: World,
-  config: Config,
-  paths: Paths,
-  permits: readonly string[],
-): Promise<void> {
+export async function signalRefused(service: Service, permits: readonly string[]): Promise<void> {
+  const { paths } = service
   const state = readUpdateState(paths)
   const watch = readWatchState(paths)
   const { target, refusal } = watch ?? { target: null, refusal: null }
   if (!state || !watch || !target || !refusal || !permits.includes(refusal)) return
-  await signal(world, config, paths, state.deployed, target)
+  await signal(service, state.deployed, target)
   // From now on this is the commit that the tag is known at.
   const seen = watch.seen.map((one) => (one.ref === target.ref ? { ...one, commit: target.commit } : one))
   await writeWatchState(paths, { ...watch, seen })
 }
 
-async function adoptFirst(
-  world: World,
-  config: Config,
-  paths: Paths,
-  repository: Repository,
-): Promise<UpdateState> {
+async function adoptFirst(service: Service, repository: Repository): Promise<UpdateState> {
+  const { world, paths } = service
   const unlock = acquireLock(world, paths.lock)
   try {
-    return readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
+    return readUpdateState(paths) ?? (await adopt(service, repository))
   } finally {
     unlock()
   }
@@ -218,9 +196,7 @@ async function adoptFirst(
 
 /** Writes the signal where it asks for something else so far; its time is that of the detection. */
 async function signal(
-  world: World,
-  config: Config,
-  paths: Paths,
+  { world, config, paths }: Service,
   deployed: Target,
   target: Target,
   source = 'telec-watch',
@@ -238,7 +214,7 @@ async function signal(
 }
 
 /** What was signalled is offered no more, and nothing of it has reached the checkout yet: there is nothing to do. */
-async function takeBack(world: World, paths: Paths, { deployed, update }: UpdateState): Promise<void> {
+async function takeBack({ world, paths }: Service, { deployed, update }: UpdateState): Promise<void> {
   const pending = readSignal(paths)
   if (!pending || pending.target.commit === deployed.commit || (update && hasMoved(update))) return
   await removeSignal(paths, pending.target.commit)

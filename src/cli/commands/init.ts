@@ -126,11 +126,11 @@ async function initialise(world: World, paths: Paths, answers: Answers): Promise
   const text = renderConfig(answers)
   const config = checked(world, paths, text)
   const repository = locateRepository(world, config.deployment.checkout)
-  await headCommit(world, repository)
+  await headCommit(repository)
   const unlock = acquireLock(world, paths.lock)
   try {
     if (!(await createDurably(paths.config, text))) return verifyNotConfigured(paths)
-    const state = readUpdateState(paths) ?? (await adopt(world, config, paths, repository))
+    const state = readUpdateState(paths) ?? (await adopt({ world, config, paths }, repository))
     world.out(`wrote ${paths.config}
 ${nameOf(state.deployed)} is what is deployed here; later migrations are run from there on
 next: telec install, or telec run -- COMMAND where there is no systemd and no launchd

@@ -47,8 +47,8 @@ Examples:
       const { config, paths, plan } = await planned(world, options, command)
       if (options.print) return world.out(showPlan(plan))
       if (options.refresh && (readInstalled(paths) === null || staleFiles(paths, plan).length === 0)) return
-      await verifyInstallable(world, config, plan)
-      const done = await install(world, paths, plan)
+      await verifyInstallable({ world, config, paths }, plan)
+      const done = await install({ world, config, paths }, plan)
       for (const line of done) world.out(`${line}\n`)
       world.out(`telec is installed${done.length === 0 ? ', and up to date' : ''}: telec status\n`)
       await warnOfLogout(world, plan)
@@ -83,9 +83,9 @@ async function planned(world: World, options: Options, command: Command) {
   const wanted = wantedScope(options)
   const paths = locate(world, wanted)
   const config = await loadConfig(world, paths)
-  const scope = scopeOf(config, paths)
+  const scope = scopeOf({ world, config, paths })
   const extras = documents(world, command.parent ?? command, scope)
-  const plan = planInstall(world, config, paths, options.manager, scope, extras)
+  const plan = planInstall({ world, config, paths }, options.manager, scope, extras)
   if (wanted !== undefined && wanted !== plan.scope)
     throw new TelecError(
       'usage',

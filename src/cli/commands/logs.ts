@@ -1,15 +1,14 @@
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { loadConfig } from '../../config/load.ts'
-import { locate, type Paths } from '../../config/paths.ts'
-import type { Config } from '../../config/schema.ts'
+import { locate } from '../../config/paths.ts'
+import type { Service } from '../../config/service.ts'
 import { findService } from '../../service/find.ts'
 import { journalSelection } from '../../service/systemd/journalctl.ts'
 import { managerEnvironment, unitName } from '../../service/systemd/systemctl.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import { runAttached } from '../../system/process.ts'
-import type { World } from '../../system/world.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options {
@@ -33,22 +32,21 @@ export const logsCommand: DefineCommand = (world, leave) =>
     .action(async (options: Options) => {
       const paths = locate(world)
       const config = await loadConfig(world, paths)
-      const code = await show(world, config, paths, options)
+      const code = await show({ world, config, paths }, options)
       if (code !== 0) leave(EXIT.halted)
     })
 
-function show(world: World, config: Config, paths: Paths, options: Options): Promise<number> {
-  if (findService(world, config, paths)?.manager.name === 'telec run')
+function show(service: Service, options: Options): Promise<number> {
+  const { world } = service
+  if (findService(service)?.manager.name === 'telec run')
     throw new TelecError('usage', 'telec run writes to its own output', {
       hint: 'look at the log of what started it, such as: docker logs CONTAINER',
     })
-  return world.platform === 'darwin'
-    ? showFiles(world, paths, options)
-    : showJournal(world, config, paths, options)
+  return world.platform === 'darwin' ? showFiles(service, options) : showJournal(service, options)
 }
 
 /** journalctl(1) as a person would call it, with its own pager and colours. */
-async function showJournal(world: World, config: Config, paths: Paths, options: Options): Promise<number> {
+async function showJournal({ world, config, paths }: Service, options: Options): Promise<number> {
   const { service } = config
   const units = options.service && service ? [...UNITS, unitName(service.name)] : UNITS
   const args = [
@@ -61,7 +59,7 @@ async function showJournal(world: World, config: Config, paths: Paths, options: 
 }
 
 /** What launchd's jobs wrote; it has no log of its own for them. */
-async function showFiles(world: World, paths: Paths, options: Options): Promise<number> {
+async function showFiles({ world, paths }: Service, options: Options): Promise<number> {
   const files = LOG_FILES.map((name) => join(paths.home, name)).filter((path) => readText(path) !== null)
   if (files.length === 0)
     throw new TelecError('usage', `there is no log in ${paths.home} yet`, {

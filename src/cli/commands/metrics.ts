@@ -18,5 +18,5 @@ Example:
     )
     .action(async () => {
       const paths = locate(world)
-      world.out(renderMetrics(world, await loadConfig(world, paths), paths))
+      world.out(renderMetrics({ world, config: await loadConfig(world, paths), paths }))
     })

@@ -55,12 +55,15 @@ Examples:
         world.out(json ? `${JSON.stringify(plan, null, 2)}\n` : dryRun ? printable(described(plan)) : '')
       if (dryRun) return tell()
       const permits = stash ? (['stash'] as const) : []
-      const code = await runUpdate(world, config, paths, {
-        retry: false,
-        now: false,
-        permits,
-        rollback: { force },
-      })
+      const code = await runUpdate(
+        { world, config, paths },
+        {
+          retry: false,
+          now: false,
+          permits,
+          rollback: { force },
+        },
+      )
       tell()
       leave(code)
     })

@@ -1,10 +1,9 @@
-import type { Paths } from '../../config/paths.ts'
-import type { Config } from '../../config/schema.ts'
+import type { Service } from '../../config/service.ts'
 import { findService } from '../../service/find.ts'
 import { handOver, isInsideService } from '../../service/systemd/hand-over.ts'
 import { takeRequest, writeRequest } from '../../state/request.ts'
 import { prepareStream, stream } from '../../system/stream.ts'
-import { isoTime, type World } from '../../system/world.ts'
+import { isoTime } from '../../system/world.ts'
 import { type UpdateOptions, update } from '../../update/execute.ts'
 
 /**
@@ -12,19 +11,15 @@ import { type UpdateOptions, update } from '../../update/execute.ts'
  *
  * @returns the exit code.
  */
-export async function runUpdate(
-  world: World,
-  config: Config,
-  paths: Paths,
-  asked: UpdateOptions,
-): Promise<number> {
+export async function runUpdate(service: Service, asked: UpdateOptions): Promise<number> {
+  const { world, config, paths } = service
   const { service } = config
-  if (service && isInsideService(world, service.name) && findService(world, config, paths) !== null) {
+  if (service && isInsideService(world, service.name) && findService(service) !== null) {
     await writeRequest(paths, { ...asked, permits: [...asked.permits], at: isoTime(world) })
     return handOver(world, service.scope)
   }
   const request = await takeRequest(paths, world.now())
-  return update({ ...world, stream, prepareStream }, config, paths, merged(asked, request))
+  return update({ world: { ...world, stream, prepareStream }, config, paths }, merged(asked, request))
 }
 
 /** What was asked for here, and what was handed over. */

@@ -25,12 +25,15 @@ Examples:
       warnFirstProcess(world)
       const paths = locate(world)
       const config = await loadConfig(world, paths)
-      const code = await supervise(world, paths, {
-        command,
-        pollMs: config.deployment.poll_every,
-        stopMs: config.service?.stop_timeout ?? 90_000,
-        isSignalled: () => isUpdateDue(world, config, paths),
-      })
+      const code = await supervise(
+        { world, config, paths },
+        {
+          command,
+          pollMs: config.deployment.poll_every,
+          stopMs: config.service?.stop_timeout ?? 90_000,
+          isSignalled: () => isUpdateDue({ world, config, paths }),
+        },
+      )
       leave(code)
     })
 

@@ -1,14 +1,13 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { loadConfig } from '../../config/load.ts'
-import { locate, type Paths } from '../../config/paths.ts'
-import type { Config } from '../../config/schema.ts'
+import { locate } from '../../config/paths.ts'
+import type { Service } from '../../config/service.ts'
 import { describeFault, openRedis } from '../../fleet/client.ts'
 import { readFleet } from '../../fleet/read.ts'
 import { TelecError } from '../../system/errors.ts'
 import { writeDurably } from '../../system/files.ts'
 import { printable } from '../../system/log.ts'
-import type { World } from '../../system/world.ts'
 import { collectOverview } from '../../view/collect.ts'
 import { type Fleet, showFleet } from '../../view/fleet.ts'
 import { fleetPage } from '../../view/fleet-page.ts'
@@ -40,9 +39,9 @@ export const statusCommand: DefineCommand = (world) =>
     .action(async ({ json, watch, fleet, html }: Options) => {
       const paths = locate(world)
       const config = await loadConfig(world, paths)
-      if (html !== undefined) return writePage(world, config, paths, resolve(world.cwd, html), fleet)
-      const view = fleet ? fleetView(world, config, paths) : ownView(world, config, paths)
-      if (watch) return follow(world, paths, view, json)
+      if (html !== undefined) return writePage({ world, config, paths }, resolve(world.cwd, html), fleet)
+      const view = fleet ? fleetView({ world, config, paths }) : ownView({ world, config, paths })
+      if (watch) return follow({ world, config, paths }, view, json)
       const { data, text } = await view()
       world.out(json ? `${JSON.stringify(data, null, 2)}\n` : text)
     })
@@ -55,25 +54,21 @@ interface View {
   readonly lasting: string
 }
 
-function ownView(world: World, config: Config, paths: Paths): () => Promise<View> {
+function ownView(service: Service): () => Promise<View> {
+  const { world } = service
   return async () => {
-    const overview = await collectOverview(world, config, paths)
+    const overview = await collectOverview(service)
     const { next_poll_at: _, ...lasting } = overview
     const text = printable(showOverview(overview, world.now()))
     return { data: overview, text, lasting: JSON.stringify(lasting) }
   }
 }
 
-async function writePage(
-  world: World,
-  config: Config,
-  paths: Paths,
-  file: string,
-  isFleet: boolean,
-): Promise<void> {
+async function writePage(service: Service, file: string, isFleet: boolean): Promise<void> {
+  const { world } = service
   if (!isFleet)
     throw new TelecError('usage', '--html is for the fleet', { hint: `telec status --fleet --html ${file}` })
-  const { data } = await fleetView(world, config, paths)()
+  const { data } = await fleetView(service)()
   await writeDurably(file, fleetPage(data as Fleet, world.now()), PAGE_MODE)
   world.out(`wrote ${file}\n`)
 }
@@ -81,7 +76,7 @@ async function writePage(
 /** Web servers run as other users. */
 const PAGE_MODE = 0o644
 
-function fleetView(world: World, { redis }: Config, paths: Paths): () => Promise<View> {
+function fleetView({ world, paths, config: { redis } }: Service): () => Promise<View> {
   if (!redis)
     throw new TelecError('config', 'there is no Redis in which computers meet', {
       hint: `set redis.url in ${paths.config}`,
@@ -107,7 +102,7 @@ function fleetView(world: World, { redis }: Config, paths: Paths): () => Promise
 const REDIS_TIMEOUT_MS = 10_000
 
 /** In a terminal the screen is drawn anew; elsewhere each state is appended. */
-async function follow(world: World, paths: Paths, view: () => Promise<View>, json: boolean): Promise<void> {
+async function follow({ world, paths }: Service, view: () => Promise<View>, json: boolean): Promise<void> {
   const isTerminal = process.stdout.isTTY === true
   let shown = ''
   for await (const _ of changes(world, paths.home, isTerminal)) {

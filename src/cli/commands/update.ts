@@ -37,8 +37,8 @@ Examples:
         permits: PERMITS.filter((permit) => options[OPTION_OF[permit]]),
         rollback: null,
       }
-      await signalRefused(world, config, paths, asked.permits)
-      leave(await runUpdate(world, config, paths, asked))
+      await signalRefused({ world, config, paths }, asked.permits)
+      leave(await runUpdate({ world, config, paths }, asked))
     })
     .addCommand(rollbackCommand(world, leave))
 

@@ -55,9 +55,9 @@ Examples:
       if (isListener) return leave(await listenAsOneself(world, paths))
       const config = await loadConfig(world, paths)
       const before = readSignal(paths)
-      const polling = poll(world, config, paths, { dryRun, scheduled, brief })
+      const polling = poll({ world, config, paths }, { dryRun, scheduled, brief })
       const decision = await polling.finally(() =>
-        dryRun ? undefined : passOn(world, config, paths, before),
+        dryRun ? undefined : passOn({ world, config, paths }, before),
       )
       if (!dryRun) await keepParsed(world, paths, config)
       if (json) world.out(`${JSON.stringify(decision, null, 2)}\n`)

@@ -1,11 +1,11 @@
 import { kill } from 'node:process'
 import * as v from 'valibot'
 import type { Paths } from '../../config/paths.ts'
+import type { Service } from '../../config/service.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readJson, writeJson } from '../../system/files.ts'
 import { isLocked } from '../../system/lock.ts'
 import { CountSchema, NumberSchema, PidSchema } from '../../system/schemas.ts'
-import type { World } from '../../system/world.ts'
 import type { ServiceManager, ServiceState } from '../manager.ts'
 
 const RecordSchema = v.object({
@@ -42,14 +42,15 @@ export function readSupervisorRecord(paths: Paths): SupervisorRecord | null {
 }
 
 /** Whether a `telec run` supervises a service for this home right now. */
-export function isSupervised(world: World, paths: Paths): boolean {
+export function isSupervised({ world, paths }: Service): boolean {
   return readSupervisorRecord(paths) !== null && isLocked(world, supervisorLock(paths))
 }
 
 /** The service under `telec run`, seen from another process: its record to look at, signals to ask. */
-export function embeddedManager(world: World, paths: Paths, service: string): ServiceManager {
+export function embeddedManager(service: Service, service: string): ServiceManager {
+  const { world, paths } = service
   const record = (): SupervisorRecord => {
-    const found = isSupervised(world, paths) ? readSupervisorRecord(paths) : null
+    const found = isSupervised(service) ? readSupervisorRecord(paths) : null
     if (found) return found
     throw new TelecError('later', 'telec run is no longer there', {
       hint: 'start it again: it polls and updates at its start',

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
-import type { Paths } from '../../config/paths.ts'
+import type { Service } from '../../config/service.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { remove } from '../../system/files.ts'
 import { adoptGroup, endGroup } from '../../system/groups.ts'
@@ -42,9 +42,10 @@ const STEADY_MS = 10_000
  *
  * @returns the service's exit code (128 + n for signal n, as shells have it).
  */
-export async function supervise(world: World, paths: Paths, options: SupervisedCommand): Promise<number> {
+export async function supervise(service: Service, options: SupervisedCommand): Promise<number> {
+  const { world, paths } = service
   const unlock = acquireLock(world, supervisorLock(paths))
-  await endLeftover(world, paths)
+  await endLeftover(service)
   const stop = new AbortController()
   let wake = new AbortController()
   let child: ChildProcess | null = null
@@ -160,7 +161,7 @@ async function runTelec(world: World, args: readonly string[], stop: AbortSignal
 }
 
 /** A telec run that was killed may have left its service running: there must not be two of them. */
-async function endLeftover(world: World, paths: Paths): Promise<void> {
+async function endLeftover({ world, paths }: Service): Promise<void> {
   const pid = readSupervisorRecord(paths)?.main?.pid
   if (pid === undefined || !isOurService(pid)) return
   world.log.notice(`ending the service that an earlier telec run left behind (pid ${pid})`)

@@ -1,7 +1,6 @@
 import { dirname, join } from 'node:path'
 import { LOOKOUT } from '../../config/paths.ts'
-import type { Config } from '../../config/schema.ts'
-import type { World } from '../../system/world.ts'
+import type { Service } from '../../config/service.ts'
 import type { InstallPlan, PlannedCommand, RemovalPlan } from '../installation.ts'
 import { inFolder, LOOKOUT_SYSUSERS, systemdDropIn, systemdUnits, type UnitValues } from '../render.ts'
 import type { Scope } from './systemctl.ts'
@@ -13,7 +12,7 @@ const POLL_UNITS = ['telec-poll.path', 'telec-poll.timer']
 const LISTENER = 'telec-listen.service'
 
 /** Units, drop-in and commands for systemd. */
-export function planSystemd(world: World, config: Config, values: UnitValues, scope: Scope): InstallPlan {
+export function planSystemd({ world, config }: Service, values: UnitValues, scope: Scope): InstallPlan {
   const folder =
     scope === 'system'
       ? '/etc/systemd/system'

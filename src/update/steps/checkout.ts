@@ -12,22 +12,22 @@ export async function checkout({
   interrupted,
 }: StepContext): Promise<string> {
   const { target, channel } = update
-  const isThere = async () => (await headCommit(world, repository)) === target.commit
-  if (interrupted) await completeMove(world, repository, target.commit)
+  const isThere = async () => (await headCommit(repository)) === target.commit
+  if (interrupted) await completeMove(repository, target.commit)
   const branch = channel === 'alpha' ? config.deployment.branch : null
   const rewrite = update.permits.includes('rewrite')
-  await moveTo(world, repository, branch, target.commit, rewrite || update.rollback !== null)
+  await moveTo(repository, branch, target.commit, rewrite || update.rollback !== null)
   if (!(await isThere()))
     throw new TelecError('halted', `HEAD is not at ${target.commit.slice(0, 12)} after the checkout`)
   const submodules = await bringSubmodules()
-  await nameTag(world, repository, target.ref, rewrite)
-  await syncCheckout(world, repository)
+  await nameTag(repository, target.ref, rewrite)
+  await syncCheckout(repository)
   return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}${submodules}`
 
   async function bringSubmodules(): Promise<string> {
     if (!hasSubmodules(repository)) return ''
     if (!config.deployment.submodules) return '; its submodules are not followed (deployment.submodules)'
-    await followSubmodules(world, repository, config.deployment.remote)
+    await followSubmodules(repository, config.deployment.remote)
     return ', with its submodules'
   }
 }

@@ -15,19 +15,19 @@ export async function fetch({
   remember,
 }: StepContext): Promise<string> {
   const { target } = update
-  if (interrupted) await removeStaleLocks(world, repository)
+  if (interrupted) await removeStaleLocks(repository)
   // What was deployed once is here; the remote may not offer it any more, or be the reason to go back.
-  if (update.rollback && (await hasCommit(world, repository, target.commit)))
+  if (update.rollback && (await hasCommit(repository, target.commit)))
     return `${target.commit.slice(0, 12)} is here already`
-  await removeStaleObjects(world, repository)
+  await removeStaleObjects(repository)
   const { install, remote, version_file } = config.deployment
   await together(
-    fetchTarget(world, repository, config.deployment, target),
+    fetchTarget(repository, config.deployment, target),
     install && world.sleep(0).then(world.prepareStream), // while git waits for the server, or works
   )
   const [version] = await together(
-    target.version ?? versionAt(world, repository, target.commit, version_file),
-    fetchLargeFiles(world, repository, remote, target.commit),
+    target.version ?? versionAt(repository, target.commit, version_file),
+    fetchLargeFiles(repository, remote, target.commit),
   )
   if (version !== target.version) await remember({ target: { ...target, version } })
   return `${target.commit.slice(0, 12)} of ${target.ref.replace(/^refs\/(heads|tags)\//, '')}`

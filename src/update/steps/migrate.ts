@@ -9,11 +9,14 @@ export async function migrate({ world, config, paths, update }: StepContext): Pr
   }
   const versions = { from: update.from.version, to: update.target.version }
   // Not from the deployed version: a script may join a version that this computer runs already.
-  const plan = planMigrations(config, paths, { from: null, to: versions.to, deployed: versions.from })
+  const plan = planMigrations(
+    { world, config, paths },
+    { from: null, to: versions.to, deployed: versions.from },
+  )
   verifyVersionIsKnown(plan, versions.to)
   for (const { id, late } of plan.pending)
     if (late) world.log.info(`migrate: ${id} is late: it joined a version that runs here already`)
-  const { run, satisfied } = await runPlan(world, config, paths, plan, versions)
+  const { run, satisfied } = await runPlan({ world, config, paths }, plan, versions)
   if (run + satisfied === 0) return 'nothing to migrate'
   return [run > 0 && `${run} run`, satisfied > 0 && `${satisfied} satisfied already`]
     .filter(Boolean)

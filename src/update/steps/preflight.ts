@@ -19,8 +19,8 @@ export async function preflight({
   service,
   update,
 }: StepContext): Promise<string> {
-  await verifySettings(world, repository)
-  await headCommit(world, repository)
+  await verifySettings(repository)
+  await headCommit(repository)
   const free = await freeBytes(repository.workTree)
   if (free < LEAST_FREE_BYTES)
     throw new TelecError('later', `the disk of ${repository.workTree} is full`, {

@@ -20,14 +20,13 @@ import { isEnded, wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { together } from '../../system/limit.ts'
 import { printableName } from '../../system/log.ts'
-import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
 
 /** Decides on what was fetched whether the checkout may move to it: forwards only, and over nobody's work. */
 export async function verify(context: StepContext): Promise<string> {
   const { world, repository, update, interrupted } = context
   const { target } = update
-  if (interrupted) await removeStaleLocks(world, repository)
+  if (interrupted) await removeStaleLocks(repository)
   const head = await verifyTarget(context)
   if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is there already'
   if (wasInterrupted(update, 'checkout')) return 'the checkout was on its way'
@@ -42,23 +41,23 @@ export async function verify(context: StepContext): Promise<string> {
 export async function verifyTarget(context: StepContext): Promise<string> {
   const { world, repository, update } = context
   const { target } = update
-  await verifySettings(world, repository, target.commit)
-  await verifySignatures(world, repository, context.config.deployment, update.from.commit, target)
+  await verifySettings(repository, target.commit)
+  await verifySignatures(repository, context.config.deployment, update.from.commit, target)
   if (update.rollback === null) {
     if (update.channel === 'alpha') await verifyFastForward(context)
     else await verifyRelated(context)
     verifyNotOlder(context)
   }
-  const head = await headCommit(world, repository)
+  const head = await headCommit(repository)
   await verifyNoLocalCommits(context, head)
   return head
 }
 
 async function verifyFastForward({ world, config, repository, update }: StepContext): Promise<void> {
   const { from, target } = update
-  if (await isAncestor(world, repository, from.commit, target.commit)) return
+  if (await isAncestor(repository, from.commit, target.commit)) return
   if (update.permits.includes('rewrite')) {
-    await keepCommit(world, repository, 'replaced', from.commit)
+    await keepCommit(repository, 'replaced', from.commit)
     return
   }
   throw new TelecError(
@@ -75,8 +74,7 @@ async function verifyFastForward({ world, config, repository, update }: StepCont
 /** A release of something else, which a remote came to serve, or which the same key has signed. */
 async function verifyRelated({ world, repository, update }: StepContext): Promise<void> {
   const { from, target } = update
-  if (update.permits.includes('rewrite') || (await areRelated(world, repository, from.commit, target.commit)))
-    return
+  if (update.permits.includes('rewrite') || (await areRelated(repository, from.commit, target.commit))) return
   throw new TelecError('halted', `${nameOf(target)} has no history in common with what is deployed`, {
     because: `it does not come from ${nameOf(from)}: another project, or a new history of this one`,
     hint: `look at it: git -C ${repository.workTree} log ${target.commit.slice(0, 12)}; to take it: telec-update --accept-rewrite`,
@@ -98,10 +96,9 @@ function verifyNotOlder({ update }: StepContext): void {
 /** Commits that a person made here are neither rebased nor reset. */
 async function verifyNoLocalCommits({ world, repository, update }: StepContext, head: string): Promise<void> {
   const { from, target, left_at } = update
-  if (head === from.commit || head === left_at || (await isAncestor(world, repository, head, target.commit)))
-    return
-  if (await isAncestor(world, repository, head, from.commit)) return
-  const commits = await commitsBetween(world, repository, target.commit, head)
+  if (head === from.commit || head === left_at || (await isAncestor(repository, head, target.commit))) return
+  if (await isAncestor(repository, head, from.commit)) return
+  const commits = await commitsBetween(repository, target.commit, head)
   throw new TelecError('halted', `the checkout has commits of its own`, {
     because: commits.join('\n'),
     hint: `push them, or put them on a branch: git -C ${repository.workTree} branch mine && git -C ${repository.workTree} reset --keep ${from.commit.slice(0, 12)}`,
@@ -114,11 +111,11 @@ async function verifyNothingInTheWay(
   head: string,
 ): Promise<string> {
   const [local, touched] = await together(
-    localChanges(world, repository),
-    pathsBetween(world, repository, head, update.target.commit),
+    localChanges(repository),
+    pathsBetween(repository, head, update.target.commit),
   )
   const fold = foldOf(repository)
-  if (fold) await verifyNamesApart(world, repository, update.target, touched, fold)
+  if (fold) await verifyNamesApart(repository, update.target, touched, fold)
   const isThere = (path: string) => existsSync(join(repository.workTree, path))
   const inTheWay = changesInTheWay(local, touched, isThere, fold ?? ((name) => name))
   const paths = [...inTheWay.modified, ...inTheWay.untracked]
@@ -130,7 +127,7 @@ async function verifyNothingInTheWay(
         hint: `commit them, move them away, or put them back: git -C ${repository.workTree} restore -- PATH; or let telec put them aside: telec-update --stash`,
         goOn: 'telec-update --stash',
       })
-    const ref = await stashPaths(world, repository, inTheWay)
+    const ref = await stashPaths(repository, inTheWay)
     remarks.push(
       `put aside: ${paths.map(printableName).join(', ')}; to have them back: git -C ${repository.workTree} cherry-pick --no-commit ${ref}`,
     )
@@ -143,13 +140,12 @@ async function verifyNothingInTheWay(
 
 /** Of two that the disk takes for one the second to be written would replace the first, without a word. */
 async function verifyNamesApart(
-  world: World,
   repository: Repository,
   target: Target,
   touched: readonly string[],
   fold: Fold,
 ): Promise<void> {
-  const pairs = await collisions(world, repository, target.commit, touched, fold)
+  const pairs = await collisions(repository, target.commit, touched, fold)
   if (pairs.length === 0) return
   throw new TelecError(
     'halted',

@@ -1,6 +1,7 @@
 import { loadConfig } from '../../../config/load.ts'
 import { locate, type Paths } from '../../../config/paths.ts'
 import type { Config } from '../../../config/schema.ts'
+import type { Service } from '../../../config/service.ts'
 import { headTarget } from '../../../git/checkout.ts'
 import { locateRepository } from '../../../git/repository.ts'
 import { type MigrationPlan, planMigrations } from '../../../migrate/engine.ts'
@@ -22,15 +23,18 @@ export async function planByHand(
 ): Promise<Planning> {
   const paths = locate(world)
   const config = await loadConfig(world, paths)
-  const deployed = await deployedVersion(world, config, paths)
-  const plan = planMigrations(config, paths, { deployed, from: bounds.from ?? null, to: bounds.to ?? null })
+  const deployed = await deployedVersion({ world, config, paths })
+  const plan = planMigrations(
+    { world, config, paths },
+    { deployed, from: bounds.from ?? null, to: bounds.to ?? null },
+  )
   return { config, paths, plan, deployed }
 }
 
 /** What is recorded as deployed; on a computer that has no record yet, what its checkout is at. */
-async function deployedVersion(world: World, config: Config, paths: Paths): Promise<string | null> {
+async function deployedVersion({ world, config, paths }: Service): Promise<string | null> {
   const state = readUpdateState(paths)
   if (state) return state.deployed.version
   const repository = locateRepository(world, config.deployment.checkout)
-  return (await headTarget(world, repository, config.deployment)).version
+  return (await headTarget(repository, config.deployment)).version
 }

@@ -57,7 +57,7 @@ Examples:
           from: options.from ?? deployed,
           to: options.to ?? plan.migrations.at(-1)?.version ?? null,
         }
-        const counts = await runPlan(world, config, paths, plan, versions).catch((error: unknown) => {
+        const counts = await runPlan({ world, config, paths }, plan, versions).catch((error: unknown) => {
           if (json && error instanceof TelecError)
             world.out(`${JSON.stringify(failureAsData(plan, paths, error), null, 2)}\n`)
           throw error
