@@ -1,3 +1,4 @@
+import { rotateLog } from '../system/rotate.ts'
 import type { World } from '../system/world.ts'
 import { loadConfig } from './load.ts'
 import { locate, type Paths } from './paths.ts'
@@ -10,8 +11,9 @@ export interface Service {
   readonly paths: Paths
 }
 
-/** The service of this user, or of the computer. Throws as `locate` and `loadConfig` do. */
+/** The service of this home. Throws as `locate` and `loadConfig` do. */
 export async function openService(world: World): Promise<Service> {
   const paths = locate(world)
+  rotateLog(world, paths.home)
   return { world, config: await loadConfig(world, paths), paths }
 }

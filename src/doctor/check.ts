@@ -1,15 +1,10 @@
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
 import type { PlannedFile } from '../service/installation.ts'
 import type { Scope } from '../service/systemd/systemctl.ts'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 
 /** What a check may look at. */
-export interface Patient {
-  readonly world: World
-  readonly config: Config
-  readonly paths: Paths
+export interface Patient extends Service {
   /** What telec install writes beside the units. */
   documents(scope: Scope): readonly PlannedFile[]
 }

@@ -40,7 +40,8 @@ async function checkout({ world, config }: Patient): Promise<string> {
 }
 
 /** The remote is asked as telec-watch asks it, with the same credentials; where GitHub has a say, it is asked, too. */
-async function remote({ world, config, paths }: Patient): Promise<string> {
+async function remote(patient: Patient): Promise<string> {
+  const { world, config } = patient
   const { deployment } = config
   const repository = locateRepository(world, deployment.checkout)
   const startedMs = world.monotonic()
@@ -51,8 +52,7 @@ async function remote({ world, config, paths }: Patient): Promise<string> {
     throw new TelecError('config', `${name} has no branch ${deployment.branch}`, {
       hint: 'set deployment.branch to one of those: git ls-remote --heads',
     })
-  const published =
-    deployment.releases === 'github' ? await publishedReleases({ world, config, paths }, repository) : null
+  const published = deployment.releases === 'github' ? await publishedReleases(patient, repository) : null
   const offers = deployment.channel === 'alpha' ? deployment.branch : `${refs.length} tag(s)`
   return `${name} answers in ${seconds} s: ${offers}${published ? `, ${published.length} release(s)` : ''}`
 }

@@ -25,9 +25,9 @@ export const UNIT_CHECKS: readonly Check[] = [
 ]
 
 /** How `telec run` starts telec, or what is installed. Throws where nothing starts it. */
-function startedBy({ world, config, paths }: Patient): Installed | 'telec run' {
-  if (findService({ world, config, paths })?.manager.name === 'telec run') return 'telec run'
-  const installed = readInstalled(paths)
+function startedBy(patient: Patient): Installed | 'telec run' {
+  if (findService(patient)?.manager.name === 'telec run') return 'telec run'
+  const installed = readInstalled(patient.paths)
   if (installed) return installed
   throw new TelecError('config', 'nothing starts telec on this computer', {
     hint: 'telec install, or in a container: telec run -- COMMAND',
@@ -44,13 +44,13 @@ async function manager(patient: Patient): Promise<string> {
 
 /** The text that is installed is the one that would be written now, and all of it is at work. */
 async function units(patient: Patient): Promise<string> {
-  const { world, config, paths } = patient
+  const { world } = patient
   const by = startedBy(patient)
   if (by === 'telec run') return 'telec run needs none'
   for (const path of by.files) verifyNodeIsThere(path)
   verifyPrograms(world, by.scope)
-  const plan = planInstall({ world, config, paths }, by.manager, by.scope, patient.documents(by.scope))
-  const pieces = await stalePieces({ world, config, paths }, plan)
+  const plan = planInstall(patient, by.manager, by.scope, patient.documents(by.scope))
+  const pieces = await stalePieces(patient, plan)
   if (pieces.length > 0)
     throw new TelecError('config', 'the units are not as telec install would make them', {
       because: pieces.join('\n'),
@@ -102,8 +102,8 @@ async function polling(patient: Patient): Promise<string> {
 /** Nothing is wrong; but root does what a user without rights could do. */
 const BLIND = `root polls, since the user ${LOOKOUT.user} cannot read the remote: a key for it belongs into ${LOOKOUT.home}/.ssh`
 
-async function service({ world, config, paths }: Patient): Promise<string> {
-  const found = findService({ world, config, paths })
+async function service(patient: Patient): Promise<string> {
+  const found = findService(patient)
   if (found === null) return 'none is configured: telec restarts nothing'
   const { name, service } = found.manager
   const { known, activity, main, lastExit } = await found.manager.inspect()

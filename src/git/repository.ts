@@ -8,6 +8,7 @@ import { checkoutOwner } from './owner.ts'
 
 /** A checkout, as git gets it: both folders explicit, so that git never walks up into another repository. */
 export interface Repository {
+  readonly world: World
   readonly gitDir: string
   /** Where refs, objects and the configuration lie: elsewhere for a linked work tree (gitrepository-layout(5)). */
   readonly commonDir: string
@@ -40,11 +41,11 @@ export function locateRepository(world: World, checkout: string): Repository {
       `belongs to another user (uid ${entry.uid}, telec runs as ${world.uid})`,
       `run telec as its owner`,
     )
-  if (entry.isDirectory()) return { gitDir: dotGit, commonDir: dotGit, workTree: checkout, owner }
+  if (entry.isDirectory()) return { world, gitDir: dotGit, commonDir: dotGit, workTree: checkout, owner }
   // A linked work tree: gitrepository-layout(5), "gitdir: PATH".
   const [, path] = /^gitdir: (.+)\n?$/.exec(readPlainText(dotGit) ?? '') ?? []
   if (!path) throw wrong('has a .git file that names no folder', `look at ${dotGit}`)
   const gitDir = isAbsolute(path) ? path : resolve(checkout, path)
   const common = readPlainText(join(gitDir, 'commondir'))?.trim()
-  return { gitDir, commonDir: common ? resolve(gitDir, common) : gitDir, workTree: checkout, owner }
+  return { world, gitDir, commonDir: common ? resolve(gitDir, common) : gitDir, workTree: checkout, owner }
 }

@@ -39,7 +39,7 @@ export async function verifySignatures(
 ): Promise<void> {
   const { world } = repository
   if (deployment.verify === 'none') return
-  const trust = prepareTrust(deployment, repository)
+  const trust = prepareTrust(repository, deployment)
   const as = actAs(world, repository.owner)
   try {
     if (trust.keyring) await importKeys(as, trust.gnupgHome, trust.keyring, deployment.keyring)

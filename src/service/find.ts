@@ -14,12 +14,11 @@ export interface Supervised {
 /** Finds the manager that the service runs under: a live `telec run` of this home, else the computer's own. */
 export function findService(service: Service): Supervised | null {
   const { world, config } = service
-  const { service } = config
-  const restart = service?.restart ?? 'exit-42'
+  const unit = config.service
+  const restart = unit?.restart ?? 'exit-42'
   if (restart === 'none') return null
-  if (isSupervised(service))
-    return { manager: embeddedManager(service, service?.name ?? 'the service'), restart }
-  if (!service) return null
+  if (isSupervised(service)) return { manager: embeddedManager(service), restart }
+  if (!unit) return null
   const native = world.platform === 'darwin' ? launchdManager : systemdManager
-  return { manager: native(world, service.name, service.scope), restart }
+  return { manager: native(world, unit.name, unit.scope), restart }
 }

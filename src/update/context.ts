@@ -1,5 +1,3 @@
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { redisSink } from '../fleet/status-sink.ts'
 import { completeMove, moveTo } from '../git/checkout.ts'
@@ -10,13 +8,16 @@ import type { StreamingWorld } from '../system/stream.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { metricsSink } from '../view/metrics.ts'
 import { hookSink } from './on-status.ts'
-import type { Programs } from './step.ts'
+
+/** telec's own code, as it was when this program began; see `programText`. */
+interface Programs {
+  readonly own: string | null
+  readonly frontDoor: string | null
+}
 
 /** What an update works on; made once per run. */
-export interface Scene {
+export interface UpdateContext extends Service {
   readonly world: StreamingWorld
-  readonly config: Config
-  readonly paths: Paths
   readonly repository: Repository
   readonly programsAtStart: Programs
   readonly sinks: readonly StatusSink[]
@@ -42,8 +43,12 @@ export async function closeSinks(world: World, sinks: readonly StatusSink[]): Pr
  * A checkout that was killed on its way to another target is brought there first: half of it would look like
  * local changes to the new update.
  */
-export async function settle(scene: Scene, state: UpdateState, commit: string): Promise<UpdateState> {
-  const { world, config, paths, repository } = scene
+export async function settle(
+  context: UpdateContext,
+  state: UpdateState,
+  commit: string,
+): Promise<UpdateState> {
+  const { world, config, paths, repository } = context
   const { update } = state
   if (!update || update.target.commit === commit || !wasInterrupted(update, 'checkout')) return state
   await completeMove(repository, update.target.commit)

@@ -27,9 +27,10 @@ import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
+import type { StreamingWorld } from '../system/stream.ts'
 import { frontDoor, isoTime, programText } from '../system/world.ts'
 import { adopt } from './adopt.ts'
-import { closeSinks, openSinks, type Scene, settle } from './context.ts'
+import { closeSinks, openSinks, settle, type UpdateContext } from './context.ts'
 import { bug, finish, halt, mendReports } from './finish.ts'
 import { createReport } from './report.ts'
 import { isDue } from './retry.ts'
@@ -52,7 +53,10 @@ export interface UpdateOptions {
  *
  * @returns the exit code. Throws a TelecError where an update halts, after it was recorded and reported.
  */
-export async function update(service: Service, options: UpdateOptions): Promise<number> {
+export async function update(
+  service: Service & { readonly world: StreamingWorld },
+  options: UpdateOptions,
+): Promise<number> {
   const { world, config, paths } = service
   const repository = locateRepository(world, config.deployment.checkout)
   const unlock = acquireLock(world, paths.lock)
@@ -62,10 +66,10 @@ export async function update(service: Service, options: UpdateOptions): Promise<
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
     await sweepTemporaryFiles(paths.home, own, world.now())
     const programsAtStart = { own: programText(world), frontDoor: programText(world, frontDoor(world)) }
-    const scene = { world, config, paths, repository, programsAtStart, sinks }
+    const context = { ...service, repository, programsAtStart, sinks }
     const stateNow = async () => readUpdateState(paths) ?? (await adopt(service, repository))
-    if (options.rollback) await beginRollback(scene, await stateNow(), options.permits, options.rollback)
-    else if (options.retry) await releaseRolledBack(scene, await stateNow())
+    if (options.rollback) await beginRollback(context, await stateNow(), options.permits, options.rollback)
+    else if (options.retry) await releaseRolledBack(context, await stateNow())
     // A signal that comes while an update runs is not announced again: look for it before leaving.
     let hasUpdated = false
     for (;;) {
@@ -73,16 +77,16 @@ export async function update(service: Service, options: UpdateOptions): Promise<
       const rollback = rollbackUnderWay(state)
       if (!rollback) verifyNotPaused(service) // who goes back by hand means it, paused or not
       const underWay = state.update && isUnderWay(state.update) ? state.update : null
-      const target = rollback?.target ?? (await signalled(scene, state)) ?? wanted(config, underWay)
+      const target = rollback?.target ?? (await signalled(context, state)) ?? wanted(config, underWay)
       if (!target) {
         if (!underWay && (state.update || state.halted))
           await writeUpdateState(paths, { ...state, update: null, halted: null, held: null }) // what was asked for was taken back
-        if (!underWay) await mendReports(scene, state)
+        if (!underWay) await mendReports(context, state)
         world.log.debug(`nothing to do: ${nameOf(state.deployed)} is deployed`)
         if (!hasUpdated) world.log.outcome(`nothing to do: ${nameOf(state.deployed)} is deployed`)
         return EXIT.done
       }
-      const updated = await updateTo(scene, state, target, options)
+      const updated = await updateTo(context, state, target, options)
       hasUpdated ||= updated
       // Nobody restarts the service here: that is the business of whoever started telec-update.
       if (updated && findService(service) === null) return EXIT.restart
@@ -106,7 +110,10 @@ function verifyNotPaused({ world, paths }: Service): void {
 }
 
 /** What the signal asks for; a target that a person rolled back from is not to be signalled. */
-async function signalled({ world, config, paths }: Scene, state: UpdateState): Promise<Target | null> {
+async function signalled(
+  { world, config, paths }: UpdateContext,
+  state: UpdateState,
+): Promise<Target | null> {
   const target = wanted(config, readSignal(paths))
   if (target === null || !isRolledBack(state, target)) return target
   await removeSignal(paths, target.commit)
@@ -117,7 +124,7 @@ async function signalled({ world, config, paths }: Scene, state: UpdateState): P
 }
 
 /** What a person rolled back from, and wants all the same, is signalled again. */
-async function releaseRolledBack({ world, config, paths }: Scene, state: UpdateState): Promise<void> {
+async function releaseRolledBack({ world, config, paths }: UpdateContext, state: UpdateState): Promise<void> {
   const target = state.rolled_back?.targets.at(-1)
   if (!target || state.update) return
   const { version, commit } = state.deployed
@@ -139,12 +146,12 @@ function wanted({ deployment }: Config, request: Signal | Update | null): Target
 
 /** @returns whether anything was updated. */
 async function updateTo(
-  scene: Scene,
+  context: UpdateContext,
   before: UpdateState,
   target: Target,
   options: UpdateOptions,
 ): Promise<boolean> {
-  const { world, config, paths } = scene
+  const { world, config, paths } = context
   const isRollback = before.update?.rollback && before.update.target.commit === target.commit
   if (target.commit === before.deployed.commit && !isRollback) {
     await removeSignal(paths, target.commit)
@@ -152,15 +159,15 @@ async function updateTo(
     return false
   }
   const isAsked = options.retry || options.rollback !== null || options.permits.length > 0
-  if (!isAsked) verifyNotHalted({ world, config, paths }, before, target)
+  if (!isAsked) verifyNotHalted(context, before, target)
   if (!options.now && !isUnderWayTo(before.update, target.commit))
-    verifyWindow({ world, config, paths }, `the update to ${nameOf(target)}`)
-  const gate = await enter(scene, before, target, options)
+    verifyWindow(context, `the update to ${nameOf(target)}`)
+  const gate = await enter(context, before, target, options)
   try {
-    const state = await settle(scene, before, target.commit)
+    const state = await settle(context, before, target.commit)
     const update = takeUp(state, config.deployment.channel, target, options.permits, isoTime(world))
-    const done = await runSequence(scene, { ...state, halted: null, held: null }, update)
-    await finish(scene, state, done)
+    const done = await runSequence(context, { ...state, halted: null, held: null }, update)
+    await finish(context, state, done)
   } catch (error) {
     await gate.leave(howItEnded(error))
     throw error
@@ -171,7 +178,7 @@ async function updateTo(
 
 /** Waits for this computer's turn; that it has to wait longer is recorded, for whoever asks why nothing happens. */
 async function enter(
-  { world, config, paths }: Scene,
+  context: UpdateContext,
   before: UpdateState,
   target: Target,
   options: UpdateOptions,
@@ -182,12 +189,15 @@ async function enter(
     leaves: before.update?.rollback ? before.update.from : null,
   }
   try {
-    return await passGates({ world, config, paths }, target, turn)
+    return await passGates(context, target, turn)
   } catch (error) {
     if (!(error instanceof TelecError)) throw error
     const isKnown = before.held?.reason === error.message
     if (!isKnown)
-      await writeUpdateState(paths, { ...before, held: { reason: error.message, at: isoTime(world) } })
+      await writeUpdateState(context.paths, {
+        ...before,
+        held: { reason: error.message, at: isoTime(context.world) },
+      })
     throw isKnown ? new TelecError(error.kind, error.message, { quiet: true }) : error
   }
 }
@@ -208,25 +218,25 @@ function verifyNotHalted({ world, config }: Service, { halted }: UpdateState, ta
 }
 
 /** The one loop: journal, run, journal. */
-async function runSequence(scene: Scene, initial: UpdateState, first: Update): Promise<Update> {
-  const { world, config, paths, sinks } = scene
+async function runSequence(context: UpdateContext, initial: UpdateState, first: Update): Promise<Update> {
+  const { world, paths } = context
   let update = first
   const save = async (next: Update) => {
     update = next
     await writeUpdateState(paths, { ...initial, update })
   }
-  const service = findService({ world, config, paths })
+  const supervised = findService(context)
   for (const step of SEQUENCE) {
     if (isEnded(update, step.name) && !step.again) continue
-    const report = createReport({ world, config, paths }, update, sinks)
+    const report = createReport(context, update)
     const interrupted = wasInterrupted(update, step.name)
     const startedMs = world.monotonic()
     await report.begin(step)
     await save(began(update, step.name, isoTime(world)))
     try {
       const note = await step.run({
-        ...scene,
-        service,
+        ...context,
+        supervised,
         update,
         interrupted,
         remember: (change) => save({ ...update, ...change }),
@@ -238,7 +248,7 @@ async function runSequence(scene: Scene, initial: UpdateState, first: Update): P
       const fault = error instanceof TelecError ? error : (systemFault(error) ?? bug(error))
       if (fault.kind === 'restart') throw fault // the journal is as after a kill
       const journal = fault.interrupted ? update : failed(update, step.name)
-      await halt(scene, initial, journal, step, fault)
+      await halt(context, initial, journal, step, fault)
       throw error
     }
   }

@@ -14,7 +14,7 @@ import {
 import { TelecError } from '../system/errors.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime } from '../system/world.ts'
-import type { Scene } from './context.ts'
+import type { UpdateContext } from './context.ts'
 import { createReport } from './report.ts'
 import { retryDelayMs } from './retry.ts'
 import type { Step } from './step.ts'
@@ -23,16 +23,13 @@ import type { Step } from './step.ts'
 const KEPT_DEPLOYMENTS = 20
 
 /** Done: what runs now is what is deployed. Only then is the signal removed. */
-export async function finish(
-  { world, config, paths, sinks }: Scene,
-  before: UpdateState,
-  update: Update,
-): Promise<void> {
-  const report = createReport({ world, config, paths }, update, sinks)
+export async function finish(context: UpdateContext, before: UpdateState, update: Update): Promise<void> {
+  const { world, paths } = context
+  const report = createReport(context, update)
   const at = isoTime(world)
   const deployed = { ...update.target, at, last_migration: lastRecorded(readMigrationRecord(paths)) }
   await report.updated()
-  await remember({ world, config, paths }, update, null)
+  await remember(context, update, null)
   await writeUpdateState(paths, {
     deployed,
     previous: previousOnce(before, update),
@@ -55,12 +52,13 @@ function previousOnce(before: UpdateState, { target, rollback }: Update): Deploy
 
 /** Records and reports that the update stopped; the signal stays, and so does the journal. */
 export async function halt(
-  { world, config, paths, sinks }: Scene,
+  context: UpdateContext,
   state: UpdateState,
   update: Update,
   step: Step,
   error: TelecError,
 ): Promise<void> {
+  const { world, config, paths } = context
   const { attempts } = update
   const nextTryMs = world.now() + retryDelayMs(attempts, config.computer)
   const halted: Halt = {
@@ -77,13 +75,13 @@ export async function halt(
     next_try_at: error.kind === 'later' ? new Date(nextTryMs).toISOString() : null,
   }
   await writeUpdateState(paths, { ...state, update, halted })
-  await remember({ world, config, paths }, update, halted)
-  await createReport({ world, config, paths }, update, sinks).halted(halted)
+  await remember(context, update, halted)
+  await createReport(context, update).halted(halted)
 }
 
 /** Where the disk failed at the very end, people read of an update under way, or nothing of it: that is put right. */
 export async function mendReports(
-  { world, config, paths, sinks }: Scene,
+  { world, config, paths, sinks }: UpdateContext,
   { deployed, last }: UpdateState,
 ): Promise<void> {
   try {

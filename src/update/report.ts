@@ -1,9 +1,8 @@
 import { nameOf } from '../channel/target.ts'
-import type { Service } from '../config/service.ts'
-import type { StatusSink } from '../state/sink.ts'
 import { type Status, type StatusRecord, writeStatus, writeStatusAhead } from '../state/status.ts'
 import type { Halt, Update } from '../state/update-state.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
+import type { UpdateContext } from './context.ts'
 import type { Step } from './step.ts'
 
 /** Tells the log and the status file how an update goes. A status that cannot be written never fails an update. */
@@ -14,11 +13,7 @@ export interface Report {
   updated(): Promise<void>
 }
 
-export function createReport(
-  { world, config, paths }: Service,
-  update: Update,
-  sinks: readonly StatusSink[],
-): Report {
+export function createReport({ world, config, paths, sinks }: UpdateContext, update: Update): Report {
   const { from, target } = update
   const durationMs = () => Math.max(0, world.now() - Date.parse(update.started_at))
   const publish = async (

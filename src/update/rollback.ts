@@ -13,7 +13,7 @@ import {
 } from '../state/update-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { isoTime } from '../system/world.ts'
-import { type Scene, settle } from './context.ts'
+import { settle, type UpdateContext } from './context.ts'
 import { fetch } from './steps/fetch.ts'
 import { preflight } from './steps/preflight.ts'
 import { verify, verifyTarget } from './steps/verify.ts'
@@ -77,24 +77,24 @@ export function verifyMigrations({ target, migrations }: RollbackPlan, { force }
  * is looked at before: then nothing has changed. Only for the holder of telec's lock.
  */
 export async function beginRollback(
-  scene: Scene,
+  context: UpdateContext,
   state: UpdateState,
   permits: readonly Permit[],
   options: RollbackOptions,
 ): Promise<void> {
-  const { world, config, paths } = scene
+  const { world, config, paths } = context
   const plan = planRollback(state, readMigrationRecord(paths))
   verifyMigrations(plan, options)
-  const settled = await settle(scene, state, plan.target.commit)
+  const settled = await settle(context, state, plan.target.commit)
   const pending = readSignal(paths)
   const update = settled.update?.rollback
     ? settled.update
     : rollbackOf(settled, plan, pending, config.deployment.channel, permits, isoTime(world))
-  const service = findService({ world, config, paths })
-  const context = { ...scene, service, update, interrupted: false, remember: async () => undefined }
+  const supervised = findService(context)
+  const stepContext = { ...context, supervised, update, interrupted: false, remember: async () => undefined }
   // What is put aside is put aside by the step itself, whose note says where.
   const verifying = permits.includes('stash') ? verifyTarget : verify
-  for (const look of [preflight, fetch, verifying]) await look(context)
+  for (const look of [preflight, fetch, verifying]) await look(stepContext)
   await writeUpdateState(paths, { ...settled, update, halted: null })
   // As every update is: whoever watches the path goes on with it where this program does not come to its end.
   await writeSignal(paths, {

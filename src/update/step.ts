@@ -1,25 +1,12 @@
-import type { Paths } from '../config/paths.ts'
-import type { Config } from '../config/schema.ts'
-import type { Repository } from '../git/repository.ts'
 import type { Supervised } from '../service/find.ts'
 import type { Status } from '../state/status.ts'
 import type { Update } from '../state/update-state.ts'
-import type { StreamingWorld } from '../system/stream.ts'
-
-export interface Programs {
-  readonly own: string | null
-  readonly frontDoor: string | null
-}
+import type { UpdateContext } from './context.ts'
 
 /** What a step has to work with. */
-export interface StepContext {
-  readonly world: StreamingWorld
-  readonly config: Config
-  readonly paths: Paths
-  readonly repository: Repository
-  readonly service: Supervised | null
-  /** telec's own code, as it was when this program began; see `programText`. */
-  readonly programsAtStart: Programs
+export interface StepContext extends UpdateContext {
+  /** What is restarted; null where that is nobody's business here. */
+  readonly supervised: Supervised | null
   /** The journal as it stands. */
   readonly update: Update
   /** This step was begun before and did not end: it was killed, or it failed. */

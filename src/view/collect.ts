@@ -84,15 +84,15 @@ function windowOverview({ world, config }: Service): WindowOverview | null {
 }
 
 async function serviceOverview(service: Service): Promise<ServiceOverview | null> {
-  const service = findService(service)
-  if (!service) return null
-  const { name: manager, service: name } = service.manager
+  const manager = findService(service)?.manager
+  if (!manager) return null
+  const { name, service: unit } = manager
   try {
-    const { activity, main } = await service.manager.inspect()
-    return { name, manager, activity, pid: main?.pid ?? null }
+    const { activity, main } = await manager.inspect()
+    return { name: unit, manager: name, activity, pid: main?.pid ?? null }
   } catch (error) {
     if (!(error instanceof TelecError)) throw error
-    return { name, manager, activity: 'unknown', pid: null }
+    return { name: unit, manager: name, activity: 'unknown', pid: null }
   }
 }
 
@@ -104,8 +104,7 @@ function later(pause: string | null, poll: string | null): string | null {
 /** When telec-watch will look again; null where nothing is set up to start it. */
 async function nextPoll(service: Service, watch: WatchState | null): Promise<string | null> {
   const { world, config, paths } = service
-  const service = findService(service)
-  if (service?.manager.name === 'telec run' || world.platform === 'darwin') {
+  if (findService(service)?.manager.name === 'telec run' || world.platform === 'darwin') {
     const last = watch?.polled_at ? Date.parse(watch.polled_at) : world.now()
     return new Date(last + config.deployment.poll_every).toISOString()
   }

@@ -1,8 +1,6 @@
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { loadConfig } from '../../config/load.ts'
-import { locate } from '../../config/paths.ts'
-import type { Service } from '../../config/service.ts'
+import { openService, type Service } from '../../config/service.ts'
 import { findService } from '../../service/find.ts'
 import { journalSelection } from '../../service/systemd/journalctl.ts'
 import { managerEnvironment, unitName } from '../../service/systemd/systemctl.ts'
@@ -30,9 +28,7 @@ export const logsCommand: DefineCommand = (world, leave) =>
     .option('--no-service', "telec's own only, not the service's")
     .addHelpText('after', '\nExamples:\n  telec logs -f\n  telec logs --since "1 h ago" --no-service')
     .action(async (options: Options) => {
-      const paths = locate(world)
-      const config = await loadConfig(world, paths)
-      const code = await show({ world, config, paths }, options)
+      const code = await show(await openService(world), options)
       if (code !== 0) leave(EXIT.halted)
     })
 

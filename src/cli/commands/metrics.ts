@@ -1,6 +1,5 @@
 import { Command } from 'commander'
-import { loadConfig } from '../../config/load.ts'
-import { locate } from '../../config/paths.ts'
+import { openService } from '../../config/service.ts'
 import { renderMetrics } from '../../view/metrics.ts'
 import type { DefineCommand } from '../main.ts'
 
@@ -17,6 +16,5 @@ Example:
   telec metrics | promtool check metrics`,
     )
     .action(async () => {
-      const paths = locate(world)
-      world.out(renderMetrics({ world, config: await loadConfig(world, paths), paths }))
+      world.out(renderMetrics(await openService(world)))
     })

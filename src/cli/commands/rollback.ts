@@ -1,12 +1,10 @@
 import { Command } from 'commander'
 import { nameOf } from '../../channel/target.ts'
-import { loadConfig } from '../../config/load.ts'
-import { locate } from '../../config/paths.ts'
+import { openService } from '../../config/service.ts'
 import { readMigrationRecord } from '../../state/migrations.ts'
 import { readUpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { printable } from '../../system/log.ts'
-import { rotateLog } from '../../system/rotate.ts'
 import { planRollback, type RollbackPlan } from '../../update/rollback.ts'
 import type { DefineCommand } from '../main.ts'
 import { runUpdate } from './run-update.ts'
@@ -42,9 +40,8 @@ Examples:
   telec-update rollback --force     although migrations ran since: the version before can do with what they did`,
     )
     .action(async ({ force, stash, dryRun, json }: Options) => {
-      const paths = locate(world)
-      rotateLog(world, paths.home)
-      const config = await loadConfig(world, paths)
+      const service = await openService(world)
+      const { paths } = service
       const state = readUpdateState(paths)
       if (state === null)
         throw new TelecError('halted', 'telec has deployed nothing on this computer yet', {
@@ -55,15 +52,7 @@ Examples:
         world.out(json ? `${JSON.stringify(plan, null, 2)}\n` : dryRun ? printable(described(plan)) : '')
       if (dryRun) return tell()
       const permits = stash ? (['stash'] as const) : []
-      const code = await runUpdate(
-        { world, config, paths },
-        {
-          retry: false,
-          now: false,
-          permits,
-          rollback: { force },
-        },
-      )
+      const code = await runUpdate(service, { retry: false, now: false, permits, rollback: { force } })
       tell()
       leave(code)
     })

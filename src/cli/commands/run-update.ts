@@ -13,10 +13,10 @@ import { type UpdateOptions, update } from '../../update/execute.ts'
  */
 export async function runUpdate(service: Service, asked: UpdateOptions): Promise<number> {
   const { world, config, paths } = service
-  const { service } = config
-  if (service && isInsideService(world, service.name) && findService(service) !== null) {
+  const unit = config.service
+  if (unit && isInsideService(world, unit.name) && findService(service) !== null) {
     await writeRequest(paths, { ...asked, permits: [...asked.permits], at: isoTime(world) })
-    return handOver(world, service.scope)
+    return handOver(world, unit.scope)
   }
   const request = await takeRequest(paths, world.now())
   return update({ world: { ...world, stream, prepareStream }, config, paths }, merged(asked, request))

@@ -1,6 +1,5 @@
 import { Command } from 'commander'
-import { loadConfig } from '../../config/load.ts'
-import { locate } from '../../config/paths.ts'
+import { openService } from '../../config/service.ts'
 import { supervise } from '../../service/run/supervise.ts'
 import type { World } from '../../system/world.ts'
 import { isUpdateDue } from '../../watch/next-poll.ts'
@@ -23,17 +22,14 @@ Examples:
     )
     .action(async (command: string[]) => {
       warnFirstProcess(world)
-      const paths = locate(world)
-      const config = await loadConfig(world, paths)
-      const code = await supervise(
-        { world, config, paths },
-        {
-          command,
-          pollMs: config.deployment.poll_every,
-          stopMs: config.service?.stop_timeout ?? 90_000,
-          isSignalled: () => isUpdateDue({ world, config, paths }),
-        },
-      )
+      const service = await openService(world)
+      const { deployment, service: unit } = service.config
+      const code = await supervise(service, {
+        command,
+        pollMs: deployment.poll_every,
+        stopMs: unit?.stop_timeout ?? 90_000,
+        isSignalled: () => isUpdateDue(service),
+      })
       leave(code)
     })
 

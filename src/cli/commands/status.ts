@@ -1,8 +1,6 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import { loadConfig } from '../../config/load.ts'
-import { locate } from '../../config/paths.ts'
-import type { Service } from '../../config/service.ts'
+import { openService, type Service } from '../../config/service.ts'
 import { describeFault, openRedis } from '../../fleet/client.ts'
 import { readFleet } from '../../fleet/read.ts'
 import { TelecError } from '../../system/errors.ts'
@@ -37,11 +35,10 @@ export const statusCommand: DefineCommand = (world) =>
       '\nExamples:\n  telec status\n  telec status --watch\n  telec status --fleet\n  telec status --fleet --html /var/www/fleet.html\n  telec status --json | jq .deployed',
     )
     .action(async ({ json, watch, fleet, html }: Options) => {
-      const paths = locate(world)
-      const config = await loadConfig(world, paths)
-      if (html !== undefined) return writePage({ world, config, paths }, resolve(world.cwd, html), fleet)
-      const view = fleet ? fleetView({ world, config, paths }) : ownView({ world, config, paths })
-      if (watch) return follow({ world, config, paths }, view, json)
+      const service = await openService(world)
+      if (html !== undefined) return writePage(service, resolve(world.cwd, html), fleet)
+      const view = fleet ? fleetView(service) : ownView(service)
+      if (watch) return follow(service, view, json)
       const { data, text } = await view()
       world.out(json ? `${JSON.stringify(data, null, 2)}\n` : text)
     })

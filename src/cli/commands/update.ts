@@ -1,8 +1,6 @@
 import { Command } from 'commander'
-import { loadConfig } from '../../config/load.ts'
-import { locate } from '../../config/paths.ts'
+import { openService } from '../../config/service.ts'
 import { PERMITS, type Permit } from '../../state/update-state.ts'
-import { rotateLog } from '../../system/rotate.ts'
 import { signalRefused } from '../../watch/poll.ts'
 import type { DefineCommand } from '../main.ts'
 import { rollbackCommand } from './rollback.ts'
@@ -28,17 +26,15 @@ Examples:
   telec-update rollback            go back to what was deployed before`,
     )
     .action(async (options: Options) => {
-      const paths = locate(world)
-      rotateLog(world, paths.home)
-      const config = await loadConfig(world, paths)
+      const service = await openService(world)
       const asked = {
         retry: options.retry,
         now: options.now,
         permits: PERMITS.filter((permit) => options[OPTION_OF[permit]]),
         rollback: null,
       }
-      await signalRefused({ world, config, paths }, asked.permits)
-      leave(await runUpdate({ world, config, paths }, asked))
+      await signalRefused(service, asked.permits)
+      leave(await runUpdate(service, asked))
     })
     .addCommand(rollbackCommand(world, leave))
 

@@ -1,8 +1,9 @@
 import { Command, Option } from 'commander'
 import type { Considered, Decision } from '../../channel/decide.ts'
 import { nameOf } from '../../channel/target.ts'
-import { keepParsed, loadConfig } from '../../config/load.ts'
+import { keepParsed } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
+import { openService } from '../../config/service.ts'
 import { readSignal } from '../../state/signal.ts'
 import { passOn } from '../../watch/after-poll.ts'
 import { listenAsLookout, listenAsOneself } from '../../watch/listeners.ts'
@@ -53,13 +54,11 @@ Examples:
       if (lookout) return isListener ? leave(await listenAsLookout(world)) : lookOut(world)
       const paths = locate(world)
       if (isListener) return leave(await listenAsOneself(world, paths))
-      const config = await loadConfig(world, paths)
+      const service = await openService(world)
       const before = readSignal(paths)
-      const polling = poll({ world, config, paths }, { dryRun, scheduled, brief })
-      const decision = await polling.finally(() =>
-        dryRun ? undefined : passOn({ world, config, paths }, before),
-      )
-      if (!dryRun) await keepParsed(world, paths, config)
+      const polling = poll(service, { dryRun, scheduled, brief })
+      const decision = await polling.finally(() => (dryRun ? undefined : passOn(service, before)))
+      if (!dryRun) await keepParsed(world, paths, service.config)
       if (json) world.out(`${JSON.stringify(decision, null, 2)}\n`)
       else if (explain) world.out(explained(decision))
     })

@@ -47,8 +47,8 @@ export function isSupervised({ world, paths }: Service): boolean {
 }
 
 /** The service under `telec run`, seen from another process: its record to look at, signals to ask. */
-export function embeddedManager(service: Service, service: string): ServiceManager {
-  const { world, paths } = service
+export function embeddedManager(service: Service): ServiceManager {
+  const { world, config, paths } = service
   const record = (): SupervisorRecord => {
     const found = isSupervised(service) ? readSupervisorRecord(paths) : null
     if (found) return found
@@ -58,7 +58,7 @@ export function embeddedManager(service: Service, service: string): ServiceManag
   }
   return {
     name: 'telec run',
-    service,
+    service: config.service?.name ?? 'the service',
     async inspect() {
       return stateOf(record(), world.monotonic())
     },

@@ -4,13 +4,7 @@ import { TelecError } from '../../system/errors.ts'
 import type { StepContext } from '../step.ts'
 
 /** Moves the checkout to the target. */
-export async function checkout({
-  world,
-  config,
-  repository,
-  update,
-  interrupted,
-}: StepContext): Promise<string> {
+export async function checkout({ config, repository, update, interrupted }: StepContext): Promise<string> {
   const { target, channel } = update
   const isThere = async () => (await headCommit(repository)) === target.commit
   if (interrupted) await completeMove(repository, target.commit)

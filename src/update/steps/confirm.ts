@@ -13,11 +13,17 @@ const LONGEST_START_MS = 15 * 60_000
 const DEFAULT_HEALTHY_AFTER_MS = 5_000
 
 /** Sees the new main process stay up for `healthy_after`, and `health` pass. */
-export async function confirm({ world, config, repository, service, update }: StepContext): Promise<string> {
-  if (!service) return 'left to whoever restarts the service'
+export async function confirm({
+  world,
+  config,
+  repository,
+  supervised,
+  update,
+}: StepContext): Promise<string> {
+  if (!supervised) return 'left to whoever restarts the service'
   if (!update.service?.asked) return 'there is no new process to wait for'
   const healthyAfterMs = config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS
-  const pid = await staysUp(world, service.manager, update.service.before, healthyAfterMs)
+  const pid = await staysUp(world, supervised.manager, update.service.before, healthyAfterMs)
   const health = config.service?.health
   if (!health) return `pid ${pid} is up for ${healthyAfterMs / 1000} s`
   const { owner, workTree } = repository

@@ -2,21 +2,19 @@ import { planMigrations, runPlan, verifyVersionIsKnown } from '../../migrate/eng
 import type { StepContext } from '../step.ts'
 
 /** Runs the target's migrations, while the service goes on running the old code. */
-export async function migrate({ world, config, paths, update }: StepContext): Promise<string> {
+export async function migrate(context: StepContext): Promise<string> {
+  const { world, update } = context
   if (update.rollback) {
     const { migrations } = update.rollback
     return migrations.length === 0 ? 'nothing to undo' : `not undone: ${migrations.join(', ')}`
   }
   const versions = { from: update.from.version, to: update.target.version }
   // Not from the deployed version: a script may join a version that this computer runs already.
-  const plan = planMigrations(
-    { world, config, paths },
-    { from: null, to: versions.to, deployed: versions.from },
-  )
+  const plan = planMigrations(context, { from: null, to: versions.to, deployed: versions.from })
   verifyVersionIsKnown(plan, versions.to)
   for (const { id, late } of plan.pending)
     if (late) world.log.info(`migrate: ${id} is late: it joined a version that runs here already`)
-  const { run, satisfied } = await runPlan({ world, config, paths }, plan, versions)
+  const { run, satisfied } = await runPlan(context, plan, versions)
   if (run + satisfied === 0) return 'nothing to migrate'
   return [run > 0 && `${run} run`, satisfied > 0 && `${satisfied} satisfied already`]
     .filter(Boolean)

@@ -16,7 +16,7 @@ export async function preflight({
   world,
   config,
   repository,
-  service,
+  supervised,
   update,
 }: StepContext): Promise<string> {
   await verifySettings(repository)
@@ -28,17 +28,18 @@ export async function preflight({
       hint: `free some space: df -h ${repository.workTree}`,
     })
   await waitForOtherGit()
-  if (!service) return `no service to restart`
-  const state = await service.manager.inspect()
+  if (!supervised) return `no service to restart`
+  const { manager } = supervised
+  const state = await manager.inspect()
   if (state.known === 'no')
     throw new TelecError(
       'config',
-      `service.name is ${service.manager.service}, which ${service.manager.name} does not know`,
+      `service.name is ${manager.service}, which ${manager.name} does not know`,
       {
         hint: 'install the service, or correct service.name and service.scope',
       },
     )
-  return `${service.manager.service} is ${state.activity}`
+  return `${manager.service} is ${state.activity}`
 
   /** Another git at work in the checkout is waited for; only after a kill of our own is its lock a stale one. */
   async function waitForOtherGit(): Promise<void> {

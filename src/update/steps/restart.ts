@@ -11,9 +11,9 @@ const LOOK_EVERY_MS = 40
  * Brings a new main process up. The one before is named in the journal first: whoever goes on after a kill can
  * tell whether the restart happened, without a clock.
  */
-export async function restart({ world, config, service, update, remember }: StepContext): Promise<string> {
-  if (!service) return 'left to whoever started this'
-  const { manager } = service
+export async function restart({ world, config, supervised, update, remember }: StepContext): Promise<string> {
+  if (!supervised) return 'left to whoever started this'
+  const { manager } = supervised
   const now = await manager.inspect()
   const memory = update.service ?? { before: now.main?.identity ?? null, asked: false }
   if (now.main && now.main.identity !== memory.before) return `pid ${now.main.pid} runs already`
@@ -28,7 +28,7 @@ export async function restart({ world, config, service, update, remember }: Step
     await remember({ service: { before: memory.before, asked: true } })
   }
   const stopTimeoutMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
-  const brought = await bringUpNew(world, service, now, stopTimeoutMs)
+  const brought = await bringUpNew(world, supervised, now, stopTimeoutMs)
   return brought ?? left(`${manager.service} was stopped by somebody meanwhile, and stays so`)
 
   /** The update counts all the same, and confirm has nothing to wait for. */

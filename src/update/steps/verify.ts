@@ -24,7 +24,7 @@ import type { StepContext } from '../step.ts'
 
 /** Decides on what was fetched whether the checkout may move to it: forwards only, and over nobody's work. */
 export async function verify(context: StepContext): Promise<string> {
-  const { world, repository, update, interrupted } = context
+  const { repository, update, interrupted } = context
   const { target } = update
   if (interrupted) await removeStaleLocks(repository)
   const head = await verifyTarget(context)
@@ -39,7 +39,7 @@ export async function verify(context: StepContext): Promise<string> {
  * @returns the commit that the checkout is at.
  */
 export async function verifyTarget(context: StepContext): Promise<string> {
-  const { world, repository, update } = context
+  const { repository, update } = context
   const { target } = update
   await verifySettings(repository, target.commit)
   await verifySignatures(repository, context.config.deployment, update.from.commit, target)
@@ -53,7 +53,7 @@ export async function verifyTarget(context: StepContext): Promise<string> {
   return head
 }
 
-async function verifyFastForward({ world, config, repository, update }: StepContext): Promise<void> {
+async function verifyFastForward({ config, repository, update }: StepContext): Promise<void> {
   const { from, target } = update
   if (await isAncestor(repository, from.commit, target.commit)) return
   if (update.permits.includes('rewrite')) {
@@ -72,7 +72,7 @@ async function verifyFastForward({ world, config, repository, update }: StepCont
 }
 
 /** A release of something else, which a remote came to serve, or which the same key has signed. */
-async function verifyRelated({ world, repository, update }: StepContext): Promise<void> {
+async function verifyRelated({ repository, update }: StepContext): Promise<void> {
   const { from, target } = update
   if (update.permits.includes('rewrite') || (await areRelated(repository, from.commit, target.commit))) return
   throw new TelecError('halted', `${nameOf(target)} has no history in common with what is deployed`, {
@@ -94,7 +94,7 @@ function verifyNotOlder({ update }: StepContext): void {
 }
 
 /** Commits that a person made here are neither rebased nor reset. */
-async function verifyNoLocalCommits({ world, repository, update }: StepContext, head: string): Promise<void> {
+async function verifyNoLocalCommits({ repository, update }: StepContext, head: string): Promise<void> {
   const { from, target, left_at } = update
   if (head === from.commit || head === left_at || (await isAncestor(repository, head, target.commit))) return
   if (await isAncestor(repository, head, from.commit)) return
@@ -106,10 +106,7 @@ async function verifyNoLocalCommits({ world, repository, update }: StepContext, 
 }
 
 /** Local changes that the update does not touch stay as they are. */
-async function verifyNothingInTheWay(
-  { world, repository, update }: StepContext,
-  head: string,
-): Promise<string> {
+async function verifyNothingInTheWay({ repository, update }: StepContext, head: string): Promise<string> {
   const [local, touched] = await together(
     localChanges(repository),
     pathsBetween(repository, head, update.target.commit),

@@ -1,7 +1,4 @@
-import { loadConfig } from '../../../config/load.ts'
-import { locate, type Paths } from '../../../config/paths.ts'
-import type { Config } from '../../../config/schema.ts'
-import type { Service } from '../../../config/service.ts'
+import { openService, type Service } from '../../../config/service.ts'
 import { headTarget } from '../../../git/checkout.ts'
 import { locateRepository } from '../../../git/repository.ts'
 import { type MigrationPlan, planMigrations } from '../../../migrate/engine.ts'
@@ -9,8 +6,7 @@ import { readUpdateState } from '../../../state/update-state.ts'
 import type { World } from '../../../system/world.ts'
 
 export interface Planning {
-  readonly config: Config
-  readonly paths: Paths
+  readonly service: Service
   readonly plan: MigrationPlan
   /** The version that this computer runs. */
   readonly deployed: string | null
@@ -21,14 +17,10 @@ export async function planByHand(
   world: World,
   bounds: { readonly from?: string; readonly to?: string },
 ): Promise<Planning> {
-  const paths = locate(world)
-  const config = await loadConfig(world, paths)
-  const deployed = await deployedVersion({ world, config, paths })
-  const plan = planMigrations(
-    { world, config, paths },
-    { deployed, from: bounds.from ?? null, to: bounds.to ?? null },
-  )
-  return { config, paths, plan, deployed }
+  const service = await openService(world)
+  const deployed = await deployedVersion(service)
+  const plan = planMigrations(service, { deployed, from: bounds.from ?? null, to: bounds.to ?? null })
+  return { service, plan, deployed }
 }
 
 /** What is recorded as deployed; on a computer that has no record yet, what its checkout is at. */

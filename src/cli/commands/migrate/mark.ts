@@ -36,7 +36,7 @@ export const markCommand: DefineCommand = (world) =>
         })
       const unlock = acquireLock(world, locate(world).lock)
       try {
-        const { paths, plan } = await planByHand(world, {})
+        const { service, plan } = await planByHand(world, {})
         const migration = plan.migrations.find((one) => one.id === id)
         if (!migration && !plan.record.applied.has(id))
           throw new TelecError('usage', `there is no migration ${id}`, {
@@ -46,7 +46,7 @@ export const markCommand: DefineCommand = (world) =>
         const sha256 = migration ? hashOf(migration) : null
         if (applied) known.set(id, { at: isoTime(world), ms: null, how: 'marked', telec: VERSION, sha256 })
         else known.delete(id)
-        await writeMigrationRecord(paths, { ...plan.record, applied: known })
+        await writeMigrationRecord(service.paths, { ...plan.record, applied: known })
         const state = applied ? 'applied' : 'pending'
         world.out(json ? `${JSON.stringify({ id, state }, null, 2)}\n` : `${id} is recorded as ${state}\n`)
       } finally {

@@ -24,15 +24,15 @@ export const newCommand: DefineCommand = (world) =>
     .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', "\nExample:\n  telec-migrate new 'rename the cache key' --version 1.3.0 --lang py")
     .action(async (description: string, options: Options) => {
-      const { config, plan, deployed } = await planByHand(world, {})
+      const { service, plan, deployed } = await planByHand(world, {})
       const version = options.version ?? deployed
       if (version === null)
         throw new TelecError('usage', 'the checkout declares no version', {
           hint: 'say which: --version 1.3.0',
         })
       const { lang: language } = options
-      const owner = checkoutOwner(world, config.deployment.checkout)
-      const made = await newMigration(world, owner, migrationsFolder(config), plan.migrations, {
+      const owner = checkoutOwner(world, service.config.deployment.checkout)
+      const made = await newMigration(world, owner, migrationsFolder(service.config), plan.migrations, {
         description,
         version,
         language,

@@ -47,19 +47,19 @@ Examples:
       const unlock = options.dryRun ? () => undefined : acquireLock(world, locate(world).lock)
       const unguard = options.dryRun ? () => undefined : guardGroups()
       try {
-        const { config, paths, plan, deployed } = await planByHand(world, options)
+        const { service, plan, deployed } = await planByHand(world, options)
         const { dryRun, json } = options
         if (json && dryRun) return world.out(`${JSON.stringify(planAsData(plan), null, 2)}\n`)
         if (!json) world.out(showPlan(plan))
         if (dryRun) return
-        await keepParsed(world, paths, config)
+        await keepParsed(world, service.paths, service.config)
         const versions = {
           from: options.from ?? deployed,
           to: options.to ?? plan.migrations.at(-1)?.version ?? null,
         }
-        const counts = await runPlan({ world, config, paths }, plan, versions).catch((error: unknown) => {
+        const counts = await runPlan(service, plan, versions).catch((error: unknown) => {
           if (json && error instanceof TelecError)
-            world.out(`${JSON.stringify(failureAsData(plan, paths, error), null, 2)}\n`)
+            world.out(`${JSON.stringify(failureAsData(plan, service.paths, error), null, 2)}\n`)
           throw error
         })
         if (json) world.out(`${JSON.stringify({ ...planAsData(plan), ...counts }, null, 2)}\n`)

@@ -17,13 +17,13 @@ export const statusCommand: DefineCommand = (world, leave) =>
     .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExamples:\n  telec-migrate status\n  telec-migrate status --check')
     .action(async ({ check, json }: { check: boolean; json: boolean }) => {
-      const { config, paths, plan, deployed } = await planByHand(world, {})
+      const { service, plan, deployed } = await planByHand(world, {})
       let rows = migrationRows(plan)
       if (check) {
-        const { checkout } = config.deployment
+        const { checkout } = service.config.deployment
         const owner = checkoutOwner(world, checkout)
         const versions = { from: deployed, to: deployed }
-        const caller = migrationCaller(world, { home: paths.home, checkout, owner, ...versions })
+        const caller = migrationCaller(world, { home: service.paths.home, checkout, owner, ...versions })
         try {
           rows = await askForDrift(rows, plan, caller)
         } finally {
