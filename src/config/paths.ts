@@ -3,10 +3,13 @@ import { readText } from '../system/files.ts'
 import { verifyPrivate } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 
+/** Of one user, or of the whole computer. */
+export type Scope = 'user' | 'system'
+
 /** Where telec keeps what it knows: a value, made once per program. */
 export interface Paths {
   /** `user`: below the home folder of one user; `system`: below /var/lib and /etc. */
-  readonly scope: 'user' | 'system'
+  readonly scope: Scope
   readonly home: string
   readonly config: string
   /** The configuration as it was parsed last. */
@@ -65,14 +68,14 @@ const SYSTEM_CONFIG = '/etc/telec/config.yml'
  * `~/.teleclaude`. `scope` asks for one of them, whatever is configured. Throws a TelecError of kind `config` where
  * others could write there: whoever can decides what telec runs, and as whom.
  */
-export function locate(world: World, scope?: Paths['scope']): Paths {
+export function locate(world: World, scope?: Scope): Paths {
   const paths = choose(world, scope)
   verifyPrivate(paths.home, paths.scope === 'system')
   verifyPrivate(paths.config, true)
   return paths
 }
 
-function choose(world: World, scope?: Paths['scope']): Paths {
+function choose(world: World, scope?: Scope): Paths {
   const { TELEC_HOME } = world.env
   if (scope === 'system' || (TELEC_HOME && resolve(world.cwd, TELEC_HOME) === SYSTEM_HOME))
     return pathsIn('system', SYSTEM_HOME, SYSTEM_CONFIG)
@@ -92,7 +95,7 @@ function userPaths(home: string): Paths {
   return pathsIn('user', home, join(home, 'config.yml'))
 }
 
-function pathsIn(scope: Paths['scope'], home: string, config: string): Paths {
+function pathsIn(scope: Scope, home: string, config: string): Paths {
   return {
     scope,
     home,

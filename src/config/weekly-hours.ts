@@ -51,6 +51,19 @@ export function isTimeZone(zone: string): boolean {
   }
 }
 
+/** The part of a configuration that says when updates are applied. */
+interface Windowed {
+  readonly deployment: { readonly window: readonly string[]; readonly timezone?: string | undefined }
+}
+
+/** When the configured window opens; null while it is open, and where none is configured. */
+export function windowOpensAt({ deployment }: Windowed, nowMs: number): Date | null {
+  const windows = deployment.window.flatMap((text) => parseWindow(text) ?? [])
+  if (windows.length === 0) return null
+  const atMs = opensAt(windows, deployment.timezone, nowMs)
+  return atMs > nowMs ? new Date(atMs) : null
+}
+
 /** Offsets change at quarters of an hour, and at nothing shorter (the zones that did are history). */
 const OFFSET_MS = 15 * MINUTE_MS
 const LONGEST_WAIT_MS = 8 * 24 * 60 * MINUTE_MS

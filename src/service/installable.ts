@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { LOOKOUT } from '../config/paths.ts'
+import { LOOKOUT, type Scope } from '../config/paths.ts'
 import type { ServiceConfig } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
@@ -10,7 +10,7 @@ import type { World } from '../system/world.ts'
 import type { InstallPlan } from './installation.ts'
 import { tryLaunchctl } from './launchd/launchctl.ts'
 import { launchdDomain } from './launchd/plan.ts'
-import { type Scope, showUnit, trySystemctl, unitName } from './systemd/systemctl.ts'
+import { showUnit, trySystemctl, unitName } from './systemd/systemctl.ts'
 
 /** The first systemd that has `Type=exec`. */
 const LEAST_SYSTEMD = 240

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import type { World } from '../system/world.ts'
 import { launchdRemoval, planLaunchd } from './launchd/plan.ts'
 import type { UnitValues } from './render.ts'
 import { planSystemd, systemdRemoval } from './systemd/plan.ts'
-import type { Scope } from './systemd/systemctl.ts'
 
 /** How an installation is taken away; it takes no configuration to know that. */
 export interface RemovalPlan {

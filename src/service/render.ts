@@ -16,10 +16,10 @@ import watchHardening from '../../units/systemd/telec-watch.hardening.conf'
 import watchLookout from '../../units/systemd/telec-watch.lookout.conf'
 import watchService from '../../units/systemd/telec-watch.service'
 import watchTimer from '../../units/systemd/telec-watch.timer'
-import { LOOKOUT } from '../config/paths.ts'
+import { LOOKOUT, type Scope } from '../config/paths.ts'
 import { sha256 } from '../system/hash.ts'
 import type { PlannedFile } from './installation.ts'
-import { type Scope, unitName } from './systemd/systemctl.ts'
+import { unitName } from './systemd/systemctl.ts'
 
 /** What the units say about this computer; all paths are absolute. */
 export interface UnitValues {

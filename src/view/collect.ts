@@ -1,5 +1,6 @@
 import type { Channel } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
+import { windowOpensAt } from '../config/weekly-hours.ts'
 import { findService } from '../service/find.ts'
 import type { ServiceState } from '../service/manager.ts'
 import { parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
@@ -9,7 +10,6 @@ import { type Halt, readUpdateState, type Update, type UpdateState } from '../st
 import { readLastLook, type WatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
-import { windowOpensAt } from '../update/window.ts'
 import { type Left, whatIsLeft } from './after-halt.ts'
 
 /** Everything that `telec status` says, as data: `--json` prints it as it is. Times are ISO 8601. */

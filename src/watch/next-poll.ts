@@ -1,11 +1,11 @@
 import type { Decision } from '../channel/decide.ts'
 import type { Service } from '../config/service.ts'
+import { windowOpensAt } from '../config/weekly-hours.ts'
 import { readPause } from '../state/pause.ts'
 import { readLink } from '../state/redis.ts'
 import { readSignal } from '../state/signal.ts'
 import { isUnderWayTo, readUpdateState, rollbackUnderWay } from '../state/update-state.ts'
 import { isDue } from '../update/retry.ts'
-import { windowOpensAt } from '../update/window.ts'
 
 /** Whether a signal waits that telec-update would act on: one whose target is halted is let lie until it is due. */
 export function isUpdateDue({ world, config, paths }: Service): boolean {

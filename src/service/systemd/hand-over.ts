@@ -1,8 +1,9 @@
+import type { Scope } from '../../config/paths.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
 import { journalReader } from './journalctl.ts'
-import { type Scope, showUnit, systemctl, unitName } from './systemctl.ts'
+import { showUnit, systemctl, unitName } from './systemctl.ts'
 
 const UNIT = 'telec-update.service'
 const LOOK_EVERY_MS = 200

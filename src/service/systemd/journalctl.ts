@@ -1,5 +1,6 @@
+import type { Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
-import { managerEnvironment, type Scope } from './systemctl.ts'
+import { managerEnvironment } from './systemctl.ts'
 
 /** What selects the lines of these units: journalctl(1) reads a user's units by another option. */
 export function journalSelection(scope: Scope, units: readonly string[]): string[] {

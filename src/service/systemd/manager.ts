@@ -1,6 +1,7 @@
+import type { Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
 import type { ServiceManager, ServiceState } from '../manager.ts'
-import { parseTimespan, type Scope, showUnit, systemctl, trySystemctl, unitName } from './systemctl.ts'
+import { parseTimespan, showUnit, systemctl, trySystemctl, unitName } from './systemctl.ts'
 
 const PROPERTIES = [
   'LoadState',

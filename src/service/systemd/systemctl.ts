@@ -1,8 +1,7 @@
+import type { Scope } from '../../config/paths.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { RunResult } from '../../system/process.ts'
 import type { World } from '../../system/world.ts'
-
-export type Scope = 'user' | 'system'
 
 /** A start or a stop waits for its job; units may take 90 s by default, and longer where they say so. */
 const SYSTEMCTL_TIMEOUT_MS = 5 * 60_000

@@ -1,3 +1,5 @@
+import { InvalidArgumentError } from 'commander'
+import { normalVersion } from '../../../channel/versions.ts'
 import { openService, type Service } from '../../../config/service.ts'
 import { headTarget } from '../../../git/checkout.ts'
 import { locateRepository } from '../../../git/repository.ts'
@@ -29,4 +31,11 @@ async function deployedVersion({ world, config, paths }: Service): Promise<strin
   if (state) return state.deployed.version
   const repository = locateRepository(world, config.deployment.checkout)
   return (await headTarget(repository, config.deployment)).version
+}
+
+/** A version as a flag takes it. */
+export function parseVersion(text: string): string {
+  const version = normalVersion(text)
+  if (version !== null) return version
+  throw new InvalidArgumentError('It takes a version such as 1.2.0.')
 }

@@ -4,8 +4,7 @@ import { migrationsFolder } from '../../../migrate/engine.ts'
 import { newMigration, TEMPLATE_LANGUAGES, type TemplateLanguage } from '../../../migrate/scaffold.ts'
 import { TelecError } from '../../../system/errors.ts'
 import type { DefineCommand } from '../../main.ts'
-import { planByHand } from './by-hand.ts'
-import { parseVersion } from './run.ts'
+import { parseVersion, planByHand } from './by-hand.ts'
 
 interface Options {
   readonly version?: string

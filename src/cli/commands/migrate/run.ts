@@ -1,5 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander'
-import { normalVersion } from '../../../channel/versions.ts'
+import { Command } from 'commander'
 import { keepParsed } from '../../../config/load.ts'
 import { locate, type Paths } from '../../../config/paths.ts'
 import { type MigrationPlan, runPlan } from '../../../migrate/engine.ts'
@@ -10,7 +9,7 @@ import { TelecError } from '../../../system/errors.ts'
 import { guardGroups } from '../../../system/groups.ts'
 import { acquireLock } from '../../../system/lock.ts'
 import type { DefineCommand } from '../../main.ts'
-import { planByHand } from './by-hand.ts'
+import { parseVersion, planByHand } from './by-hand.ts'
 import { markCommand } from './mark.ts'
 import { newCommand } from './new.ts'
 import { statusCommand } from './status.ts'
@@ -112,10 +111,4 @@ function remarkable(plan: MigrationPlan): { changed: string[]; gone: string[] } 
     changed: rows.filter(({ changed }) => changed).map(({ id }) => id),
     gone: rows.filter(({ state }) => state === 'gone').map(({ id }) => id),
   }
-}
-
-export function parseVersion(text: string): string {
-  const version = normalVersion(text)
-  if (version !== null) return version
-  throw new InvalidArgumentError('It takes a version such as 1.2.0.')
 }
