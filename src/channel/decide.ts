@@ -1,7 +1,7 @@
 import type { SemVer } from 'semver'
 import parse from 'semver/functions/parse'
 import type { Config } from '../config/schema.ts'
-import { firstSeen, type Seen } from './sightings.ts'
+import { firstSeen, type Sighting } from './sightings.ts'
 import { nameOf, type Target } from './target.ts'
 
 /** A name of the remote and the commit behind it. */
@@ -50,7 +50,7 @@ export type ChannelConfig = Pick<
 export interface Known {
   readonly deployed: Target
   /** When it first saw which commit behind a name. */
-  readonly seen: readonly Seen[]
+  readonly seen: readonly Sighting[]
   /** From what a person went back. */
   readonly rolledBack?: readonly Target[]
   /** Milliseconds since 1970. */
@@ -175,7 +175,7 @@ function refusalOf(
 }
 
 /** A tag that this computer knows at another commit. */
-function movedFrom({ ref, commit }: Target, seen: readonly Seen[]): string | null {
+function movedFrom({ ref, commit }: Target, seen: readonly Sighting[]): string | null {
   const known = seen.find((one) => one.ref === ref)
   return known && known.commit !== commit ? fromTo(known.commit, commit) : null
 }

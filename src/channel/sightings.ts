@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { TimeSchema } from '../system/schemas.ts'
 import { CommitSchema } from './target.ts'
 
-export const SeenSchema = v.object({
+export const SightingSchema = v.object({
   /** In full: `refs/heads/main`, `refs/tags/v1.2.0`. */
   ref: v.string(),
   commit: CommitSchema,
@@ -11,13 +11,13 @@ export const SeenSchema = v.object({
 })
 
 /** What a computer remembers of what was offered: of a tag the first commit only, of a branch each head in turn. */
-export type Seen = v.InferOutput<typeof SeenSchema>
+export type Sighting = v.InferOutput<typeof SightingSchema>
 
 /** Of so many it is remembered; of those seen longest ago it is forgotten first. */
 const REMEMBERED = 500
 
 /** When it first saw a commit behind a name, in milliseconds since 1970; null: it never did. */
-export function firstSeen(seen: readonly Seen[], ref: string, commit: string): number | null {
+export function firstSeen(seen: readonly Sighting[], ref: string, commit: string): number | null {
   const found = seen.find((one) => one.ref === ref && one.commit === commit)
   return found ? Date.parse(found.at) : null
 }
@@ -28,11 +28,11 @@ export function firstSeen(seen: readonly Seen[], ref: string, commit: string): n
  * future, by a clock that was turned back since, is seen now: else it would be too young until then. Pure.
  */
 export function remember(
-  seen: readonly Seen[],
+  seen: readonly Sighting[],
   offered: readonly { readonly ref: string; readonly commit: string }[],
   deployed: string,
   at: string,
-): Seen[] {
+): Sighting[] {
   const passed = seen.findIndex(({ ref, commit }) => ref.startsWith('refs/heads/') && commit === deployed)
   const kept = seen
     .filter(({ ref }, index) => !ref.startsWith('refs/heads/') || index > passed)

@@ -5,7 +5,7 @@ import type { World } from '../system/world.ts'
 import type { DefineCommand } from './main.ts'
 
 /** Does what the arguments of the program ask for, for `main`. */
-export async function obey(world: World, define: DefineCommand): Promise<number> {
+export async function runCommandLine(world: World, define: DefineCommand): Promise<number> {
   const { name } = world.program
   let code: number = EXIT.done
   const command = define(world, (given) => {

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { obey } from './command-line.ts'
+import { runCommandLine } from './command-line.ts'
 import { completionCommand } from './commands/completion.ts'
 import { deployAnswer } from './commands/deploy.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -52,4 +52,4 @@ const telec: DefineCommand = (world, leave) => {
   return command
 }
 
-void main('telec', (world) => obey(world, telec))
+void main('telec', (world) => runCommandLine(world, telec))

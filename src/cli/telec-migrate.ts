@@ -1,5 +1,5 @@
-import { obey } from './command-line.ts'
+import { runCommandLine } from './command-line.ts'
 import { migrateCommand } from './commands/migrate/run.ts'
 import { main } from './main.ts'
 
-void main('telec-migrate', (world) => obey(world, migrateCommand))
+void main('telec-migrate', (world) => runCommandLine(world, migrateCommand))

@@ -6,7 +6,7 @@ import { main } from './main.ts'
 void main('telec-update', async (world) => {
   if (process.argv.length === 2)
     return runUpdate(await openService(world), { retry: false, now: false, permits: [], rollback: null })
-  const { obey } = await import('./command-line.ts')
+  const { runCommandLine } = await import('./command-line.ts')
   const { updateCommand } = await import('./commands/update.ts')
-  return obey(world, updateCommand)
+  return runCommandLine(world, updateCommand)
 })

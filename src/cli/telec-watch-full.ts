@@ -1,5 +1,5 @@
-import { obey } from './command-line.ts'
+import { runCommandLine } from './command-line.ts'
 import { watchCommand } from './commands/watch.ts'
 import { main } from './main.ts'
 
-void main('telec-watch', (world) => obey(world, watchCommand))
+void main('telec-watch', (world) => runCommandLine(world, watchCommand))

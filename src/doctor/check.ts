@@ -1,6 +1,6 @@
 import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
-import type { PlannedFile } from '../service/installation.ts'
+import type { PlannedFile } from '../service/plan.ts'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
 
 /** What a check may look at. */

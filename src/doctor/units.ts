@@ -7,7 +7,7 @@ import { verifyLinger, verifyPrograms, verifySystemd } from '../service/installa
 import { planInstall } from '../service/installation.ts'
 import { parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { type Installed, readInstalled } from '../state/installed.ts'
-import { readLink } from '../state/redis.ts'
+import { readRedisState } from '../state/redis.ts'
 import { readLastLook } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
@@ -136,7 +136,7 @@ async function redis({ world, config, paths }: Patient): Promise<string> {
   } finally {
     client.close()
   }
-  const { failures, last_failure } = readLink(paths)
+  const { failures, last_failure } = readRedisState(paths)
   if (failures > 0)
     throw new TelecError('later', `Redis answers, and did not take the last ${failures} message(s)`, {
       because: last_failure ?? '',

@@ -1,16 +1,30 @@
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
-import { type Link, readLink, writeLink } from '../state/redis.ts'
+import { type RedisState, readRedisState, writeRedisState } from '../state/redis.ts'
 import type { StatusRecord } from '../state/status.ts'
 import { within } from '../system/limit.ts'
 import { isoTime, type World } from '../system/world.ts'
-import { type Announcement, announce } from './announce.ts'
+import { type Announcement, announce } from './announcements.ts'
 import { describeFault, openRedis, type RedisClient } from './client.ts'
-import { isContactDue, statusId } from './heartbeat-due.ts'
 import { COMPUTERS_KEY, statusKey } from './keys.ts'
 
 /** What a poll spends on Redis, at most: it has done its own work by then. */
 const BUDGET_MS = 1_000
+
+/** A computer is to be heard of that often, also when nothing happens on it. */
+const HEARTBEAT_MS = 5 * 60_000
+
+/** Tells a status from every other one of the same computer. */
+export function statusId({ status, timestamp, commit, step }: StatusRecord): string {
+  return [timestamp, status, step, commit].join(' ')
+}
+
+/** Whether Redis lacks what is known here, or has not heard of this computer for long. Pure. */
+export function isHeartbeatDue(link: RedisState | null, status: StatusRecord | null, nowMs: number): boolean {
+  if (status !== null && link?.sent !== statusId(status)) return true
+  const reachedMs = link?.reached_at ? Date.parse(link.reached_at) : 0
+  return Math.abs(nowMs - reachedMs) >= HEARTBEAT_MS // also after a clock that was ahead
+}
 
 /** Writes a status, and that this computer was heard of. */
 export async function sendStatus(client: RedisClient, record: StatusRecord, nowMs: number): Promise<void> {
@@ -24,7 +38,7 @@ export async function sendStatus(client: RedisClient, record: StatusRecord, nowM
  * Tells Redis what it does not know: a status that it did not take, that this computer is alive, a version that was just
  * found. What fails is recorded, said once, and tried again by the next poll.
  */
-export async function keepInTouch(
+export async function sendHeartbeat(
   service: Service,
   status: StatusRecord | null,
   announcement: Announcement | null,
@@ -32,14 +46,14 @@ export async function keepInTouch(
   const { world, config, paths } = service
   const { redis } = config
   if (!redis) return
-  const link = readLink(paths)
-  const isDue = isContactDue(link, status, world.now())
+  const link = readRedisState(paths)
+  const isDue = isHeartbeatDue(link, status, world.now())
   if (announcement === null && !isDue) return
   const outcome = await attempt(world, redis, async (client) => {
     if (status && isDue) await sendStatus(client, status, world.now())
     if (announcement) await announce(client, announcement)
   })
-  await recordContact(service, link, status, outcome)
+  await recordHeartbeat(service, link, status, outcome)
 }
 
 /** @returns null where it worked, else why not. */
@@ -65,18 +79,18 @@ async function attempt(
 }
 
 /** Records what came of it; a fault is said once, and so is its end. */
-export async function recordContact(
+export async function recordHeartbeat(
   { world, paths }: Service,
-  before: Link,
+  before: RedisState,
   sent: StatusRecord | null,
   failure: string | null,
 ): Promise<void> {
   if (failure === null) {
     if (before.failures > 0) world.log.notice(`Redis is back after ${before.failures} attempt(s)`)
     const id = sent === null ? before.sent : statusId(sent)
-    return writeLink(paths, { sent: id, reached_at: isoTime(world), failures: 0, last_failure: null })
+    return writeRedisState(paths, { sent: id, reached_at: isoTime(world), failures: 0, last_failure: null })
   }
   const say = before.failures === 0 ? world.log.warning : world.log.debug
   say(`Redis was not told: ${failure}; all goes on without it, and it is tried again`)
-  return writeLink(paths, { ...before, failures: before.failures + 1, last_failure: failure })
+  return writeRedisState(paths, { ...before, failures: before.failures + 1, last_failure: failure })
 }

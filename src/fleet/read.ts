@@ -1,8 +1,42 @@
 import * as v from 'valibot'
 import { COMPUTER_NAME } from '../config/schema.ts'
-import { type Fleet, type FleetStatus, FleetStatusSchema } from '../view/fleet.ts'
 import type { RedisClient } from './client.ts'
 import { COMPUTERS_KEY, statusKey } from './keys.ts'
+
+const text = v.optional(v.nullable(v.string()), null)
+
+/** A status as it is in Redis. Others write there, too, and older telecs: only the first two are always there. */
+export const FleetStatusSchema = v.object({
+  status: v.string(),
+  /** Seconds since 1970. */
+  timestamp: v.pipe(v.number(), v.finite()),
+  channel: text,
+  from: text,
+  version: text,
+  commit: text,
+  step: text,
+  error: text,
+  migration: text,
+  duration_ms: v.optional(v.nullable(v.number()), null),
+  telec: text,
+})
+
+export type FleetStatus = v.InferOutput<typeof FleetStatusSchema>
+
+/** All computers that meet in one Redis. */
+export interface Fleet {
+  /** ISO 8601. */
+  readonly taken_at: string
+  readonly computers: readonly FleetMember[]
+}
+
+export interface FleetMember {
+  readonly computer: string
+  /** When it was last heard of, ISO 8601. */
+  readonly heard_at: string
+  /** Its last status; null: none, or one that cannot be understood. */
+  readonly status: FleetStatus | null
+}
 
 /** So many keys are asked for in one go. */
 const BATCH = 1_000

@@ -1,11 +1,10 @@
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
-import { readLink } from '../state/redis.ts'
-import type { StatusSink } from '../state/sink.ts'
-import type { StatusRecord } from '../state/status.ts'
+import { readRedisState } from '../state/redis.ts'
+import type { StatusRecord, StatusSink } from '../state/status.ts'
 import { within } from '../system/limit.ts'
 import { describeFault, openRedis, type RedisClient } from './client.ts'
-import { recordContact, sendStatus } from './heartbeat.ts'
+import { recordHeartbeat, sendStatus } from './heartbeat.ts'
 
 /** What an update waits for Redis, in all. */
 const BUDGET_MS = 1_000
@@ -59,7 +58,7 @@ export function redisSink(service: Service, redis: NonNullable<Config['redis']>)
       if (latest === null) return
       const late = await within(sending, BUDGET_MS).then(() => null, describeFault)
       client?.close()
-      await recordContact(service, readLink(paths), latest, late ?? failure)
+      await recordHeartbeat(service, readRedisState(paths), latest, late ?? failure)
     },
   }
 }

@@ -1,12 +1,10 @@
 import * as v from 'valibot'
-import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import type { Repository } from '../git/repository.ts'
+import { type Page, type ReleasesCache, readReleases, writeReleases } from '../state/releases.ts'
 import { TelecError } from '../system/errors.ts'
-import { readText, writeJson } from '../system/files.ts'
 import { type HttpAnswer, httpGet } from '../system/http.ts'
-import { TimeSchema } from '../system/schemas.ts'
 import type { World } from '../system/world.ts'
 import { locateOnGitHub } from './locate.ts'
 import { findToken, type Token } from './token.ts'
@@ -32,22 +30,6 @@ const ReleasesSchema = v.array(
   v.object({ tag_name: v.string(), draft: v.boolean(), prerelease: v.boolean() }),
 )
 
-const PageSchema = v.object({
-  etag: v.nullable(v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/))),
-  releases: v.array(v.object({ tag: v.string(), prerelease: v.boolean() })),
-  isLast: v.boolean(),
-})
-type Page = v.InferOutput<typeof PageSchema>
-
-const CacheSchema = v.object({
-  /** Of the list; another repository's pages are not taken for this one's. */
-  url: v.string(),
-  pages: v.array(PageSchema),
-  /** GitHub asked to be left alone until then by those with that token: each has a limit of its own. */
-  wait: v.nullable(v.object({ until: TimeSchema, token: v.nullable(v.string()) })),
-})
-type Cache = v.InferOutput<typeof CacheSchema>
-
 /**
  * The releases that are published on GitHub; drafts are none. What was answered before is asked for by its ETag, which
  * costs nothing of the rate limit while it is unchanged. Throws `later` where GitHub cannot say: nothing is guessed.
@@ -56,7 +38,7 @@ export async function publishedReleases(service: Service, repository: Repository
   const { world, config, paths } = service
   const { api, host, path } = await locateOnGitHub(service, repository)
   const first = new URL(`${api}/repos/${path}/releases?per_page=100`)
-  const cache = readCache(paths, first.href)
+  const cache = readReleases(paths, first.href)
   const token = await findToken(service, host)
   if (token && repository.owner) verifyTokenGoesToGitHub(config, api)
   verifyNotWaiting(world, cache, token)
@@ -73,7 +55,7 @@ export async function publishedReleases(service: Service, repository: Repository
   }
   const isUnchanged =
     pages.length === cache.pages.length && pages.every((page, at) => page === cache.pages[at])
-  if (!isUnchanged) await writeJson(paths.releases, { url: first.href, pages, wait: null } satisfies Cache)
+  if (!isUnchanged) await writeReleases(paths, { url: first.href, pages, wait: null })
   return pages.flatMap(({ releases }) => releases)
 
   async function readPage(answer: HttpAnswer): Promise<Page> {
@@ -82,7 +64,7 @@ export async function publishedReleases(service: Service, repository: Repository
     if (waitMs === null) throw refusal(answer.status, first, path, token)
     const until = new Date(world.now() + waitMs).toISOString()
     const wait = { until, token: token?.source ?? null }
-    await writeJson(paths.releases, { ...cache, wait } satisfies Cache)
+    await writeReleases(paths, { ...cache, wait })
     throw waiting(until, token)
   }
 }
@@ -163,7 +145,7 @@ function waitAskedFor(world: World, { status, headers, body }: HttpAnswer): numb
   return waitMs === undefined ? null : Math.min(Math.max(waitMs, 1_000), LONGEST_WAIT_MS)
 }
 
-function verifyNotWaiting(world: World, { wait }: Cache, token: Token | null): void {
+function verifyNotWaiting(world: World, { wait }: ReleasesCache, token: Token | null): void {
   if (wait === null || wait.token !== (token?.source ?? null)) return
   const waitMs = Date.parse(wait.until) - world.now()
   if (waitMs > 0 && waitMs <= LONGEST_WAIT_MS) throw waiting(wait.until, token)
@@ -195,10 +177,4 @@ function refusal(status: number, url: URL, path: string, token: Token | null): T
         ? 'it sends to another server: set deployment.api_url to that one, or give the remote its new URL'
         : 'wait: it is asked again by itself; githubstatus.com knows more',
   })
-}
-
-/** It saves requests, and is no state: one that cannot be understood is as good as none, and replaced. */
-export function readCache(paths: Paths, url: string): Cache {
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), CacheSchema), readText(paths.releases) ?? '')
-  return parsed.success && parsed.output.url === url ? parsed.output : { url, pages: [], wait: null }
 }

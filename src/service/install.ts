@@ -14,7 +14,8 @@ import {
 } from '../system/files.ts'
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
-import { type InstallPlan, type PlannedCommand, type PlannedFile, planRemoval } from './installation.ts'
+import { planRemoval } from './installation.ts'
+import type { InstallPlan, PlannedCommand, PlannedFile } from './plan.ts'
 import { managerEnvironment } from './systemd/systemctl.ts'
 
 const COMMAND_TIMEOUT_MS = 2 * 60_000

@@ -7,9 +7,9 @@ import { locateRepository, type Repository } from '../git/repository.ts'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import type { InstallPlan } from './installation.ts'
 import { tryLaunchctl } from './launchd/launchctl.ts'
 import { launchdDomain } from './launchd/plan.ts'
+import type { InstallPlan } from './plan.ts'
 import { showUnit, trySystemctl, unitName } from './systemd/systemctl.ts'
 
 /** The first systemd that has `Type=exec`. */

@@ -5,44 +5,8 @@ import type { Service } from '../config/service.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import type { World } from '../system/world.ts'
 import { launchdRemoval, planLaunchd } from './launchd/plan.ts'
-import type { UnitValues } from './render.ts'
+import type { InstallPlan, PlannedFile, RemovalPlan, UnitValues } from './plan.ts'
 import { planSystemd, systemdRemoval } from './systemd/plan.ts'
-
-/** How an installation is taken away; it takes no configuration to know that. */
-export interface RemovalPlan {
-  readonly manager: 'systemd' | 'launchd'
-  readonly scope: Scope
-  /** Run in this order before the files are removed. */
-  readonly stop: readonly PlannedCommand[]
-  /** Run after the files were removed. */
-  readonly forget: readonly PlannedCommand[]
-}
-
-/** Everything that an installation is, as data: printed by `--print`, carried out by `install`. */
-export interface InstallPlan {
-  readonly manager: 'systemd' | 'launchd'
-  readonly scope: Scope
-  readonly files: readonly PlannedFile[]
-  /** All of them succeed where it is installed and at work. */
-  readonly probes: readonly PlannedCommand[]
-  /** Run in this order before; one that fails had nothing to undo. */
-  readonly before: readonly PlannedCommand[]
-  /** Run in this order after the files are in place. */
-  readonly start: readonly PlannedCommand[]
-}
-
-export interface PlannedCommand {
-  readonly argv: readonly string[]
-  /** It fails where there is nothing to do. */
-  readonly mayFail?: boolean
-  /** After these exit codes it is run again for some seconds. */
-  readonly againAfter?: readonly number[]
-}
-
-export interface PlannedFile {
-  readonly path: string
-  readonly text: string
-}
 
 /** How to take away what is installed for that manager, in that scope. */
 export function planRemoval(world: World, manager: RemovalPlan['manager'], scope: Scope): RemovalPlan {

@@ -3,7 +3,7 @@ import type { Paths } from '../config/paths.ts'
 import { readJson, writeJson } from '../system/files.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
 
-const LinkSchema = v.object({
+const RedisStateSchema = v.object({
   /** Which status was sent last; see `statusId`. */
   sent: v.nullable(v.string()),
   /** When Redis last took something from this computer, ISO 8601. */
@@ -14,17 +14,17 @@ const LinkSchema = v.object({
 })
 
 /** How this computer stands with Redis. */
-export type Link = v.InferOutput<typeof LinkSchema>
+export type RedisState = v.InferOutput<typeof RedisStateSchema>
 
-export const NEVER_LINKED: Link = { sent: null, reached_at: null, failures: 0, last_failure: null }
+export const NO_REDIS_YET: RedisState = { sent: null, reached_at: null, failures: 0, last_failure: null }
 
-export function readLink(paths: Paths): Link {
+export function readRedisState(paths: Paths): RedisState {
   return (
-    readJson(paths.redis, LinkSchema, `remove it: the next poll writes it anew (rm ${paths.redis})`) ??
-    NEVER_LINKED
+    readJson(paths.redis, RedisStateSchema, `remove it: the next poll writes it anew (rm ${paths.redis})`) ??
+    NO_REDIS_YET
   )
 }
 
-export function writeLink(paths: Paths, link: Link): Promise<void> {
+export function writeRedisState(paths: Paths, link: RedisState): Promise<void> {
   return writeJson(paths.redis, link)
 }

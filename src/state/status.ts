@@ -76,3 +76,10 @@ export function writeStatus(paths: Paths, record: StatusRecord): Promise<void> {
 export function writeStatusAhead(paths: Paths, record: StatusRecord): Promise<void> {
   return writeJsonAhead(paths.status, record)
 }
+
+/** Where a status goes beside the file. What fails there never fails an update, nor holds it up. */
+export interface StatusSink {
+  publish(record: StatusRecord): void
+  /** Waits a little for what is still on its way. */
+  close(): Promise<void>
+}

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { SeenSchema } from '../channel/sightings.ts'
+import { SightingSchema } from '../channel/sightings.ts'
 import { TargetSchema } from '../channel/target.ts'
 import { LOOKOUT, type Paths } from '../config/paths.ts'
 import { modifiedAt, readJson, touch, writeJson } from '../system/files.ts'
@@ -14,7 +14,7 @@ const WatchStateSchema = v.object({
   target: v.nullable(TargetSchema),
   /** Which permission of a person would make it take the target all the same. */
   refusal: v.optional(v.nullable(v.picklist(['rewrite', 'downgrade'])), null),
-  seen: v.optional(v.array(SeenSchema), []),
+  seen: v.optional(v.array(SightingSchema), []),
   /** Tags that look like a version and are none. */
   malformed: v.optional(v.array(v.string()), []),
   /** The mirror that answered for the remote. */

@@ -1,6 +1,5 @@
 import type { Service } from '../config/service.ts'
-import type { StatusSink } from '../state/sink.ts'
-import type { StatusRecord } from '../state/status.ts'
+import type { StatusRecord, StatusSink } from '../state/status.ts'
 import { within } from '../system/limit.ts'
 
 /** For each call of the command, and for what an update waits for the last one. */

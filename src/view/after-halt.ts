@@ -6,7 +6,7 @@ import { isEnded, type Update, type UpdateState, wasInterrupted } from '../state
 import { TelecError } from '../system/errors.ts'
 
 /** In which state a halted update left this computer. */
-export interface Left {
+export interface AfterHalt {
   readonly checkout: {
     /** Null where git does not say. */
     readonly commit: string | null
@@ -22,10 +22,10 @@ export interface Left {
   readonly migrations: readonly string[] | null
 }
 
-export async function whatIsLeft(
+export async function afterHalt(
   { world, config, paths }: Service,
   { deployed, update }: UpdateState,
-): Promise<Left> {
+): Promise<AfterHalt> {
   const repository = () => locateRepository(world, config.deployment.checkout)
   const commit = await orNull(() => headCommit(repository()))
   const record = await orNull(async () => readMigrationRecord(paths))
@@ -46,13 +46,13 @@ async function orNull<Value>(read: () => Promise<Value>): Promise<Value | null> 
   }
 }
 
-function placeOf(head: string | null, deployed: string, update: Update | null): Left['checkout']['at'] {
+function placeOf(head: string | null, deployed: string, update: Update | null): AfterHalt['checkout']['at'] {
   if (update && wasInterrupted(update, 'checkout')) return 'half-way'
   if (head === update?.target.commit) return 'target'
   return head === deployed ? 'deployed' : 'elsewhere'
 }
 
-function serviceOf(update: Update | null): Left['service'] {
+function serviceOf(update: Update | null): AfterHalt['service'] {
   const isAsked = update?.service?.asked === true
   if (!update || !isEnded(update, 'restart')) return { restarted: isAsked ? 'asked' : 'no', note: null }
   const note = update.steps.find(({ name }) => name === 'restart')?.note ?? null

@@ -10,7 +10,7 @@ import { type Halt, readUpdateState, type Update, type UpdateState } from '../st
 import { readLastLook, type WatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
-import { type Left, whatIsLeft } from './after-halt.ts'
+import { type AfterHalt, afterHalt } from './after-halt.ts'
 
 /** Everything that `telec status` says, as data: `--json` prints it as it is. Times are ISO 8601. */
 export interface Overview {
@@ -26,7 +26,7 @@ export interface Overview {
   readonly update: Update | null
   readonly last: Update | null
   readonly rolled_back: UpdateState['rolled_back']
-  readonly halted: (Halt & { readonly left: Left }) | null
+  readonly halted: (Halt & { readonly left: AfterHalt }) | null
   readonly held: UpdateState['held']
   readonly pause: Pause | null
   readonly window: WindowOverview | null
@@ -69,7 +69,7 @@ export async function collectOverview(service: Service): Promise<Overview> {
     update: state?.update ?? null,
     last: state?.last ?? null,
     rolled_back: state?.rolled_back ?? null,
-    halted: state?.halted ? { ...state.halted, left: await whatIsLeft(service, state) } : null,
+    halted: state?.halted ? { ...state.halted, left: await afterHalt(service, state) } : null,
     held: state?.held ?? null,
     pause: readPause(paths, world.now()),
     window: windowOverview(service),

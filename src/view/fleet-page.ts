@@ -1,6 +1,7 @@
 import compare from 'semver/functions/compare'
 import valid from 'semver/functions/valid'
-import { type Fleet, type FleetMember, isHalted, isSilent } from './fleet.ts'
+import type { Fleet, FleetMember } from '../fleet/read.ts'
+import { isHalted, isSilent } from './fleet.ts'
 import { relative } from './show.ts'
 
 /** The fleet as one page that needs nothing but itself: no network, light and dark, readable on a phone. Pure. */

@@ -1,7 +1,7 @@
 import type { Service } from '../config/service.ts'
 import { readMigrationRecord } from '../state/migrations.ts'
 import { readPause } from '../state/pause.ts'
-import type { StatusSink } from '../state/sink.ts'
+import type { StatusSink } from '../state/status.ts'
 import { readStatus, STATUSES } from '../state/status.ts'
 import { readUpdateState, type Update } from '../state/update-state.ts'
 import { readLastLook } from '../state/watch-state.ts'

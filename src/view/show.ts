@@ -3,7 +3,7 @@ import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
 import type { Update } from '../state/update-state.ts'
 import type { WatchState } from '../state/watch-state.ts'
-import type { Left } from './after-halt.ts'
+import type { AfterHalt } from './after-halt.ts'
 import type { Overview, WindowOverview } from './collect.ts'
 
 /** `telec status` for people. Pure. */
@@ -89,7 +89,7 @@ function describeRolledBack(
   ].join('\n')
 }
 
-function describeLeft({ checkout, service, migrations }: Left): string[] {
+function describeLeft({ checkout, service, migrations }: AfterHalt): string[] {
   const head = checkout.commit?.slice(0, 12) ?? 'unknown'
   const place = {
     deployed: `at ${head}, which is deployed`,

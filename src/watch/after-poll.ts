@@ -1,5 +1,5 @@
 import type { Service } from '../config/service.ts'
-import { keepInTouch } from '../fleet/heartbeat.ts'
+import { sendHeartbeat } from '../fleet/heartbeat.ts'
 import { readSignal, type Signal } from '../state/signal.ts'
 import { readStatus, type StatusRecord, statusOfDeployed } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
@@ -11,7 +11,7 @@ import { writeMetrics } from '../view/metrics.ts'
  *
  * @param before the signal before the poll.
  */
-export async function passOn(service: Service, before: Signal | null): Promise<void> {
+export async function tellOthers(service: Service, before: Signal | null): Promise<void> {
   const { world, config, paths } = service
   try {
     await writeMetrics(service)
@@ -19,7 +19,7 @@ export async function passOn(service: Service, before: Signal | null): Promise<v
     const now = readSignal(paths)
     const isNews = now !== null && now.target.commit !== before?.target.commit
     const announcement = isNews ? announcementOf(service, now) : null
-    await keepInTouch(service, statusNow(service), announcement)
+    await sendHeartbeat(service, statusNow(service), announcement)
   } catch (error) {
     world.log.warning(`not passed on: ${error instanceof Error ? error.message : error}`)
   }

@@ -2,7 +2,7 @@ import { existsSync, utimesSync } from 'node:fs'
 import type { Target } from '../channel/target.ts'
 import { parsedBefore } from '../config/parsed.ts'
 import { locate } from '../config/paths.ts'
-import { isContactDue } from '../fleet/heartbeat-due.ts'
+import { isHeartbeatDue } from '../fleet/heartbeat.ts'
 import { listRemote } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
 import { verifySettings } from '../git/settings.ts'
@@ -30,7 +30,7 @@ export async function isQuiet(world: World): Promise<boolean> {
     if (!config || !watch?.quiet || watch.outcome !== 'current' || watch.failures !== 0) return false
     if (Date.parse(watch.polled_at ?? '') > world.now()) return false // the clock was turned back
     if (!update?.deployed || update.update || update.halted || existsSync(paths.signal)) return false
-    if (config.redis && isContactDue(parsed(paths.redis), parsed(paths.status), world.now())) return false
+    if (config.redis && isHeartbeatDue(parsed(paths.redis), parsed(paths.status), world.now())) return false
     const repository = locateRepository(world, config.deployment.checkout)
     await verifySettings(repository)
     const list = await listRemote(repository, config.deployment, config.deployment.remote)

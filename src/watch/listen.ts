@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import * as v from 'valibot'
 import { type Entry, isLaterId, parseAnnouncement, parseEntries } from '../fleet/announcements.ts'
 import { connectTo, describeFault, type RedisAccess, type RedisClient } from '../fleet/client.ts'
 import { ANNOUNCEMENTS_KEY, COMPUTERS_KEY } from '../fleet/keys.ts'
+import { readPosition, writePosition } from '../state/listen.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
-import { readJson, writeJson } from '../system/files.ts'
 import { within } from '../system/limit.ts'
 import { programText, type World } from '../system/world.ts'
 
@@ -19,11 +18,6 @@ const LONGEST_PAUSE_MS = 60_000
 const SPREAD_PER_COMPUTER_MS = 10
 /** … and no more than this in all. */
 const LONGEST_SPREAD_MS = 60_000
-
-const PositionSchema = v.object({
-  /** The id of the last announcement that was read. */
-  last_id: v.pipe(v.string(), v.regex(/^\d{1,20}-\d{1,20}$/)),
-})
 
 /** What it listens with, and to. */
 export interface Listening {
@@ -97,7 +91,7 @@ function sameAsNow(world: World, listening: Listening, { settings }: Listener): 
   }
 }
 
-interface Scene {
+interface Session {
   readonly world: World
   readonly listening: Listening
   /** Of the position. */
@@ -108,14 +102,17 @@ interface Scene {
 }
 
 /** Reads announcements from where it was left, until the connection fails. */
-async function follow({ world, listening, path, client, poll, isSame }: Scene, start: string): Promise<void> {
+async function follow(
+  { world, listening, path, client, poll, isSame }: Session,
+  start: string,
+): Promise<void> {
   let lastId = start
   let polling: Promise<void> | null = null
   while (await isSame()) {
     const spreadMs = Math.min(LONGEST_SPREAD_MS, (await fleetSize(client)) * SPREAD_PER_COMPUTER_MS)
     const entries = await read(client, lastId)
     const latest = entries.at(-1)
-    if (latest) await writeJson(path, { last_id: latest.id })
+    if (latest) await writePosition(path, latest.id)
     lastId = latest?.id ?? (await position(path, client)) // a server that was emptied counts from anew
     const isForUs = entries.some((entry) => concerns(world, listening, entry))
     if (!isForUs || polling) continue // one that waits for its turn does for all of them
@@ -135,11 +132,6 @@ async function read(client: RedisClient, lastId: string): Promise<Entry[]> {
 
 async function fleetSize(client: RedisClient): Promise<number> {
   return Number(await within(client.call('ZCARD', COMPUTERS_KEY), CONNECT_TIMEOUT_MS))
-}
-
-/** How far it was read; null: nothing was. */
-export function readPosition(path: string): v.InferOutput<typeof PositionSchema> | null {
-  return readJson(path, PositionSchema, `remove it: rm ${path}`)
 }
 
 /** Where to read on: after the last one that was read, and never after one that the server has yet to give out. */

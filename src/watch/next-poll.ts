@@ -2,7 +2,7 @@ import type { Decision } from '../channel/decide.ts'
 import type { Service } from '../config/service.ts'
 import { windowOpensAt } from '../config/weekly-hours.ts'
 import { readPause } from '../state/pause.ts'
-import { readLink } from '../state/redis.ts'
+import { readRedisState } from '../state/redis.ts'
 import { readSignal } from '../state/signal.ts'
 import { isUnderWayTo, readUpdateState, rollbackUnderWay } from '../state/update-state.ts'
 import { isDue } from '../update/retry.ts'
@@ -34,7 +34,7 @@ const CONTACT_MS = 5 * 60_000
 export function nextPollDue(service: Service, decision: Decision): number {
   const { world, config, paths } = service
   const now = world.now()
-  if (isUpdateDue(service) || (config.redis && readLink(paths).failures > 0)) return now
+  if (isUpdateDue(service) || (config.redis && readRedisState(paths).failures > 0)) return now
   const { halted } = readUpdateState(paths) ?? {}
   const times = [
     halted?.next_try_at,

@@ -1,5 +1,5 @@
 import { type Decision, decide, newerReleases, type Ref, releasesIn } from '../channel/decide.ts'
-import { remember, type Seen } from '../channel/sightings.ts'
+import { remember, type Sighting } from '../channel/sightings.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
@@ -156,7 +156,7 @@ function look(
   { deployed }: UpdateState,
   before: WatchState | null,
   offers: readonly Ref[],
-): Seen[] {
+): Sighting[] {
   const offered =
     deployment.channel === 'alpha'
       ? offers.map(({ name, commit }) => ({ ref: name, commit }))

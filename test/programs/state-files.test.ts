@@ -4,15 +4,15 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseConfig } from '../../src/config/parse.ts'
 import { locate, type Paths } from '../../src/config/paths.ts'
-import { readSupervisorRecord } from '../../src/service/run/manager.ts'
 import { readHistory } from '../../src/state/history.ts'
 import { readInstalled } from '../../src/state/installed.ts'
 import { readMigrationRecord } from '../../src/state/migrations.ts'
 import { readPause } from '../../src/state/pause.ts'
-import { readLink } from '../../src/state/redis.ts'
+import { readRedisState } from '../../src/state/redis.ts'
 import { takeRequest } from '../../src/state/request.ts'
 import { readSignal } from '../../src/state/signal.ts'
 import { readStatus } from '../../src/state/status.ts'
+import { readSupervisorRecord } from '../../src/state/supervisor.ts'
 import { readUpdateState } from '../../src/state/update-state.ts'
 import { readWatchState } from '../../src/state/watch-state.ts'
 import { TelecError } from '../../src/system/errors.ts'
@@ -62,7 +62,7 @@ const FILES: Record<string, File> = {
   'installed.json': { read: readInstalled, readers: [['telec', ['doctor'], 1]] },
   'update_request.json': { read: (paths) => takeRequest(paths, 0), readers: [UPDATE] },
   // Redis is never what a poll fails for.
-  'redis.json': { read: readLink, readers: [instead(WATCH, 0)] },
+  'redis.json': { read: readRedisState, readers: [instead(WATCH, 0)] },
   'supervisor.json': { read: readSupervisorRecord, readers: [STATUS, UPDATE] },
   'config.yml': {
     read: (paths, text) => parseConfig(pureWorld(), paths.config, text),

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type ChannelConfig, decide as decideOn, type Ref } from '../../src/channel/decide.ts'
-import { remember, type Seen } from '../../src/channel/sightings.ts'
+import { remember, type Sighting } from '../../src/channel/sightings.ts'
 import type { Target } from '../../src/channel/target.ts'
 import { commit, head, release } from '../helpers/commits.ts'
 
@@ -22,7 +22,7 @@ function decide(
   channel: ChannelConfig,
   offers: readonly Ref[],
   deployed: Target,
-  seen: readonly Seen[] = [],
+  seen: readonly Sighting[] = [],
 ) {
   const {
     considered: _,
@@ -210,14 +210,14 @@ describe('releases', () => {
 describe('min_age', () => {
   const HOUR = 3_600_000
   const hours = (amount: number) => new Date(NOW + amount * HOUR).toISOString()
-  const seenAt = (version: string, at: string): Seen => ({
+  const seenAt = (version: string, at: string): Sighting => ({
     ref: `refs/tags/v${version}`,
     commit: commit(version),
     at,
   })
   const SLOW: ChannelConfig = { ...BETA, min_age: 2 * HOUR }
 
-  test.each<[string, string[], Seen[], string | null]>([
+  test.each<[string, string[], Sighting[], string | null]>([
     ['one that was not seen before is held', ['1.1.0'], [], null],
     ['one that was seen an hour ago is held', ['1.1.0'], [seenAt('1.1.0', hours(-1))], null],
     ['one that was seen two hours ago is taken', ['1.1.0'], [seenAt('1.1.0', hours(-2))], '1.1.0'],
@@ -258,7 +258,7 @@ describe('min_age', () => {
 
   test('pushes that never stop do not keep a computer from what is old enough', () => {
     const channel: ChannelConfig = { ...ALPHA, min_age: 2 * HOUR }
-    let seen: Seen[] = []
+    let seen: Sighting[] = []
     let deployed = head(0)
     for (let hour = 1; hour <= 50; hour += 1) {
       const now = NOW + hour * HOUR

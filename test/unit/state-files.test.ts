@@ -12,19 +12,20 @@ import { locate, type Paths } from '../../src/config/paths.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { windowOpensAt } from '../../src/config/weekly-hours.ts'
 import { isLaterId } from '../../src/fleet/announcements.ts'
-import { isContactDue } from '../../src/fleet/heartbeat-due.ts'
+import { isHeartbeatDue } from '../../src/fleet/heartbeat.ts'
 import { migrationRows } from '../../src/migrate/overview.ts'
 import { pendingMigrations } from '../../src/migrate/pending.ts'
-import { readCache } from '../../src/releases/github.ts'
-import { readSupervisorRecord } from '../../src/service/run/manager.ts'
 import { readHistory } from '../../src/state/history.ts'
 import { readInstalled } from '../../src/state/installed.ts'
+import { readPosition } from '../../src/state/listen.ts'
 import { readMigrationRecord } from '../../src/state/migrations.ts'
 import { readPause } from '../../src/state/pause.ts'
-import { readLink } from '../../src/state/redis.ts'
+import { readRedisState } from '../../src/state/redis.ts'
+import { readReleases } from '../../src/state/releases.ts'
 import { takeRequest } from '../../src/state/request.ts'
 import { readSignal } from '../../src/state/signal.ts'
 import { readStatus } from '../../src/state/status.ts'
+import { readSupervisorRecord } from '../../src/state/supervisor.ts'
 import { readUpdateState, takeUp } from '../../src/state/update-state.ts'
 import { readWatchState } from '../../src/state/watch-state.ts'
 import { TelecError } from '../../src/system/errors.ts'
@@ -35,7 +36,6 @@ import type { Overview } from '../../src/view/collect.ts'
 import { renderMetrics } from '../../src/view/metrics.ts'
 import { showOverview } from '../../src/view/show.ts'
 import { type Brief, parseBrief } from '../../src/watch/brief.ts'
-import { readPosition } from '../../src/watch/listen.ts'
 import { commit, head } from '../helpers/commits.ts'
 import { mutationsOf, mutationsOfText } from '../helpers/mutations.ts'
 import { MIGRATION_JOURNAL, STATE_FILES, type StateFile } from '../helpers/state-files.ts'
@@ -135,8 +135,8 @@ const READERS: Record<StateFile, () => unknown> = {
   'installed.json': () => readInstalled(paths),
   'update_request.json': () => takeRequest(paths, NOW_MS),
   'redis.json': () => {
-    const link = readLink(paths)
-    isContactDue(link, null, NOW_MS)
+    const link = readRedisState(paths)
+    isHeartbeatDue(link, null, NOW_MS)
     return link
   },
   'listen.json': () => {
@@ -145,7 +145,7 @@ const READERS: Record<StateFile, () => unknown> = {
     return position
   },
   'supervisor.json': () => readSupervisorRecord(paths),
-  'releases.json': () => readCache(paths, STATE_FILES['releases.json'].url),
+  'releases.json': () => readReleases(paths, STATE_FILES['releases.json'].url),
 }
 
 function useRecord(): unknown {

@@ -5,7 +5,7 @@ import { keepParsed } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
 import { readSignal } from '../../state/signal.ts'
-import { passOn } from '../../watch/after-poll.ts'
+import { tellOthers } from '../../watch/after-poll.ts'
 import { listenAsLookout, listenAsOneself } from '../../watch/listeners.ts'
 import { lookOut } from '../../watch/lookout.ts'
 import { poll } from '../../watch/poll.ts'
@@ -57,7 +57,7 @@ Examples:
       const service = await openService(world)
       const before = readSignal(paths)
       const polling = poll(service, { dryRun, scheduled, brief })
-      const decision = await polling.finally(() => (dryRun ? undefined : passOn(service, before)))
+      const decision = await polling.finally(() => (dryRun ? undefined : tellOthers(service, before)))
       if (!dryRun) await keepParsed(world, paths, service.config)
       if (json) world.out(`${JSON.stringify(decision, null, 2)}\n`)
       else if (explain) world.out(explained(decision))

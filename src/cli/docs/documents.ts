@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { Scope } from '../../config/paths.ts'
-import type { PlannedFile } from '../../service/installation.ts'
+import type { PlannedFile } from '../../service/plan.ts'
 import type { World } from '../../system/world.ts'
 import { bashCompletion } from './bash.ts'
 import { type CommandData, describe } from './describe.ts'

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import type { Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
-import type { InstallPlan, PlannedCommand, RemovalPlan } from '../installation.ts'
-import { inFolder, launchdPlists, type UnitValues } from '../render.ts'
+import type { InstallPlan, PlannedCommand, RemovalPlan, UnitValues } from '../plan.ts'
+import { inFolder } from '../template.ts'
+import { launchdPlists } from './plists.ts'
 
 const LABELS = ['telec-watch', 'telec-update', 'telec-listen'] as const
 

@@ -1,23 +1,10 @@
 import { kill } from 'node:process'
-import * as v from 'valibot'
 import type { Paths } from '../../config/paths.ts'
 import type { Service } from '../../config/service.ts'
+import { readSupervisorRecord, type SupervisorRecord } from '../../state/supervisor.ts'
 import { TelecError } from '../../system/errors.ts'
-import { readJson, writeJson } from '../../system/files.ts'
 import { isLocked } from '../../system/lock.ts'
-import { CountSchema, NumberSchema, PidSchema } from '../../system/schemas.ts'
 import type { ServiceManager, ServiceState } from '../manager.ts'
-
-const RecordSchema = v.object({
-  /** The pid of `telec run`. */
-  supervisor: PidSchema,
-  main: v.nullable(v.object({ pid: PidSchema, started_ms: NumberSchema })),
-  starts: CountSchema,
-  last_exit: v.nullable(v.string()),
-})
-
-/** What `telec run` says of the service that it supervises; true only while its lock is held. */
-export type SupervisorRecord = v.InferOutput<typeof RecordSchema>
 
 /** `telec run` restarts the service, whatever it leaves with, after this signal. Node keeps SIGUSR1 for its debugger. */
 export const RESTART_SIGNAL = 'SIGUSR2'
@@ -27,18 +14,6 @@ export const WAKE_SIGNAL = 'SIGALRM'
 
 export function supervisorLock(paths: Paths): string {
   return `${paths.supervisor}.lock`
-}
-
-export function writeSupervisorRecord(paths: Paths, record: SupervisorRecord): Promise<void> {
-  return writeJson(paths.supervisor, record)
-}
-
-export function readSupervisorRecord(paths: Paths): SupervisorRecord | null {
-  return readJson(
-    paths.supervisor,
-    RecordSchema,
-    `remove it and start telec run again (rm ${paths.supervisor})`,
-  )
 }
 
 /** Whether a `telec run` supervises a service for this home right now. */

@@ -2,18 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Service } from '../../config/service.ts'
+import { readSupervisorRecord, writeSupervisorRecord } from '../../state/supervisor.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { remove } from '../../system/files.ts'
 import { adoptGroup, endGroup } from '../../system/groups.ts'
 import { acquireLock } from '../../system/lock.ts'
 import type { World } from '../../system/world.ts'
-import {
-  RESTART_SIGNAL,
-  readSupervisorRecord,
-  supervisorLock,
-  WAKE_SIGNAL,
-  writeSupervisorRecord,
-} from './manager.ts'
+import { RESTART_SIGNAL, supervisorLock, WAKE_SIGNAL } from './manager.ts'
 
 export interface SupervisedCommand {
   readonly command: readonly string[]

@@ -2,8 +2,9 @@ import { dirname, join } from 'node:path'
 import type { Scope } from '../../config/paths.ts'
 import { LOOKOUT } from '../../config/paths.ts'
 import type { Service } from '../../config/service.ts'
-import type { InstallPlan, PlannedCommand, RemovalPlan } from '../installation.ts'
-import { inFolder, LOOKOUT_SYSUSERS, systemdDropIn, systemdUnits, type UnitValues } from '../render.ts'
+import type { InstallPlan, PlannedCommand, RemovalPlan, UnitValues } from '../plan.ts'
+import { inFolder } from '../template.ts'
+import { LOOKOUT_SYSUSERS, systemdDropIn, systemdUnits } from './units.ts'
 
 const STARTED_UNITS = ['telec-watch.timer', 'telec-update.path', 'telec-update.timer']
 /** In system scope, where the watcher has no rights: starts what has. */
