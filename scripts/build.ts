@@ -58,7 +58,7 @@ const shared: BuildOptions = {
 /** Module loaders are ES modules, libraries have exports, all else is a program. */
 function formatOf(path: string): 'esm' | 'cjs' | 'iife' {
   if (path.endsWith('-loader.ts')) return 'esm'
-  return path.endsWith('-library.ts') ? 'cjs' : 'iife'
+  return path.endsWith('/ioredis.ts') ? 'cjs' : 'iife'
 }
 
 /** `packed:FILE` is a program below src/, bundled for itself and carried as compressed text until it is needed. */

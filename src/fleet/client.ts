@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { source } from 'packed:redis/ioredis-library.ts'
+import { source } from 'packed:fleet/ioredis.ts'
 import { parseRedisUrl, type RedisAddress } from '../config/redis-url.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
