@@ -96,7 +96,7 @@ function launchdTrial(world: World, scope: Scope, label: string, home: string): 
   return {
     manager: launchdManager(world, label, scope),
     async start(command) {
-      await writeDurably(plist, contractJob(label, command), 0o644)
+      await writeDurably(plist, contractJob(label, command), { mode: 0o644 })
       const result = await tryLaunchctl(world, ['bootstrap', domain, plist])
       if (result.code !== 0) throw notStarted('launchctl bootstrap', result.stderr)
     },

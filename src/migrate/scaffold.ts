@@ -93,7 +93,7 @@ export async function newMigration(
   } catch (error) {
     throw writeFailure(path, error)
   }
-  await writeDurably(path, text, FILE_MODE[language])
+  await writeDurably(path, text, { mode: FILE_MODE[language] })
   return { id, path }
 }
 

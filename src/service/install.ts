@@ -43,7 +43,7 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
   const folders = [...new Set([...(before?.folders ?? []), ...wanted.flatMap(missingFolders)])]
   await writeInstalled(paths, { manager, scope, files: [...wanted, ...stale], folders })
   for (const command of plan.before) await runCommand(world, command)
-  for (const { path, text } of changed) await writeDurably(path, text, UNIT_MODE)
+  for (const { path, text } of changed) await writeDurably(path, text, { mode: UNIT_MODE })
   await removeFiles(stale, folders)
   for (const command of plan.start) await runCommand(world, command)
   await writeInstalled(paths, {

@@ -30,7 +30,7 @@ export function readHistory(paths: Paths): HistoryEntry[] {
   return readJson(paths.history, v.array(EntrySchema), hint) ?? []
 }
 
-/** Records how an update ended, for now: one that is tried again replaces what was said of it. */
+/** Records how an update ended, for now: one that is tried again replaces what was said of it. Durable with the next write. */
 export async function recordEnd(paths: Paths, update: Update, halt: Halt | null, at: string): Promise<void> {
   const entry: HistoryEntry = {
     from: update.from,
@@ -45,7 +45,7 @@ export async function recordEnd(paths: Paths, update: Update, halt: Halt | null,
   const others = readHistory(paths).filter(
     ({ started_at, target }) => started_at !== entry.started_at || target.commit !== entry.target.commit,
   )
-  await writeJson(paths.history, [...others, entry].slice(-KEPT))
+  await writeJson(paths.history, [...others, entry].slice(-KEPT), { folder: 'synced later' })
 }
 
 function secondsOf({ steps }: Update): Record<string, number> {

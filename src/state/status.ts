@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import type { Target } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import { readJson, writeJson, writeJsonAhead } from '../system/files.ts'
+import { readJson, type WriteOptions, writeJson } from '../system/files.ts'
 import { NumberSchema } from '../system/schemas.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 
@@ -68,13 +68,8 @@ export function readStatus(paths: Paths): StatusRecord | null {
   )
 }
 
-export function writeStatus(paths: Paths, record: StatusRecord): Promise<void> {
-  return writeJson(paths.status, record)
-}
-
-/** The same for who writes another file of telec's home right after it: one sync of the folder is enough for both. */
-export function writeStatusAhead(paths: Paths, record: StatusRecord): Promise<void> {
-  return writeJsonAhead(paths.status, record)
+export function writeStatus(paths: Paths, record: StatusRecord, options?: WriteOptions): Promise<void> {
+  return writeJson(paths.status, record, options)
 }
 
 /** Where a status goes beside the file. What fails there never fails an update, nor holds it up. */

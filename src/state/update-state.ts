@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { CommitSchema, type Target, TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { RETRY } from '../system/errors.ts'
-import { readJson, writeJson } from '../system/files.ts'
+import { readJson, type WriteOptions, writeJson } from '../system/files.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
 
 const StepSchema = v.object({
@@ -93,8 +93,8 @@ export function readUpdateState(paths: Paths): UpdateState | null {
   )
 }
 
-export function writeUpdateState(paths: Paths, state: UpdateState): Promise<void> {
-  return writeJson(paths.updateState, state)
+export function writeUpdateState(paths: Paths, state: UpdateState, options?: WriteOptions): Promise<void> {
+  return writeJson(paths.updateState, state, options)
 }
 
 /** The record of a computer on which nothing was ever updated. */

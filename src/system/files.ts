@@ -76,20 +76,29 @@ export function readJson<Schema extends v.GenericSchema>(
   return fail(`${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`)
 }
 
+export interface WriteOptions {
+  readonly mode?: number
+  /** `synced later`: a power cut may bring the old text back, until the next file of that folder is written or removed. */
+  readonly folder?: 'synced' | 'synced later'
+}
+
 /**
  * Replaces a file so that after any crash it holds the old text or the new one: temporary file,
  * all of it written, fsync, rename, fsync of the folder. Creates the folder (0700) where it is missing.
  */
-export async function writeDurably(path: string, text: string, mode: number = FILE_MODE): Promise<void> {
+export async function writeDurably(
+  path: string,
+  text: string,
+  { mode = FILE_MODE, folder = 'synced' }: WriteOptions = {},
+): Promise<void> {
   try {
     await replace(path, text, mode)
-    syncFolder(dirname(path))
+    if (folder === 'synced') syncFolder(dirname(path))
   } catch (error) {
     throw writeFailure(path, error)
   }
 }
 
-/** All but the fsync of the folder: a power cut may bring the old text back. */
 async function replace(path: string, text: string, mode: number): Promise<void> {
   // What others may read has to be in folders that they may enter.
   mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
@@ -129,24 +138,11 @@ export async function createDurably(path: string, text: string): Promise<boolean
   }
 }
 
-export async function writeJson(path: string, data: unknown): Promise<void> {
-  await writeDurably(path, asJson(data))
+export function writeJson(path: string, data: unknown, options?: WriteOptions): Promise<void> {
+  return writeDurably(path, `${JSON.stringify(data, null, 2)}\n`, options)
 }
 
-/** Like `writeJson`; but what it wrote is sure to be found after a power cut only once the next file there is written. */
-export async function writeJsonAhead(path: string, data: unknown): Promise<void> {
-  try {
-    await replace(path, asJson(data), FILE_MODE)
-  } catch (error) {
-    throw writeFailure(path, error)
-  }
-}
-
-function asJson(data: unknown): string {
-  return `${JSON.stringify(data, null, 2)}\n`
-}
-
-/** Removes a file; one that is not there is fine. */
+/** Removes a file; one that is not there is fine. Durable when it resolves, with all that was renamed in its folder. */
 export async function remove(path: string): Promise<void> {
   try {
     unlinkSync(path)

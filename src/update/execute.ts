@@ -6,6 +6,7 @@ import { locateRepository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
 import { readPause } from '../state/pause.ts'
 import { readSignal, removeSignal, type Signal, writeSignal } from '../state/signal.ts'
+import type { Status } from '../state/status.ts'
 import {
   began,
   ended,
@@ -217,31 +218,32 @@ function verifyNotHalted({ world, config }: Service, { halted }: UpdateState, ta
   throw new TelecError('later', `waiting until ${halted.next_try_at} to try ${halted.step} again`, details)
 }
 
-/** The one loop: journal, run, journal. */
+/** The one loop. A step writes the journal itself, before what a kill could leave half-done. */
 async function runSequence(context: UpdateContext, initial: UpdateState, first: Update): Promise<Update> {
   const { world, paths } = context
   let update = first
-  const save = async (next: Update) => {
-    update = next
-    await writeUpdateState(paths, { ...initial, update })
-  }
+  let status: Status | null = null
   const supervised = findService(context)
   for (const step of SEQUENCE) {
     if (isEnded(update, step.name) && !step.again) continue
     const report = createReport(context, update)
     const interrupted = wasInterrupted(update, step.name)
     const startedMs = world.monotonic()
-    await report.begin(step)
-    await save(began(update, step.name, isoTime(world)))
+    await report.begin(step, step.status !== status)
+    status = step.status
+    update = began(update, step.name, isoTime(world))
     try {
       const note = await step.run({
         ...context,
         supervised,
         update,
         interrupted,
-        remember: (change) => save({ ...update, ...change }),
+        remember(change) {
+          update = { ...update, ...change }
+        },
+        writeDown: (options) => writeUpdateState(paths, { ...initial, update }, options),
       })
-      // Written with the next step's begin, or with the record of the whole: until then it counts as interrupted.
+      // Until the next write it counts as interrupted: to do it again, or to go on with it, comes to the same.
       update = ended(update, step.name, isoTime(world), note)
       report.end(step, note, world.monotonic() - startedMs)
     } catch (error) {

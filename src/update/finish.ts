@@ -30,7 +30,7 @@ export async function finish(context: UpdateContext, before: UpdateState, update
   const deployed = { ...update.target, at, last_migration: lastRecorded(readMigrationRecord(paths)) }
   await report.updated()
   await remember(context, update, null)
-  await writeUpdateState(paths, {
+  const state = {
     deployed,
     previous: previousOnce(before, update),
     rolled_back: update.rollback && { targets: update.rollback.held, at },
@@ -38,7 +38,9 @@ export async function finish(context: UpdateContext, before: UpdateState, update
     last: update,
     halted: null,
     held: null,
-  })
+  }
+  // Durable with the removal; where a power cut comes first, the end is come to once more.
+  await writeUpdateState(paths, state, { folder: 'synced later' })
   await removeSignal(paths, update.target.commit)
 }
 

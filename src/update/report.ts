@@ -1,5 +1,5 @@
 import { nameOf } from '../channel/target.ts'
-import { type Status, type StatusRecord, writeStatus, writeStatusAhead } from '../state/status.ts'
+import { type Status, type StatusRecord, writeStatus } from '../state/status.ts'
 import type { Halt, Update } from '../state/update-state.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import type { UpdateContext } from './context.ts'
@@ -7,7 +7,8 @@ import type { Step } from './step.ts'
 
 /** Tells the log and the status file how an update goes. A status that cannot be written never fails an update. */
 export interface Report {
-  begin(step: Step): Promise<void>
+  /** @param isNews whether the status is another one than before. */
+  begin(step: Step, isNews: boolean): Promise<void>
   end(step: Step, note: string, ms: number): void
   halted(halt: Halt): Promise<void>
   updated(): Promise<void>
@@ -16,39 +17,38 @@ export interface Report {
 export function createReport({ world, config, paths, sinks }: UpdateContext, update: Update): Report {
   const { from, target } = update
   const durationMs = () => Math.max(0, world.now() - Date.parse(update.started_at))
-  const publish = async (
-    write: typeof writeStatus | typeof writeStatusAhead,
-    status: Status,
-    step: string,
-    halt?: Halt,
-  ) => {
-    const record: StatusRecord = {
-      computer: config.computer,
-      status,
-      timestamp: Math.floor(world.now() / 1000),
-      channel: update.channel,
-      from: from.version,
-      version: target.version,
-      commit: target.commit,
-      step,
-      error: halt?.error ?? null,
-      migration: halt?.migration ?? null,
-      duration_ms: durationMs(),
-      telec: VERSION,
-      telec_commit: COMMIT,
-    }
+  const recordOf = (status: Status, step: string, halt?: Halt): StatusRecord => ({
+    computer: config.computer,
+    status,
+    timestamp: Math.floor(world.now() / 1000),
+    channel: update.channel,
+    from: from.version,
+    version: target.version,
+    commit: target.commit,
+    step,
+    error: halt?.error ?? null,
+    migration: halt?.migration ?? null,
+    duration_ms: durationMs(),
+    telec: VERSION,
+    telec_commit: COMMIT,
+  })
+  const publish = (record: StatusRecord) => {
     for (const sink of sinks) sink.publish(record)
+    return record
+  }
+  const write = async (record: StatusRecord, folder: 'synced' | 'synced later') => {
     try {
-      await write(paths, record)
+      await writeStatus(paths, record, { folder })
     } catch (error) {
       world.log.warning(`the status was not written: ${error instanceof Error ? error.message : error}`)
     }
   }
   return {
-    async begin(step) {
+    async begin(step, isNews) {
       world.log.debug(`${step.name}: begins`)
       world.log.progress(`${step.doing} ${nameOf(target)}`)
-      await publish(writeStatusAhead, step.status, step.name) // the journal's line for the step comes next
+      const record = publish(recordOf(step.status, step.name))
+      if (isNews) await write(record, 'synced later')
     },
     end(step, note, ms) {
       world.log.progress(null)
@@ -57,14 +57,14 @@ export function createReport({ world, config, paths, sinks }: UpdateContext, upd
     async halted(halt) {
       world.log.progress(null)
       if (halt.next_try_at !== null) world.log.warning(`${halt.step}: tried again at ${halt.next_try_at}`)
-      await publish(writeStatus, 'update_failed', halt.step, halt)
+      await write(publish(recordOf('update_failed', halt.step, halt)), 'synced')
     },
     async updated() {
       const version = target.version ?? target.commit.slice(0, 12)
       const how = update.rollback ? 'rolled back' : 'updated'
       world.log.notice(`${how}: ${version} is deployed (${(durationMs() / 1000).toFixed(1)} s)`)
       world.log.outcome(`${how} from ${nameOf(from)} to ${nameOf(target)}`)
-      await publish(writeStatusAhead, 'updated', 'done') // the history comes next
+      await write(publish(recordOf('updated', 'done')), 'synced later') // with the record of the whole
     },
   }
 }

@@ -91,7 +91,8 @@ export async function beginRollback(
     ? settled.update
     : rollbackOf(settled, plan, pending, config.deployment.channel, permits, isoTime(world))
   const supervised = findService(context)
-  const stepContext = { ...context, supervised, update, interrupted: false, remember: async () => undefined }
+  const dry = { interrupted: false, remember: () => undefined, writeDown: async () => undefined }
+  const stepContext = { ...context, ...dry, supervised, update }
   // What is put aside is put aside by the step itself, whose note says where.
   const verifying = permits.includes('stash') ? verifyTarget : verify
   for (const look of [preflight, fetch, verifying]) await look(stepContext)

@@ -1,6 +1,7 @@
 import type { Supervised } from '../service/find.ts'
 import type { Status } from '../state/status.ts'
 import type { Update } from '../state/update-state.ts'
+import type { WriteOptions } from '../system/files.ts'
 import type { UpdateContext } from './context.ts'
 
 /** What a step has to work with. */
@@ -11,8 +12,12 @@ export interface StepContext extends UpdateContext {
   readonly update: Update
   /** This step was begun before and did not end: it was killed, or it failed. */
   readonly interrupted: boolean
-  /** Writes more into the journal, durably. */
-  remember(change: Partial<Pick<Update, 'target' | 'service'>>): Promise<void>
+  /** Adds to the journal in memory; the next write takes it along. */
+  remember(change: Partial<Pick<Update, 'target' | 'service'>>): void
+  /**
+   * Writes the journal: before what a kill could leave half-done. (What people wait for, the status says.)
+   */
+  writeDown(options?: WriteOptions): Promise<void>
 }
 
 /** One step of the update. It is idempotent: begun again after a kill at any point, it ends in the same state. */

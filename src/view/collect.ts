@@ -6,6 +6,7 @@ import type { ServiceState } from '../service/manager.ts'
 import { parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { type Pause, readPause } from '../state/pause.ts'
 import { readSignal, type Signal } from '../state/signal.ts'
+import { readStatus } from '../state/status.ts'
 import { type Halt, readUpdateState, type Update, type UpdateState } from '../state/update-state.ts'
 import { readLastLook, type WatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
@@ -24,6 +25,8 @@ export interface Overview {
   readonly next_poll_at: string | null
   readonly signal: Signal | null
   readonly update: Update | null
+  /** What it is at, as the status says. */
+  readonly step: string | null
   readonly last: Update | null
   readonly rolled_back: UpdateState['rolled_back']
   readonly halted: (Halt & { readonly left: AfterHalt }) | null
@@ -67,6 +70,7 @@ export async function collectOverview(service: Service): Promise<Overview> {
     next_poll_at: later(watch?.next_poll_at ?? null, await nextPoll(service, watch)),
     signal: readSignal(paths),
     update: state?.update ?? null,
+    step: state?.update ? (readStatus(paths)?.step ?? null) : null,
     last: state?.last ?? null,
     rolled_back: state?.rolled_back ?? null,
     halted: state?.halted ? { ...state.halted, left: await afterHalt(service, state) } : null,

@@ -33,7 +33,7 @@ export function renderMetrics(service: Service): string {
 /** Writes them where node_exporter's textfile collector looks; in place by rename, as that one asks for. */
 export async function writeMetrics(service: Service): Promise<void> {
   const { config } = service
-  if (config.metrics) await writeDurably(config.metrics, renderMetrics(service), FILE_MODE)
+  if (config.metrics) await writeDurably(config.metrics, renderMetrics(service), { mode: FILE_MODE })
 }
 
 /** Writes the metrics at every status, and once more when all is recorded. */

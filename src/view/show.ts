@@ -32,7 +32,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
   if (overview.pause) rows.push(['paused', describePause(overview.pause, ago)])
   if (overview.window) rows.push(['window', describeWindow(overview.window, ago)])
   if (halted) rows.push(['halted', describeHalt(halted, ago)])
-  else if (update) rows.push(['updating', describeUpdate(update, ago)])
+  else if (update) rows.push(['updating', describeUpdate(update, overview.step, ago)])
   else if (signal) rows.push(['waiting', describeWaiting(signal, overview.held, ago)])
   return rows
     .map(([label, text]) => `${label.padEnd(10)} ${text.replaceAll('\n', `\n${' '.repeat(11)}`)}\n`)
@@ -126,9 +126,8 @@ function describeWaiting(signal: Signal, held: Overview['held'], ago: (time: str
   return held ? `${what}\n${held.reason}; now: telec-update --now` : what
 }
 
-function describeUpdate(update: Update, ago: (time: string) => string): string {
-  const step = update.steps.at(-1)
-  const at = step ? `, at ${step.name}` : ''
+function describeUpdate(update: Update, step: string | null, ago: (time: string) => string): string {
+  const at = step === null ? '' : `, at ${step}`
   return `${update.rollback ? 'back ' : ''}to ${nameOf(update.target)} since ${ago(update.started_at)}${at}`
 }
 

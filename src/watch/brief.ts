@@ -73,7 +73,7 @@ export async function writeBrief(service: Service, repository: Repository, found
   const { world } = service
   try {
     const brief = await briefOf(service, repository, found)
-    await writeDurably(LOOKOUT.brief, `${JSON.stringify(brief)}\n`, MODE)
+    await writeDurably(LOOKOUT.brief, `${JSON.stringify(brief)}\n`, { mode: MODE })
   } catch (error) {
     world.log.warning(`${LOOKOUT.user} was not told: ${error instanceof Error ? error.message : error}`)
   }

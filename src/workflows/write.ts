@@ -25,6 +25,6 @@ export async function writeWorkflows(
     throw new TelecError('usage', `${existing.join(' and ')} exist already; telec does not overwrite them`, {
       hint: 'move them away, run it again, and take over what is missing',
     })
-  for (const [path, text] of workflows) await writeDurably(join(root, path), text, 0o644)
+  for (const [path, text] of workflows) await writeDurably(join(root, path), text, { mode: 0o644 })
   return [...workflows.keys()]
 }

@@ -28,6 +28,7 @@ const CURRENT: Overview = {
   },
   next_poll_at: at(40),
   signal: null,
+  step: null,
   update: null,
   last: null,
   rolled_back: null,
@@ -126,13 +127,13 @@ describe('telec status', () => {
       target,
       started_at: at(-7),
       attempts: 1,
-      steps: [{ name: 'install', began_at: at(-2), ended_at: null, note: null }],
+      steps: [],
       left_at: null,
       permits: [],
       rollback: null,
       service: null,
     }
-    expect(row('updating', { update })).toBe(`to 1.1.0 (${short}) since 7 s ago, at install`)
+    expect(row('updating', { update, step: 'install' })).toBe(`to 1.1.0 (${short}) since 7 s ago, at install`)
   })
 
   test('says what became of local changes and of the service in the update that led here', () => {

@@ -75,6 +75,7 @@ const OVERVIEW: Overview = {
   next_poll_at: null,
   signal: null,
   update: null,
+  step: null,
   last: null,
   rolled_back: null,
   halted: null,

@@ -66,7 +66,7 @@ async function writePage(service: Service, file: string, isFleet: boolean): Prom
   if (!isFleet)
     throw new TelecError('usage', '--html is for the fleet', { hint: `telec status --fleet --html ${file}` })
   const { data } = await fleetView(service)()
-  await writeDurably(file, fleetPage(data as Fleet, world.now()), PAGE_MODE)
+  await writeDurably(file, fleetPage(data as Fleet, world.now()), { mode: PAGE_MODE })
   world.out(`wrote ${file}\n`)
 }
 

@@ -4,10 +4,17 @@ import { TelecError } from '../../system/errors.ts'
 import type { StepContext } from '../step.ts'
 
 /** Moves the checkout to the target. */
-export async function checkout({ config, repository, update, interrupted }: StepContext): Promise<string> {
+export async function checkout({
+  config,
+  repository,
+  update,
+  interrupted,
+  writeDown,
+}: StepContext): Promise<string> {
   const { target, channel } = update
   const isThere = async () => (await headCommit(repository)) === target.commit
   if (interrupted) await completeMove(repository, target.commit)
+  await writeDown()
   const branch = channel === 'alpha' ? config.deployment.branch : null
   const rewrite = update.permits.includes('rewrite')
   await moveTo(repository, branch, target.commit, rewrite || update.rollback !== null)

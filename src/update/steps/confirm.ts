@@ -19,9 +19,11 @@ export async function confirm({
   repository,
   supervised,
   update,
+  writeDown,
 }: StepContext): Promise<string> {
   if (!supervised) return 'left to whoever restarts the service'
   if (!update.service?.asked) return 'there is no new process to wait for'
+  await writeDown({ folder: 'synced later' }) // how the old process ended, which nobody can tell again
   const healthyAfterMs = config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS
   const pid = await staysUp(world, supervised.manager, update.service.before, healthyAfterMs)
   const health = config.service?.health

@@ -13,12 +13,14 @@ export async function fetch({
   update,
   interrupted,
   remember,
+  writeDown,
 }: StepContext): Promise<string> {
   const { target } = update
   if (interrupted) await removeStaleLocks(repository)
   // What was deployed once is here; the remote may not offer it any more, or be the reason to go back.
   if (update.rollback && (await hasCommit(repository, target.commit)))
     return `${target.commit.slice(0, 12)} is here already`
+  await writeDown({ folder: 'synced later' }) // older on the disk than the locks that git may leave
   await removeStaleObjects(repository)
   const { install, remote, version_file } = config.deployment
   await together(
@@ -29,6 +31,6 @@ export async function fetch({
     target.version ?? versionAt(repository, target.commit, version_file),
     fetchLargeFiles(repository, remote, target.commit),
   )
-  if (version !== target.version) await remember({ target: { ...target, version } })
+  if (version !== target.version) remember({ target: { ...target, version } })
   return `${target.commit.slice(0, 12)} of ${target.ref.replace(/^refs\/(heads|tags)\//, '')}`
 }

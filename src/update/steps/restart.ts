@@ -11,7 +11,14 @@ const LOOK_EVERY_MS = 40
  * Brings a new main process up. The one before is named in the journal first: whoever goes on after a kill can
  * tell whether the restart happened, without a clock.
  */
-export async function restart({ world, config, supervised, update, remember }: StepContext): Promise<string> {
+export async function restart({
+  world,
+  config,
+  supervised,
+  update,
+  remember,
+  writeDown,
+}: StepContext): Promise<string> {
   if (!supervised) return 'left to whoever started this'
   const { manager } = supervised
   const now = await manager.inspect()
@@ -25,15 +32,16 @@ export async function restart({ world, config, supervised, update, remember }: S
       await manager.restart() // a unit of another kind: there is nobody to ask
       return left(`${manager.service} has no main process: ${manager.name} restarted it`)
     }
-    await remember({ service: { before: memory.before, asked: true } })
+    remember({ service: { before: memory.before, asked: true } })
+    await writeDown()
   }
   const stopTimeoutMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
   const brought = await bringUpNew(world, supervised, now, stopTimeoutMs)
   return brought ?? left(`${manager.service} was stopped by somebody meanwhile, and stays so`)
 
   /** The update counts all the same, and confirm has nothing to wait for. */
-  async function left(why: string): Promise<string> {
-    await remember({ service: { before: null, asked: false } })
+  function left(why: string): string {
+    remember({ service: { before: null, asked: false } })
     return why
   }
 }

@@ -106,7 +106,10 @@ async function verifyNoLocalCommits({ repository, update }: StepContext, head: s
 }
 
 /** Local changes that the update does not touch stay as they are. */
-async function verifyNothingInTheWay({ repository, update }: StepContext, head: string): Promise<string> {
+async function verifyNothingInTheWay(
+  { repository, update, writeDown }: StepContext,
+  head: string,
+): Promise<string> {
   const [local, touched] = await together(
     localChanges(repository),
     pathsBetween(repository, head, update.target.commit),
@@ -124,6 +127,7 @@ async function verifyNothingInTheWay({ repository, update }: StepContext, head: 
         hint: `commit them, move them away, or put them back: git -C ${repository.workTree} restore -- PATH; or let telec put them aside: telec-update --stash`,
         goOn: 'telec-update --stash',
       })
+    await writeDown()
     const ref = await stashPaths(repository, inTheWay)
     remarks.push(
       `put aside: ${paths.map(printableName).join(', ')}; to have them back: git -C ${repository.workTree} cherry-pick --no-commit ${ref}`,
