@@ -41,7 +41,7 @@ export async function passGates(
 ): Promise<Gate> {
   const { fleet, redis, computer } = config
   if (!fleet || !redis || !(fleet.max_updating ?? fleet.hold_after_failures)) return OPEN
-  let client = openRedis(world, redis, TIMEOUT_MS)
+  let client = openRedis(redis, TIMEOUT_MS)
   let stopRenewing: () => void = () => undefined
   try {
     await client.ready()
@@ -54,7 +54,7 @@ export async function passGates(
         const left = await takeSlot(client, computer, most).catch(() => null)
         if (left !== null) return
         client.close() // the server was away: the slot is taken again as soon as it is back
-        client = openRedis(world, redis, TIMEOUT_MS)
+        client = openRedis(redis, TIMEOUT_MS)
         await client.ready().catch(() => undefined)
       })
     }

@@ -12,6 +12,10 @@ export function statusId({ status, timestamp, commit, step }: StatusRecord): str
 /** Whether Redis lacks what is known here, or has not heard of this computer for long. Pure. */
 export function isContactDue(link: Link | null, status: StatusRecord | null, nowMs: number): boolean {
   if (status !== null && link?.sent !== statusId(status)) return true
-  const reachedMs = link?.reached_at ? Date.parse(link.reached_at) : 0
-  return Math.abs(nowMs - reachedMs) >= HEARTBEAT_MS // also after a clock that was ahead
+  return Math.abs(nextContact(link) - HEARTBEAT_MS - nowMs) >= HEARTBEAT_MS // also after a clock that was ahead
+}
+
+/** When this computer is to be heard of next, if nothing happens, in milliseconds since 1970. Pure. */
+export function nextContact(link: Link | null): number {
+  return (link?.reached_at ? Date.parse(link.reached_at) : 0) + HEARTBEAT_MS
 }

@@ -3,7 +3,7 @@ import type { Service } from '../config/service.ts'
 import { type Link, readLink, writeLink } from '../state/redis.ts'
 import type { StatusRecord } from '../state/status.ts'
 import { within } from '../system/limit.ts'
-import { isoTime, type World } from '../system/world.ts'
+import { isoTime } from '../system/world.ts'
 import { type Announcement, announce } from './announce.ts'
 import { describeFault, openRedis, type RedisClient } from './client.ts'
 import { isContactDue, statusId } from './heartbeat-due.ts'
@@ -35,7 +35,7 @@ export async function keepInTouch(
   const link = readLink(paths)
   const isDue = isContactDue(link, status, world.now())
   if (announcement === null && !isDue) return
-  const outcome = await attempt(world, redis, async (client) => {
+  const outcome = await attempt(redis, async (client) => {
     if (status && isDue) await sendStatus(client, status, world.now())
     if (announcement) await announce(client, announcement)
   })
@@ -44,13 +44,12 @@ export async function keepInTouch(
 
 /** @returns null where it worked, else why not. */
 async function attempt(
-  world: World,
   redis: NonNullable<Config['redis']>,
   send: (client: RedisClient) => Promise<void>,
 ): Promise<string | null> {
   let client: RedisClient | undefined
   try {
-    const opened = openRedis(world, redis, BUDGET_MS)
+    const opened = openRedis(redis, BUDGET_MS)
     client = opened
     await within(
       opened.ready().then(() => send(opened)),

@@ -27,7 +27,7 @@ export function redisSink(service: Service, redis: NonNullable<Config['redis']>)
   /** @returns why not all were sent; null where they were. */
   const send = async (): Promise<string | null> => {
     try {
-      client ??= openRedis(world, redis, BUDGET_MS)
+      client ??= openRedis(redis, BUDGET_MS)
       isReady ??= client.ready()
       await isReady
       for (let next = waiting[0]; next; next = waiting[0]) {

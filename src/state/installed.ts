@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
+import { forgetQuiet } from '../config/quiet.ts'
 import { readJson, writeJson } from '../system/files.ts'
 
 /** From elsewhere it would be another file that telec uninstall removes. */
@@ -26,6 +27,7 @@ export function readInstalled(paths: Paths): Installed | null {
   )
 }
 
-export function writeInstalled(paths: Paths, installed: Installed): Promise<void> {
-  return writeJson(paths.installed, installed)
+export async function writeInstalled(paths: Paths, installed: Installed): Promise<void> {
+  await forgetQuiet(paths)
+  await writeJson(paths.installed, installed)
 }

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { CommitSchema, type Target, TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
+import { forgetQuiet } from '../config/quiet.ts'
 import { RETRY } from '../system/errors.ts'
 import { readJson, writeJson } from '../system/files.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
@@ -93,8 +94,9 @@ export function readUpdateState(paths: Paths): UpdateState | null {
   )
 }
 
-export function writeUpdateState(paths: Paths, state: UpdateState): Promise<void> {
-  return writeJson(paths.updateState, state)
+export async function writeUpdateState(paths: Paths, state: UpdateState): Promise<void> {
+  await forgetQuiet(paths)
+  await writeJson(paths.updateState, state)
 }
 
 /** The record of a computer on which nothing was ever updated. */

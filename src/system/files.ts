@@ -133,10 +133,15 @@ export async function writeJson(path: string, data: unknown): Promise<void> {
   await writeDurably(path, asJson(data))
 }
 
-/** Like `writeJson`; but what it wrote is sure to be found after a power cut only once the next file there is written. */
+/** Like `writeJson`, by `writeAhead`. */
 export async function writeJsonAhead(path: string, data: unknown): Promise<void> {
+  await writeAhead(path, asJson(data))
+}
+
+/** Like `writeDurably`; but a power cut may bring the old text back until the next file there is written. */
+export async function writeAhead(path: string, text: string): Promise<void> {
   try {
-    await replace(path, asJson(data), FILE_MODE)
+    await replace(path, text, FILE_MODE)
   } catch (error) {
     throw writeFailure(path, error)
   }
@@ -195,7 +200,7 @@ export async function sweepTemporaryFiles(
 ): Promise<void> {
   const owned = new Set(own.map((path) => basename(path)))
   for (const entry of readdirSync(folder)) {
-    const [, name] = /^(.+\.(?:json|yml|new))\.\d+$/.exec(entry) ?? []
+    const [, name] = /^(.+\.(?:json|yml|new)|quiet)\.\d+$/.exec(entry) ?? []
     if (!name) continue
     const path = join(folder, entry)
     const ageMs = Math.abs(nowMs - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs)) // clocks jump

@@ -60,7 +60,7 @@ export async function listen(world: World, listener: Listener): Promise<number> 
   let pauseMs = FIRST_PAUSE_MS
   let isDown = false
   while (await isSame()) {
-    const client = connectTo(world, redis, CONNECT_TIMEOUT_MS, null)
+    const client = connectTo(redis, CONNECT_TIMEOUT_MS, null)
     try {
       await client.ready()
       const lastId = await position(path, client)

@@ -1,14 +1,11 @@
 import { Command, Option } from 'commander'
 import type { Considered, Decision } from '../../channel/decide.ts'
 import { nameOf } from '../../channel/target.ts'
-import { keepParsed, loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
-import { readSignal } from '../../state/signal.ts'
-import { passOn } from '../../watch/after-poll.ts'
 import { listenAsLookout, listenAsOneself } from '../../watch/listeners.ts'
 import { lookOut } from '../../watch/lookout.ts'
-import { poll } from '../../watch/poll.ts'
 import type { DefineCommand } from '../main.ts'
+import { runPoll } from './run-poll.ts'
 
 interface Options {
   readonly dryRun: boolean
@@ -53,13 +50,7 @@ Examples:
       if (lookout) return isListener ? leave(await listenAsLookout(world)) : lookOut(world)
       const paths = locate(world)
       if (isListener) return leave(await listenAsOneself(world, paths))
-      const config = await loadConfig(world, paths)
-      const before = readSignal(paths)
-      const polling = poll({ world, config, paths }, { dryRun, scheduled, brief })
-      const decision = await polling.finally(() =>
-        dryRun ? undefined : passOn({ world, config, paths }, before),
-      )
-      if (!dryRun) await keepParsed(world, paths, config)
+      const decision = await runPoll(world, paths, { dryRun, scheduled, brief, heard: null })
       if (json) world.out(`${JSON.stringify(decision, null, 2)}\n`)
       else if (explain) world.out(explained(decision))
     })

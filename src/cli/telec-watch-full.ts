@@ -1,5 +1,0 @@
-import { obey } from './command-line.ts'
-import { watchCommand } from './commands/watch.ts'
-import { main } from './main.ts'
-
-void main('telec-watch', (world) => obey(world, watchCommand))
