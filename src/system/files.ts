@@ -133,15 +133,10 @@ export async function writeJson(path: string, data: unknown): Promise<void> {
   await writeDurably(path, asJson(data))
 }
 
-/** Like `writeJson`, by `writeAhead`. */
+/** Like `writeJson`; but what it wrote is sure to be found after a power cut only once the next file there is written. */
 export async function writeJsonAhead(path: string, data: unknown): Promise<void> {
-  await writeAhead(path, asJson(data))
-}
-
-/** Like `writeDurably`; but a power cut may bring the old text back until the next file there is written. */
-export async function writeAhead(path: string, text: string): Promise<void> {
   try {
-    await replace(path, text, FILE_MODE)
+    await replace(path, asJson(data), FILE_MODE)
   } catch (error) {
     throw writeFailure(path, error)
   }
@@ -149,6 +144,16 @@ export async function writeAhead(path: string, text: string): Promise<void> {
 
 function asJson(data: unknown): string {
   return `${JSON.stringify(data, null, 2)}\n`
+}
+
+/** Writes a file whose loss, or half of which, does no harm: in place, and without waiting for the disk. */
+export function writeInPlace(path: string, text: string): void {
+  try {
+    plainFileAt(path)
+    writeFileSync(path, text, { mode: FILE_MODE })
+  } catch (error) {
+    throw writeFailure(path, error)
+  }
 }
 
 /** Removes a file; one that is not there is fine. */
@@ -200,7 +205,7 @@ export async function sweepTemporaryFiles(
 ): Promise<void> {
   const owned = new Set(own.map((path) => basename(path)))
   for (const entry of readdirSync(folder)) {
-    const [, name] = /^(.+\.(?:json|yml|new)|quiet)\.\d+$/.exec(entry) ?? []
+    const [, name] = /^(.+\.(?:json|yml|new))\.\d+$/.exec(entry) ?? []
     if (!name) continue
     const path = join(folder, entry)
     const ageMs = Math.abs(nowMs - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs)) // clocks jump

@@ -10,7 +10,7 @@ import { readLink } from '../state/redis.ts'
 import { readSignal } from '../state/signal.ts'
 import { readStatus } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
-import { touch, writeAhead } from '../system/files.ts'
+import { touch, writeInPlace } from '../system/files.ts'
 import { nextPollDue } from './next-poll.ts'
 
 export interface Polled {
@@ -34,7 +34,7 @@ export async function leaveQuiet(service: Service, polled: Polled, startedMs: nu
   const { world, paths } = service
   const text = await quietText(service, polled, startedMs)
   if (text === null) return forgetQuiet(paths)
-  await writeAhead(paths.quiet, text)
+  writeInPlace(paths.quiet, text)
   // Later than the folder, which says when something in it was replaced.
   await touch(paths.quiet, world.now() + 1)
   const isChanged = [paths.config, paths.updateState, paths.pause].some(
