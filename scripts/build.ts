@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { brotliCompressSync } from 'node:zlib'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
+import { programText } from './lib/program-text.ts'
 
 const PROGRAMS = ['telec', 'telec-watch', 'telec-update', 'telec-migrate']
 const TARGET = 'node20.20'
@@ -19,6 +19,13 @@ const REQUIRE = 'var require=process.getBuiltinModule;'
 const HEADER = `#!/usr/bin/env node
 ${REQUIRE}`
 
+// A shell goes first, which ends or becomes Node.js. To that its script is a comment, behind a string.
+const [, ...quietScript] = (await readFile('src/watch/quiet.sh', 'utf8')).split('\n')
+const WATCH_HEADER = `#!/bin/sh
+":" /*
+${quietScript.join('\n')}# */;
+${REQUIRE}`
+
 // As the first process of a container, `telec run` inherits every orphan, and Node.js waits for its own children only:
 // there a shell stays in front of it, which waits for all (wait(1) in dash, bash and busybox), and passes signals on.
 // What is a command to the shell is a string and a comment to JavaScript.
@@ -29,6 +36,8 @@ const FRONT_DOOR_HEADER = `#!/bin/sh
 ":" //; while :; do wait "$child"; code=$?; kill -0 "$child" 2>/dev/null || break; done # a signal ends wait, too
 ":" //; [ -z "$BASH_VERSION" ] || { wait "$child"; code=$?; }; exit "$code" # bash may have reaped it meanwhile
 ${REQUIRE}`
+
+const HEADERS: Readonly<Record<string, string>> = { telec: FRONT_DOOR_HEADER, 'telec-watch': WATCH_HEADER }
 
 const shared: BuildOptions = {
   bundle: true,
@@ -55,109 +64,19 @@ const shared: BuildOptions = {
   },
 }
 
-/** Module loaders are ES modules, libraries have exports, all else is a program. */
-function formatOf(path: string): 'esm' | 'cjs' | 'iife' {
-  if (path.endsWith('-loader.ts')) return 'esm'
-  return path.endsWith('/ioredis.ts') ? 'cjs' : 'iife'
-}
-
-/** `packed:FILE` is a program below src/, bundled for itself and carried as compressed text until it is needed. */
-const packed: Plugin = {
-  name: 'packed',
+/** `program:FILE` is a program below src/ that runs in a process of its own: its text, bundled for itself. */
+const programs: Plugin = {
+  name: 'programs',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^packed:/ }, ({ path }) => ({
-      path: path.slice('packed:'.length),
-      namespace: 'packed',
+    onResolve({ filter: /^program:/ }, ({ path }) => ({
+      path: path.slice('program:'.length),
+      namespace: 'program',
     }))
-    onLoad({ filter: /.*/, namespace: 'packed' }, async ({ path }) => {
-      const { text, inputs } = await pack(join(root, 'src', path), formatOf(path), [
-        packed,
-        packedLibraries,
-        withoutDescriptions,
-      ])
-      return {
-        // zlib is loaded with the text: not at every start.
-        contents: `export const packed = '${text}'
-export const source = () => ${unpacked('packed')}`,
-        watchFiles: inputs,
-        resolveDir: root,
-      }
-    })
+    onLoad({ filter: /.*/, namespace: 'program' }, async ({ path }) => ({
+      contents: await programText(join(root, 'src', path), shared),
+      loader: 'text',
+    }))
   },
-}
-
-/**
- * Large libraries of which most starts need nothing: whoever imports one, which need not know, unpacks it then. An
- * `import()` on the way puts that off until it runs.
- */
-const packedLibraries: Plugin = {
-  name: 'packed-libraries',
-  setup({ onResolve, onLoad, resolve }) {
-    onResolve(
-      { filter: /^(yaml|commander|execa|smol-toml|@clack\/prompts)$/ },
-      async ({ path, pluginData, ...from }) => {
-        if (pluginData === packedLibraries) return null
-        const { importer, namespace, resolveDir, kind } = from
-        const found = await resolve(path, {
-          importer,
-          namespace,
-          resolveDir,
-          kind,
-          pluginData: packedLibraries,
-        })
-        // Not the path of a file: that may end in .mjs, which a CommonJS module cannot.
-        return { path, namespace: 'packed-library', pluginData: found.path }
-      },
-    )
-    onLoad({ filter: /.*/, namespace: 'packed-library' }, async ({ pluginData }) => {
-      const { text } = await pack(pluginData, 'cjs', [])
-      return {
-        contents: `const { compileFunction } = process.getBuiltinModule('node:vm')
-const load = compileFunction(${unpacked(`'${text}'`)}, ['require', 'module', 'exports'], { filename: process.argv[1] })
-load(require, module, module.exports)`,
-        resolveDir: root,
-      }
-    })
-  },
-}
-
-/** What the keys of the configuration are for is said in the reference, and to editors: programs do without. */
-const withoutDescriptions: Plugin = {
-  name: 'without-descriptions',
-  setup({ onLoad }) {
-    onLoad({ filter: /\/src\/config\/\w+\.ts$/ }, async ({ path }) => {
-      const text = await readFile(path, 'utf8')
-      return {
-        contents: text.replace(/\babout\(\s*(['"`])(?:\\.|(?!\1).)*\1,/gs, "about('',"),
-        loader: 'ts',
-      }
-    })
-  },
-}
-
-/** Bundles a file for itself and compresses it, as base64. */
-async function pack(
-  entry: string,
-  format: 'esm' | 'cjs' | 'iife',
-  plugins: Plugin[],
-): Promise<{ text: string; inputs: string[] }> {
-  const built = await build({
-    ...shared,
-    entryPoints: [entry],
-    format,
-    plugins,
-    write: false,
-    metafile: true,
-  })
-  return {
-    text: brotliCompressSync(built.outputFiles[0]?.contents ?? new Uint8Array()).toString('base64'),
-    inputs: Object.keys(built.metafile.inputs),
-  }
-}
-
-/** JavaScript for the text that `expression` holds packed. */
-function unpacked(expression: string): string {
-  return `process.getBuiltinModule('node:zlib').brotliDecompressSync(Buffer.from(${expression}, 'base64')).toString()`
 }
 
 await mkdir('dist', { recursive: true })
@@ -169,8 +88,8 @@ await Promise.all(
       entryPoints: [`src/cli/${program}.ts`],
       outfile,
       format: 'iife',
-      banner: { js: program === 'telec' ? FRONT_DOOR_HEADER : HEADER },
-      plugins: [packed, packedLibraries, withoutDescriptions],
+      banner: { js: HEADERS[program] ?? HEADER },
+      plugins: [programs],
     })
     await chmod(outfile, 0o755)
     await rename(outfile, `dist/${program}`) // whoever runs the one before goes on with it

@@ -29,12 +29,10 @@ declare module '*.py' {
   export default text
 }
 
-// Programs that run in a process or a thread of their own; scripts/build packs them into the bundles.
-declare module 'packed:*' {
-  /** The program's text, compressed by Brotli, in base64. */
-  export const packed: string
-  /** The program's text. */
-  export function source(): string
+// Programs that run in a process of their own, as text.
+declare module 'program:*' {
+  const text: string
+  export default text
 }
 
 // Filled in by scripts/build.

@@ -1,12 +1,13 @@
 import { type Command, CommanderError } from 'commander'
 import { EXIT, EXIT_CODES_HELP } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
-import type { World } from '../system/world.ts'
+import { type World, withoutReader } from '../system/world.ts'
 import type { DefineCommand } from './main.ts'
 
 /** Does what the arguments of the program ask for, for `main`. */
 export async function runCommandLine(world: World, define: DefineCommand): Promise<number> {
   const { name } = world.program
+  for (const stream of [process.stdout, process.stderr]) withoutReader(stream) // commander writes to them
   let code: number = EXIT.done
   const command = define(world, (given) => {
     code = given

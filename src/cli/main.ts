@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { EXIT, systemErrorCode, systemFault, TelecError } from '../system/errors.ts'
+import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { signalAllGroups } from '../system/groups.ts'
 import { printable } from '../system/log.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
@@ -12,7 +12,6 @@ export type DefineCommand = (world: World, leave: (code: number) => void) => Com
 export async function main(program: string, work: (world: World) => Promise<number>): Promise<void> {
   const world = realWorld(program)
   passOnSignals()
-  goOnWithoutReader()
   try {
     process.exitCode = await work(world)
   } catch (error) {
@@ -49,13 +48,5 @@ function passOnSignals(): void {
       signalAllGroups('SIGTERM')
       // Others may listen, too (telec run): only where nobody does is this the end.
       if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
-    })
-}
-
-/** Whoever read our output may have left (`| head`, a log that was closed): no reason to stop in the middle of work. */
-function goOnWithoutReader(): void {
-  for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error) => {
-      if (systemErrorCode(error) !== 'EPIPE') throw error
     })
 }

@@ -12,8 +12,8 @@ export interface Paths {
   readonly scope: Scope
   readonly home: string
   readonly config: string
-  /** The configuration as it was parsed last. */
-  readonly parsedConfig: string
+  /** By what a poll can tell that nothing has changed; see src/watch/quiet.ts. */
+  readonly quiet: string
   readonly signal: string
   readonly updateState: string
   readonly watchState: string
@@ -100,7 +100,7 @@ function pathsIn(scope: Scope, home: string, config: string): Paths {
     scope,
     home,
     config,
-    parsedConfig: join(home, 'config.parsed.json'),
+    quiet: join(home, 'quiet'),
     signal: join(home, 'update_signal.json'),
     updateState: join(home, 'update_state.json'),
     watchState: join(home, 'watch_state.json'),

@@ -121,7 +121,7 @@ async function service(patient: Patient): Promise<string> {
 
 async function redis({ world, config, paths }: Patient): Promise<string> {
   if (!config.redis) return 'none is configured: all works without it'
-  const client = openRedis(world, config.redis, REDIS_TIMEOUT_MS)
+  const client = openRedis(config.redis, REDIS_TIMEOUT_MS)
   const startedMs = world.monotonic()
   try {
     await within(

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import type { RedisClient } from './client.ts'
+import type { RedisClient } from './ioredis.ts'
 import { ANNOUNCEMENTS_KEY } from './keys.ts'
 
 /** Says that a version may be there. It is a hint to poll: what is deployed is decided from the git remote alone. */

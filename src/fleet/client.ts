@@ -1,36 +1,9 @@
 import { statSync } from 'node:fs'
-import { source } from 'packed:fleet/ioredis.ts'
-import { parseRedisUrl, type RedisAddress } from '../config/redis-url.ts'
+import { parseRedisUrl } from '../config/redis-url.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
-import { loadPacked } from '../system/packed.ts'
-import type { World } from '../system/world.ts'
-
-export type Argument = string | number
-
-/** A connection to Redis, be it one server, a master that sentinels name, or a cluster. */
-export interface RedisClient {
-  /** Resolves when it is connected, rejects when it cannot be. */
-  ready(): Promise<void>
-  /** One command. Those that are sent in one go are pipelined; on one key they keep their order. */
-  call(command: string, ...args: readonly Argument[]): Promise<unknown>
-  close(): void
-}
-
-export interface RedisSettings {
-  readonly address: RedisAddress
-  readonly password: string | null
-  /** Certificates of those who may vouch for the server, PEM; null: those that Node.js knows. */
-  readonly ca: string | null
-  readonly connectTimeoutMs: number
-  /** For each command; null: as long as it takes. */
-  readonly commandTimeoutMs: number | null
-}
-
-export type Connect = (settings: RedisSettings) => RedisClient
-
-let library: Connect | undefined
+import type { RedisClient } from './ioredis.ts'
 
 /** What it takes to reach a Redis: with what is in the files that the configuration names. */
 export interface RedisAccess {
@@ -49,12 +22,8 @@ export function accessTo(redis: NonNullable<Config['redis']>): RedisAccess {
 }
 
 /** Opens a connection to the Redis of the configuration. */
-export function openRedis(
-  world: World,
-  redis: NonNullable<Config['redis']>,
-  connectTimeoutMs: number,
-): RedisClient {
-  return connectTo(world, accessTo(redis), connectTimeoutMs, connectTimeoutMs)
+export function openRedis(redis: NonNullable<Config['redis']>, connectTimeoutMs: number): RedisClient {
+  return connectTo(accessTo(redis), connectTimeoutMs, connectTimeoutMs)
 }
 
 /**
@@ -63,15 +32,19 @@ export function openRedis(
  * @param commandTimeoutMs null: a command may take as long as it takes.
  */
 export function connectTo(
-  world: World,
   { url, password, ca }: RedisAccess,
   connectTimeoutMs: number,
   commandTimeoutMs: number | null,
 ): RedisClient {
   const address = parseRedisUrl(url)
   if (address === null) throw new Error('the schema took a URL that is none')
-  library ??= (loadPacked(source(), world.program.path) as { connect: Connect }).connect
-  return library({ address, password: password ?? address.password, ca, connectTimeoutMs, commandTimeoutMs })
+  const settings = { address, password: password ?? address.password, ca, connectTimeoutMs, commandTimeoutMs }
+  const opening = import('./ioredis.ts').then(({ connect }) => connect(settings))
+  return {
+    ready: async () => (await opening).ready(),
+    call: async (command, ...args) => (await opening).call(command, ...args),
+    close: () => void opening.then((client) => client.close()),
+  }
 }
 
 /** @param isSecret others must not read it; its group may be that of the program. */

@@ -1,4 +1,4 @@
-import type { RedisClient } from './client.ts'
+import type { RedisClient } from './ioredis.ts'
 
 /** A version that nobody takes any more is forgotten. */
 const FORGOTTEN_AFTER_S = 30 * 24 * 3_600

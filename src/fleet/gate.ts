@@ -4,8 +4,9 @@ import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { every } from '../system/limit.ts'
 import type { World } from '../system/world.ts'
-import { describeFault, openRedis, type RedisClient } from './client.ts'
+import { describeFault, openRedis } from './client.ts'
 import { haltedAt, reportHalted, reportUpdated } from './failed-versions.ts'
+import type { RedisClient } from './ioredis.ts'
 import { freeSlot, LEASE_S, takeSlot } from './slots.ts'
 
 const TIMEOUT_MS = 2_000
@@ -41,7 +42,7 @@ export async function passGates(
 ): Promise<Gate> {
   const { fleet, redis, computer } = config
   if (!fleet || !redis || !(fleet.max_updating ?? fleet.hold_after_failures)) return OPEN
-  let client = openRedis(world, redis, TIMEOUT_MS)
+  let client = openRedis(redis, TIMEOUT_MS)
   let stopRenewing: () => void = () => undefined
   try {
     await client.ready()
@@ -54,7 +55,7 @@ export async function passGates(
         const left = await takeSlot(client, computer, most).catch(() => null)
         if (left !== null) return
         client.close() // the server was away: the slot is taken again as soon as it is back
-        client = openRedis(world, redis, TIMEOUT_MS)
+        client = openRedis(redis, TIMEOUT_MS)
         await client.ready().catch(() => undefined)
       })
     }

@@ -3,9 +3,10 @@ import type { Service } from '../config/service.ts'
 import { type RedisState, readRedisState, writeRedisState } from '../state/redis.ts'
 import type { StatusRecord } from '../state/status.ts'
 import { within } from '../system/limit.ts'
-import { isoTime, type World } from '../system/world.ts'
+import { isoTime } from '../system/world.ts'
 import { type Announcement, announce } from './announcements.ts'
-import { describeFault, openRedis, type RedisClient } from './client.ts'
+import { describeFault, openRedis } from './client.ts'
+import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, statusKey } from './keys.ts'
 
 /** What a poll spends on Redis, at most: it has done its own work by then. */
@@ -22,8 +23,12 @@ export function statusId({ status, timestamp, commit, step }: StatusRecord): str
 /** Whether Redis lacks what is known here, or has not heard of this computer for long. Pure. */
 export function isHeartbeatDue(link: RedisState | null, status: StatusRecord | null, nowMs: number): boolean {
   if (status !== null && link?.sent !== statusId(status)) return true
-  const reachedMs = link?.reached_at ? Date.parse(link.reached_at) : 0
-  return Math.abs(nowMs - reachedMs) >= HEARTBEAT_MS // also after a clock that was ahead
+  return Math.abs(nextHeartbeat(link) - HEARTBEAT_MS - nowMs) >= HEARTBEAT_MS // also after a clock that was ahead
+}
+
+/** When this computer is to be heard of next, if nothing happens, in milliseconds since 1970. Pure. */
+export function nextHeartbeat(link: RedisState | null): number {
+  return (link?.reached_at ? Date.parse(link.reached_at) : 0) + HEARTBEAT_MS
 }
 
 /** Writes a status, and that this computer was heard of. */
@@ -49,7 +54,7 @@ export async function sendHeartbeat(
   const link = readRedisState(paths)
   const isDue = isHeartbeatDue(link, status, world.now())
   if (announcement === null && !isDue) return
-  const outcome = await attempt(world, redis, async (client) => {
+  const outcome = await attempt(redis, async (client) => {
     if (status && isDue) await sendStatus(client, status, world.now())
     if (announcement) await announce(client, announcement)
   })
@@ -58,13 +63,12 @@ export async function sendHeartbeat(
 
 /** @returns null where it worked, else why not. */
 async function attempt(
-  world: World,
   redis: NonNullable<Config['redis']>,
   send: (client: RedisClient) => Promise<void>,
 ): Promise<string | null> {
   let client: RedisClient | undefined
   try {
-    const opened = openRedis(world, redis, BUDGET_MS)
+    const opened = openRedis(redis, BUDGET_MS)
     client = opened
     await within(
       opened.ready().then(() => send(opened)),

@@ -1,11 +1,36 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import type { Connect } from './client.ts'
+import type { RedisAddress } from '../config/redis-url.ts'
+
+/** A connection to Redis, be it one server, a master that sentinels name, or a cluster. */
+export interface RedisClient {
+  /** Resolves when it is connected, rejects when it cannot be. */
+  ready(): Promise<void>
+  /** One command. Those that are sent in one go are pipelined; on one key they keep their order. */
+  call(command: string, ...args: readonly (string | number)[]): Promise<unknown>
+  close(): void
+}
+
+export interface RedisSettings {
+  readonly address: RedisAddress
+  readonly password: string | null
+  /** Certificates of those who may vouch for the server, PEM; null: those that Node.js knows. */
+  readonly ca: string | null
+  readonly connectTimeoutMs: number
+  /** For each command; null: as long as it takes. */
+  readonly commandTimeoutMs: number | null
+}
 
 /**
  * ioredis as telec uses it: it gives up at once, and whoever wants to try again opens another one. Its own file, since it
  * is loaded only where Redis is configured.
  */
-export const connect: Connect = ({ address, password, ca, connectTimeoutMs, commandTimeoutMs }) => {
+export function connect({
+  address,
+  password,
+  ca,
+  connectTimeoutMs,
+  commandTimeoutMs,
+}: RedisSettings): RedisClient {
   const retry = () => null
   const trust = ca === null ? {} : { ca }
   const shared = {

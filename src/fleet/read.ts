@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { COMPUTER_NAME } from '../config/schema.ts'
-import type { RedisClient } from './client.ts'
+import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, statusKey } from './keys.ts'
 
 const text = v.optional(v.nullable(v.string()), null)

@@ -1,4 +1,4 @@
-import type { RedisClient } from './client.ts'
+import type { RedisClient } from './ioredis.ts'
 
 /** One hash tag, so that a cluster keeps them together: who updates, who waits since when, who still does. */
 const KEYS = [

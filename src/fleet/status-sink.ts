@@ -3,8 +3,9 @@ import type { Service } from '../config/service.ts'
 import { readRedisState } from '../state/redis.ts'
 import type { StatusRecord, StatusSink } from '../state/status.ts'
 import { within } from '../system/limit.ts'
-import { describeFault, openRedis, type RedisClient } from './client.ts'
+import { describeFault, openRedis } from './client.ts'
 import { recordHeartbeat, sendStatus } from './heartbeat.ts'
+import type { RedisClient } from './ioredis.ts'
 
 /** What an update waits for Redis, in all. */
 const BUDGET_MS = 1_000
@@ -26,7 +27,7 @@ export function redisSink(service: Service, redis: NonNullable<Config['redis']>)
   /** @returns why not all were sent; null where they were. */
   const send = async (): Promise<string | null> => {
     try {
-      client ??= openRedis(world, redis, BUDGET_MS)
+      client ??= openRedis(redis, BUDGET_MS)
       isReady ??= client.ready()
       await isReady
       for (let next = waiting[0]; next; next = waiting[0]) {

@@ -117,8 +117,11 @@ function start(
   args: readonly string[],
   options: GitOptions = {},
 ): Promise<RunResult> {
-  const folders = repository ? [`--git-dir=${repository.gitDir}`, `--work-tree=${repository.workTree}`] : []
-  const [program = '', ...rest] = limited(world, ['git', ...folders, ...CONFIG, ...args], options)
+  const [program = '', ...rest] = limited(
+    world,
+    ['git', ...foldersOf(repository), ...CONFIG, ...args],
+    options,
+  )
   const as = actAs(world, repository?.owner ?? null)
   return as.run(program, rest, {
     cwd: repository?.workTree ?? world.home,
@@ -131,6 +134,31 @@ function start(
     timeoutMs: options.timeoutMs ?? LOCAL_TIMEOUT_MS,
     ...(options.input === undefined ? {} : { input: options.input }),
   })
+}
+
+function foldersOf(repository: Repository | null): string[] {
+  return repository ? [`--git-dir=${repository.gitDir}`, `--work-tree=${repository.workTree}`] : []
+}
+
+/** How a shell runs git on the repository as `tryGit` does: its variables, and the command, which ends in time. */
+export function gitInShell(repository: Repository, args: readonly string[], timeoutMs: number): string[] {
+  const { world } = repository
+  const { PATH } = world.env
+  const variables = Object.entries(gitEnvironment(PATH === undefined ? {} : { PATH })).map(
+    ([name, value]) => `${name}=${value}`,
+  )
+  // SIGKILL reaches git's helpers, too: timeout(1) sends it to its whole group, itself among them.
+  const limit = ['timeout', '-s', 'KILL', String(Math.ceil(timeoutMs / 1000))]
+  return [
+    ...variables,
+    ...limit,
+    'git',
+    '-C',
+    repository.workTree,
+    ...foldersOf(repository),
+    ...CONFIG,
+    ...args,
+  ]
 }
 
 /**

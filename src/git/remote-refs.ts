@@ -2,11 +2,19 @@ import type { Ref } from '../channel/decide.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { explain, type GitOptions, gitRemote, gitWithoutRepository, printableRemote } from './git.ts'
+import {
+  explain,
+  type GitOptions,
+  gitInShell,
+  gitRemote,
+  gitWithoutRepository,
+  printableRemote,
+} from './git.ts'
+import { mayHoldLogins } from './logins.ts'
 import type { Repository } from './repository.ts'
 
 /** What a server may make git keep in memory before it is given up: enough for a million refs. */
-const MEMORY_KIB = 1024 * 1024
+export const MEMORY_KIB = 1024 * 1024
 
 /** What a list depends on. */
 type Listing = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
@@ -15,6 +23,28 @@ type Listing = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
 export function listRemote(repository: Repository, deployment: Listing, remote: string): Promise<string> {
   const argsFor = (source: string) => listArguments(deployment, source)
   return gitRemote(repository, remote, argsFor, listOptions(deployment))
+}
+
+/**
+ * How a shell asks the same of the remote, a word each; null where it would show a login, or ask as somebody else or in
+ * another way.
+ */
+export function listInShell(
+  repository: Repository,
+  deployment: Listing & Pick<Config['deployment'], 'remote'>,
+): string[] | null {
+  const { world } = repository
+  const { remote, poll_timeout } = deployment
+  if (repository.owner !== null || world.env.GIT_SSH_COMMAND !== undefined) return null
+  if (printableRemote(remote) !== remote || mayHoldLogins(repository)) return null
+  const words = gitInShell(repository, listArguments(deployment, remote), poll_timeout)
+  return words.some((word) => word === '' || word.includes('\n')) ? null : words
+}
+
+/** What the remote said to a shell that asked it so just now; null where it asked something else. */
+export function listFromShell(answer: string, command: readonly string[]): string | null {
+  const end = ['.', ...command].join('\n')
+  return answer.endsWith(end) ? answer.slice(0, -end.length) : null
 }
 
 /** The same of a URL, by whoever has no access to the checkout. Throws `later` where it does not let itself be read. */

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import { readJson, writeJson } from '../system/files.ts'
+import { forgetQuiet } from './quiet.ts'
 
 /** From elsewhere it would be another file that telec uninstall removes. */
 const AbsoluteSchema = v.pipe(v.string(), v.startsWith('/', 'an absolute path'))
@@ -26,6 +27,7 @@ export function readInstalled(paths: Paths): Installed | null {
   )
 }
 
-export function writeInstalled(paths: Paths, installed: Installed): Promise<void> {
-  return writeJson(paths.installed, installed)
+export async function writeInstalled(paths: Paths, installed: Installed): Promise<void> {
+  await forgetQuiet(paths)
+  await writeJson(paths.installed, installed)
 }

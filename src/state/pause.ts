@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import { readJson, remove, writeJson } from '../system/files.ts'
 import { TimeSchema } from '../system/schemas.ts'
+import { forgetQuiet } from './quiet.ts'
 
 const PauseSchema = v.object({
   since: TimeSchema,
@@ -30,10 +31,12 @@ export async function mendPause(paths: Paths, nowMs: number): Promise<void> {
   await writePause(paths, { since: new Date(nowMs).toISOString(), until: new Date(until).toISOString() })
 }
 
-export function writePause(paths: Paths, pause: Pause): Promise<void> {
-  return writeJson(paths.pause, pause)
+export async function writePause(paths: Paths, pause: Pause): Promise<void> {
+  await forgetQuiet(paths)
+  await writeJson(paths.pause, pause)
 }
 
-export function endPause(paths: Paths): Promise<void> {
-  return remove(paths.pause)
+export async function endPause(paths: Paths): Promise<void> {
+  await forgetQuiet(paths)
+  await remove(paths.pause)
 }

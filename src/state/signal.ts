@@ -3,6 +3,7 @@ import { CommitSchema, TargetSchema, VersionSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { readJson, remove, writeJson } from '../system/files.ts'
 import { TimeSchema } from '../system/schemas.ts'
+import { forgetQuiet } from './quiet.ts'
 
 const SignalSchema = v.object({
   channel: v.picklist(['alpha', 'beta', 'stable']),
@@ -26,8 +27,9 @@ export function readSignal(paths: Paths): Signal | null {
   )
 }
 
-export function writeSignal(paths: Paths, signal: Signal): Promise<void> {
-  return writeJson(paths.signal, signal)
+export async function writeSignal(paths: Paths, signal: Signal): Promise<void> {
+  await forgetQuiet(paths)
+  await writeJson(paths.signal, signal)
 }
 
 /** Removes the signal that asked for `commit`; a newer one that came meanwhile stays. */

@@ -4,6 +4,7 @@ import type { Paths } from '../config/paths.ts'
 import { RETRY } from '../system/errors.ts'
 import { readJson, type WriteOptions, writeJson } from '../system/files.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
+import { forgetQuiet } from './quiet.ts'
 
 const StepSchema = v.object({
   name: v.string(),
@@ -93,8 +94,13 @@ export function readUpdateState(paths: Paths): UpdateState | null {
   )
 }
 
-export function writeUpdateState(paths: Paths, state: UpdateState, options?: WriteOptions): Promise<void> {
-  return writeJson(paths.updateState, state, options)
+export async function writeUpdateState(
+  paths: Paths,
+  state: UpdateState,
+  options?: WriteOptions,
+): Promise<void> {
+  await forgetQuiet(paths)
+  await writeJson(paths.updateState, state, options)
 }
 
 /** The record of a computer on which nothing was ever updated. */

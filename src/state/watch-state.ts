@@ -5,6 +5,7 @@ import { LOOKOUT, type Paths } from '../config/paths.ts'
 import { modifiedAt, readJson, touch, writeJson } from '../system/files.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
 import { readInstalled } from './installed.ts'
+import { forgetQuiet } from './quiet.ts'
 
 const WatchStateSchema = v.object({
   /** The last poll that reached the remote, and what came of it. */
@@ -19,8 +20,6 @@ const WatchStateSchema = v.object({
   malformed: v.optional(v.array(v.string()), []),
   /** The mirror that answered for the remote. */
   via: v.optional(v.nullable(v.string()), null),
-  /** What the remote said, where nothing was to be done and nothing else had a say: see glance.ts. */
-  quiet: v.optional(v.nullable(v.string()), null),
   /** Polls since then that did not reach it. */
   failures: CountSchema,
   last_failure: v.nullable(v.string()),
@@ -74,8 +73,9 @@ export async function recordPoll(
   else await writeWatchState(paths, state)
 }
 
-export function writeWatchState(paths: Paths, state: WatchState): Promise<void> {
-  return writeJson(paths.watchState, state)
+export async function writeWatchState(paths: Paths, state: WatchState): Promise<void> {
+  await forgetQuiet(paths)
+  await writeJson(paths.watchState, state)
 }
 
 /** Of a computer that never polled. */
@@ -88,7 +88,6 @@ export const NEVER_POLLED: WatchState = {
   seen: [],
   malformed: [],
   via: null,
-  quiet: null,
   failures: 0,
   last_failure: null,
   next_poll_at: null,

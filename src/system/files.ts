@@ -142,11 +142,24 @@ export function writeJson(path: string, data: unknown, options?: WriteOptions): 
   return writeDurably(path, `${JSON.stringify(data, null, 2)}\n`, options)
 }
 
+/** Writes a file whose loss, or half of which, does no harm: in place, and without waiting for the disk. */
+export function writeInPlace(path: string, text: string): void {
+  try {
+    plainFileAt(path)
+    writeFileSync(path, text, { mode: FILE_MODE })
+  } catch (error) {
+    throw writeFailure(path, error)
+  }
+}
+
 /** Removes a file; one that is not there is fine. Durable when it resolves, with all that was renamed in its folder. */
-export async function remove(path: string): Promise<void> {
+export async function remove(
+  path: string,
+  { folder = 'synced' }: Pick<WriteOptions, 'folder'> = {},
+): Promise<void> {
   try {
     unlinkSync(path)
-    syncFolder(dirname(path))
+    if (folder === 'synced') syncFolder(dirname(path))
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw writeFailure(path, error)
   }

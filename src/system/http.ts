@@ -24,7 +24,6 @@ export async function httpGet(
   headers: Readonly<Record<string, string>>,
   { timeoutMs, leftMs, maxBytes }: HttpLimits,
 ): Promise<HttpAnswer> {
-  // Not import(): the part of telec-watch that is compiled when it is needed has none (node:vm, compileFunction).
   const client = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http')
   const unreachable = (because: string) =>
     new TelecError('later', `${url.origin} is out of reach`, {

@@ -1,6 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { StringDecoder } from 'node:string_decoder'
-import { kindOf, systemErrorCode, TelecError } from './errors.ts'
+import { kindOf, TelecError } from './errors.ts'
 import { adoptGroup, endGroup } from './groups.ts'
 
 export interface RunOptions {
@@ -78,27 +78,6 @@ export const run: Run = (command, args, options) =>
       child.stdin?.end(options.input)
     }
   })
-
-/**
- * The same for a program that has nothing else to do meanwhile, and is to be over soon: without streams, which take a tenth
- * of a poll. What the other one has started itself is not ended with it when its time is up.
- */
-export const runAlone: Run = async (command, args, options) => {
-  const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
-    cwd: options.cwd,
-    env: options.env,
-    encoding: 'utf8',
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    ...(options.input === undefined ? {} : { input: options.input }),
-    timeout: options.timeoutMs,
-    killSignal: 'SIGKILL',
-    maxBuffer: options.maxOutput ?? MOST_OUTPUT,
-  })
-  const why = { ETIMEDOUT: 'timeout', ENOBUFS: 'output' } as const
-  const endedBy = why[systemErrorCode(error) as keyof typeof why] ?? null
-  if (error && endedBy === null) throw cannotStart(command, options.cwd, error)
-  return { code: status, signal, stdout, stderr, endedBy }
-}
 
 /**
  * Runs a program for the person at the terminal, with our own input and output, to its end. A Ctrl-C is for it.

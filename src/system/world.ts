@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs'
 import { homedir, hostname, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { systemErrorCode } from './errors.ts'
 import { readText } from './files.ts'
 import { createLog, type Log } from './log.ts'
 import { createNotifier } from './notify.ts'
@@ -62,13 +62,27 @@ export function realWorld(programName: string): World {
       node: process.execPath,
       nodeVersion: process.versions.node,
     },
-    log: createLog(() => process.stderr, process.env, notify),
+    log: createLog(() => withoutReader(process.stderr), process.env, notify),
     now: Date.now,
     monotonic: () => Number(process.hrtime.bigint()) / 1e6, // CLOCK_MONOTONIC, as systemd counts
-    sleep: (ms) => delay(ms).then(() => undefined),
+    // Not that of node:timers/promises, which takes a poll two milliseconds to load.
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     run,
-    out: (text) => process.stdout.write(text),
+    out: (text) => withoutReader(process.stdout).write(text),
   }
+}
+
+/**
+ * Whoever read our output may have left (`| head`, a log that was closed): no reason to stop in the middle of work. Asked for
+ * with the first line, since most polls open neither stream.
+ */
+export function withoutReader<Stream extends NodeJS.WriteStream>(stream: Stream): Stream {
+  if (!stream.listeners('error').includes(passOver)) stream.on('error', passOver)
+  return stream
+}
+
+function passOver(error: unknown): void {
+  if (systemErrorCode(error) !== 'EPIPE') throw error
 }
 
 function userName(): string {

@@ -6,9 +6,9 @@ import { remoteUrl } from '../git/git.ts'
 import { mayHoldLogins } from '../git/logins.ts'
 import type { Repository } from '../git/repository.ts'
 import { modifiedAt, readText, writeDurably } from '../system/files.ts'
+import { digest } from '../system/hash.ts'
 import { NumberSchema, TimeSchema } from '../system/schemas.ts'
 import { isoTime, type World } from '../system/world.ts'
-import { digest } from './glance.ts'
 
 /** For its own user, who shares the group of those who write it. */
 const MODE = 0o640

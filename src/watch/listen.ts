@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Entry, isLaterId, parseAnnouncement, parseEntries } from '../fleet/announcements.ts'
-import { connectTo, describeFault, type RedisAccess, type RedisClient } from '../fleet/client.ts'
+import { connectTo, describeFault, type RedisAccess } from '../fleet/client.ts'
+import type { RedisClient } from '../fleet/ioredis.ts'
 import { ANNOUNCEMENTS_KEY, COMPUTERS_KEY } from '../fleet/keys.ts'
 import { readPosition, writePosition } from '../state/listen.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
@@ -54,7 +55,7 @@ export async function listen(world: World, listener: Listener): Promise<number> 
   let pauseMs = FIRST_PAUSE_MS
   let isDown = false
   while (await isSame()) {
-    const client = connectTo(world, redis, CONNECT_TIMEOUT_MS, null)
+    const client = connectTo(redis, CONNECT_TIMEOUT_MS, null)
     try {
       await client.ready()
       const lastId = await position(path, client)

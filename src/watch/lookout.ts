@@ -1,9 +1,9 @@
 import { LOOKOUT } from '../config/paths.ts'
 import { listUrl } from '../git/remote-refs.ts'
 import { mark, readText } from '../system/files.ts'
+import { digest } from '../system/hash.ts'
 import type { World } from '../system/world.ts'
 import type { Brief } from './brief.ts'
-import { digest } from './glance.ts'
 
 /**
  * What looks at the remote in system scope, every minute and without any right: whether it still says what it said when

@@ -3,7 +3,7 @@ import type { Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { isAncestor } from '../git/checkout.ts'
 import { printableRemote } from '../git/git.ts'
-import { listRemote, parseOffers } from '../git/remote-refs.ts'
+import { listFromShell, listInShell, listRemote, parseOffers } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
 import { type Published, publishedReleases } from '../releases/github.ts'
 import { TelecError } from '../system/errors.ts'
@@ -16,20 +16,21 @@ export interface Offers {
   readonly list: string | null
 }
 
+interface Known {
+  readonly deployed: Target
+  /** Whether it is worth a warning that a mirror is passed over; else it was said before. */
+  readonly isNews: boolean
+  /** What quiet.sh heard from the remote just now; null: nothing. */
+  readonly heard: string | null
+}
+
 /**
  * What the remote offers or, where it is out of reach, the first mirror that has what is deployed. Throws `later` where
  * none is in reach.
- *
- * @param isNews whether it is worth a warning that a mirror is passed over; else it was said before.
  */
-export async function readOffers(
-  service: Service,
-  repository: Repository,
-  deployed: Target,
-  isNews: boolean,
-): Promise<Offers> {
+export async function readOffers(service: Service, repository: Repository, known: Known): Promise<Offers> {
   const { config } = service
-  const offers = await refsInReach(service, repository, deployed, isNews)
+  const offers = await refsInReach(service, repository, known)
   if (config.deployment.releases === 'tags') return offers
   const published = await publishedReleases(service, repository)
   return { ...offers, refs: onlyPublished(offers.refs, published), list: null }
@@ -38,12 +39,13 @@ export async function readOffers(
 async function refsInReach(
   { world, config: { deployment } }: Service,
   repository: Repository,
-  deployed: Target,
-  isNews: boolean,
+  { deployed, isNews, heard }: Known,
 ): Promise<Offers> {
   const listOf = (source: string) => listRemote(repository, deployment, source)
   try {
-    const list = await listOf(deployment.remote)
+    const command = heard === null ? null : listInShell(repository, deployment)
+    const told = command === null ? null : listFromShell(heard ?? '', command)
+    const list = told ?? (await listOf(deployment.remote))
     return { refs: parseOffers(list), via: null, list }
   } catch (error) {
     if (!isOutOfReach(error)) throw error

@@ -23,9 +23,9 @@ import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
 import { writeBrief } from './brief.ts'
-import { fingerprint } from './glance.ts'
 import { isUpdateDue, nextPollDue } from './next-poll.ts'
 import { isOutOfReach, readOffers } from './offers.ts'
+import type { Polled } from './quiet.ts'
 
 export interface PollOptions {
   /** Look and tell; write neither the signal nor what was seen. */
@@ -34,6 +34,8 @@ export interface PollOptions {
   readonly scheduled: boolean
   /** Tell the lookout what was found, which asked for this poll. */
   readonly brief: boolean
+  /** What quiet.sh heard from the remote just now; null: nothing. */
+  readonly heard: string | null
 }
 
 /** So long a remote that is back may go unnoticed. */
@@ -43,7 +45,10 @@ const LONGEST_PAUSE_MS = 15 * 60_000
  * One poll: what the remote offers, what the channel makes of it, and the signal if that is not what is deployed.
  * Throws `later` when the remote is out of reach.
  */
-export async function poll(service: Service, { dryRun, scheduled, brief }: PollOptions): Promise<Decision> {
+export async function poll(
+  service: Service,
+  { dryRun, scheduled, brief, heard }: PollOptions,
+): Promise<Polled> {
   const { world, config, paths } = service
   const repository = locateRepository(world, config.deployment.checkout)
   const state = readUpdateState(paths) ?? (await adoptFirst(service, repository))
@@ -55,17 +60,14 @@ export async function poll(service: Service, { dryRun, scheduled, brief }: PollO
   await verifySettings(repository)
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)
-    const { refs, via, list } = await readOffers(service, repository, state.deployed, isNews)
+    const known = { deployed: state.deployed, isNews, heard }
+    const { refs, via, list } = await readOffers(service, repository, known)
     const shownVia = via === null ? null : printableRemote(via)
     const seen = look(service, state, before, refs)
-    const known = {
-      deployed: state.deployed,
-      seen,
-      rolledBack: state.rolled_back?.targets ?? [],
-      now: world.now(),
-    }
-    const decision = tellHalt(decide(config.deployment, refs, known), state.halted)
-    if (dryRun) return decision
+    const rolledBack = state.rolled_back?.targets ?? []
+    const past = { deployed: state.deployed, seen, rolledBack, now: world.now() }
+    const decision = tellHalt(decide(config.deployment, refs, past), state.halted)
+    if (dryRun) return { decision, list }
     await act(service, state, decision)
     const after: WatchState = {
       polled_at: isoTime(world),
@@ -76,7 +78,6 @@ export async function poll(service: Service, { dryRun, scheduled, brief }: PollO
       seen,
       malformed: [...decision.malformed],
       via: shownVia,
-      quiet: decision.kind === 'current' && list !== null ? fingerprint(state.deployed, list) : null,
       failures: 0,
       last_failure: null,
       next_poll_at: null,
@@ -87,7 +88,7 @@ export async function poll(service: Service, { dryRun, scheduled, brief }: PollO
     if (shownVia !== null && shownVia !== before?.via)
       world.log.notice(`the remote is out of reach; the mirror ${shownVia} answers`)
     tell(world, decision, before)
-    return decision
+    return { decision, list }
   } catch (error) {
     if (dryRun || !(isOutOfReach(error) || isRefusal(error, before))) throw error
     const pauseMs = await recordFailure(service, before ?? NEVER_POLLED, error)

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { brotliCompressSync } from 'node:zlib'
-import { build } from 'esbuild'
 import type { Plugin } from 'vitest/config'
+import { programText } from '../../scripts/lib/program-text.ts'
 
 const SOURCES = join(import.meta.dirname, '../../src')
 
@@ -11,22 +10,11 @@ export const embedded: Plugin = {
   name: 'embedded',
   enforce: 'pre',
   resolveId(id) {
-    return id.startsWith('packed:') ? `\0${id}` : null
+    return id.startsWith('program:') ? `\0${id}` : null
   },
   async load(id) {
-    if (id.startsWith('\0packed:')) {
-      const path = id.slice('\0packed:'.length)
-      const { outputFiles } = await build({
-        entryPoints: [join(SOURCES, path)],
-        bundle: true,
-        write: false,
-        platform: 'node',
-        format: path.endsWith('-loader.ts') ? 'esm' : path.endsWith('-library.ts') ? 'cjs' : 'iife', // as scripts/build does
-      })
-      const text = outputFiles[0]?.text ?? ''
-      const packed = brotliCompressSync(text).toString('base64')
-      return `export const packed = '${packed}'\nexport const source = () => ${JSON.stringify(text)}`
-    }
+    if (id.startsWith('\0program:'))
+      return `export default ${JSON.stringify(await programText(join(SOURCES, id.slice('\0program:'.length)), {}))}`
     if (/\/units\/.*\.(service|timer|path|conf|plist|yml)$|\.py$/.test(id)) {
       return `export default ${JSON.stringify(await readFile(id, 'utf8'))}`
     }

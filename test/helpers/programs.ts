@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
 
 export const ROOT = join(import.meta.dirname, '../..')
 export const DIST = join(ROOT, 'dist')
@@ -53,19 +52,6 @@ export async function succeed(
   const ended = await execute(command, args, options)
   if (ended.code === 0) return ended.stdout.trim()
   throw new Error(`${command} ${args.join(' ')}: exit code ${ended.code}\n${ended.stdout}${ended.stderr}`)
-}
-
-/** A bundle with the change made in what it carries as packed text, too (scripts/build: base64 of Brotli). */
-export function changeBundle(text: string, change: (text: string) => string): string {
-  const unpacked = change(text)
-  return unpacked.replace(
-    /(['"`])([A-Za-z0-9+/]{1000,}={0,2})\1/g,
-    (whole, quote: string, packed: string) => {
-      const before = brotliDecompressSync(Buffer.from(packed, 'base64')).toString()
-      const after = changeBundle(before, change)
-      return after === before ? whole : `${quote}${brotliCompressSync(after).toString('base64')}${quote}`
-    },
-  )
 }
 
 /** The bundles as files of a repository, for a service that brings its own telec; each changed as `change` says. */

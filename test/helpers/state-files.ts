@@ -77,7 +77,6 @@ export const STATE_FILES = {
     seen: [{ ref: 'refs/heads/main', commit: commit('1.2.0'), at: AT }],
     malformed: ['v1.2'],
     via: 'https://example.org/mirror.git',
-    quiet: null,
     failures: 3,
     last_failure: 'no route to host',
     next_poll_at: AT,

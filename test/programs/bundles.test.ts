@@ -68,10 +68,6 @@ describe.each(PROGRAMS)('%s', (program) => {
     expect(statSync(join(DIST, program)).mode & 0o111).toBe(0o111)
   })
 
-  test('is small: at most 400 KB', () => {
-    expect(statSync(join(DIST, program)).size).toBeLessThanOrEqual(400_000)
-  })
-
   test('holds nothing of the folder in which it was built', () => {
     expect(readFileSync(join(DIST, program), 'utf8')).not.toContain(ROOT)
   })

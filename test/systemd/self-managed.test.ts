@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { version } from '../helpers/computer.ts'
-import { bundles, changeBundle } from '../helpers/programs.ts'
+import { bundles } from '../helpers/programs.ts'
 import { type Subscriber, subscribe } from '../helpers/subscriber.ts'
 
 let subscriber: Subscriber
@@ -17,7 +17,7 @@ test('telec that comes with the service is started again as the new one, and bri
   expect(before).toContain('Description=telec: look for a new version of')
   const reword = (code: string) =>
     code.replaceAll('telec: look for a new version of', 'telec: look for news of')
-  const newer = (text: string) => `${changeBundle(text, reword)}\n// newer\n`
+  const newer = (text: string) => `${reword(text)}\n// newer\n`
   const commit = await subscriber.push({ ...version('1.1.0'), ...bundles(newer) })
   await subscriber.deployed(commit)
 

@@ -21,7 +21,6 @@ const CURRENT: Overview = {
     seen: [],
     malformed: [],
     via: null,
-    quiet: null,
     failures: 0,
     last_failure: null,
     next_poll_at: null,

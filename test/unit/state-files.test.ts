@@ -5,9 +5,7 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { decide } from '../../src/channel/decide.ts'
 import { remember } from '../../src/channel/sightings.ts'
-import { keepParsed } from '../../src/config/load.ts'
 import { parseConfig } from '../../src/config/parse.ts'
-import { parsedBefore } from '../../src/config/parsed.ts'
 import { locate, type Paths } from '../../src/config/paths.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { windowOpensAt } from '../../src/config/weekly-hours.ts'
@@ -295,21 +293,5 @@ describe('a configuration with anything in it', () => {
     )
     // YAML takes ten times as long as JSON.
     await fc.assert(property, { ...FUZZ, numRuns: FUZZ.numRuns / 4 })
-  }, 300_000)
-
-  test('as it was parsed before: is taken as it was, or not at all', async () => {
-    writeFileSync(paths.config, CONFIG)
-    await keepParsed(world, paths, config)
-    const text = readFileSync(paths.parsedConfig, 'utf8')
-    expect(parsedBefore(world, paths, CONFIG)).toEqual(JSON.parse(JSON.stringify(config)))
-    const outcomes = { taken: 0, passedOver: 0 }
-    const property = fc.property(fc.oneof(mutationsOf(text), mutationsOfText(text)), (mutation) => {
-      writeFileSync(paths.parsedConfig, mutation)
-      const found = parsedBefore(world, paths, CONFIG)
-      outcomes[found ? 'taken' : 'passedOver'] += 1
-      if (found) expect(found).toEqual(JSON.parse(JSON.stringify(config)))
-    })
-    await fc.assert(property, FUZZ)
-    expect(outcomes.passedOver).toBeGreaterThan(FUZZ.numRuns / 2)
   }, 300_000)
 })

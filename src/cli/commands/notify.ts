@@ -40,7 +40,7 @@ Examples:
     )
     .action(async ({ channel, release, from }: Options) => {
       const { computer, redis } = await destination(world)
-      const client = openRedis(world, redis, TIMEOUT_MS)
+      const client = openRedis(redis, TIMEOUT_MS)
       try {
         const sending = client.ready().then(() =>
           announce(client, {

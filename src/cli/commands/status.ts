@@ -79,7 +79,7 @@ function fleetView({ world, paths, config: { redis } }: Service): () => Promise<
       hint: `set redis.url in ${paths.config}`,
     })
   return async () => {
-    const client = openRedis(world, redis, REDIS_TIMEOUT_MS)
+    const client = openRedis(redis, REDIS_TIMEOUT_MS)
     try {
       await client.ready()
       const fleet = await readFleet(client, world.now())

@@ -1,15 +1,11 @@
 import { Command, Option } from 'commander'
 import type { Considered, Decision } from '../../channel/decide.ts'
 import { nameOf } from '../../channel/target.ts'
-import { keepParsed } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
-import { openService } from '../../config/service.ts'
-import { readSignal } from '../../state/signal.ts'
-import { tellOthers } from '../../watch/after-poll.ts'
 import { listenAsLookout, listenAsOneself } from '../../watch/listeners.ts'
 import { lookOut } from '../../watch/lookout.ts'
-import { poll } from '../../watch/poll.ts'
 import type { DefineCommand } from '../main.ts'
+import { runPoll } from './run-poll.ts'
 
 interface Options {
   readonly dryRun: boolean
@@ -54,11 +50,7 @@ Examples:
       if (lookout) return isListener ? leave(await listenAsLookout(world)) : lookOut(world)
       const paths = locate(world)
       if (isListener) return leave(await listenAsOneself(world, paths))
-      const service = await openService(world)
-      const before = readSignal(paths)
-      const polling = poll(service, { dryRun, scheduled, brief })
-      const decision = await polling.finally(() => (dryRun ? undefined : tellOthers(service, before)))
-      if (!dryRun) await keepParsed(world, paths, service.config)
+      const decision = await runPoll(world, { dryRun, scheduled, brief, heard: null })
       if (json) world.out(`${JSON.stringify(decision, null, 2)}\n`)
       else if (explain) world.out(explained(decision))
     })

@@ -17,7 +17,7 @@ import {
   type Request,
 } from './protocol.ts'
 
-/** A loader for TypeScript, packed, where this Node.js needs one; put in front of this file's text. */
+/** A loader for TypeScript where this Node.js needs one; put in front of this file's text. */
 declare const TYPESCRIPT_LOADER: string | null
 
 const folder = process.cwd()
@@ -162,9 +162,7 @@ function takeTypeScript(): void {
   if (takesTypeScript) return
   takesTypeScript = true
   if (TYPESCRIPT_LOADER !== null) {
-    const { brotliDecompressSync } = process.getBuiltinModule('node:zlib')
-    const loader = brotliDecompressSync(Buffer.from(TYPESCRIPT_LOADER, 'base64')).toString('base64')
-    modules.register(`data:text/javascript;base64,${loader}`)
+    modules.register(`data:text/javascript;base64,${Buffer.from(TYPESCRIPT_LOADER).toString('base64')}`)
     return
   }
   const { registerHooks } = modules as unknown as { registerHooks(hooks: object): void } // not in the types of 20

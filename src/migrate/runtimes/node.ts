@@ -1,5 +1,5 @@
-import { source as hostSource } from 'packed:migrate/runtimes/node-host.ts'
-import { packed as packedLoader } from 'packed:migrate/runtimes/typescript-loader.ts'
+import host from 'program:migrate/runtimes/node-host.ts'
+import loader from 'program:migrate/runtimes/typescript-loader.ts'
 import type { World } from '../../system/world.ts'
 import { hostRuntime } from './host-process.ts'
 import type { Runtime, RuntimeOptions } from './runtime.ts'
@@ -16,7 +16,7 @@ export function nodeRuntime(world: World, options: RuntimeOptions): Runtime {
     () => ({
       command: world.program.node,
       args: [...QUIET, '-'],
-      input: `const TYPESCRIPT_LOADER=${stripsTypes ? 'null' : JSON.stringify(packedLoader)};${hostSource()}`,
+      input: `const TYPESCRIPT_LOADER=${stripsTypes ? 'null' : JSON.stringify(loader)};${host}`,
       hint: 'is it the Node.js that telec was installed with?',
     }),
     options,

@@ -26,6 +26,7 @@ export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
     fillIn(template, {
       SERVICE: escapeSpecifiers(service),
       NODE: commandWord(values.node),
+      TELEC_NODE: quote(`TELEC_NODE=${values.node}`),
       WATCH: commandWord(`${values.bin}/telec-watch`),
       HOW_TO_LOOK: isSystem ? '--lookout' : '--scheduled',
       AS_LOOKOUT: isSystem ? ' --lookout' : '',

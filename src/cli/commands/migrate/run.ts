@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { keepParsed } from '../../../config/load.ts'
 import { locate, type Paths } from '../../../config/paths.ts'
 import { type MigrationPlan, runPlan } from '../../../migrate/engine.ts'
 import { migrationRows } from '../../../migrate/overview.ts'
@@ -51,7 +50,6 @@ Examples:
         if (json && dryRun) return world.out(`${JSON.stringify(planAsData(plan), null, 2)}\n`)
         if (!json) world.out(showPlan(plan))
         if (dryRun) return
-        await keepParsed(world, service.paths, service.config)
         const versions = {
           from: options.from ?? deployed,
           to: options.to ?? plan.migrations.at(-1)?.version ?? null,

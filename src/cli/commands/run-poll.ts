@@ -1,0 +1,24 @@
+import { join } from 'node:path'
+import type { Decision } from '../../channel/decide.ts'
+import { openService } from '../../config/service.ts'
+import { readSignal } from '../../state/signal.ts'
+import { remove } from '../../system/files.ts'
+import type { World } from '../../system/world.ts'
+import { tellOthers } from '../../watch/after-poll.ts'
+import { type PollOptions, poll } from '../../watch/poll.ts'
+import { leaveQuiet } from '../../watch/quiet.ts'
+
+/** A whole poll: it decides, tells others, and leaves behind what spares the next ones the trouble. */
+export async function runPoll(world: World, options: PollOptions): Promise<Decision> {
+  const startedMs = world.now()
+  const service = await openService(world)
+  const { paths } = service
+  const before = readSignal(paths)
+  const polling = poll(service, options)
+  const polled = await polling.finally(() => (options.dryRun ? undefined : tellOthers(service, before)))
+  if (!options.dryRun) {
+    await leaveQuiet(service, polled, startedMs)
+    await remove(join(paths.home, 'config.parsed.json')) // telec 0.1 kept the configuration there, too
+  }
+  return polled.decision
+}
