@@ -1,10 +1,12 @@
 import type { Paths } from '../config/paths.ts'
+import type { Service } from '../config/service.ts'
 import { remove, touch, writeInPlace } from '../system/files.ts'
 
-/** Writes what quiet.sh asks and expects; see watch/quiet.ts. @param nowMs the time that the file then has. */
-export async function writeQuiet(paths: Paths, text: string, nowMs: number): Promise<void> {
+/** Writes what quiet.sh asks and expects; see watch/quiet.ts. */
+export async function writeQuiet({ world, paths }: Service, text: string): Promise<void> {
   writeInPlace(paths.quiet, text)
-  await touch(paths.quiet, nowMs)
+  // Later than the folder, which says when something in it was replaced.
+  await touch(paths.quiet, world.now() + 1)
 }
 
 /** Has the next poll be a whole one: for whoever is about to change what a quiet poll takes for granted. */

@@ -30,11 +30,10 @@ const TICK_MS = 10
  * @param startedMs when the poll began, before it read anything, in milliseconds since 1970.
  */
 export async function leaveQuiet(service: Service, polled: Polled, startedMs: number): Promise<void> {
-  const { world, paths } = service
+  const { paths } = service
   const text = await quietText(service, polled, startedMs)
   if (text === null) return forgetQuiet(paths)
-  // Later than the folder, which says when something in it was replaced.
-  await writeQuiet(paths, text, world.now() + 1)
+  await writeQuiet(service, text)
   const isChanged = [paths.config, paths.updateState, paths.pause].some(
     (path) => (statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0) >= startedMs - TICK_MS,
   )
