@@ -78,7 +78,7 @@ new Umzug({
     run: () => node(program),
     dryRun: () => node(program, '--dry-run'),
     runUmzug: () => node(join(folder, 'umzug.cjs')),
-    peakKib: () => peakKib([program], env),
+    peakKib: () => peakKib([process.execPath, program], env),
     dispose: () => rmSync(folder, { recursive: true, force: true }),
   }
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
+import { DIST, execute } from '../helpers/programs.ts'
 import { mode, readTree } from '../helpers/tree.ts'
 
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
@@ -110,11 +111,16 @@ describe('telec-watch on alpha', () => {
 })
 
 describe('polls that find nothing, again and again', () => {
-  /** Two polls: the second one has the first to compare with. */
+  /** As units start it: the shell in front of it polls by itself where it can. */
+  const poll = (computer: Computer, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) =>
+    execute('sh', [join(DIST, 'telec-watch'), ...args], {
+      env: { ...computer.env, TELEC_NODE: process.execPath, ...env },
+    })
+  /** Two polls: a whole one, and one that finds what it left. */
   async function quiet(initArgs: readonly string[] = []): Promise<Computer> {
     const computer = await freshComputer({ initArgs })
     for (const _ of [1, 2])
-      expect(await computer.telec('telec-watch', ['--scheduled'])).toMatchObject({ code: 0, stderr: '' })
+      expect(await poll(computer, ['--scheduled'])).toMatchObject({ code: 0, stderr: '' })
     return computer
   }
   const file = (computer: Computer) => join(computer.home, 'watch_state.json')
@@ -124,7 +130,7 @@ describe('polls that find nothing, again and again', () => {
     const past = new Date(Date.now() - 3_600_000)
     utimesSync(file(computer), past, past)
     const before = readTree(computer.home)
-    expect(await computer.telec('telec-watch')).toEqual({ code: 0, signal: null, stdout: '', stderr: '' })
+    expect(await poll(computer)).toEqual({ code: 0, signal: null, stdout: '', stderr: '' })
     expect(readTree(computer.home)).toEqual(before)
     expect(statSync(file(computer)).mtimeMs).toBeGreaterThan(Date.now() - 60_000)
     const { watch } = JSON.parse((await computer.telec('telec', ['status', '--json'])).stdout) as {
@@ -135,7 +141,7 @@ describe('polls that find nothing, again and again', () => {
 
   test('tell those who debug what a whole poll tells', async () => {
     const computer = await quiet()
-    const debugged = await computer.telec('telec-watch', [], { env: { TELEC_DEBUG: '1' } })
+    const debugged = await poll(computer, [], { TELEC_DEBUG: '1' })
     expect(debugged.stderr).toBe('polled: current: main is what is deployed\n')
   })
 
@@ -195,7 +201,7 @@ describe('polls that find nothing, again and again', () => {
   ])('notice %s', async (_, initArgs, change, code, part) => {
     const computer = await quiet(initArgs)
     await change(computer)
-    const ended = await computer.telec('telec-watch', ['--scheduled'])
+    const ended = await poll(computer, ['--scheduled'])
     expect(ended).toMatchObject({ code })
     expect(ended.stderr).toContain(part)
   })
