@@ -4,14 +4,14 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeMigrations } from './lib/migrations.ts'
-import { cpuSeconds, peakKib } from './lib/peak.ts'
 import { makeTags } from './lib/tags.ts'
 import { makeUpdates } from './lib/updates.ts'
+import { usageOf } from './lib/usage.ts'
 
 const ROUNDS = 21
 
-/** What is asked of it. */
-const LIMITS = { quiet: 0.45, quietAgainstCron: 1, poll: 1.8, update: 1.5 } as const
+/** What is asked of it, as ratios where nothing else is said. */
+const LIMITS = { quiet: 0.45, quietAgainstCron: 1, poll: 1.8, updateCpuMs: 190, syncs: 20, gits: 8 } as const
 /** A poll a minute, as deployment.poll_every is by default. */
 const POLLS_A_DAY = 24 * 60
 
@@ -40,22 +40,16 @@ try {
     ...comparePolls(),
     ...compareTags(),
     compare('telec-update with nothing to do', [bundle('telec-update')], 'node -e 0', ['-e', '0']),
-    compareUpdates('an update', { files: 1, tags: 0 }, ROUNDS),
-    compareUpdates('of 10,000 files and 5,000 tags', { files: 10_000, tags: 5_000 }, 11),
+    ...compareUpdates('an update', { files: 1, tags: 0 }, ROUNDS),
+    ...compareUpdates('of 10,000 files and 5,000 tags', { files: 10_000, tags: 5_000 }, 11),
     ...compareMigrations(),
   ]
-  const pollKib = peakKib([process.execPath, bundle('telec-watch')], env)
-  const cpuSecondsADay = cpuSeconds([bundle('telec-watch')], env, ROUNDS) * POLLS_A_DAY
+  const figures = measureFigures(rows)
   const growth = measureGrowth()
-  const sizes = PROGRAMS.map((name) => ({ name, bytes: statSync(bundle(name)).size }))
-  const json = JSON.stringify(
-    { rounds: ROUNDS, limits: LIMITS, rows, pollKib, cpuSecondsADay, growth, sizes },
-    null,
-    2,
-  )
+  const json = JSON.stringify({ rounds: ROUNDS, limits: LIMITS, rows, figures, growth }, null, 2)
   const [option, file] = options
   if (option === '--json' && !file) console.log(json)
-  else console.log(table(rows, pollKib, cpuSecondsADay, growth, sizes))
+  else console.log(table(rows, figures, growth))
   if (option === '--json' && file) writeFileSync(file, `${json}\n`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
@@ -88,7 +82,7 @@ function comparePolls(): Row[] {
     other: readonly string[],
     limit: number,
   ) => {
-    const measure = (one: readonly string[]) => cpuSeconds(one, env, 5) * 1000
+    const measure = (one: readonly string[]) => usageOf(one, env, { times: 5 }).cpuMs
     return row(
       `${what}, CPU`,
       against,
@@ -125,19 +119,54 @@ function compareTags(): Row[] {
   })
 }
 
-/**
- * An update as telec-update does it, without a service to restart; against a shell script that runs the very git commands
- * of such an update, recorded from one and all of them, also those that only look whether it is safe, and then sync and
- * the install command. What is above 1 is telec's own: Node.js, its journal on the disk, its lock, its guardian.
- */
-function compareUpdates(what: string, size: { files: number; tags: number }, amount: number): Row {
-  const updates = makeUpdates(root, size)
+/** An update as telec-update does it, without a service to restart; against the least that one could be. */
+function compareUpdates(what: string, size: { files: number; tags: number }, amount: number): Row[] {
+  const updates = makeUpdates(dist, size)
+  const round = () => {
+    updates.push()
+    return [updates.update(), updates.script()] as const
+  }
   try {
-    const times = rounds(() => {
-      updates.push()
-      return [timed(updates.update), timed(updates.replay)]
-    }, amount)
-    return row(what, 'its git commands in a shell', times, LIMITS.update)
+    round() // the first one warms the caches
+    const all = Array.from({ length: amount }, round)
+    const against = 'git fetch, merge --ff-only, sync, true'
+    const of = (figure: 'cpuMs' | 'wallMs') =>
+      all.map(([ours, theirs]): [number, number] => [ours[figure], theirs[figure]])
+    return [row(`${what}, CPU`, against, of('cpuMs')), row(`${what}, wall`, against, of('wallMs'))]
+  } finally {
+    updates.dispose()
+  }
+}
+
+interface Figure {
+  readonly what: string
+  readonly value: number
+  readonly unit: string
+  readonly limit?: number
+}
+
+/** What is no ratio. */
+function measureFigures(rows: readonly Row[]): Figure[] {
+  const updates = makeUpdates(dist, { files: 1, tags: 0 })
+  try {
+    updates.push()
+    const { gits, syncs } = updates.count()
+    const update = 'an update where nothing migrates'
+    const cpuMs = rows.find(({ what }) => what === 'an update, CPU')?.ms ?? Number.NaN
+    const quietMs = usageOf([bundle('telec-watch')], env, { times: ROUNDS }).cpuMs
+    const poll = usageOf([process.execPath, bundle('telec-watch')], env)
+    return [
+      { what: update, value: cpuMs, unit: 'ms of CPU in all', limit: LIMITS.updateCpuMs },
+      { what: update, value: gits, unit: 'gits started', limit: LIMITS.gits },
+      { what: update, value: syncs, unit: "syncs, git's included", limit: LIMITS.syncs },
+      { what: 'a whole poll', value: poll.peakKib / 1024, unit: 'MiB at its largest' },
+      {
+        what: 'a day of quiet polls, one a minute',
+        value: (quietMs * POLLS_A_DAY) / 1000,
+        unit: 's of CPU, git included; nothing stays between them',
+      },
+      ...PROGRAMS.map((name) => ({ what: name, value: statSync(bundle(name)).size / 1000, unit: 'KB' })),
+    ]
   } finally {
     updates.dispose()
   }
@@ -231,26 +260,21 @@ function row(
   }
 }
 
-function table(
-  rows: readonly Row[],
-  pollKib: number,
-  cpuSecondsADay: number,
-  growth: readonly Growth[],
-  sizes: readonly { name: string; bytes: number }[],
-): string {
+function table(rows: readonly Row[], figures: readonly Figure[], growth: readonly Growth[]): string {
   return [
     'medians',
     ...rows.map(
       ({ what, against, ms, againstMs, ratio, limit }) =>
         `${what.padEnd(40)} ${ms.toFixed(1).padStart(8)} ms   ${ratio.toFixed(2)} × ${against} (${againstMs.toFixed(1)} ms)${limited(ratio, limit)}`,
     ),
-    `${'a whole poll'.padEnd(40)} ${(pollKib / 1024).toFixed(0).padStart(8)} MiB at its largest`,
-    `${'a day of quiet polls, one a minute'.padEnd(40)} ${cpuSecondsADay.toFixed(0).padStart(8)} s of CPU, git included; nothing stays between them`,
+    ...figures.map(
+      ({ what, value, unit, limit }) =>
+        `${what.padEnd(40)} ${value.toFixed(0).padStart(8)} ${unit}${limited(value, limit ?? null)}`,
+    ),
     ...growth.map(
       ({ amount, ms, peakKib }) =>
         `a run of ${String(amount).padEnd(31)} ${ms.toFixed(0).padStart(8)} ms   ${(ms / amount).toFixed(2)} ms each, ${(peakKib / 1024).toFixed(0)} MiB at its largest`,
     ),
-    ...sizes.map(({ name, bytes }) => `${name.padEnd(40)} ${(bytes / 1000).toFixed(0).padStart(8)} KB`),
   ].join('\n')
 }
 

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { peakKib } from './peak.ts'
+import { usageOf } from './usage.ts'
 
 /** A checkout with `amount` migrations that each write a file, and the same for umzug beside it. */
 export interface ManyMigrations {
@@ -78,7 +78,7 @@ new Umzug({
     run: () => node(program),
     dryRun: () => node(program, '--dry-run'),
     runUmzug: () => node(join(folder, 'umzug.cjs')),
-    peakKib: () => peakKib([process.execPath, program], env),
+    peakKib: () => usageOf([process.execPath, program], env).peakKib,
     dispose: () => rmSync(folder, { recursive: true, force: true }),
   }
 }
