@@ -1,10 +1,9 @@
 import { nameOf } from '../channel/target.ts'
+import { printableRemote } from '../git/causes.ts'
 import { headCommit, indexLockAgeMs } from '../git/checkout.ts'
-import { printableRemote } from '../git/git.ts'
 import { localChanges } from '../git/local-changes.ts'
 import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
-import { verifySettings } from '../git/settings.ts'
 import { publishedReleases } from '../releases/github.ts'
 import { verifyOwnerCanRun } from '../service/installable.ts'
 import { readPause } from '../state/pause.ts'
@@ -26,7 +25,6 @@ const STALE_LOCK_MS = 10 * 60_000
 async function checkout({ world, config }: Patient): Promise<string> {
   const repository = locateRepository(world, config.deployment.checkout)
   const head = await headCommit(repository)
-  await verifySettings(repository)
   const lockAgeMs = indexLockAgeMs(repository, world.now())
   if (lockAgeMs !== null && lockAgeMs > STALE_LOCK_MS)
     throw new TelecError('halted', `a git that is gone left ${repository.gitDir}/index.lock`, {

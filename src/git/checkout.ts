@@ -1,15 +1,12 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Target } from '../channel/target.ts'
-import { VERSION_FILES, versionIn } from '../channel/versions.ts'
-import type { Config } from '../config/schema.ts'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
+import { readPlainText } from '../system/files.ts'
 import { askGit, git, gitError, tryGit } from './git.ts'
 import { removeStaleLocks } from './leftovers.ts'
+import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
-
-type Deployment = Config['deployment']
 
 /** The commit that HEAD names. Throws when there is none (an empty or a broken repository). */
 export async function headCommit(repository: Repository): Promise<string> {
@@ -20,19 +17,6 @@ export async function headCommit(repository: Repository): Promise<string> {
   })
 }
 
-/** Resolves a name to a commit's hex id, the only form in which names are passed on. */
-export async function commitOf(repository: Repository, name: string): Promise<string> {
-  // --end-of-options: a remote may publish refs whose names look like options.
-  const id = await git(repository, [
-    'rev-parse',
-    '--verify',
-    '--quiet',
-    '--end-of-options',
-    `${name}^{commit}`,
-  ])
-  return id.trim()
-}
-
 /** Whether the repository has this commit with all that belongs to it. */
 export async function hasCommit(repository: Repository, commit: string): Promise<boolean> {
   const whole = ['rev-list', '--quiet', '--objects', '--no-walk', commit, '--']
@@ -40,7 +24,11 @@ export async function hasCommit(repository: Repository, commit: string): Promise
 }
 
 /** The branch that HEAD is on; null when it is detached. */
-async function currentBranch(repository: Repository): Promise<string | null> {
+export async function currentBranch(repository: Repository): Promise<string | null> {
+  // Most often it is in a plain file (gitrepository-layout(5)); not where refs are in tables, or HEAD is a link.
+  const path = join(repository.gitDir, 'HEAD')
+  const [, name] = /^ref: refs\/heads\/(.+)\n$/.exec(readPlainText(path) ?? '') ?? []
+  if (name !== undefined && name !== '.invalid') return name
   const result = await askGit(repository, ['symbolic-ref', '--quiet', '--short', 'HEAD'])
   return result.code === 0 ? result.stdout.trim() : null
 }
@@ -48,39 +36,6 @@ async function currentBranch(repository: Repository): Promise<string | null> {
 /** When HEAD was committed, ISO 8601, by the clock of whoever did. */
 export async function headDate(repository: Repository): Promise<string> {
   return (await git(repository, ['log', '-1', '--no-show-signature', '--format=%cI', 'HEAD', '--'])).trim()
-}
-
-/** What the checkout's HEAD is, as a target: the record of a computer that has none yet. */
-export async function headTarget(repository: Repository, deployment: Deployment): Promise<Target> {
-  const commit = await headCommit(repository)
-  const branch = await currentBranch(repository)
-  return {
-    version: await versionAt(repository, commit, deployment.version_file),
-    ref: branch === null ? 'HEAD' : `refs/heads/${branch}`,
-    commit,
-  }
-}
-
-/** The version that the tree of a commit declares; null when none of its files does. */
-export async function versionAt(
-  repository: Repository,
-  commit: string,
-  versionFile?: string,
-): Promise<string | null> {
-  const wanted = versionFile ? [versionFile] : VERSION_FILES
-  const listed = await git(repository, ['ls-tree', '-z', '--name-only', commit, '--', ...wanted])
-  const present = new Set(listed.split('\0'))
-  for (const name of wanted.filter((file) => present.has(file))) {
-    const text = await git(repository, ['cat-file', 'blob', `${commit}:${name}`])
-    const version = await versionIn(name, text)
-    if (version !== null) return version
-  }
-  return null
-}
-
-/** Where `fetchTarget` keeps a ref of the remote. */
-export function keptRef(ref: string): string {
-  return ref.replace(/^refs\//, 'refs/telec/')
 }
 
 /**

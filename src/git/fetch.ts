@@ -5,10 +5,12 @@ import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { freeBytes } from '../system/files.ts'
-import { commitOf, isAncestor, keptRef } from './checkout.ts'
-import { gitRemote, printableRemote } from './git.ts'
+import { printableRemote } from './causes.ts'
+import { gitRemote } from './git.ts'
 import { removeFiles } from './leftovers.ts'
+import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
+import { fetchedVersion } from './target.ts'
 
 type Deployment = Config['deployment']
 
@@ -24,62 +26,53 @@ const STALE_MS = 60 * 60_000
 /**
  * Brings the target's commit into the repository, under `refs/telec/`, from the remote or, where that is out of reach,
  * from the first mirror that has it. Nothing else comes along.
+ *
+ * @returns the version that the target declares.
  */
 export async function fetchTarget(
   repository: Repository,
   deployment: Deployment,
   target: Target,
-): Promise<void> {
-  const { remote, mirrors, fetch_timeout } = deployment
-  try {
-    await fetchFrom(repository, remote, target, fetch_timeout)
-  } catch (error) {
-    if (!(error instanceof TelecError) || error.kind !== 'later' || mirrors.length === 0) throw error
-    for (const mirror of mirrors) if (await tryMirror(repository, mirror, target, fetch_timeout)) return
-    throw error
-  }
-}
-
-async function tryMirror(
-  repository: Repository,
-  mirror: string,
-  target: Target,
-  timeoutMs: number,
-): Promise<boolean> {
+): Promise<string | null> {
   const { world } = repository
+  const { remote, mirrors } = deployment
   try {
-    await fetchFrom(repository, mirror, target, timeoutMs)
-    world.log.notice(`fetched from the mirror ${printableRemote(mirror)}`)
-    return true
+    return await fetchFrom(repository, deployment, remote, target)
   } catch (error) {
-    if (!(error instanceof TelecError)) throw error
-    world.log.warning(`the mirror ${printableRemote(mirror)} was passed over: ${error.message}`)
-    return false
+    if (!(error instanceof TelecError) || error.kind !== 'later') throw error
+    for (const mirror of mirrors)
+      try {
+        const version = await fetchFrom(repository, deployment, mirror, target)
+        world.log.notice(`fetched from the mirror ${printableRemote(mirror)}`)
+        return version
+      } catch (fault) {
+        if (!(fault instanceof TelecError)) throw fault
+        world.log.warning(`the mirror ${printableRemote(mirror)} was passed over: ${fault.message}`)
+      }
+    throw error
   }
 }
 
 async function fetchFrom(
   repository: Repository,
+  { fetch_timeout: timeoutMs, version_file }: Deployment,
   source: string,
   target: Target,
-  timeoutMs: number,
-): Promise<void> {
+): Promise<string | null> {
   const kept = keptRef(target.ref)
-  const argsFor = (url: string) => [
-    'fetch',
+  const options = [
     '--quiet',
     '--no-tags',
     '--no-recurse-submodules',
     '--no-write-fetch-head',
     '--no-auto-maintenance',
-    '--',
-    url,
-    `+${target.ref}:${kept}`,
   ]
+  // An empty refmap: the branches that the checkout knows of its remote are not telec's to move.
+  const args = ['fetch', ...options, '--refmap=', '--', source, `+${target.ref}:${kept}`]
   const fileBytes = Math.max(0, (await freeBytes(repository.gitDir)) - KEPT_FREE_BYTES)
   const before = new Set(halfWritten(repository))
   try {
-    await gitRemote(repository, source, argsFor, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
+    await gitRemote(repository, source, args, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
   } catch (error) {
     const left = halfWritten(repository).filter((path) => !before.has(path))
     const sizeOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.size ?? 0 // another git's may be gone
@@ -97,17 +90,7 @@ async function fetchFrom(
       },
     )
   }
-  const fetched = await commitOf(repository, kept)
-  // A branch may have moved on meanwhile; a tag is that commit or has moved.
-  const isOnBranch = target.ref.startsWith('refs/heads/')
-  const isThere =
-    fetched === target.commit || (isOnBranch && (await isAncestor(repository, target.commit, fetched)))
-  if (!isThere)
-    throw new TelecError('halted', `${target.commit.slice(0, 12)} is no longer offered at ${target.ref}`, {
-      because: `the remote has ${fetched.slice(0, 12)} there now`,
-      hint: 'nothing to do: the next poll decides anew',
-      goOn: 'telec-watch',
-    })
+  return fetchedVersion(repository, target, version_file)
 }
 
 /** A git that was killed on its way leaves what came so far, for ever (git-gc(1), which telec has git not run). */

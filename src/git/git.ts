@@ -3,7 +3,7 @@ import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
-import { hideLogins, loginIn, mayHoldLogins, type RemoteUrl } from './logins.ts'
+import { explain, localCause, NETWORK, printableRemote } from './causes.ts'
 import type { Repository } from './repository.ts'
 
 /** Local work on a large tree; a person's computer may be asleep half of that time. */
@@ -50,52 +50,12 @@ export interface GitOptions {
 }
 
 /** Runs git on the repository and returns what came of it, whatever the exit code. */
-export async function tryGit(
+export function tryGit(
   repository: Repository,
   args: readonly string[],
   options: GitOptions = {},
 ): Promise<RunResult> {
-  const { world } = repository
-  const env = { ...(await loginsOf(repository)), ...options.env }
-  return start(world, repository, args, { ...options, env })
-}
-
-/** Of each repository that a program works on, the environment in which no argument holds a password. */
-const logins = new WeakMap<Repository, Promise<Record<string, string>>>()
-
-function loginsOf(repository: Repository): Promise<Record<string, string>> {
-  const known = logins.get(repository) ?? findLogins(repository)
-  logins.set(repository, known)
-  return known
-}
-
-async function findLogins(repository: Repository): Promise<Record<string, string>> {
-  const { world } = repository
-  if (!mayHoldLogins(repository)) return {}
-  const listed = await start(world, repository, ['config', '--null', '--get-regexp', '^remote\\..*\\.url$'])
-  const urls: RemoteUrl[] = []
-  for (const entry of listed.stdout.split('\0').filter(Boolean)) {
-    const [, name = '', configured = ''] = /^remote\.(.*)\.url\n(.*)$/s.exec(entry) ?? []
-    const { stdout } = await start(world, repository, ['ls-remote', '--get-url', '--', name])
-    urls.push({ configured, used: stdout.trim() })
-  }
-  return hideLogins(urls)
-}
-
-/** A remote as an argument, and the environment that it needs: a URL without the login that is in it, or comes to be. */
-export async function withoutLogin(
-  repository: Repository,
-  remote: string,
-): Promise<{ source: string; env: Record<string, string> }> {
-  const { world } = repository
-  const login = loginIn(remote)
-  if (login) {
-    const env = hideLogins([{ configured: login.url, used: remote }])
-    return Object.keys(env).length > 0 ? { source: login.url, env } : { source: remote, env }
-  }
-  if (!/[:/]/.test(remote) || !mayHoldLogins(repository)) return { source: remote, env: {} }
-  const { stdout } = await start(world, repository, ['ls-remote', '--get-url', '--', remote])
-  return { source: remote, env: hideLogins([{ configured: remote, used: stdout.trim() }]) }
+  return start(repository.world, repository, args, options)
 }
 
 /**
@@ -199,17 +159,16 @@ export async function askGit(repository: Repository, args: readonly string[]): P
   throw gitError(repository, args, result)
 }
 
-/** What passes by itself, in the words of the C library. */
-const TRANSIENT = /No space left on device|Disk quota exceeded|Too many open files/
-
-/** What a failed git command is to telec. A kill and a full disk pass; `interrupted`: it left something half-done. */
+/** What a failed git command is to telec, by its cause. `interrupted`: it left something half-done. */
 export function gitError(
   repository: Repository,
   args: readonly string[],
   result: RunResult,
   effect: 'halted' | 'later' | 'interrupted' = 'halted',
 ): TelecError {
-  const passes = effect !== 'halted' || result.code === null || TRANSIENT.test(result.stderr)
+  const cause = localCause(repository, result)
+  if (cause) return cause
+  const passes = effect !== 'halted' || result.code === null
   return new TelecError(passes ? 'later' : 'halted', `git ${args[0]} failed in ${repository.workTree}`, {
     because: explain(result),
     hint: `look at it: git -C ${repository.workTree} status`,
@@ -217,27 +176,33 @@ export function gitError(
   })
 }
 
-/**
- * Runs a git command that talks to the remote. Throws `later` when the remote is out of reach.
- *
- * @param argsFor the arguments, with the remote as it can be shown to everybody.
- */
+/** Runs a git command that talks to the remote. Throws by the cause: `later` where it is the remote, or the network. */
 export async function gitRemote(
   repository: Repository,
   remote: string,
-  argsFor: (source: string) => readonly string[],
+  args: readonly string[],
   options: GitOptions,
 ): Promise<string> {
-  const { source, env } = await withoutLogin(repository, remote)
-  const result = await tryGit(repository, argsFor(source), { ...options, env })
+  const result = await tryGit(repository, args, options)
   if (result.code === 0) return result.stdout
+  const cause = localCause(repository, result)
+  if (cause) throw cause
   await verifyRemoteIsKnown(repository, remote)
+  // Words alone would not do: what git says of a repository that is broken depends on where it noticed.
+  if (args[0] !== 'ls-remote' && !NETWORK.test(result.stderr) && result.code !== null) {
+    const asked = await tryGit(repository, ['ls-remote', '--heads', '--', remote], {
+      timeoutMs: ASK_TIMEOUT_MS,
+    })
+    if (asked.code === 0) throw gitError(repository, args, result)
+  }
   throw new TelecError('later', `the remote ${printableRemote(remote)} is out of reach`, {
     because: explain(result),
     hint: `try it by hand: git -C ${repository.workTree} ls-remote ${printableRemote(remote)}`,
     interrupted: result.code === null,
   })
 }
+
+const ASK_TIMEOUT_MS = 45_000
 
 /** A name that the checkout has no remote of will not come into reach by waiting. */
 async function verifyRemoteIsKnown(repository: Repository, remote: string): Promise<void> {
@@ -250,27 +215,14 @@ async function verifyRemoteIsKnown(repository: Repository, remote: string): Prom
   })
 }
 
-/** The URL of a remote, which may be one itself, without a login; what the user's configuration replaces in it is replaced. */
+/** The URL of a remote, which may be one itself; what the user's configuration replaces in it is replaced. */
 export async function remoteUrl(repository: Repository, remote: string): Promise<string> {
-  const { source, env } = await withoutLogin(repository, remote)
-  return (await git(repository, ['ls-remote', '--get-url', '--', source], { env })).trim()
+  return (await git(repository, ['ls-remote', '--get-url', '--', remote])).trim()
 }
 
-/** A remote for messages, or a text with some in it: without the passwords that may be in URLs. */
-export function printableRemote(remote: string): string {
-  return remote.replace(/\/\/[^/\s]*@/g, '//')
-}
-
-/** git ends with it whatever went wrong: what ssh said, or which lock is in the way, is what helps. */
-const PLEASANTRIES =
-  /^(Please make sure you have the correct access rights|and the repository exists\.|Another git process seems to be running.*|an editor opened by .*|are terminated then try again.*|may have crashed in this repository earlier:|remove the file manually to continue\.)$/
-
-export function explain(result: RunResult): string {
-  if (result.endedBy === 'timeout') return 'git did not end in time and was stopped'
-  if (result.endedBy === 'output') return 'git printed more than telec is willing to read and was stopped'
-  const said = result.stderr.split('\n').filter((line) => line.trim() !== '' && !PLEASANTRIES.test(line))
-  const lines = said.slice(-5).map(printableRemote)
-  return lines.join('\n') || `git ended with ${result.signal ?? `exit code ${result.code}`}`
+/** Whether a URL names who asks, and perhaps a password. */
+export function hasLogin(url: string): boolean {
+  return /^https?:\/\/[^/\s]*@/i.test(url)
 }
 
 function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

@@ -1,5 +1,5 @@
 import { TelecError } from '../system/errors.ts'
-import { askGit, gitError, tryGit, withoutLogin } from './git.ts'
+import { askGit, gitError, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** Large files take their time. */
@@ -13,9 +13,8 @@ export async function fetchLargeFiles(repository: Repository, remote: string, co
   const attributes = ['grep', '--quiet', '-e', 'filter=lfs', commit, '--', ':(glob)**/.gitattributes']
   if ((await askGit(repository, attributes)).code !== 0) return
   await verifyLfs(repository)
-  const { source, env } = await withoutLogin(repository, remote)
-  const args = ['lfs', 'fetch', source, commit]
-  const result = await tryGit(repository, args, { timeoutMs: TIMEOUT_MS, env })
+  const args = ['lfs', 'fetch', remote, commit]
+  const result = await tryGit(repository, args, { timeoutMs: TIMEOUT_MS })
   if (result.code !== 0) throw gitError(repository, args, result, 'later')
 }
 

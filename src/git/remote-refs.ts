@@ -2,15 +2,8 @@ import type { Ref } from '../channel/decide.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import {
-  explain,
-  type GitOptions,
-  gitInShell,
-  gitRemote,
-  gitWithoutRepository,
-  printableRemote,
-} from './git.ts'
-import { mayHoldLogins } from './logins.ts'
+import { explain, printableRemote } from './causes.ts'
+import { type GitOptions, gitInShell, gitRemote, gitWithoutRepository } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** What a server may make git keep in memory before it is given up: enough for a million refs. */
@@ -21,13 +14,11 @@ type Listing = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
 
 /** What a remote offers to the channel, in the words of git ls-remote. Throws `later` where it is out of reach. */
 export function listRemote(repository: Repository, deployment: Listing, remote: string): Promise<string> {
-  const argsFor = (source: string) => listArguments(deployment, source)
-  return gitRemote(repository, remote, argsFor, listOptions(deployment))
+  return gitRemote(repository, remote, listArguments(deployment, remote), listOptions(deployment))
 }
 
 /**
- * How a shell asks the same of the remote, a word each; null where it would show a login, or ask as somebody else or in
- * another way.
+ * How a shell asks the same of the remote, a word each; null where it asks as somebody else, or in another way.
  */
 export function listInShell(
   repository: Repository,
@@ -36,7 +27,6 @@ export function listInShell(
   const { world } = repository
   const { remote, poll_timeout } = deployment
   if (repository.owner !== null || world.env.GIT_SSH_COMMAND !== undefined) return null
-  if (printableRemote(remote) !== remote || mayHoldLogins(repository)) return null
   const words = gitInShell(repository, listArguments(deployment, remote), poll_timeout)
   return words.some((word) => word === '' || word.includes('\n')) ? null : words
 }

@@ -7,8 +7,8 @@ import { type Account, actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { printable } from '../system/log.ts'
 import type { World } from '../system/world.ts'
-import { keptRef } from './checkout.ts'
 import { git, gitError, tryGit } from './git.ts'
+import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 
 type Deployment = Config['deployment']

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
-import { gitError, printableRemote, remoteUrl, tryGit } from './git.ts'
+import { printableRemote } from './causes.ts'
+import { gitError, remoteUrl, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** Submodules are cloned where they are new: as long as a fetch may take. */

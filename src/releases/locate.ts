@@ -1,5 +1,6 @@
 import type { Service } from '../config/service.ts'
-import { printableRemote, remoteUrl } from '../git/git.ts'
+import { printableRemote } from '../git/causes.ts'
+import { remoteUrl } from '../git/git.ts'
 import type { Repository } from '../git/repository.ts'
 import { TelecError } from '../system/errors.ts'
 

@@ -1,7 +1,7 @@
 import { nameOf } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
-import { headTarget } from '../git/checkout.ts'
 import type { Repository } from '../git/repository.ts'
+import { headTarget } from '../git/target.ts'
 import { lastRecorded, readMigrationRecord, writeMigrationRecord } from '../state/migrations.ts'
 import { firstState, type UpdateState, writeUpdateState } from '../state/update-state.ts'
 import { isoTime } from '../system/world.ts'

@@ -2,8 +2,7 @@ import * as v from 'valibot'
 import { LOOKOUT } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { accessTo } from '../fleet/client.ts'
-import { remoteUrl } from '../git/git.ts'
-import { mayHoldLogins } from '../git/logins.ts'
+import { hasLogin, remoteUrl } from '../git/git.ts'
 import type { Repository } from '../git/repository.ts'
 import { modifiedAt, readText, writeDurably } from '../system/files.ts'
 import { digest } from '../system/hash.ts'
@@ -84,8 +83,8 @@ async function briefOf({ world, config }: Service, repository: Repository, found
   const blindUntilMs = blindUntil(world, list !== null)
   const { remote, channel, branch, poll_timeout } = config.deployment
   // A login is not handed on; where it takes one, root polls.
-  const canAsk = list !== null && blindUntilMs === null && !mayHoldLogins(repository)
-  const url = canAsk ? await remoteUrl(repository, remote) : null
+  const known = list !== null && blindUntilMs === null ? await remoteUrl(repository, remote) : null
+  const url = known !== null && !hasLogin(known) ? known : null
   return {
     at: isoTime(world),
     ask: url === null ? null : { url, channel, branch, poll_timeout },

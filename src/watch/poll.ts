@@ -3,9 +3,8 @@ import { remember, type Sighting } from '../channel/sightings.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
-import { printableRemote } from '../git/git.ts'
+import { printableRemote } from '../git/causes.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
-import { verifySettings } from '../git/settings.ts'
 import { mendPause } from '../state/pause.ts'
 import { readSignal, removeSignal, type Signal, writeSignal } from '../state/signal.ts'
 import { hasMoved, readUpdateState, rollbackUnderWay, type UpdateState } from '../state/update-state.ts'
@@ -57,7 +56,6 @@ export async function poll(
   if (!dryRun) await mendPause(paths, world.now()).catch(() => undefined) // what is wrong with it holds updates, not polls
   // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
   if (!dryRun && isUpdateDue(service)) await touch(paths.signal, world.now())
-  await verifySettings(repository)
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)
     const known = { deployed: state.deployed, isNews, heard }

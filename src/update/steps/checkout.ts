@@ -1,6 +1,5 @@
-import { completeMove, headCommit, moveTo, nameTag, syncCheckout } from '../../git/checkout.ts'
+import { completeMove, moveTo, nameTag, syncCheckout } from '../../git/checkout.ts'
 import { followSubmodules, hasSubmodules } from '../../git/submodules.ts'
-import { TelecError } from '../../system/errors.ts'
 import type { StepContext } from '../step.ts'
 
 /** Moves the checkout to the target. */
@@ -12,14 +11,11 @@ export async function checkout({
   writeDown,
 }: StepContext): Promise<string> {
   const { target, channel } = update
-  const isThere = async () => (await headCommit(repository)) === target.commit
   if (interrupted) await completeMove(repository, target.commit)
   await writeDown()
   const branch = channel === 'alpha' ? config.deployment.branch : null
   const rewrite = update.permits.includes('rewrite')
   await moveTo(repository, branch, target.commit, rewrite || update.rollback !== null)
-  if (!(await isThere()))
-    throw new TelecError('halted', `HEAD is not at ${target.commit.slice(0, 12)} after the checkout`)
   const submodules = await bringSubmodules()
   await nameTag(repository, target.ref, rewrite)
   await syncCheckout(repository)

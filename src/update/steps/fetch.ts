@@ -1,4 +1,4 @@
-import { hasCommit, versionAt } from '../../git/checkout.ts'
+import { hasCommit } from '../../git/checkout.ts'
 import { fetchTarget, removeStaleObjects } from '../../git/fetch.ts'
 import { removeStaleLocks } from '../../git/leftovers.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
@@ -22,15 +22,12 @@ export async function fetch({
     return `${target.commit.slice(0, 12)} is here already`
   await writeDown({ folder: 'synced later' }) // older on the disk than the locks that git may leave
   await removeStaleObjects(repository)
-  const { install, remote, version_file } = config.deployment
-  await together(
+  const { install, remote } = config.deployment
+  const [version] = await together(
     fetchTarget(repository, config.deployment, target),
     install && world.sleep(0).then(world.prepareStream), // while git waits for the server, or works
   )
-  const [version] = await together(
-    target.version ?? versionAt(repository, target.commit, version_file),
-    fetchLargeFiles(repository, remote, target.commit),
-  )
+  await fetchLargeFiles(repository, remote, target.commit)
   if (version !== target.version) remember({ target: { ...target, version } })
   return `${target.commit.slice(0, 12)} of ${target.ref.replace(/^refs\/(heads|tags)\//, '')}`
 }

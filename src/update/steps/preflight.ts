@@ -1,5 +1,4 @@
-import { headCommit, indexLockAgeMs } from '../../git/checkout.ts'
-import { verifySettings } from '../../git/settings.ts'
+import { indexLockAgeMs } from '../../git/checkout.ts'
 import { wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { freeBytes } from '../../system/files.ts'
@@ -19,8 +18,6 @@ export async function preflight({
   supervised,
   update,
 }: StepContext): Promise<string> {
-  await verifySettings(repository)
-  await headCommit(repository)
   const free = await freeBytes(repository.workTree)
   if (free < LEAST_FREE_BYTES)
     throw new TelecError('later', `the disk of ${repository.workTree} is full`, {

@@ -14,7 +14,6 @@ import { removeStaleLocks } from '../../git/leftovers.ts'
 import { type LocalChanges, localChanges, stashPaths } from '../../git/local-changes.ts'
 import { collisions, type Fold, foldersOf, foldOf } from '../../git/names.ts'
 import type { Repository } from '../../git/repository.ts'
-import { verifySettings } from '../../git/settings.ts'
 import { verifySignatures } from '../../git/signatures.ts'
 import { isEnded, wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
@@ -41,7 +40,6 @@ export async function verify(context: StepContext): Promise<string> {
 export async function verifyTarget(context: StepContext): Promise<string> {
   const { repository, update } = context
   const { target } = update
-  await verifySettings(repository, target.commit)
   await verifySignatures(repository, context.config.deployment, update.from.commit, target)
   if (update.rollback === null) {
     if (update.channel === 'alpha') await verifyFastForward(context)

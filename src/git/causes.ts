@@ -1,0 +1,100 @@
+import { TelecError } from '../system/errors.ts'
+import type { RunResult } from '../system/process.ts'
+import type { Repository } from './repository.ts'
+
+/** A remote for messages, or a text with some in it: without the passwords that may be in URLs. */
+export function printableRemote(remote: string): string {
+  return remote.replace(/\/\/[^/\s]*@/g, '//')
+}
+
+/** git ends with it whatever went wrong: what ssh said, or which lock is in the way, is what helps. */
+const PLEASANTRIES =
+  /^(Please make sure you have the correct access rights|and the repository exists\.|Another git process seems to be running.*|an editor opened by .*|are terminated then try again.*|may have crashed in this repository earlier:|remove the file manually to continue\.)$/
+
+export function explain(result: RunResult): string {
+  if (result.endedBy === 'timeout') return 'git did not end in time and was stopped'
+  if (result.endedBy === 'output') return 'git printed more than telec is willing to read and was stopped'
+  const said = result.stderr.split('\n').filter((line) => line.trim() !== '' && !PLEASANTRIES.test(line))
+  const lines = said.slice(-5).map(printableRemote)
+  return lines.join('\n') || `git ended with ${result.signal ?? `exit code ${result.code}`}`
+}
+
+/** What a server or the way to it is to blame for, also where the repository is well. */
+export const NETWORK =
+  /early EOF|hung up unexpectedly|unexpected disconnect|RPC failed|Could not resolve host|Connection (refused|reset|timed out|closed)|Operation timed out|unable to access '|Could not read from remote repository/
+
+/** The first that git has to have for what telec asks of it: fetch --no-write-fetch-head is of 2.29, its siblings of 2.30. */
+export const LEAST_GIT = '2.30.0'
+
+interface Cause {
+  readonly words: RegExp
+  /** `later`: it passes by itself. */
+  readonly kind: 'halted' | 'later' | 'config'
+  readonly message: (where: string) => string
+  readonly hint: (folders: Pick<Repository, 'workTree' | 'commonDir'>) => string
+}
+
+/** What is wrong on this computer, by the words in which git and the C library say so (LC_ALL=C); the first that fits. */
+const CAUSES: readonly Cause[] = [
+  {
+    words: /No space left on device|Disk quota exceeded/,
+    kind: 'later',
+    message: (where) => `the disk of ${where} is full`,
+    hint: ({ commonDir }) => `free some space: df -h ${commonDir}; df -i ${commonDir}`,
+  },
+  {
+    words: /Too many open files|Cannot allocate memory|Resource temporarily unavailable/,
+    kind: 'later',
+    message: () => 'the system has too little left for git',
+    hint: () => 'look at its limits: ulimit -a; free -h',
+  },
+  {
+    words: /unknown option `|unknown switch `|is not a git command/,
+    kind: 'config',
+    message: () => 'this git is too old for telec',
+    hint: () => `install git ${LEAST_GIT} or newer; which one it is: git --version`,
+  },
+  {
+    words: /\.lock': File exists/,
+    kind: 'later',
+    message: (where) => `another git is at work in ${where}, or left a lock`,
+    hint: ({ workTree }) =>
+      `wait for it to end; where no git runs in ${workTree}, remove the lock that is named`,
+  },
+  {
+    words:
+      /insufficient permission for adding|Permission denied|Operation not permitted|Read-only file system/,
+    kind: 'halted',
+    message: (where) => `git is not allowed to write in ${where}`,
+    hint: ({ workTree }) =>
+      `give all of it to one user: chown -R USER ${workTree}; what is not theirs: find ${workTree} ! -user USER`,
+  },
+  {
+    words:
+      /cannot lock ref '.*(exists; cannot create|Not a directory)|there are still refs under|refusing to create/,
+    kind: 'halted',
+    message: (where) => `one ref is in the way of another in ${where}`,
+    hint: ({ workTree }) =>
+      `remove the one that is gone at the remote: git -C ${workTree} remote prune origin`,
+  },
+  {
+    words:
+      /not a git repository|bad config|bad signature|index file (corrupt|smaller)|unable to (read|parse|unpack)|(object file .* is empty|loose object .* is corrupt|bad object|broken|missing) ?|invalid (object|sha1 pointer)|unexpected line in|did not send all necessary objects|unresolved deltas|cannot lock ref|unable to resolve reference|packfile .* (index|cannot|claims)|inflate|does not match index/,
+    kind: 'halted',
+    message: (where) => `the git repository of ${where} is damaged`,
+    hint: ({ workTree }) =>
+      `look what it is: git -C ${workTree} fsck; where that does not help, clone it anew beside it, and move what git does not track over`,
+  },
+]
+
+/** What of this computer made git fail; null where its words name nothing. */
+export function localCause({ workTree, commonDir }: Repository, result: RunResult): TelecError | null {
+  if (result.code === null) return null
+  const cause = CAUSES.find(({ words }) => words.test(result.stderr))
+  if (!cause) return null
+  return new TelecError(cause.kind, cause.message(workTree), {
+    because: explain(result),
+    hint: cause.hint({ workTree, commonDir }),
+    interrupted: cause.kind === 'later',
+  })
+}
