@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import gte from 'semver/functions/gte'
 import { headDate } from '../git/checkout.ts'
 import { locateRepository } from '../git/repository.ts'
+import { verifyGit } from '../git/version.ts'
 import { readHistory } from '../state/history.ts'
 import { readInstalled } from '../state/installed.ts'
 import { readMigrationRecord } from '../state/migrations.ts'
@@ -27,8 +28,6 @@ export const COMPUTER_CHECKS: readonly Check[] = [
 ]
 
 const LEAST_NODE = '20.20.0'
-/** The oldest that Debian and Ubuntu support. */
-const LEAST_GIT = '2.25.0'
 const LEAST_FREE_FILES = 1_000
 /** Clocks of two computers may differ by that without anybody minding. */
 const CLOCK_TOLERANCE_MS = 60 * 60_000
@@ -42,12 +41,7 @@ async function node({ world }: Patient): Promise<string> {
 }
 
 async function gitProgram({ world }: Patient): Promise<string> {
-  const options = { cwd: '/', env: world.env, timeoutMs: 10_000 }
-  const { stdout } = await world.run('git', ['--version'], options)
-  const version = /\d+\.\d+(\.\d+)?/.exec(stdout)?.[0] ?? '0.0'
-  const full = version.split('.').length < 3 ? `${version}.0` : version
-  if (gte(full, LEAST_GIT)) return `git ${version}`
-  throw new TelecError('config', `git ${version} is too old`, { hint: `install ${LEAST_GIT} or newer` })
+  return `git ${await verifyGit(world)}`
 }
 
 /** What others can write there telec would believe; what they can read is theirs to know. */

@@ -24,14 +24,14 @@ export const NETWORK =
   /early EOF|hung up unexpectedly|unexpected disconnect|RPC failed|Could not resolve host|Connection (refused|reset|timed out|closed)|Operation timed out|unable to access '|Could not read from remote repository/
 
 /** The first that git has to have for what telec asks of it: fetch --no-write-fetch-head is of 2.29, its siblings of 2.30. */
-export const LEAST_GIT = '2.30.0'
+export const LEAST_GIT = '2.30'
 
 interface Cause {
   readonly words: RegExp
   /** `later`: it passes by itself. */
   readonly kind: 'halted' | 'later' | 'config'
   readonly message: (where: string) => string
-  readonly hint: (folders: Pick<Repository, 'workTree' | 'commonDir'>) => string
+  readonly hint: (repository: Repository) => string
 }
 
 /** What is wrong on this computer, by the words in which git and the C library say so (LC_ALL=C); the first that fits. */
@@ -79,7 +79,7 @@ const CAUSES: readonly Cause[] = [
   },
   {
     words:
-      /not a git repository|bad config|bad signature|index file (corrupt|smaller)|unable to (read|parse|unpack)|(object file .* is empty|loose object .* is corrupt|bad object|broken|missing) ?|invalid (object|sha1 pointer)|unexpected line in|did not send all necessary objects|unresolved deltas|cannot lock ref|unable to resolve reference|packfile .* (index|cannot|claims)|inflate|does not match index/,
+      /not a git repository|bad config|bad signature|index file (corrupt|smaller)|unable to (read|parse|unpack)|(object file .* is empty|loose object .* is corrupt|bad object|broken|missing) ?|invalid (object|sha1 pointer)|unexpected line in|unterminated line in|did not send all necessary objects|unresolved deltas|cannot lock ref|unable to resolve reference|packfile .* (index|cannot|claims)|inflate|does not match index/,
     kind: 'halted',
     message: (where) => `the git repository of ${where} is damaged`,
     hint: ({ workTree }) =>
@@ -88,13 +88,13 @@ const CAUSES: readonly Cause[] = [
 ]
 
 /** What of this computer made git fail; null where its words name nothing. */
-export function localCause({ workTree, commonDir }: Repository, result: RunResult): TelecError | null {
+export function localCause(repository: Repository, result: RunResult): TelecError | null {
   if (result.code === null) return null
   const cause = CAUSES.find(({ words }) => words.test(result.stderr))
   if (!cause) return null
-  return new TelecError(cause.kind, cause.message(workTree), {
+  return new TelecError(cause.kind, cause.message(repository.workTree), {
     because: explain(result),
-    hint: cause.hint({ workTree, commonDir }),
+    hint: cause.hint(repository),
     interrupted: cause.kind === 'later',
   })
 }

@@ -72,6 +72,23 @@ export async function isAncestor(
   throw gitError(repository, args, result)
 }
 
+/** Whether all of these are `descendant` or ancestors of it. False, too, where git cannot tell. */
+export async function areBehind(
+  repository: Repository,
+  commits: readonly string[],
+  descendant: string,
+): Promise<boolean> {
+  const result = await tryGit(repository, [
+    'rev-list',
+    '--max-count=1',
+    ...commits,
+    '--not',
+    descendant,
+    '--',
+  ])
+  return result.code === 0 && result.stdout === ''
+}
+
 /** Whether two commits have an ancestor in common; true, too, where a shallow repository cannot tell. */
 export async function areRelated(repository: Repository, one: string, other: string): Promise<boolean> {
   const args = ['merge-base', one, other]

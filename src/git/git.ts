@@ -225,7 +225,8 @@ export function hasLogin(url: string): boolean {
   return /^https?:\/\/[^/\s]*@/i.test(url)
 }
 
-function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+/** What every git gets, whatever telec was started with. */
+export function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   // GIT_DIR and its kind would point git elsewhere; SSH_ASKPASS opens a window that nobody sees.
   const inherited = Object.entries(env).filter(([name]) => !/^(GIT_|SSH_ASKPASS)/.test(name))
   return {

@@ -151,7 +151,7 @@ describe('refs that look like something else', () => {
     expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(commit)
     expect(await computer.gitInCheckout('tag', '--list')).toBe('')
     expect(await computer.gitInCheckout('for-each-ref', '--format=%(refname)', 'refs/telec')).toBe(
-      'refs/telec/heads/main',
+      'refs/telec/kept/heads%2Fmain',
     )
   })
 

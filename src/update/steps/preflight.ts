@@ -1,4 +1,5 @@
 import { indexLockAgeMs } from '../../git/checkout.ts'
+import { verifyGit } from '../../git/version.ts'
 import { wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { freeBytes } from '../../system/files.ts'
@@ -18,6 +19,7 @@ export async function preflight({
   supervised,
   update,
 }: StepContext): Promise<string> {
+  await verifyGit(world)
   const free = await freeBytes(repository.workTree)
   if (free < LEAST_FREE_BYTES)
     throw new TelecError('later', `the disk of ${repository.workTree} is full`, {

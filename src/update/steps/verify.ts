@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import compare from 'semver/functions/compare'
 import { nameOf, type Target } from '../../channel/target.ts'
 import {
+  areBehind,
   areRelated,
   commitsBetween,
   headCommit,
@@ -35,12 +36,15 @@ export async function verify(context: StepContext): Promise<string> {
 /**
  * All of it but for local changes, which may be put aside.
  *
- * @returns the commit that the checkout is at.
+ * @returns the commit that the checkout is at, by its id or as HEAD.
  */
 export async function verifyTarget(context: StepContext): Promise<string> {
   const { repository, update } = context
   const { target } = update
   await verifySignatures(repository, context.config.deployment, update.from.commit, target)
+  // Most updates are of this kind, which one git tells.
+  const isForwards = update.channel === 'alpha' && update.rollback === null
+  if (isForwards && (await areBehind(repository, ['HEAD', update.from.commit], target.commit))) return 'HEAD'
   if (update.rollback === null) {
     if (update.channel === 'alpha') await verifyFastForward(context)
     else await verifyRelated(context)
