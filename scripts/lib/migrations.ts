@@ -71,7 +71,6 @@ new Umzug({
   const node = (...args: string[]) => execFileSync(process.execPath, args, { env, stdio: 'ignore' })
   const program = join(root, 'dist/telec-migrate')
   reset()
-  node(program, '--to', '1.0.0') // nothing is pending there; from now on the configuration is parsed, as on any computer
   return {
     amount,
     reset,

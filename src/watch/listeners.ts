@@ -63,4 +63,4 @@ const LEVELS: Readonly<Record<string, 'error' | 'warning' | 'notice' | 'debug'>>
 }
 
 /** As the unit of the timer's polls has it. */
-const POLL_TIMEOUT_MS = 6 * 60_000
+const POLL_TIMEOUT_MS = 7 * 60_000

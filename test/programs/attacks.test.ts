@@ -71,7 +71,7 @@ async function expectNotTaken(computer: Computer, part: string): Promise<void> {
 
 /** As on a computer whose files were lost: all that it knows is what is checked out. */
 function forget(computer: Computer): void {
-  for (const name of ['update_state.json', 'watch_state.json', 'config.parsed.json'])
+  for (const name of ['update_state.json', 'watch_state.json', 'quiet'])
     rmSync(join(computer.home, name), { force: true })
 }
 

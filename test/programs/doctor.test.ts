@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, markerMigration, version } from '../helpers/computer.ts'
@@ -28,7 +28,7 @@ async function diagnose(computer: Computer, env: NodeJS.ProcessEnv = {}) {
 test('a computer under telec run is well, a line each, and nothing is changed', async () => {
   const computer = await freshComputer()
   const supervised = await telecRun(computer, [process.execPath, 'server.js'])
-  await until('the poll to be over', async () => computer.state('config.parsed.json') !== null)
+  await until('the poll to be over', async () => existsSync(join(computer.home, 'quiet')))
   const before = readTree(computer.home)
   const { code, stdout, stderr } = await computer.telec('telec', ['doctor'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })

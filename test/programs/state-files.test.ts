@@ -44,8 +44,8 @@ const ALL = [STATUS, UPDATE, WATCH, MIGRATE]
 
 interface File {
   readonly readers: Readers
-  /** Throws where telec cannot understand it; absent: a cache, which is never wrong, only of no use. */
-  readonly read?: (paths: Paths, text: string) => unknown
+  /** Throws where telec cannot understand it. */
+  readonly read: (paths: Paths, text: string) => unknown
 }
 
 const FILES: Record<string, File> = {
@@ -68,7 +68,6 @@ const FILES: Record<string, File> = {
     read: (paths, text) => parseConfig(pureWorld(), paths.config, text),
     readers: ALL.map((reader) => instead(reader, 78)),
   },
-  'config.parsed.json': { readers: ALL },
 }
 
 let computer: Computer
@@ -97,7 +96,6 @@ function original(file: string): string {
 }
 
 async function isBroken({ read }: File, file: string, text: string): Promise<boolean> {
-  if (!read) return false
   restore(computer)
   writeFileSync(pathOf(file), text)
   try {
