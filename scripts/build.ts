@@ -46,7 +46,6 @@ const shared: BuildOptions = {
     '.path': 'text',
     '.conf': 'text',
     '.plist': 'text',
-    '.yml': 'text',
   },
   define: {
     TELEC_VERSION: JSON.stringify(version),

@@ -1,7 +1,5 @@
 import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import type { PlannedFile } from '../service/installation.ts'
-import type { Scope } from '../service/systemd/systemctl.ts'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 
@@ -10,8 +8,6 @@ export interface Patient {
   readonly world: World
   readonly config: Config
   readonly paths: Paths
-  /** What telec install writes beside the units. */
-  documents(scope: Scope): readonly PlannedFile[]
 }
 
 /** One thing that has to be as it should. It changes nothing. */

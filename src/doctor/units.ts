@@ -49,7 +49,7 @@ async function units(patient: Patient): Promise<string> {
   if (by === 'telec run') return 'telec run needs none'
   for (const path of by.files) verifyNodeIsThere(path)
   verifyPrograms(world, by.scope)
-  const plan = planInstall({ world, config, paths }, by.manager, by.scope, patient.documents(by.scope))
+  const plan = planInstall({ world, config, paths }, by.manager, by.scope)
   const pieces = await stalePieces({ world, config, paths }, plan)
   if (pieces.length > 0)
     throw new TelecError('config', 'the units are not as telec install would make them', {

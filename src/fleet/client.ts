@@ -20,6 +20,7 @@ export interface RedisClient {
 
 export interface RedisSettings {
   readonly address: RedisAddress
+  /** Instead of that in the address. */
   readonly password: string | null
   /** Certificates of those who may vouch for the server, PEM; null: those that Node.js knows. */
   readonly ca: string | null
@@ -71,7 +72,7 @@ export function connectTo(
   const address = parseRedisUrl(url)
   if (address === null) throw new Error('the schema took a URL that is none')
   library ??= (loadPacked(source(), world.program.path) as { connect: Connect }).connect
-  return library({ address, password: password ?? address.password, ca, connectTimeoutMs, commandTimeoutMs })
+  return library({ address, password, ca, connectTimeoutMs, commandTimeoutMs })
 }
 
 /** @param isSecret others must not read it; its group may be that of the program. */

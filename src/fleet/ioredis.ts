@@ -9,8 +9,8 @@ export const connect: Connect = ({ address, password, ca, connectTimeoutMs, comm
   const retry = () => null
   const trust = ca === null ? {} : { ca }
   const shared = {
-    ...(address.username === null ? {} : { username: address.username }),
-    ...(password === null ? {} : { password }),
+    username: address.username,
+    password: password ?? address.password,
     ...(address.isTls ? { tls: trust } : {}),
     ...(commandTimeoutMs === null ? {} : { commandTimeout: commandTimeoutMs }),
     connectTimeout: connectTimeoutMs,
@@ -51,7 +51,7 @@ export const connect: Connect = ({ address, password, ca, connectTimeoutMs, comm
     return new Redis({
       ...options,
       sentinels: nodes,
-      name: address.master ?? '',
+      name: address.master,
       sentinelRetryStrategy: retry,
       ...(address.isTls ? { enableTLSForSentinelMode: true, sentinelTLS: trust } : {}),
     })

@@ -55,13 +55,8 @@ export function scopeOf({ config, paths }: Service): Scope {
   return config.service?.scope ?? paths.scope
 }
 
-/** What installing is here. @param documents what comes along for people: completions, manual pages. */
-export function planInstall(
-  service: Service,
-  manager: InstallPlan['manager'],
-  scope: Scope,
-  documents: readonly PlannedFile[],
-): InstallPlan {
+/** What installing is here. */
+export function planInstall(service: Service, manager: InstallPlan['manager'], scope: Scope): InstallPlan {
   const { world, config, paths } = service
   const node = stableNode(world.program.node, existsSync)
   const values: UnitValues = {
@@ -83,8 +78,7 @@ export function planInstall(
     actsForOwner: scope === 'system' && checkoutOwner(world, config.deployment.checkout) !== null,
     listens: config.redis !== undefined,
   }
-  const plan = manager === 'systemd' ? planSystemd(service, values, scope) : planLaunchd(world, values, scope)
-  return { ...plan, files: [...plan.files, ...documents] }
+  return manager === 'systemd' ? planSystemd(service, values, scope) : planLaunchd(world, values, scope)
 }
 
 /**

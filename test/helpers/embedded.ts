@@ -27,7 +27,7 @@ export const embedded: Plugin = {
       const packed = brotliCompressSync(text).toString('base64')
       return `export const packed = '${packed}'\nexport const source = () => ${JSON.stringify(text)}`
     }
-    if (/\/units\/.*\.(service|timer|path|conf|plist|yml)$|\.py$/.test(id)) {
+    if (/\/units\/.*\.(service|timer|path|conf|plist)$|\.py$/.test(id)) {
       return `export default ${JSON.stringify(await readFile(id, 'utf8'))}`
     }
     return null

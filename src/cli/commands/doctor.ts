@@ -9,7 +9,6 @@ import { UNIT_CHECKS } from '../../doctor/units.ts'
 import { EXIT } from '../../system/errors.ts'
 import { printable, usesColour } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
-import { documents } from '../docs/documents.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options {
@@ -40,9 +39,8 @@ Examples:
   telec doctor
   telec doctor --restart-contract   starts a throw-away unit that exits 42, and sees it come back`,
     )
-    .action(async ({ json, restartContract }: Options, command: Command) => {
-      const root = command.parent ?? command
-      const findings = await diagnose(world, root, restartContract ? [CONTRACT] : CHECKS, (finding) => {
+    .action(async ({ json, restartContract }: Options) => {
+      const findings = await diagnose(world, restartContract ? [CONTRACT] : CHECKS, (finding) => {
         if (!json) world.out(show(finding))
       })
       if (json) world.out(`${JSON.stringify(findings, null, 2)}\n`)
@@ -52,7 +50,6 @@ Examples:
 /** Each as it is found. Without a configuration there is nothing else to look at. */
 async function diagnose(
   world: World,
-  root: Command,
   checks: readonly Check[],
   onFinding: (finding: Finding) => void,
 ): Promise<Finding[]> {
@@ -66,7 +63,7 @@ async function diagnose(
   add(
     await examine('config', async () => {
       const config = await loadConfig(world, paths)
-      patient = { world, config, paths, documents: (scope) => documents(world, root, scope) }
+      patient = { world, config, paths }
       return `${paths.config}: ${config.deployment.channel}, as ${config.computer}`
     }),
   )
