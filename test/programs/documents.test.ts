@@ -79,7 +79,8 @@ describe.each(DOCUMENTS)('%s', (name) => {
 
   test('names only keys of the configuration that there are', () => {
     const named = inlineCodeOf(name).flatMap(
-      (text) => /^(deployment|service|redis|fleet)\.([a-z_]+)\b/.exec(text)?.slice(1, 3).join('.') ?? [],
+      (text) =>
+        /^(deployment|service|redis|fleet)\.(?!json$)([a-z_]+)\b/.exec(text)?.slice(1, 3).join('.') ?? [],
     )
     const { properties } = schema as { properties: Record<string, { properties?: object }> }
     const known = Object.entries(properties).flatMap(([group, { properties: keys }]) =>

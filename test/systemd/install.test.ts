@@ -83,9 +83,10 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
   test('takes away what only a telec of before installed: completions, say', async () => {
     const [home, share] =
       scope === 'user' ? ['~/.teleclaude', '/home/ada/.local/share'] : ['/var/lib/telec', '/usr/local/share']
-    const folders = [`${share}/fish`, `${share}/fish/vendor_completions.d`]
-    const old = `${folders[1]}/telec.fish`
-    await subscriber.sh(`mkdir -p ${folders[1]} && touch ${old}`)
+    const made = `${share}/fish/vendor_completions.d`
+    const folders = [...(scope === 'user' ? ['/home/ada/.local', share] : []), `${share}/fish`, made]
+    const old = `${made}/telec.fish`
+    await subscriber.sh(`mkdir -p ${made} && touch ${old}`)
     const installed = (await subscriber.state('installed.json')) as { files: string[]; folders: string[] }
     const before = {
       ...installed,
