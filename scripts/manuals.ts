@@ -5,12 +5,12 @@ import { build, type Plugin } from 'esbuild'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
 
-/** Programs that the bundles carry as text: no command is run here. */
+/** `SCHEME:FILE.ts` is a program that the bundles carry as text: no command is run here, and none is needed. */
 const withoutPrograms: Plugin = {
   name: 'without-programs',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^packed:/ }, ({ path }) => ({ path, namespace: 'packed' }))
-    onLoad({ filter: /.*/, namespace: 'packed' }, () => ({ contents: 'export let source, packed' }))
+    onResolve({ filter: /^[a-z]+:.*\.ts$/ }, ({ path }) => ({ path, namespace: 'program' }))
+    onLoad({ filter: /.*/, namespace: 'program' }, () => ({ contents: 'module.exports = {}' }))
   },
 }
 

@@ -80,7 +80,7 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
     )
   })
 
-  test('takes away what only a telec of before installed: completions, say', async () => {
+  test('removes files that an earlier telec installed, such as completions', async () => {
     const [home, share] =
       scope === 'user' ? ['~/.teleclaude', '/home/ada/.local/share'] : ['/var/lib/telec', '/usr/local/share']
     const made = `${share}/fish/vendor_completions.d`
