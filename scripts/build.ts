@@ -55,7 +55,6 @@ const shared: BuildOptions = {
     '.path': 'text',
     '.conf': 'text',
     '.plist': 'text',
-    '.yml': 'text',
   },
   define: {
     TELEC_VERSION: JSON.stringify(version),

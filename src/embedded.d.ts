@@ -15,10 +15,6 @@ declare module '*.conf' {
   const text: string
   export default text
 }
-declare module '*.yml' {
-  const text: string
-  export default text
-}
 declare module '*.plist' {
   const text: string
   export default text

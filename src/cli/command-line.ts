@@ -6,12 +6,24 @@ import type { DefineCommand } from './main.ts'
 
 /** Does what the arguments of the program ask for, for `main`. */
 export async function runCommandLine(world: World, define: DefineCommand): Promise<number> {
-  const { name } = world.program
   for (const stream of [process.stdout, process.stderr]) withoutReader(stream) // commander writes to them
   let code: number = EXIT.done
-  const command = define(world, (given) => {
+  const command = defineProgram(world, define, (given) => {
     code = given
   })
+  try {
+    await command.parseAsync(process.argv)
+    return code
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    return error.exitCode === 0 ? EXIT.done : EXIT.usage // commander has said it
+  }
+}
+
+/** A program's command with what each of ours has: the exit codes in its help, and 2 for wrong usage. */
+export function defineProgram(world: World, define: DefineCommand, leave: (code: number) => void): Command {
+  const { name } = world.program
+  const command = define(world, leave)
   command.name(name).version(`${name} ${VERSION} (${COMMIT})`)
   forEachCommand(command, (one) =>
     one
@@ -21,13 +33,7 @@ export async function runCommandLine(world: World, define: DefineCommand): Promi
       .showHelpAfterError('(--help shows what there is)')
       .helpCommand(false),
   )
-  try {
-    await command.parseAsync(process.argv)
-    return code
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error
-    return error.exitCode === 0 ? EXIT.done : EXIT.usage // commander has said it
-  }
+  return command
 }
 
 function forEachCommand(command: Command, visit: (command: Command) => void): void {

@@ -4,58 +4,48 @@ export interface RedisAddress {
   readonly isTls: boolean
   /** Of Redis itself, of the sentinels, or of some of the cluster's nodes. */
   readonly nodes: readonly { readonly host: string; readonly port: number }[]
-  readonly username: string | null
-  readonly password: string | null
+  /** Empty where the URL has none; so is the password. */
+  readonly username: string
+  readonly password: string
   readonly database: number
   /** The name by which the sentinels know the master. */
-  readonly master: string | null
+  readonly master: string
 }
 
-const URL_PATTERN = /^redis(s?)(?:\+(sentinel|cluster))?:\/\/(?:([^@/]*)@)?([^@/]+)(?:\/(.*))?$/
-const NODE_PATTERN = /^(?:\[([0-9a-f:]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/
-const PORT = 6379
-const SENTINEL_PORT = 26379
+export const REDIS_URL_FORMS =
+  'redis://HOST:6379, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss…: over TLS)'
 
-/**
- * `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, `redis+sentinel://HOST,HOST/MASTER`, `redis+cluster://HOST,HOST`; with
- * `rediss` over TLS. Null: it is none of these.
- */
+const FORM = /^redis(s?)(?:\+(sentinel|cluster))?:\/\/([^@/]*@)?([^@/?#]+)\/?(.*)$/
+/** What follows the hosts. A cluster has only the database 0. */
+const PLACE = {
+  single: /^(?<database>\d{0,4})$/,
+  sentinel: /^(?<master>[^/]+)\/?(?<database>\d{0,4})$/,
+  cluster: /^0?$/,
+}
+
+/** `REDIS_URL_FORMS`, each with USER:PASSWORD@ and /DATABASE; ioredis knows only the first. Null: it is none of these. */
 export function parseRedisUrl(url: string): RedisAddress | null {
-  const [, tls, form, login, hosts = '', path = ''] = URL_PATTERN.exec(url) ?? []
+  const [, tls, form, login = '', hosts = '', path = ''] = FORM.exec(url) ?? []
   const kind = form === 'sentinel' || form === 'cluster' ? form : 'single'
-  const nodes = hosts.split(',').map((text) => parseNode(text, kind === 'sentinel' ? SENTINEL_PORT : PORT))
-  const credentials = parseLogin(login)
-  const place = parsePath(path, kind)
-  if (tls === undefined || nodes.includes(null) || credentials === null || place === null) return null
-  if (kind === 'single' && nodes.length > 1) return null
-  return { kind, isTls: tls === 's', nodes: nodes.flatMap((node) => node ?? []), ...credentials, ...place }
-}
-
-function parseNode(text: string, defaultPort: number): { host: string; port: number } | null {
-  const [, v6, name, port] = NODE_PATTERN.exec(text) ?? []
-  const host = v6 ?? name
-  const number = port === undefined ? defaultPort : Number(port)
-  return host === undefined || number < 1 || number > 65_535 ? null : { host, port: number }
-}
-
-function parseLogin(login = ''): Pick<RedisAddress, 'username' | 'password'> | null {
-  const [username = '', ...rest] = login.split(':')
+  const place = PLACE[kind].exec(path)
   try {
-    const [user, password] = [username, rest.join(':')].map(decodeURIComponent)
-    return { username: user || null, password: password || null }
+    const nodes = hosts.split(',').map((host) => new URL(`redis://${login}${host}`))
+    const [first] = nodes
+    if (!first || place === null || nodes.some(({ hostname }) => hostname === '')) return null
+    if (kind === 'single' && nodes.length > 1) return null
+    return {
+      kind,
+      isTls: tls === 's',
+      nodes: nodes.map(({ hostname, port }) => ({
+        host: hostname.replace(/^\[|\]$/g, ''),
+        port: Number(port || (kind === 'sentinel' ? 26379 : 6379)),
+      })),
+      username: decodeURIComponent(first.username),
+      password: decodeURIComponent(first.password),
+      database: Number(place.groups?.database ?? 0),
+      master: place.groups?.master ?? '',
+    }
   } catch {
-    return null // a % that encodes nothing
+    return null // a host, a port or a % that is none
   }
-}
-
-function parsePath(
-  path: string,
-  kind: RedisAddress['kind'],
-): Pick<RedisAddress, 'database' | 'master'> | null {
-  const parts = path === '' ? [] : path.split('/')
-  const master = kind === 'sentinel' ? (parts.shift() ?? '') : null
-  const [database = '0', ...more] = parts
-  if (master === '' || more.length > 0 || !/^\d{1,4}$/.test(database)) return null
-  if (kind === 'cluster' && database !== '0') return null // a cluster has only that one
-  return { database: Number(database), master }
 }

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { Deployment } from './deployment.ts'
-import { parseRedisUrl } from './redis-url.ts'
+import { parseRedisUrl, REDIS_URL_FORMS } from './redis-url.ts'
 import { about, argument, commandLine, duration, path } from './values.ts'
 
 /**
@@ -53,15 +53,12 @@ const Service = v.strictObject({
 
 const METRICS = 'the absolute path of a file whose name ends in .prom, for node_exporter'
 
-const REDIS_URL =
-  'redis://HOST:6379, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss…: over TLS)'
-
 const RedisGroup = v.strictObject({
   url: about(
     'Where Redis is. All of telec works without it, and nothing waits for it.',
     v.pipe(
-      v.string(REDIS_URL),
-      v.check((url) => parseRedisUrl(url) !== null, REDIS_URL),
+      v.string(REDIS_URL_FORMS),
+      v.check((url) => parseRedisUrl(url) !== null, REDIS_URL_FORMS),
     ),
   ),
   password_file: v.optional(

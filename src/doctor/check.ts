@@ -1,20 +1,12 @@
-import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
-import type { PlannedFile } from '../service/plan.ts'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
-
-/** What a check may look at. */
-export interface Patient extends Service {
-  /** What telec install writes beside the units. */
-  documents(scope: Scope): readonly PlannedFile[]
-}
 
 /** One thing that has to be as it should. It changes nothing. */
 export interface Check {
   /** A word for what it looks at. */
   readonly name: string
   /** @returns what was found, where all is well. Throws a TelecError that says what to do where it is not. */
-  run(patient: Patient): Promise<string>
+  run(service: Service): Promise<string>
 }
 
 /** What came of a check; `--json` prints it as it is. */

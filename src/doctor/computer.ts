@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import gte from 'semver/functions/gte'
+import type { Service } from '../config/service.ts'
 import { headDate } from '../git/checkout.ts'
 import { locateRepository } from '../git/repository.ts'
 import { verifyGit } from '../git/version.ts'
@@ -15,7 +16,7 @@ import { TelecError } from '../system/errors.ts'
 import { freeBytes, freeFiles } from '../system/files.ts'
 import { isLocked } from '../system/lock.ts'
 import { LEAST_FREE_BYTES } from '../update/steps/preflight.ts'
-import type { Check, Patient } from './check.ts'
+import type { Check } from './check.ts'
 
 /** Programs, disk, clock, and telec's own folder. */
 export const COMPUTER_CHECKS: readonly Check[] = [
@@ -32,7 +33,7 @@ const LEAST_FREE_FILES = 1_000
 /** Clocks of two computers may differ by that without anybody minding. */
 const CLOCK_TOLERANCE_MS = 60 * 60_000
 
-async function node({ world }: Patient): Promise<string> {
+async function node({ world }: Service): Promise<string> {
   const { node, nodeVersion } = world.program
   if (gte(nodeVersion, LEAST_NODE)) return `Node.js ${nodeVersion}, ${node}`
   throw new TelecError('config', `Node.js ${nodeVersion} is too old (${node})`, {
@@ -40,12 +41,12 @@ async function node({ world }: Patient): Promise<string> {
   })
 }
 
-async function gitProgram({ world }: Patient): Promise<string> {
+async function gitProgram({ world }: Service): Promise<string> {
   return `git ${await verifyGit(world)}`
 }
 
 /** What others can write there telec would believe; what they can read is theirs to know. */
-async function home({ world, paths }: Patient): Promise<string> {
+async function home({ world, paths }: Service): Promise<string> {
   const { uid, mode } = statSync(paths.home)
   if (uid !== world.uid)
     throw new TelecError('config', `${paths.home} belongs to another user (uid ${uid})`, {
@@ -60,7 +61,7 @@ async function home({ world, paths }: Patient): Promise<string> {
 }
 
 /** Every file of telec's own can be understood. */
-async function state({ world, paths }: Patient): Promise<string> {
+async function state({ world, paths }: Service): Promise<string> {
   readUpdateState(paths)
   readMigrationRecord(paths)
   readSignal(paths)
@@ -72,7 +73,7 @@ async function state({ world, paths }: Patient): Promise<string> {
   return 'all state files can be read'
 }
 
-async function disk({ config, paths }: Patient): Promise<string> {
+async function disk({ config, paths }: Service): Promise<string> {
   const free = await Promise.all(
     [paths.home, config.deployment.checkout].map(async (folder) => {
       const [bytes, files] = [await freeBytes(folder), await freeFiles(folder)]
@@ -88,7 +89,7 @@ async function disk({ config, paths }: Patient): Promise<string> {
 }
 
 /** A clock that lags behind what it has already seen is wrong: TLS certificates and back-offs depend on it. */
-async function clock({ world, config, paths }: Patient): Promise<string> {
+async function clock({ world, config, paths }: Service): Promise<string> {
   const repository = locateRepository(world, config.deployment.checkout)
   const known = {
     'what is checked out was committed': await headDate(repository),

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Scope } from '../config/paths.ts'
+import type { Service } from '../config/service.ts'
 import { verifySystemd } from '../service/installable.ts'
 import { tryLaunchctl } from '../service/launchd/launchctl.ts'
 import { launchdManager } from '../service/launchd/manager.ts'
@@ -12,7 +13,6 @@ import { DROP_IN_SETTINGS } from '../service/systemd/units.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, writeDurably } from '../system/files.ts'
 import type { World } from '../system/world.ts'
-import type { Patient } from './check.ts'
 
 /** launchd holds back a job that ran for less than 10 s (launchd.plist(5), ThrottleInterval). */
 const PATIENCE_MS = 30_000
@@ -29,7 +29,7 @@ interface Trial {
  * Starts a service of its own under the manager that has the real one, with the settings that teach it the contract:
  * one that leaves with exit code 42 is to come back. Leaves nothing behind.
  */
-export async function proveRestartContract({ world, config, paths }: Patient): Promise<string> {
+export async function proveRestartContract({ world, config, paths }: Service): Promise<string> {
   const scope = config.service?.scope ?? paths.scope
   const name = `telec-contract-${world.pid}`
   const mark = join(paths.home, `${name}.mark`)

@@ -1,4 +1,5 @@
 import { nameOf } from '../channel/target.ts'
+import type { Service } from '../config/service.ts'
 import { printableRemote } from '../git/causes.ts'
 import { headCommit, indexLockAgeMs } from '../git/checkout.ts'
 import { localChanges } from '../git/local-changes.ts'
@@ -10,7 +11,7 @@ import { readPause } from '../state/pause.ts'
 import { readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
-import type { Check, Patient } from './check.ts'
+import type { Check } from './check.ts'
 
 /** The checkout, the remote with its credentials, and how the last update went. */
 export const DEPLOYMENT_CHECKS: readonly Check[] = [
@@ -22,7 +23,7 @@ export const DEPLOYMENT_CHECKS: readonly Check[] = [
 /** An index.lock that is older was left by a git that was killed. */
 const STALE_LOCK_MS = 10 * 60_000
 
-async function checkout({ world, config }: Patient): Promise<string> {
+async function checkout({ world, config }: Service): Promise<string> {
   const repository = locateRepository(world, config.deployment.checkout)
   const head = await headCommit(repository)
   const lockAgeMs = indexLockAgeMs(repository, world.now())
@@ -38,8 +39,8 @@ async function checkout({ world, config }: Patient): Promise<string> {
 }
 
 /** The remote is asked as telec-watch asks it, with the same credentials; where GitHub has a say, it is asked, too. */
-async function remote(patient: Patient): Promise<string> {
-  const { world, config } = patient
+async function remote(service: Service): Promise<string> {
+  const { world, config } = service
   const { deployment } = config
   const repository = locateRepository(world, deployment.checkout)
   const startedMs = world.monotonic()
@@ -50,12 +51,12 @@ async function remote(patient: Patient): Promise<string> {
     throw new TelecError('config', `${name} has no branch ${deployment.branch}`, {
       hint: 'set deployment.branch to one of those: git ls-remote --heads',
     })
-  const published = deployment.releases === 'github' ? await publishedReleases(patient, repository) : null
+  const published = deployment.releases === 'github' ? await publishedReleases(service, repository) : null
   const offers = deployment.channel === 'alpha' ? deployment.branch : `${refs.length} tag(s)`
   return `${name} answers in ${seconds} s: ${offers}${published ? `, ${published.length} release(s)` : ''}`
 }
 
-async function update({ world, paths }: Patient): Promise<string> {
+async function update({ world, paths }: Service): Promise<string> {
   const state = readUpdateState(paths)
   if (state?.halted) {
     const { step, target, error, because, hint } = state.halted

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { LOOKOUT } from '../config/paths.ts'
+import type { Service } from '../config/service.ts'
 import { describeFault, openRedis } from '../fleet/client.ts'
 import { findService } from '../service/find.ts'
 import { stalePieces } from '../service/install.ts'
@@ -13,44 +14,44 @@ import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { within } from '../system/limit.ts'
 import { readBrief } from '../watch/brief.ts'
-import type { Check, Patient } from './check.ts'
+import type { Check } from './check.ts'
 
 /** What starts telec, and what telec restarts. */
 export const UNIT_CHECKS: readonly Check[] = [
   { name: 'manager', run: manager },
   { name: 'units', run: units },
   { name: 'polling', run: polling },
-  { name: 'service', run: service },
+  { name: 'service', run: serviceUnit },
   { name: 'redis', run: redis },
 ]
 
 /** How `telec run` starts telec, or what is installed. Throws where nothing starts it. */
-function startedBy(patient: Patient): Installed | 'telec run' {
-  if (findService(patient)?.manager.name === 'telec run') return 'telec run'
-  const installed = readInstalled(patient.paths)
+function startedBy(service: Service): Installed | 'telec run' {
+  if (findService(service)?.manager.name === 'telec run') return 'telec run'
+  const installed = readInstalled(service.paths)
   if (installed) return installed
   throw new TelecError('config', 'nothing starts telec on this computer', {
     hint: 'telec install, or in a container: telec run -- COMMAND',
   })
 }
 
-async function manager(patient: Patient): Promise<string> {
-  const { world } = patient
-  const by = startedBy(patient)
+async function manager(service: Service): Promise<string> {
+  const { world } = service
+  const by = startedBy(service)
   if (by === 'telec run' || by.manager === 'launchd') return by === 'telec run' ? by : by.manager
   const answer = await verifySystemd(world, by.scope)
   return by.scope === 'user' ? `${answer}, ${await verifyLinger(world)}` : answer
 }
 
 /** The text that is installed is the one that would be written now, and all of it is at work. */
-async function units(patient: Patient): Promise<string> {
-  const { world } = patient
-  const by = startedBy(patient)
+async function units(service: Service): Promise<string> {
+  const { world } = service
+  const by = startedBy(service)
   if (by === 'telec run') return 'telec run needs none'
   for (const path of by.files) verifyNodeIsThere(path)
   verifyPrograms(world, by.scope)
-  const plan = planInstall(patient, by.manager, by.scope, patient.documents(by.scope))
-  const pieces = await stalePieces(patient, plan)
+  const plan = planInstall(service, by.manager, by.scope)
+  const pieces = await stalePieces(service, plan)
   if (pieces.length > 0)
     throw new TelecError('config', 'the units are not as telec install would make them', {
       because: pieces.join('\n'),
@@ -76,9 +77,9 @@ const LATE_INTERVALS = 5
 /** A remote that is out of reach is asked every 15 minutes only. */
 const LATEST_MS = 30 * 60_000
 
-async function polling(patient: Patient): Promise<string> {
-  const { world, config, paths } = patient
-  const by = startedBy(patient)
+async function polling(service: Service): Promise<string> {
+  const { world, config, paths } = service
+  const by = startedBy(service)
   const watch = readLastLook(paths, world.now())
   if (watch && watch.failures > 0)
     throw new TelecError('later', `the last ${watch.failures} poll(s) did not reach the remote`, {
@@ -102,24 +103,24 @@ async function polling(patient: Patient): Promise<string> {
 /** Nothing is wrong; but root does what a user without rights could do. */
 const BLIND = `root polls, since the user ${LOOKOUT.user} cannot read the remote: a key for it belongs into ${LOOKOUT.home}/.ssh`
 
-async function service(patient: Patient): Promise<string> {
-  const found = findService(patient)
+async function serviceUnit(service: Service): Promise<string> {
+  const found = findService(service)
   if (found === null) return 'none is configured: telec restarts nothing'
-  const { name, service } = found.manager
+  const { name, service: unit } = found.manager
   const { known, activity, main, lastExit } = await found.manager.inspect()
   if (known === 'no')
-    throw new TelecError('config', `${name} does not know ${service}`, {
+    throw new TelecError('config', `${name} does not know ${unit}`, {
       hint: 'install the service, or correct service.name and service.scope',
     })
   if (activity === 'failed')
-    throw new TelecError('halted', `${service} has failed${lastExit ? `: ${lastExit}` : ''} (${name})`, {
+    throw new TelecError('halted', `${unit} has failed${lastExit ? `: ${lastExit}` : ''} (${name})`, {
       hint: 'look at its log; a push that mends it is taken all the same',
     })
   const state = known === 'masked' ? 'masked' : activity
-  return `${service} is ${state}${main ? `, pid ${main.pid}` : ''} (${name})`
+  return `${unit} is ${state}${main ? `, pid ${main.pid}` : ''} (${name})`
 }
 
-async function redis({ world, config, paths }: Patient): Promise<string> {
+async function redis({ world, config, paths }: Service): Promise<string> {
   if (!config.redis) return 'none is configured: all works without it'
   const client = openRedis(config.redis, REDIS_TIMEOUT_MS)
   const startedMs = world.monotonic()

@@ -34,8 +34,8 @@ export function connect({
   const retry = () => null
   const trust = ca === null ? {} : { ca }
   const shared = {
-    ...(address.username === null ? {} : { username: address.username }),
-    ...(password === null ? {} : { password }),
+    username: address.username,
+    password: password ?? address.password,
     ...(address.isTls ? { tls: trust } : {}),
     ...(commandTimeoutMs === null ? {} : { commandTimeout: commandTimeoutMs }),
     connectTimeout: connectTimeoutMs,
@@ -76,7 +76,7 @@ export function connect({
     return new Redis({
       ...options,
       sentinels: nodes,
-      name: address.master ?? '',
+      name: address.master,
       sentinelRetryStrategy: retry,
       ...(address.isTls ? { enableTLSForSentinelMode: true, sentinelTLS: trust } : {}),
     })

@@ -53,11 +53,8 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
     folders: folders.filter((folder) => existsSync(folder)),
   })
   return [
-    ...tellFiles(
-      'wrote',
-      changed.map(({ path }) => path),
-    ),
-    ...tellFiles('removed', stale),
+    ...changed.map(({ path }) => `wrote ${path}`),
+    ...stale.map((path) => `removed ${path}`),
     ...plan.start.map(({ argv }) => `ran ${argv.join(' ')}`),
   ]
 }
@@ -99,7 +96,7 @@ export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   await removeFiles(installed.files, installed.folders)
   for (const command of removal.forget) await runCommand(world, command)
   await remove(paths.installed)
-  return tellFiles('removed', present)
+  return present.map((path) => `removed ${path}`)
 }
 
 /** An installation that was killed before leaves nothing. */
@@ -110,18 +107,6 @@ async function sweep(paths: Paths, files: readonly string[]): Promise<void> {
     throw writeFailure(paths.installed, error)
   }
 }
-
-/** A line for each unit, and one for all that comes along for people. */
-function tellFiles(verb: string, files: readonly string[]): string[] {
-  const documents = files.filter((path) => DOCUMENT.test(path))
-  const [, share] = DOCUMENT.exec(documents[0] ?? '') ?? []
-  return [
-    ...files.filter((path) => !DOCUMENT.test(path)).map((path) => `${verb} ${path}`),
-    ...(share ? [`${verb} ${documents.length} completions and manual pages below ${share}`] : []),
-  ]
-}
-
-const DOCUMENT = /^(.*\/share)\/(?:bash-completion|zsh|fish|man)\//
 
 /** With those of our folders that are then empty, the innermost first. */
 async function removeFiles(files: readonly string[], folders: readonly string[]): Promise<void> {

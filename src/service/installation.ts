@@ -5,7 +5,7 @@ import type { Service } from '../config/service.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import type { World } from '../system/world.ts'
 import { launchdRemoval, planLaunchd } from './launchd/plan.ts'
-import type { InstallPlan, PlannedFile, RemovalPlan, UnitValues } from './plan.ts'
+import type { InstallPlan, RemovalPlan, UnitValues } from './plan.ts'
 import { planSystemd, systemdRemoval } from './systemd/plan.ts'
 
 /** How to take away what is installed for that manager, in that scope. */
@@ -19,13 +19,8 @@ export function scopeOf({ config, paths }: Service): Scope {
   return config.service?.scope ?? paths.scope
 }
 
-/** What installing is here. @param documents what comes along for people: completions, manual pages. */
-export function planInstall(
-  service: Service,
-  manager: InstallPlan['manager'],
-  scope: Scope,
-  documents: readonly PlannedFile[],
-): InstallPlan {
+/** What installing is here. */
+export function planInstall(service: Service, manager: InstallPlan['manager'], scope: Scope): InstallPlan {
   const { world, config, paths } = service
   const node = stableNode(world.program.node, existsSync)
   const values: UnitValues = {
@@ -47,8 +42,7 @@ export function planInstall(
     actsForOwner: scope === 'system' && checkoutOwner(world, config.deployment.checkout) !== null,
     listens: config.redis !== undefined,
   }
-  const plan = manager === 'systemd' ? planSystemd(service, values, scope) : planLaunchd(world, values, scope)
-  return { ...plan, files: [...plan.files, ...documents] }
+  return manager === 'systemd' ? planSystemd(service, values, scope) : planLaunchd(world, values, scope)
 }
 
 /**

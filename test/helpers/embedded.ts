@@ -15,7 +15,7 @@ export const embedded: Plugin = {
   async load(id) {
     if (id.startsWith('\0program:'))
       return `export default ${JSON.stringify(await programText(join(SOURCES, id.slice('\0program:'.length)), {}))}`
-    if (/\/units\/.*\.(service|timer|path|conf|plist|yml)$|\.py$/.test(id)) {
+    if (/\/units\/.*\.(service|timer|path|conf|plist)$|\.py$/.test(id)) {
       return `export default ${JSON.stringify(await readFile(id, 'utf8'))}`
     }
     return null

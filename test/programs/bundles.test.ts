@@ -16,6 +16,7 @@ import { markerMigration, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { NODE_MAJORS, nodeBinary } from '../helpers/nodes.ts'
 import { DIST, type Ended, execute, type ProgramName, ROOT, succeed } from '../helpers/programs.ts'
+import { readTree } from '../helpers/tree.ts'
 
 const PROGRAMS = ['telec', 'telec-watch', 'telec-update', 'telec-migrate'] as const
 
@@ -77,12 +78,11 @@ test('the same commit builds the same bytes, in whichever folder', async () => {
   const builds = await Promise.all(
     ['here', 'another/place'].map((name) => buildIn(join(temporaryFolder(), name))),
   )
-  const [first, second] = builds.map((dist) =>
-    PROGRAMS.map((program) => readFileSync(join(dist, program), 'latin1')),
-  )
-  PROGRAMS.forEach((program, index) => {
-    expect(first?.[index] === second?.[index], `${program} is the same`).toBe(true)
-  })
+  const [first = {}, second = {}] = builds.map(readTree)
+  const names = Object.keys(first)
+  expect(names).toEqual(expect.arrayContaining([...PROGRAMS, 'completions/telec.fish', 'man/telec.1']))
+  expect(Object.keys(second)).toEqual(names)
+  for (const name of names) expect(first[name] === second[name], `${name} is the same`).toBe(true)
 })
 
 /** Builds a copy of the sources, committed at a fixed time; the folder of the bundles. */

@@ -1,10 +1,11 @@
-import { writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Computer } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
+import { expectFailure } from '../helpers/messages.ts'
 import { requireTool } from '../helpers/missing-tool.ts'
-import { execute, succeed } from '../helpers/programs.ts'
+import { DIST, execute, ROOT, succeed } from '../helpers/programs.ts'
 
 async function script(computer: Computer, shell: string): Promise<string> {
   const { code, stdout } = await computer.telec('telec', ['completion', shell])
@@ -34,6 +35,7 @@ const zsh: Complete = async (computer, line) => {
 _describe() { local name=\${@[-1]}; print -l -- \${\${(P)name}%%:*} }
 _files() { print files }
 _message() { : }
+compdef() { : }
 words=(${words.map((word) => `'${word}'`).join(' ')}); CURRENT=${words.length}
 source ${await script(computer, 'zsh')} >/dev/null
 _${words[0]?.replaceAll('-', '_')}`
@@ -75,38 +77,48 @@ describe.each([
   })
 })
 
+test('zsh has a completion for each program once what telec prints was read', async () => {
+  requireTool('zsh', 'zsh')
+  const path = await script(await freshComputer({ init: false }), 'zsh')
+  const names = 'telec telec-watch telec-update telec-migrate'
+  const calls = `autoload -U compinit; compinit -u -D; source ${path}; for name (${names}) print $_comps[$name]`
+  expect(await succeed('zsh', ['-fc', calls])).toBe('_telec\n_telec_watch\n_telec_update\n_telec_migrate')
+})
+
+test('zsh finds each by its name, in a folder of fpath', async () => {
+  requireTool('zsh', 'zsh')
+  const calls = `fpath=(${join(DIST, 'completions')} $fpath); autoload -U compinit; compinit -u -D
+print $_comps[telec] $_comps[telec-watch]`
+  expect(await succeed('zsh', ['-fc', calls])).toBe('_telec _telec-watch')
+})
+
+test('telec alone in a folder has none to print, and says where they are', async () => {
+  const computer = await freshComputer({ init: false })
+  const copy = join(computer.folder, 'telec')
+  cpSync(join(DIST, 'telec'), copy)
+  const ended = await execute(copy, ['completion', 'fish'])
+  expectFailure(ended, 1, [`${computer.folder}/completions/telec.fish is missing`, 'npm', 'archive'])
+})
+
 describe('manual pages', () => {
-  async function pages(computer: Computer): Promise<string[]> {
-    await computer.telec('telec', ['init', '--checkout', computer.checkout])
-    const { stdout } = await computer.telec('telec', ['install', '--print'], {
-      env: { HOME: computer.folder },
-    })
-    return [...stdout.matchAll(/^# (\/\S+\.1)\n([\s\S]*?)\n(?=# \/|\$ )/gm)].map(
-      ([, path = '', text = '']) => {
-        const file = join(computer.folder, path.split('/').at(-1) ?? '')
-        writeFileSync(file, text)
-        return file
-      },
-    )
-  }
+  const pages = ['telec.1', 'telec-watch.1', 'telec-update.1', 'telec-migrate.1'].map((name) =>
+    join(DIST, 'man', name),
+  )
 
   test('are what mandoc finds nothing wrong with', async () => {
     requireTool('mandoc', 'mandoc')
-    const computer = await freshComputer({ init: false })
-    const files = await pages(computer)
-    expect(files.map((path) => path.split('/').at(-1))).toEqual([
-      'telec.1',
-      'telec-watch.1',
-      'telec-update.1',
-      'telec-migrate.1',
-    ])
-    const ended = await execute('mandoc', ['-Tlint', '-Wwarning', ...files])
+    const ended = await execute('mandoc', ['-Tlint', '-Wwarning', ...pages])
     expect(ended.stdout.replace(/.*missing date.*\n/g, '')).toBe('') // the same commit makes the same page
+    expect(ended.stderr).toBe('')
+  })
+
+  test("are npm's to install", () => {
+    const { man } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { man: string[] }
+    expect(man.map((path) => join(ROOT, path))).toEqual(pages)
   })
 
   test('say what --help says', async () => {
-    const computer = await freshComputer({ init: false })
-    const [telec = '', , update = ''] = await pages(computer)
+    const [telec = '', , update = ''] = pages
     const read = (path: string) =>
       succeed('sh', ['-c', 'mandoc -Tutf8 -Owidth=200 "$1" | col -bx', 'sh', path])
     const front = await read(telec)

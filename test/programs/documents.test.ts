@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { Ajv } from 'ajv'
 import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { ConfigSchema } from '../../src/config/schema.ts'
+import { version } from '../helpers/computer.ts'
 import { blocksOf, commandsOf, DOCUMENTS, inlineCodeOf, readDocument } from '../helpers/documents.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { DIST, execute, ROOT, succeed } from '../helpers/programs.ts'
@@ -78,7 +79,8 @@ describe.each(DOCUMENTS)('%s', (name) => {
 
   test('names only keys of the configuration that there are', () => {
     const named = inlineCodeOf(name).flatMap(
-      (text) => /^(deployment|service|redis|fleet)\.([a-z_]+)\b/.exec(text)?.slice(1, 3).join('.') ?? [],
+      (text) =>
+        /^(deployment|service|redis|fleet)\.(?!json$)([a-z_]+)\b/.exec(text)?.slice(1, 3).join('.') ?? [],
     )
     const { properties } = schema as { properties: Record<string, { properties?: object }> }
     const known = Object.entries(properties).flatMap(([group, { properties: keys }]) =>
@@ -174,6 +176,29 @@ describe('the JSON Schema refuses what telec refuses', () => {
     expect(v.safeParse(ConfigSchema, config).success).toBe(false)
     expect(acceptsJson(config)).toBe(false)
   })
+})
+
+test('a bug report asks for what telec can tell', async () => {
+  const form = parse(readFileSync(join(ROOT, '.github/ISSUE_TEMPLATE/bug_report.yml'), 'utf8')) as {
+    body: { attributes: { label?: string } }[]
+  }
+  const labels = form.body.flatMap(({ attributes: { label } }) => label ?? [])
+  const commands = labels.filter((label) => label.startsWith('telec '))
+  expect(commands).toEqual(['telec version', 'telec doctor --json', 'telec logs'])
+  for (const command of commands) await verifyCommand(command)
+})
+
+test('docs/architecture.md has each file that telec leaves in its home', async () => {
+  const computer = await freshComputer()
+  const migration = 'export const check = () => true\nexport const migrate = check\n'
+  await computer.push({ ...version('1.1.0'), 'migrations/v1.1.0/001_none.mjs': migration })
+  await computer.telec('telec-watch')
+  await computer.telec('telec-update')
+  await computer.telec('telec', ['pause'])
+  const files = readdirSync(computer.home)
+  expect(files.length).toBeGreaterThan(6)
+  const named = inlineCodeOf('docs/architecture.md')
+  expect(files.filter((name) => !named.includes(name))).toEqual([])
 })
 
 test("README's migration is one: telec-migrate verify says so", async () => {

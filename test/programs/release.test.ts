@@ -240,7 +240,15 @@ test('from a push to a computer on beta: verified, packaged, and telec updates i
     'telec-watch',
   ])
   const archive = await succeed('tar', ['-tzf', join(runner, 'out/telec-0.2.0.tar.gz')])
-  for (const name of ['bin/telec', 'bin/telec-watch', 'README.md', 'LICENSE', 'CHANGELOG.md'])
+  for (const name of [
+    'bin/telec',
+    'bin/telec-watch',
+    'bin/completions/telec.bash',
+    'man/man1/telec.1',
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+  ])
     expect(archive.split('\n')).toContain(`telec-0.2.0/${name}`)
 
   // The computer, by itself.

@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
-import { expectFailure } from '../helpers/messages.ts'
-import { DIST, execute, ROOT } from '../helpers/programs.ts'
-import { readTree } from '../helpers/tree.ts'
+import { execute, ROOT } from '../helpers/programs.ts'
+
+const EXAMPLES = join(ROOT, 'docs/examples')
 
 interface Step {
   readonly uses?: string
@@ -19,34 +19,26 @@ interface Workflow {
   readonly jobs: Readonly<Record<string, { 'timeout-minutes': number; steps: readonly Step[] }>>
 }
 
-/** By the kind of project that they show. */
-const PROJECTS: Record<string, Readonly<Record<string, string>>> = {
-  npm: { 'package.json': '{ "version": "1.2.3" }', 'package-lock.json': '{}' },
-  'npm without a lock file': { 'package.json': '{ "version": "1.2.3" }' },
-  python: { 'pyproject.toml': '[project]\nname = "web"\nversion = "1.2.3"\n' },
-  'python, the old way': { 'setup.py': '', 'requirements.txt': '', VERSION: '1.2.3\n' },
-  go: { 'go.mod': 'module example.org/web\n', VERSION: '1.2.3\n' },
-  make: { Makefile: 'test:\n', VERSION: '1.2.3\n' },
-}
+const examples = readdirSync(EXAMPLES)
 
-const projects = Object.keys(PROJECTS)
+/** For each kind of project whose code names its version, a file in which it does. */
+const VERSION_FILES: readonly [string, string, string][] = [
+  ['npm', 'package.json', '{ "version": "1.2.3" }'],
+  ['python', 'pyproject.toml', '[project]\nname = "web"\nversion = "1.2.3"\n'],
+  ['make', 'VERSION', '1.2.3\n'],
+]
 
-function repository(files: Readonly<Record<string, string>>): string {
+function emptyFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'telec-workflows-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
-  mkdirSync(join(folder, '.git'))
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   return folder
 }
 
-function init(cwd: string, ...args: string[]) {
-  return execute(join(DIST, 'telec'), ['init', '--workflows', ...args], { cwd })
-}
-
-/** A project's repository with the workflows that telec writes for it. */
-async function written(project: string): Promise<string> {
-  const folder = repository(PROJECTS[project] ?? {})
-  expect(await init(folder)).toMatchObject({ code: 0, stderr: '' })
+/** A repository that took over the example for its kind of project. */
+function copied(kind: string): string {
+  const folder = emptyFolder()
+  mkdirSync(join(folder, '.git'))
+  cpSync(join(EXAMPLES, kind), join(folder, '.github/workflows'), { recursive: true })
   return folder
 }
 
@@ -64,22 +56,22 @@ function stepsOf(text: string): Step[] {
   return Object.values((parse(text) as Workflow).jobs).flatMap(({ steps }) => steps)
 }
 
-const sources: [string, () => Promise<string>][] = [
-  ["telec's own", async () => ROOT],
-  ...projects.map((name): [string, () => Promise<string>] => [`for ${name}`, () => written(name)]),
+const sources: [string, () => string][] = [
+  ["telec's own", () => ROOT],
+  ...examples.map((kind): [string, () => string] => [`the example for ${kind}`, () => copied(kind)]),
 ]
 
 describe.each(sources)('the workflows: %s', (_, source) => {
   test('are a CI and a release, in which actionlint finds nothing', async () => {
-    const root = await source()
+    const root = source()
     expect([...workflowsOf(root).keys()].sort()).toEqual(['ci.yml', 'release.yml'])
     const { code, stdout, stderr } = await lint(root)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain('Checking 2 workflow file(s)')
   })
 
-  test('may read, and only what publishes may more; have an end, and one run each', async () => {
-    for (const text of workflowsOf(await source()).values()) {
+  test('may read, and only what publishes may more; have an end, and one run each', () => {
+    for (const text of workflowsOf(source()).values()) {
       const { permissions, concurrency, jobs } = parse(text) as Workflow
       expect(permissions).toEqual({ contents: 'read' })
       expect(concurrency).toBeDefined()
@@ -90,8 +82,8 @@ describe.each(sources)('the workflows: %s', (_, source) => {
     }
   })
 
-  test('pin actions by commit, and keep no credentials', async () => {
-    for (const text of workflowsOf(await source()).values()) {
+  test('pin actions by commit, and keep no credentials', () => {
+    for (const text of workflowsOf(source()).values()) {
       const uses = stepsOf(text).flatMap(({ uses }) => uses ?? [])
       for (const one of uses) expect(one).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/)
       const checkouts = stepsOf(text).filter(({ uses }) => uses?.startsWith('actions/checkout@'))
@@ -101,17 +93,21 @@ describe.each(sources)('the workflows: %s', (_, source) => {
 })
 
 test('actionlint is asked: it finds what is wrong', async () => {
-  const folder = repository({})
+  const folder = emptyFolder()
   mkdirSync(join(folder, '.github/workflows'), { recursive: true })
   writeFileSync(join(folder, '.github/workflows/x.yml'), 'on: push\njobs:\n  a:\n    runs-on: nowhere\n')
   expect(await lint(folder)).toMatchObject({ code: 1 })
 })
 
-describe("a project's workflows", () => {
-  test.each(projects)('%s: the tag has to be the version of the code', async (project) => {
-    const folder = repository(PROJECTS[project] ?? {})
-    await init(folder)
-    const release = readFileSync(join(folder, '.github/workflows/release.yml'), 'utf8')
+describe('the examples', () => {
+  test('are for these kinds of projects', () => {
+    expect(examples).toEqual(['go', 'make', 'npm', 'python'])
+  })
+
+  test.each(VERSION_FILES)('%s: the tag has to be the version that %s says', async (kind, name, text) => {
+    const folder = copied(kind)
+    writeFileSync(join(folder, name), text)
+    const release = workflowsOf(folder).get('release.yml') ?? ''
     const script = stepsOf(release).find(({ name }) => name?.startsWith('The tag'))?.run ?? 'no such step'
     const tagged = (GITHUB_REF_NAME: string) =>
       execute('bash', ['-eo', 'pipefail', '-c', script], {
@@ -125,57 +121,13 @@ describe("a project's workflows", () => {
     })
   })
 
-  test('a project that names its version in no file has the tag alone', async () => {
-    const folder = repository({ 'go.mod': '' })
-    await init(folder)
-    expect(readFileSync(join(folder, '.github/workflows/release.yml'), 'utf8')).not.toContain('The tag')
-  })
-
-  test('announce what they tested to those who listen, when there is a Redis', async () => {
-    const [ci = '', release = ''] = [...workflowsOf(await written('make')).values()]
+  test.each(examples)('%s: announces what was tested to those who listen, when there is a Redis', (kind) => {
+    const workflows = workflowsOf(copied(kind))
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
-    const notify = `npx --yes telec@^${version} notify --channel`
-    expect(ci).toContain(`if: env.TELEC_REDIS_URL != ''\n        run: ${notify} alpha\n`)
+    const notify = `npx --yes telec@${version.split('.')[0]} notify --channel`
+    expect(workflows.get('ci.yml')).toContain(`if: env.TELEC_REDIS_URL != ''\n        run: ${notify} alpha\n`)
     for (const channel of ['beta', 'stable'])
-      expect(release).toContain(`${notify} ${channel} --release "\${GITHUB_REF_NAME#v}"`)
-  })
-
-  test('follow the branch that is named, and the kind that is named', async () => {
-    const folder = repository({ 'package.json': '{}', Makefile: '' })
-    expect((await init(folder, 'make', '--branch', 'trunk')).code).toBe(0)
-    const ci = readFileSync(join(folder, '.github/workflows/ci.yml'), 'utf8')
-    expect(parse(ci)).toMatchObject({ on: { push: { branches: ['trunk'] } } })
-    expect(ci).toContain('make test')
-  })
-
-  test.each([
-    ['whose kind does not show', {}, [], /cannot be told from its files/],
-    ['of a kind that there is not', { Makefile: '' }, ['rust'], /Allowed choices are npm, python, go, make/],
-  ] as [string, Record<string, string>, string[], RegExp][])(
-    'a repository %s gets none',
-    async (_, files, args, message) => {
-      const folder = repository(files)
-      const ended = await init(folder, ...args)
-      expect(ended.code).toBe(2)
-      expect(ended.stderr).toMatch(message)
-      expect(readdirSync(folder).sort()).toEqual(['.git', ...Object.keys(files)])
-    },
-  )
-
-  test('nothing is overwritten, and nothing is written beside it', async () => {
-    const folder = repository({ Makefile: '' })
-    mkdirSync(join(folder, '.github/workflows'), { recursive: true })
-    writeFileSync(join(folder, '.github/workflows/ci.yml'), 'mine')
-    const before = readTree(folder)
-    expectFailure(await init(folder), 2, ['exist already', 'move them away'])
-    expect(readTree(folder)).toEqual(before)
-  })
-
-  test('a folder inside a repository is not where they belong', async () => {
-    const folder = repository({ Makefile: '' })
-    mkdirSync(join(folder, 'sub'))
-    writeFileSync(join(folder, 'sub/Makefile'), '')
-    expectFailure(await init(join(folder, 'sub')), 2, ['not the top of a git repository', '--checkout'])
+      expect(workflows.get('release.yml')).toContain(`${notify} ${channel} --release "\${GITHUB_REF_NAME#v}"`)
   })
 })
 

@@ -109,7 +109,7 @@ describe('a newcomer types what the documents show, and each of it works', () =>
     const redis = await startRedis()
     await type(`printf 'redis:\\n  url: ${redis.url}\\n' >>~/.teleclaude/config.yml && telec install`)
     for (const line of commandsOf('docs/fleet.md'))
-      await type(line, line.includes('--workflows') ? '/home/ada/apps/web' : undefined)
+      await type(line, line.includes('.github/workflows') ? '/home/ada/apps/web' : undefined)
     await type('test -s ~/fleet.html && test -s ~/apps/web/.github/workflows/release.yml')
     await type('rm -r .github', '/home/ada/apps/web')
   })
@@ -130,29 +130,39 @@ describe('a newcomer types what the documents show, and each of it works', () =>
 })
 
 describe('the npm package', () => {
+  const PROGRAMS = ['telec', 'telec-migrate', 'telec-update', 'telec-watch']
+  const completion = (name: string) => `dist/completions/${name}`
+
   test('has what an installation needs, and nothing else', async () => {
     const files = (await succeed('tar', ['-tzf', packed]))
       .split('\n')
       .map((name) => name.replace(/^package\//, ''))
-    expect(files.sort()).toEqual([
-      'CHANGELOG.md',
-      'LICENSE',
-      'README.md',
-      'SECURITY.md',
-      'dist/package.json',
-      'dist/telec',
-      'dist/telec-migrate',
-      'dist/telec-update',
-      'dist/telec-watch',
-      'docs/config.schema.json',
-      'docs/configuration.md',
-      'docs/fleet.md',
-      'docs/grafana-dashboard.json',
-      'docs/operating.md',
-      'docs/prometheus-alerts.yml',
-      'migrations/README.md',
-      'package.json',
-    ])
+    expect(new Set(files)).toEqual(
+      new Set([
+        'CHANGELOG.md',
+        'LICENSE',
+        'README.md',
+        'SECURITY.md',
+        ...['_telec', '_telec-migrate', '_telec-update', '_telec-watch'].map(completion),
+        ...PROGRAMS.flatMap((name) => [completion(`${name}.bash`), completion(`${name}.fish`)]),
+        ...PROGRAMS.map((name) => `dist/man/${name}.1`),
+        'dist/package.json',
+        ...PROGRAMS.map((name) => `dist/${name}`),
+        'docs/architecture.md',
+        'docs/config.schema.json',
+        'docs/configuration.md',
+        ...['go', 'make', 'npm', 'python'].flatMap((kind) => [
+          `docs/examples/${kind}/ci.yml`,
+          `docs/examples/${kind}/release.yml`,
+        ]),
+        'docs/fleet.md',
+        'docs/grafana-dashboard.json',
+        'docs/operating.md',
+        'docs/prometheus-alerts.yml',
+        'migrations/README.md',
+        'package.json',
+      ]),
+    )
   })
 
   test('installed into an empty prefix of a user, it sets up a computer', async () => {
@@ -167,10 +177,13 @@ systemctl --user start web.service
 telec init --checkout ~/web --service web.service
 telec install
 telec doctor
+telec completion bash | grep --count '^complete '
+ls ~/prefix/share/man/man1
 systemctl --user show --property=ExecStart --value telec-watch.service`,
       { user: 'eve' },
     )
     expect(stdout).toContain('telec is installed: telec status')
+    expect(stdout).toContain('\n4\ntelec-migrate.1\ntelec-update.1\ntelec-watch.1\ntelec.1\n')
     expect(stdout).toContain('/home/eve/prefix/lib/node_modules/telec/dist/telec-watch')
     const commit = await computer.push(version('1.2.0'))
     await box.sh('~/prefix/bin/telec-watch', { user: 'eve' })

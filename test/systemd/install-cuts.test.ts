@@ -5,13 +5,13 @@ import { createTally, isWhole, SWEEP_TIMEOUT_MS, sampled } from '../helpers/swee
 
 const SCOPES: Scope[] = isWhole ? ['system', 'user'] : ['system']
 const PLACES = {
-  user: '~/.config/systemd/user ~/.local',
-  system: '/etc/systemd/system /etc/sysusers.d /usr/local/share',
+  user: '~/.config/systemd/user',
+  system: '/etc/systemd/system /etc/sysusers.d',
 }
 /** In them it changes something. */
 const FOLDERS = {
   user: ['/home/'],
-  system: ['/etc/systemd', '/etc/sysusers.d', '/usr/local/share', '/var/lib/telec'],
+  system: ['/etc/systemd', '/etc/sysusers.d', '/var/lib/telec'],
 }
 const HOME = { user: '~/.teleclaude', system: '/var/lib/telec' }
 const OWN_UNITS = 'telec-watch.timer telec-update.path telec-update.timer'

@@ -80,6 +80,26 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
     )
   })
 
+  test('removes files that an earlier telec installed, such as completions', async () => {
+    const [home, share] =
+      scope === 'user' ? ['~/.teleclaude', '/home/ada/.local/share'] : ['/var/lib/telec', '/usr/local/share']
+    const made = `${share}/fish/vendor_completions.d`
+    const folders = [...(scope === 'user' ? ['/home/ada/.local', share] : []), `${share}/fish`, made]
+    const old = `${made}/telec.fish`
+    await subscriber.sh(`mkdir -p ${made} && touch ${old}`)
+    const installed = (await subscriber.state('installed.json')) as { files: string[]; folders: string[] }
+    const before = {
+      ...installed,
+      files: [...installed.files, old],
+      folders: [...installed.folders, ...folders],
+    }
+    await subscriber.sh(`cat >${home}/installed.json`, { input: JSON.stringify(before) })
+    const { stdout } = await subscriber.telec('telec install')
+    expect(stdout).toContain(`removed ${old}\n`)
+    expect(await folder()).not.toContain('fish')
+    expect(await subscriber.state('installed.json')).toEqual(installed)
+  })
+
   test('again, it brings up to date what differs, and takes away what is no longer part of it', async () => {
     const units = UNITS[scope]
     await subscriber.sh(`cp ${units}/${SERVICE} ${units}/other.service && systemctl --${scope} daemon-reload`)

@@ -1,7 +1,6 @@
 import { Command } from 'commander'
-import { loadConfig } from '../../config/load.ts'
-import { locate } from '../../config/paths.ts'
-import { type Check, examine, type Finding, type Patient } from '../../doctor/check.ts'
+import { openService } from '../../config/service.ts'
+import { type Check, examine, type Finding } from '../../doctor/check.ts'
 import { COMPUTER_CHECKS } from '../../doctor/computer.ts'
 import { proveRestartContract } from '../../doctor/contract.ts'
 import { DEPLOYMENT_CHECKS } from '../../doctor/deployment.ts'
@@ -9,7 +8,6 @@ import { UNIT_CHECKS } from '../../doctor/units.ts'
 import { EXIT } from '../../system/errors.ts'
 import { printable, usesColour } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
-import { documents } from '../docs/documents.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options {
@@ -40,9 +38,8 @@ Examples:
   telec doctor
   telec doctor --restart-contract   starts a throw-away unit that exits 42, and sees it come back`,
     )
-    .action(async ({ json, restartContract }: Options, command: Command) => {
-      const root = command.parent ?? command
-      const findings = await diagnose(world, root, restartContract ? [CONTRACT] : CHECKS, (finding) => {
+    .action(async ({ json, restartContract }: Options) => {
+      const findings = await diagnose(world, restartContract ? [CONTRACT] : CHECKS, (finding) => {
         if (!json) world.out(show(finding))
       })
       if (json) world.out(`${JSON.stringify(findings, null, 2)}\n`)
@@ -52,7 +49,6 @@ Examples:
 /** Each as it is found. Without a configuration there is nothing else to look at. */
 async function diagnose(
   world: World,
-  root: Command,
   checks: readonly Check[],
   onFinding: (finding: Finding) => void,
 ): Promise<Finding[]> {
@@ -61,18 +57,15 @@ async function diagnose(
     findings.push(finding)
     onFinding(finding)
   }
-  const paths = locate(world)
-  let patient: Patient | undefined
-  add(
-    await examine('config', async () => {
-      const config = await loadConfig(world, paths)
-      patient = { world, config, paths, documents: (scope) => documents(world, root, scope) }
-      return `${paths.config}: ${config.deployment.channel}, as ${config.computer}`
-    }),
-  )
-  if (patient === undefined) return findings
-  const known = patient
-  for (const { name, run } of checks) add(await examine(name, () => run(known)))
+  const opening = openService(world)
+  const config = await examine('config', async () => {
+    const { config, paths } = await opening
+    return `${paths.config}: ${config.deployment.channel}, as ${config.computer}`
+  })
+  add(config)
+  if (!config.ok) return findings
+  const service = await opening
+  for (const { name, run } of checks) add(await examine(name, () => run(service)))
   return findings
 }
 

@@ -13,8 +13,6 @@ import { createDurably, readText } from '../../system/files.ts'
 import { acquireLock } from '../../system/lock.ts'
 import type { World } from '../../system/world.ts'
 import { adopt } from '../../update/adopt.ts'
-import { PROJECT_KINDS, type ProjectKind } from '../../workflows/projects.ts'
-import { writeWorkflows } from '../../workflows/write.ts'
 import { askForAnswers } from '../ask.ts'
 import type { DefineCommand } from '../main.ts'
 
@@ -29,8 +27,6 @@ interface Options {
   readonly scope?: 'user' | 'system'
   readonly computer?: string
   readonly system: boolean
-  /** True where no kind was named. */
-  readonly workflows?: ProjectKind | true
 }
 
 export const initCommand: DefineCommand = (world) =>
@@ -48,25 +44,16 @@ export const initCommand: DefineCommand = (world) =>
     .addOption(new Option('--scope <scope>', 'where the service runs').choices(['user', 'system']))
     .option('--computer <name>', 'the name of this computer (default: the host name)')
     .option('--system', 'configure in /etc/telec and keep the state in /var/lib/telec (root)', false)
-    .addOption(
-      new Option(
-        '--workflows [kind]',
-        "instead: write the project's workflows for GitHub, tests at each push and a release from each tag v*",
-      ).choices(PROJECT_KINDS),
-    )
     .addHelpText(
       'after',
       `
-Without --checkout, in a terminal, it asks. --workflows is for the people who write the service, in their clone of it;
-what kind of project it is shows in its files.
+Without --checkout, in a terminal, it asks.
 
 Examples:
   telec init --checkout ~/apps/web --service web.service --install 'npm ci'
-  telec init --checkout ~/apps/web --channel stable --pinned-minor 1.4
-  telec init --workflows`,
+  telec init --checkout ~/apps/web --channel stable --pinned-minor 1.4`,
     )
     .action(async (options: Options) => {
-      if (options.workflows !== undefined) return initialiseWorkflows(world, options)
       const paths = locate(world, options.system ? 'system' : undefined)
       verifyNotConfigured(paths)
       const answers =
@@ -75,15 +62,6 @@ Examples:
           : answersOf(world, { ...options, checkout: options.checkout })
       await initialise(world, paths, answers)
     })
-
-async function initialiseWorkflows(world: World, { checkout, branch, workflows }: Options): Promise<void> {
-  const root = resolve(world.cwd, checkout ?? '')
-  const kind = workflows === true ? undefined : workflows
-  const paths = await writeWorkflows(root, branch ?? 'main', kind)
-  world.out(`${paths.map((path) => `wrote ${path}`).join('\n')}
-next: look at them, commit and push; with a Redis: gh secret set TELEC_REDIS_URL
-`)
-}
 
 function verifyNotConfigured(paths: Paths): void {
   if (readText(paths.config) === null) return

@@ -9,7 +9,6 @@ import type { InstallPlan } from '../../service/plan.ts'
 import { readInstalled } from '../../state/installed.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
-import { documents } from '../docs/documents.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options {
@@ -44,8 +43,8 @@ Examples:
   telec install --print         what that would do
   sudo telec install --system   as configured in /etc/telec`,
     )
-    .action(async (options: Options, command: Command) => {
-      const { config, paths, plan } = await planned(world, options, command)
+    .action(async (options: Options) => {
+      const { config, paths, plan } = await planned(world, options)
       if (options.print) return world.out(showPlan(plan))
       if (options.refresh && (readInstalled(paths) === null || staleFiles(paths, plan).length === 0)) return
       await verifyInstallable({ world, config, paths }, plan)
@@ -80,13 +79,11 @@ function wantedScope({ user, system }: Options): Scope | undefined {
   return user ? 'user' : system ? 'system' : undefined
 }
 
-async function planned(world: World, options: Options, command: Command) {
+async function planned(world: World, options: Options) {
   const wanted = wantedScope(options)
   const paths = locate(world, wanted)
   const config = await loadConfig(world, paths)
-  const scope = scopeOf({ world, config, paths })
-  const extras = documents(world, command.parent ?? command, scope)
-  const plan = planInstall({ world, config, paths }, options.manager, scope, extras)
+  const plan = planInstall({ world, config, paths }, options.manager, scopeOf({ world, config, paths }))
   if (wanted !== undefined && wanted !== plan.scope)
     throw new TelecError(
       'usage',

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
-import { parseRedisUrl } from '../../config/redis-url.ts'
+import { parseRedisUrl, REDIS_URL_FORMS } from '../../config/redis-url.ts'
 import type { Config } from '../../config/schema.ts'
 import { announce } from '../../fleet/announcements.ts'
 import { describeFault, openRedis } from '../../fleet/client.ts'
@@ -68,7 +68,7 @@ async function destination(world: World): Promise<{ computer: string; redis: Non
   if (url !== undefined) {
     if (parseRedisUrl(url) === null)
       throw new TelecError('usage', 'TELEC_REDIS_URL is no URL of a Redis', {
-        hint: 'redis://HOST:6379, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss…: over TLS)',
+        hint: REDIS_URL_FORMS,
       })
     return { computer: NOBODY, redis: { url } }
   }

@@ -1,7 +1,7 @@
 import { functionName, quote } from './bash.ts'
 import { type CommandData, everyCommand, type OptionData } from './describe.ts'
 
-/** Completion for zsh, as compinit finds it in a folder of fpath (zshcompsys(1)). */
+/** Completion for zsh, as compinit finds it in a folder of fpath (zshcompsys(1)), or `source`d after compinit. */
 export function zshCompletion(program: CommandData): string {
   const commands = everyCommand(program)
   const steps = commands.flatMap(({ path, subcommands }) =>
@@ -39,7 +39,7 @@ ${lists.join('\n')}
   _describe ${quote(program.path)} words_here
   _describe -o option flags_here
 }
-${name} "$@"
+if [[ $funcstack[1] = ${name} ]]; then ${name} "$@"; else compdef ${name} ${program.path}; fi
 `
 }
 

@@ -1,4 +1,4 @@
-import { VERSION } from '../../system/version.ts'
+import { VERSION } from '../../src/system/version.ts'
 import type { CommandData, OptionData } from './describe.ts'
 
 const FILES = [

@@ -1,6 +1,6 @@
 import { type CommandData, everyCommand } from './describe.ts'
 
-/** Completion for bash, as bash-completion loads it by the program's name (complete(1) in bash(1)). */
+/** Completion for bash, as bash-completion loads it by the program's name, or `source` (complete in bash(1)). */
 export function bashCompletion(program: CommandData): string {
   const commands = everyCommand(program)
   const steps = commands.flatMap(({ path, subcommands }) =>

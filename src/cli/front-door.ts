@@ -1,0 +1,53 @@
+import { Command } from 'commander'
+import { completionCommand } from './commands/completion.ts'
+import { deployAnswer } from './commands/deploy.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { historyCommand } from './commands/history.ts'
+import { initCommand } from './commands/init.ts'
+import { installCommand, uninstallCommand } from './commands/install.ts'
+import { logsCommand } from './commands/logs.ts'
+import { metricsCommand } from './commands/metrics.ts'
+import { migrateCommand } from './commands/migrate/run.ts'
+import { notifyCommand } from './commands/notify.ts'
+import { pauseCommand, resumeCommand } from './commands/pause.ts'
+import { rollbackCommand } from './commands/rollback.ts'
+import { runCommand } from './commands/run.ts'
+import { statusCommand } from './commands/status.ts'
+import { updateCommand } from './commands/update.ts'
+import { versionCommand } from './commands/version.ts'
+import { watchCommand } from './commands/watch.ts'
+import type { DefineCommand } from './main.ts'
+
+const COMMANDS = [
+  initCommand,
+  installCommand,
+  uninstallCommand,
+  statusCommand,
+  doctorCommand,
+  historyCommand,
+  logsCommand,
+  pauseCommand,
+  resumeCommand,
+  rollbackCommand,
+  metricsCommand,
+  notifyCommand,
+  completionCommand,
+  versionCommand,
+  runCommand,
+  watchCommand,
+  updateCommand,
+  migrateCommand,
+]
+
+/** All that `telec` can be asked for. */
+export const frontDoor: DefineCommand = (world, leave) => {
+  const command = new Command()
+    .description('Keeps a service that runs from a git checkout up to date. To deploy, push.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  telec init --checkout ~/apps/web --service web.service\n  telec install\n  telec status',
+    )
+  for (const define of COMMANDS) command.addCommand(define(world, leave))
+  command.addCommand(deployAnswer(world, leave), { hidden: true })
+  return command
+}
