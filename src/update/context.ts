@@ -6,7 +6,6 @@ import { completeMove, moveTo } from '../git/checkout.ts'
 import type { Repository } from '../git/repository.ts'
 import type { StatusSink } from '../state/sink.ts'
 import { ended, type UpdateState, wasInterrupted, writeUpdateState } from '../state/update-state.ts'
-import type { StreamingWorld } from '../system/stream.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { metricsSink } from '../view/metrics.ts'
 import { hookSink } from './on-status.ts'
@@ -14,7 +13,7 @@ import type { Programs } from './step.ts'
 
 /** What an update works on; made once per run. */
 export interface Scene {
-  readonly world: StreamingWorld
+  readonly world: World
   readonly config: Config
   readonly paths: Paths
   readonly repository: Repository

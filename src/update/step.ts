@@ -4,7 +4,7 @@ import type { Repository } from '../git/repository.ts'
 import type { Supervised } from '../service/find.ts'
 import type { Status } from '../state/status.ts'
 import type { Update } from '../state/update-state.ts'
-import type { StreamingWorld } from '../system/stream.ts'
+import type { World } from '../system/world.ts'
 
 export interface Programs {
   readonly own: string | null
@@ -13,7 +13,7 @@ export interface Programs {
 
 /** What a step has to work with. */
 export interface StepContext {
-  readonly world: StreamingWorld
+  readonly world: World
   readonly config: Config
   readonly paths: Paths
   readonly repository: Repository

@@ -20,11 +20,8 @@ export async function fetch({
   if (update.rollback && (await hasCommit(repository, target.commit)))
     return `${target.commit.slice(0, 12)} is here already`
   await removeStaleObjects(repository)
-  const { install, remote, version_file } = config.deployment
-  await together(
-    fetchTarget(repository, config.deployment, target),
-    install && world.sleep(0).then(world.prepareStream), // while git waits for the server, or works
-  )
+  const { remote, version_file } = config.deployment
+  await fetchTarget(repository, config.deployment, target)
   const [version] = await together(
     target.version ?? versionAt(repository, target.commit, version_file),
     fetchLargeFiles(repository, remote, target.commit),
