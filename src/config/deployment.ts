@@ -137,7 +137,7 @@ export const Deployment = v.pipe(
     ),
     install: v.optional(
       about(
-        'Run by a shell in the checkout, after the migrations and before the restart. By default nothing is.',
+        'Run by a shell in the checkout, after the migrations and before the restart. By default nothing is. What it leaves running is named in the log, and ends under systemd with the unit of telec-update.',
         commandLine,
       ),
     ),
@@ -146,9 +146,9 @@ export const Deployment = v.pipe(
       '30m',
     ),
     poll_every: v.optional(
-      about('How often the remote is asked. After a change: telec install.', duration('5s')),
+      about('How often the remote is asked. After a change: telec install.', duration('5s', '20d')),
       '60s',
-    ),
+    ), // telec run adds up to a tenth, and still has to fit into a timer
     poll_timeout: v.optional(
       about(
         'How long a remote may take to say what it has before it counts as out of reach.',
@@ -160,7 +160,7 @@ export const Deployment = v.pipe(
     min_age: v.optional(
       about(
         'How long this computer must have known a target before it takes it: time for others to find out that it is bad.',
-        duration('0s'),
+        duration('0s', null),
       ),
       '0s',
     ),

@@ -11,8 +11,15 @@ export function parseDuration(text: string): number | null {
   return amount && unit ? Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS] : null
 }
 
-/** A duration such as `90s`, `5m` or `2h`, within these bounds; milliseconds come out. */
-export function duration(least: string, most?: string) {
+/** Timers count milliseconds in 31 bits, and fire at once after more. */
+const LONGEST_TIMER = '24d'
+
+/**
+ * A duration such as `90s`, `5m` or `2h`, within these bounds; milliseconds come out.
+ *
+ * @param most null for what no timer waits for, and is not bounded.
+ */
+export function duration(least: string, most: string | null = LONGEST_TIMER) {
   const leastMs = parseDuration(least) ?? 0
   const mostMs = parseDuration(most ?? '') ?? Number.POSITIVE_INFINITY
   const takes = `a time of at least ${least}${most ? ` and at most ${most}` : ''}, such as 90s, 5m or 2h`

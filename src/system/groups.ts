@@ -1,10 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { printableName } from './log.ts'
 
 /** Process groups: what telec starts leads one of its own, so that it can be ended with all that it started. */
-
-/** From the polite SIGTERM to SIGKILL. Long enough for git to remove its lock files. */
-const GRACE_MS = 2_000
 
 /** Those that are running now: they are taken along when telec leaves. */
 const groups = new Set<number>()
@@ -59,27 +57,22 @@ function startGuardian(): ChildProcess {
   return guardian
 }
 
-/** Ends a process group: SIGTERM, and SIGKILL after a grace. Returns the timer of the latter. */
-export function endGroup(pid: number): NodeJS.Timeout {
-  signalGroup(pid, 'SIGTERM')
-  return setTimeout(() => signalGroup(pid, 'SIGKILL'), GRACE_MS)
-}
-
 /** Passes `signal` on to every group that is running. */
 export function signalAllGroups(signal: NodeJS.Signals): void {
   for (const pid of groups) signalGroup(pid, signal)
 }
 
-export function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  signalIfThere(-pid, signal)
+/** @returns whether there is such a group; 0 only asks. */
+export function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
+  return signalIfThere(-pid, signal)
 }
 
 /** Signals a process, or with a minus a group; one that is gone is fine. */
-export function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+export function signalIfThere(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
-    process.kill(pid, signal)
+    return process.kill(pid, signal)
   } catch {
-    // ESRCH: it is gone, which is what was wanted
+    return false // ESRCH
   }
 }
 
@@ -93,46 +86,53 @@ export function markEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...env, [MARK]: `${process.pid}-${process.hrtime.bigint()}-${calls}` }
 }
 
+/** A process that a program left running. */
+export interface Left {
+  readonly pid: number
+  readonly name: string
+}
+
+/** For messages: `sleep (pid 4711), …`. */
+export function namesOf(left: readonly Left[]): string {
+  return left.map(({ pid, name }) => `${printableName(name)} (pid ${pid})`).join(', ')
+}
+
 /**
- * The processes that the leader of a group has left running, by pid: those of its group and, on Linux, its children and
- * those that inherited its marked environment, as a daemon in a session of its own does. Linux tells in /proc, others
- * by ps(1).
+ * The processes that the leader of a group has left running: those of its group and, on Linux, its children and those
+ * that inherited its marked environment, as a daemon in a session of its own does. Linux tells in /proc, others by ps(1).
  */
-export function processesLeft(leader: number, env: NodeJS.ProcessEnv): number[] {
+export function processesLeft(leader: number, env: NodeJS.ProcessEnv): Left[] {
   if (process.platform !== 'linux') {
-    const table = spawnSync('ps', ['-axo', 'pid=,pgid='], { encoding: 'utf8' }).stdout
+    const table = spawnSync('ps', ['-axo', 'pid=,pgid=,comm='], { encoding: 'utf8' }).stdout
     return table.split('\n').flatMap((row) => {
-      const [pid, pgid] = row.trim().split(/\s+/).map(Number)
-      return pid !== undefined && pid !== leader && pgid === leader ? [pid] : []
+      const [, pid, pgid, name = ''] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(row) ?? []
+      return Number(pgid) === leader && Number(pid) !== leader ? [{ pid: Number(pid), name }] : []
     })
   }
   const mark = `${MARK}=${env[MARK]}`
-  const since = statOf(leader)?.startedAt ?? 0
-  return readdirSync('/proc')
-    .map(Number) // what is no process there is not a number
-    .filter((pid) => pid > 0 && pid !== leader && isLeft(pid, leader, since, mark))
+  const since = statOf(process.pid).startedAt
+  const pids = readdirSync('/proc').map(Number) // what is no process there is not a number
+  return pids.flatMap((pid) => (pid > 0 && pid !== leader ? look(pid, leader, mark, since) : []))
 }
 
-function isLeft(pid: number, group: number, since: number, mark: string): boolean {
-  const stat = statOf(pid)
-  if (!stat || stat.state === 'Z') return false
-  if (stat.group === group || stat.parent === group) return true
-  if (stat.startedAt < since) return false // a file less to read
+/** The process where it belongs to a group, is a child of its leader, or has the mark in its environment. */
+function look(pid: number, group: number, mark: string, since: number): Left[] {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(mark)
+    const { name, state, parent, group: own, startedAt } = statOf(pid)
+    if (state === 'Z' || startedAt < since) return []
+    const isMarked = () => readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(mark)
+    return own === group || parent === group || isMarked() ? [{ pid, name }] : []
   } catch {
-    return false // it has ended, or belongs to somebody else
+    return [] // it has ended, or belongs to somebody else
   }
 }
 
-/** proc(5): the fields of `stat` that follow the name in brackets; the start is in clock ticks since boot. */
-function statOf(pid: number): { state: string; parent: number; group: number; startedAt: number } | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const [parent, group, startedAt] = [fields[1], fields[2], fields[19]].map(Number)
-    return { state: fields[0] ?? '', parent: parent ?? 0, group: group ?? 0, startedAt: startedAt ?? 0 }
-  } catch {
-    return null // it has ended
-  }
+/** proc(5): `4711 (its name) S PARENT GROUP …`; the 22nd is its start, in clock ticks since boot. */
+function statOf(pid: number) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const nameEnd = stat.lastIndexOf(')')
+  const [state, ...fields] = stat.slice(nameEnd + 2).split(' ')
+  const [parent, group, startedAt] = [fields[0], fields[1], fields[18]].map(Number)
+  const name = stat.slice(stat.indexOf('(') + 1, nameEnd)
+  return { name, state, parent, group, startedAt: startedAt ?? 0 }
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { run } from './process.ts'
 
 /** The manager may be busy, or gone: what is under way does not wait for it. */
 const NOTIFY_TIMEOUT_MS = 5_000
@@ -18,27 +18,21 @@ export function createNotifier(env: NodeJS.ProcessEnv): ((status: string) => voi
   let waiting: string | null = null
   let isBusy = false
   let pause: NodeJS.Timeout | undefined
-  const send = () => {
+  const send = async () => {
     pause = undefined
     if (waiting === null) return
     isBusy = true
-    const child = spawn('systemd-notify', [`--status=${waiting}`], {
-      env: own,
-      stdio: 'ignore',
-      timeout: NOTIFY_TIMEOUT_MS,
-      killSignal: 'SIGKILL',
-    })
+    const status = `--status=${waiting}`
     waiting = null
-    child.on('error', () => undefined) // there is none: the journal has it all
-    child.on('exit', () => {
-      isBusy = false
-      pause = setTimeout(send, PAUSE_MS)
-      if (waiting === null) pause.unref() // nothing is left to say: no reason to stay
-    })
+    const options = { cwd: '/', env: own, timeoutMs: NOTIFY_TIMEOUT_MS }
+    await run('systemd-notify', [status], options).catch(() => undefined) // there is none: the journal has it all
+    isBusy = false
+    pause = setTimeout(send, PAUSE_MS)
+    if (waiting === null) pause.unref() // nothing is left to say: no reason to stay
   }
   return (status) => {
     waiting = status
     if (pause) pause.ref()
-    else if (!isBusy) send()
+    else if (!isBusy) void send()
   }
 }

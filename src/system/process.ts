@@ -1,7 +1,17 @@
-import { spawn } from 'node:child_process'
-import { StringDecoder } from 'node:string_decoder'
+import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
 import { kindOf, TelecError } from './errors.ts'
-import { adoptGroup, endGroup } from './groups.ts'
+import {
+  adoptGroup,
+  type Left,
+  markEnvironment,
+  processesLeft,
+  signalGroup,
+  signalIfThere,
+} from './groups.ts'
+import { collectLines, lastState } from './lines.ts'
+
+// The one way in which programs are started.
 
 export interface RunOptions {
   readonly cwd: string
@@ -10,95 +20,190 @@ export interface RunOptions {
   readonly timeoutMs: number
   /** Written to standard input, which is otherwise empty. */
   readonly input?: string
-  /** Bytes of output kept, of each of the two streams; a program that prints more is ended. Default 32 MiB. */
+  /** A program that prints more is ended. Default 32 MiB; without an end where there is `onLine`. */
   readonly maxOutput?: number
+  /** Called for each line of its standard output and error as it comes, within bounds; their end alone is kept. */
+  onLine?(line: string): void
+  /** Look for what it left running: `keep` ends that only where it failed itself, and did not leave the group. */
+  readonly leftovers?: 'keep' | 'end'
 }
 
 export interface RunResult {
   /** The exit code; null when a signal ended it. */
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
+  /** What it printed; with `onLine` the last lines of both streams. */
   readonly stdout: string
   readonly stderr: string
   /** Why telec ended it, if it did. */
   readonly endedBy: 'timeout' | 'output' | null
+  readonly left: readonly Left[]
+}
+
+/** Runs a program to its end. Throws only when it cannot be started. */
+export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>
+
+export interface StartOptions extends Pick<RunOptions, 'cwd' | 'env'> {
+  readonly stdio: StdioOptions
+  /** It stays in telec's own process group, where a Ctrl-C reaches it. */
+  readonly isAttached?: boolean
+  /** `left` finds also what left its process group. */
+  readonly isMarked?: boolean
+  onOutput?(text: string, stream: 'stdout' | 'stderr'): void
+}
+
+export interface Started {
+  readonly child: ChildProcess
+  /** It has ended, and its pipes are closed. Rejects where it cannot be started. */
+  readonly ended: Promise<Pick<RunResult, 'code' | 'signal'>>
+  /** Ends its process group: SIGTERM, and SIGKILL after a grace. */
+  end(): void
+  /** Ends its process group at once. */
+  kill(): void
+  /** What it started and is running; once it has ended: what it left running. */
+  left(): readonly Left[]
 }
 
 const MOST_OUTPUT = 32 * 1024 * 1024
+/** From the polite SIGTERM to SIGKILL. Long enough for git to remove its lock files. */
+const GRACE_MS = 2_000
+const LOOK_MS = 20
+/** What a program printed itself is there at once when it has ended; what comes later is from those that it left running. */
+const QUIET_MS = 100
+const LONGEST_DRAIN_MS = 2_000
 
-/** Runs a program to its end and keeps its output. Throws only when it cannot be started. */
-export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>
+export const run: Run = async (command, args, { input, onLine, leftovers, ...options }) => {
+  const lines = onLine ? collectLines(onLine) : null
+  const printed = { stdout: '', stderr: '' }
+  const limit = options.maxOutput ?? (lines ? Number.POSITIVE_INFINITY : MOST_OUTPUT)
+  let size = 0
+  let endedBy: RunResult['endedBy'] = null
+  const end = (why: 'timeout' | 'output') => {
+    endedBy ??= why
+    program.end()
+  }
+  // What people wrote takes its time; git and systemctl do not: to load execa takes longer than a poll's git.
+  const launch = onLine ? await execaLaunch() : spawn
+  const starting = {
+    ...options,
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    isMarked: leftovers !== undefined,
+    onOutput(text, stream) {
+      size += text.length
+      if (size > limit) end('output')
+      else if (lines) lines.add(text, stream)
+      else printed[stream] += text
+    },
+  } satisfies StartOptions
+  const program = start(command, args, starting, launch)
+  if (input !== undefined) program.child.stdin?.end(input)
+  const timer = setTimeout(() => end('timeout'), options.timeoutMs)
+  const { code, signal } = await program.ended.finally(() => clearTimeout(timer))
+  const left = leftovers ? program.left() : []
+  if (leftovers && (code !== 0 || leftovers === 'end')) program.kill()
+  if (leftovers === 'end') for (const { pid } of left) signalIfThere(pid, 'SIGKILL')
+  const stderr = printed.stderr.split('\n').map(lastState).join('\n')
+  return { code, signal, stdout: lines?.end() ?? printed.stdout, stderr, endedBy, left }
+}
 
-/**
- * Not execa: a poll every minute must not pay the 35 ms that loading it takes. Each program gets a
- * process group of its own, because git leaves helpers behind (`git-remote-https`) that hold the pipes
- * open after git itself was killed.
- */
-export const run: Run = (command, args, options) =>
-  new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      cwd: options.cwd,
-      env: options.env,
-      detached: true,
-      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+/** Starts a program: what `run` is built on, for those that talk to one while it runs. */
+export function start(
+  command: string,
+  args: readonly string[],
+  options: StartOptions,
+  launch: Launch = spawn,
+): Started {
+  const { cwd, stdio, isAttached = false, isMarked = false } = options
+  const env = isMarked ? markEnvironment(options.env) : options.env
+  const child = launch(command, args, { cwd, env, stdio, detached: !isAttached })
+  const { pid } = child
+  const forget = pid === undefined || isAttached ? () => undefined : adoptGroup(pid)
+  let killTimer: NodeJS.Timeout | undefined
+  let found: readonly Left[] | undefined
+  const left = () => found ?? (pid === undefined ? [] : processesLeft(pid, env))
+  const kill = () => {
+    clearTimeout(killTimer)
+    killTimer = undefined
+    if (pid !== undefined) signalGroup(pid, 'SIGKILL')
+  }
+  let chunks = 0
+  const count = () => chunks
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      chunks += 1
+      options.onOutput?.(text, name)
     })
-    child.on('error', (error) => reject(cannotStart(command, options.cwd, error)))
-    let endedBy: RunResult['endedBy'] = null
-    const limit = options.maxOutput ?? MOST_OUTPUT
-    const collect = (stream: NodeJS.ReadableStream | null) => {
-      const decoder = new StringDecoder('utf8')
-      const collected = { text: '' }
-      let size = 0
-      stream?.on('data', (chunk: Buffer) => {
-        size += chunk.length
-        if (size <= limit) collected.text += decoder.write(chunk)
-        else if (endedBy === null) end('output')
-      })
-      return collected
-    }
-    const stdout = collect(child.stdout)
-    const stderr = collect(child.stderr)
-    const { pid } = child
-    if (pid === undefined) return // 'error' follows
-    const forget = adoptGroup(pid)
-    let killTimer: NodeJS.Timeout | undefined
-    const end = (why: 'timeout' | 'output') => {
-      endedBy = why
-      killTimer = endGroup(pid)
-    }
-    const timer = setTimeout(() => end('timeout'), options.timeoutMs)
-    child.on('close', (code, signal) => {
-      clearTimeout(timer)
-      clearTimeout(killTimer)
-      forget()
-      resolve({ code, signal, stdout: stdout.text, stderr: stderr.text, endedBy })
-    })
-    if (options.input !== undefined) {
-      child.stdin?.on('error', () => undefined) // it may leave without reading: its exit code tells
-      child.stdin?.end(options.input)
-    }
+  for (const stream of child.stdio) stream?.on('error', () => undefined) // it may leave without reading: its exit tells
+  const closePipes = () => {
+    if (isMarked) found = left() // who still writes to them ends by that
+    for (const stream of child.stdio) stream?.destroy()
+  }
+  const ended = new Promise<Pick<RunResult, 'code' | 'signal'>>((resolve, reject) => {
+    child.on('error', (error) => reject(cannotStart(command, cwd, error)))
+    child.on('exit', () => child.on('close', whenQuiet(count, closePipes)))
+    child.on('close', (code, signal) => resolve({ code, signal }))
   })
+  const groupEnded = async () => {
+    while (killTimer && pid !== undefined && signalGroup(pid, 0)) await delay(LOOK_MS)
+    clearTimeout(killTimer)
+    forget()
+  }
+  return {
+    child,
+    ended: ended.finally(groupEnded),
+    end() {
+      if (pid === undefined || killTimer) return
+      signalGroup(pid, 'SIGTERM')
+      killTimer = setTimeout(kill, GRACE_MS)
+    },
+    kill,
+    left,
+  }
+}
+
+type Launch = (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess
+
+async function execaLaunch(): Promise<Launch> {
+  const { execa } = await import('execa')
+  return (command, args, { stdio = 'pipe', ...options }) => {
+    const ours = { ...options, stdio, extendEnv: false, buffer: false, reject: false, cleanup: false }
+    const child = execa(command, args, ours as object)
+    if (child.pid === undefined) void child.then(({ cause }) => child.emit('error', cause)) // it could not be started
+    return child
+  }
+}
+
+/** Acts when `count` has stood still for a moment, or did not for long. @returns how to leave it. */
+function whenQuiet(count: () => number, act: () => void): () => void {
+  let before = count()
+  let waitedMs = 0
+  const look = () => {
+    waitedMs += QUIET_MS
+    if (count() === before || waitedMs >= LONGEST_DRAIN_MS) act()
+    before = count()
+  }
+  const timer = setInterval(() => setImmediate(look), QUIET_MS) // what came while telec was busy is read first
+  return () => clearInterval(timer)
+}
 
 /**
  * Runs a program for the person at the terminal, with our own input and output, to its end. A Ctrl-C is for it.
  *
  * @returns its exit code, 0 where a signal ended it.
  */
-export function runAttached(
+export async function runAttached(
   command: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
 ): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env, stdio: 'inherit' })
-    const ignore = () => undefined
-    process.on('SIGINT', ignore)
-    child.on('error', (error) => reject(cannotStart(command, '/', error)))
-    child.on('exit', (code) => {
-      process.off('SIGINT', ignore)
-      resolve(code ?? 0)
-    })
-  })
+  const ignore = () => undefined
+  process.on('SIGINT', ignore)
+  try {
+    const { ended } = start(command, args, { cwd: '/', env, stdio: 'inherit', isAttached: true })
+    return (await ended).code ?? 0
+  } finally {
+    process.off('SIGINT', ignore)
+  }
 }
 
 function cannotStart(command: string, cwd: string, error: Error): TelecError {

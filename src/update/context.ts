@@ -4,7 +4,6 @@ import { completeMove, moveTo } from '../git/checkout.ts'
 import type { Repository } from '../git/repository.ts'
 import type { StatusSink } from '../state/status.ts'
 import { ended, type UpdateState, wasInterrupted, writeUpdateState } from '../state/update-state.ts'
-import type { StreamingWorld } from '../system/stream.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { metricsSink } from '../view/metrics.ts'
 import { hookSink } from './on-status.ts'
@@ -17,7 +16,6 @@ interface Programs {
 
 /** What an update works on; made once per run. */
 export interface UpdateContext extends Service {
-  readonly world: StreamingWorld
   readonly repository: Repository
   readonly programsAtStart: Programs
   readonly sinks: readonly StatusSink[]

@@ -28,7 +28,6 @@ import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
-import type { StreamingWorld } from '../system/stream.ts'
 import { frontDoor, isoTime, programText } from '../system/world.ts'
 import { adopt } from './adopt.ts'
 import { closeSinks, openSinks, settle, type UpdateContext } from './context.ts'
@@ -54,10 +53,7 @@ export interface UpdateOptions {
  *
  * @returns the exit code. Throws a TelecError where an update halts, after it was recorded and reported.
  */
-export async function update(
-  service: Service & { readonly world: StreamingWorld },
-  options: UpdateOptions,
-): Promise<number> {
+export async function update(service: Service, options: UpdateOptions): Promise<number> {
   const { world, config, paths } = service
   const repository = locateRepository(world, config.deployment.checkout)
   const unlock = acquireLock(world, paths.lock)

@@ -3,10 +3,14 @@ import type { Computer } from './computer.ts'
 import type { Ended } from './programs.ts'
 
 /** One poll that must succeed, then the update that it asks for. */
-export async function watchAndUpdate(computer: Computer, args: readonly string[] = []): Promise<Ended> {
+export async function watchAndUpdate(
+  computer: Computer,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
   const watched = await computer.telec('telec-watch')
   expect(watched).toMatchObject({ code: 0 })
-  return computer.telec('telec-update', args)
+  return computer.telec('telec-update', args, { env })
 }
 
 /** What an update must not have touched when it halts: what is deployed, the signal, and where the checkout is. */

@@ -151,13 +151,13 @@ test('a migration may print much, and its log is cut', async () => {
   place(
     computer,
     'migrations/v1.1.0/001_talks.mjs',
-    'let done = false\nexport const check = () => done\nexport const migrate = () => { for (let n = 0; n < 2000; n++) console.log("line " + n); return (done = true) }\n',
+    'let done = false\nexport const check = () => done\nexport const migrate = () => { for (let n = 0; n < 6000; n++) console.log("line " + n); return (done = true) }\n',
   )
   const ended = await computer.telec('telec-migrate')
   expect(ended.code).toBe(0)
-  expect(ended.stderr).toContain('line 999')
+  expect(ended.stderr).toContain('line 4999')
   expect(ended.stderr).toContain('it prints more')
-  expect(ended.stderr).not.toContain('line 1500')
+  expect(ended.stderr).not.toContain('line 5500')
 })
 
 test('a migration ends with the telec that is killed', async () => {

@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Computer } from '../helpers/computer.ts'
+import { describe, expect, test } from 'vitest'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectMigrationFailure } from '../helpers/messages.ts'
 import { place, placeMarker } from '../helpers/migrations.ts'
-import { processesWith } from '../helpers/processes.ts'
+import { endLeftovers, processesWith } from '../helpers/processes.ts'
 import { DIST } from '../helpers/programs.ts'
 import { until } from '../helpers/until.ts'
 
@@ -22,13 +21,6 @@ const MENDED: Readonly<Record<string, string>> = {
   '.cjs': 'exports.check = () => true',
   '.py': 'def check():\n    return True\n',
   '.sh': '#!/bin/sh\n',
-}
-
-/** What a failing test would leave running is ended with it. */
-function endLeftovers(computer: Computer): void {
-  onTestFinished(() => {
-    for (const pid of processesWith(`TELEC_HOME=${computer.home}`)) process.kill(pid, 'SIGKILL')
-  })
 }
 
 describe('a migration has failed, and leaves no process, when', () => {

@@ -44,6 +44,13 @@ describe('telec pause', () => {
     expect((await computer.telec('telec-update')).code).toBe(42)
   })
 
+  test('may be for longer than a timer can wait', async () => {
+    const computer = await freshComputer()
+    expect((await computer.telec('telec', ['pause', '--for', '30d'])).code).toBe(0)
+    await computer.push(version('1.1.0'))
+    expectFailure(await watchAndUpdate(computer), 75, ['updates are paused'])
+  })
+
   test('takes a time', async () => {
     const computer = await freshComputer()
     const ended = await computer.telec('telec', ['pause', '--for', 'ever'])

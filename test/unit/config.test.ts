@@ -164,6 +164,24 @@ describe('what is wrong is named with its line, its key, what it got and what it
       ['deployment.poll_every', '"1s"', 'at least 5s'],
     ],
     [
+      'a time that no timer holds',
+      `${LEAST}  install_timeout: 25d\n`,
+      3,
+      ['deployment.install_timeout', '"25d"', 'at least 1s and at most 24d'],
+    ],
+    [
+      'a time that no timer holds, in another unit',
+      `${LEAST}service:\n  name: web\n  stop_timeout: 600h\n`,
+      5,
+      ['service.stop_timeout', '"600h"', 'at most 24d'],
+    ],
+    [
+      'a poll every month',
+      `${LEAST}  poll_every: 30d\n`,
+      3,
+      ['deployment.poll_every', '"30d"', 'at most 20d'],
+    ],
+    [
       'a yes for a true',
       `${LEAST}  prereleases: "yes"\n`,
       3,

@@ -2,7 +2,6 @@ import type { Service } from '../../config/service.ts'
 import { findService } from '../../service/find.ts'
 import { handOver, isInsideService } from '../../service/systemd/hand-over.ts'
 import { takeRequest, writeRequest } from '../../state/request.ts'
-import { prepareStream, stream } from '../../system/stream.ts'
 import { isoTime } from '../../system/world.ts'
 import { type UpdateOptions, update } from '../../update/execute.ts'
 
@@ -19,7 +18,7 @@ export async function runUpdate(service: Service, asked: UpdateOptions): Promise
     return handOver(world, unit.scope)
   }
   const request = await takeRequest(paths, world.now())
-  return update({ world: { ...world, stream, prepareStream }, config, paths }, merged(asked, request))
+  return update(service, merged(asked, request))
 }
 
 /** What was asked for here, and what was handed over. */

@@ -1,16 +1,9 @@
-import { spawn } from 'node:child_process'
 import { commandAs } from '../../system/account.ts'
-import {
-  adoptGroup,
-  endGroup,
-  markEnvironment,
-  processesLeft,
-  signalGroup,
-  signalIfThere,
-} from '../../system/groups.ts'
-import { abandonPipes, collectOutput } from './output.ts'
+import { TelecError } from '../../system/errors.ts'
+import { namesOf } from '../../system/groups.ts'
+import { type RunResult, run } from '../../system/process.ts'
 import type { Applied, FunctionName } from './protocol.ts'
-import type { Failure, Runtime, RuntimeOptions } from './runtime.ts'
+import { type Failure, MOST_OUTPUT, PRINTED_TOO_MUCH, type Runtime, type RuntimeOptions } from './runtime.ts'
 
 /** Any executable file: `FILE check` leaves with 0 (applied) or 1 (not yet), `FILE migrate` with 0 (done). */
 export function executableRuntime(options: RuntimeOptions): Runtime {
@@ -35,57 +28,32 @@ async function applyExecutable(file: string, options: RuntimeOptions): Promise<A
   return typeof again === 'boolean' ? (again ? 'run' : 'pending') : again
 }
 
-function callExecutable(
+async function callExecutable(
   file: string,
   name: FunctionName,
-  options: RuntimeOptions,
+  { owner, cwd, env, timeoutMs, onLine }: RuntimeOptions,
 ): Promise<boolean | Failure> {
-  return new Promise((resolve) => {
-    const env = markEnvironment(options.env)
-    const [command = '', ...args] = commandAs(options.owner, [file, name])
-    const child = spawn(command, args, {
-      cwd: options.cwd,
-      env,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    abandonPipes(child)
-    const { pid } = child
-    const forget = pid === undefined ? () => false : adoptGroup(pid)
-    let broken: string | null = null
-    let left: readonly number[] = []
-    const stop = (why: string) => {
-      broken ??= why
-      if (pid !== undefined) endGroup(pid).unref()
-    }
-    const output = collectOutput(options.onLine, () => stop('it printed more than 16 MiB'))
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => output.add(chunk, stream))
-    const timer = setTimeout(
-      () => stop(`it was still running after ${options.timeoutMs / 1000} s`),
-      options.timeoutMs,
-    )
-    const fail = (error: string) => resolve({ at: name, error, output: output.tail() })
-    child.on('error', (error) => {
-      clearTimeout(timer)
-      fail(`cannot be started: ${error.message}`)
-    })
-    // What it left running may hold its pipes open: look when it exits, not when they close.
-    child.on('exit', () => {
-      left = pid === undefined ? [] : processesLeft(pid, env)
-      if (left.length > 0) stop(`it left processes running: pid ${left.join(', ')}`)
-    })
-    child.on('close', (code, signal) => {
-      clearTimeout(timer)
-      forget()
-      output.tail() // logs a last line that does not end
-      if (broken !== null) {
-        if (pid !== undefined) signalGroup(pid, 'SIGKILL') // what outlived it
-        for (const one of left) signalIfThere(one, 'SIGKILL')
-        fail(broken)
-      } else if (code === 0) resolve(true)
-      else if (code === 1) resolve(false)
-      else fail(`it ended with ${signal ?? `exit code ${code}`}; ${name} takes 0 or 1`)
-    })
-  })
+  const [command = '', ...args] = commandAs(owner, [file, name])
+  try {
+    const bounds = { timeoutMs, maxOutput: MOST_OUTPUT, leftovers: 'end' } as const
+    const result = await run(command, args, { cwd, env, onLine, ...bounds })
+    const error = faultIn(result, name, timeoutMs)
+    return error === null ? result.code === 0 : { at: name, error, output: result.stdout }
+  } catch (error) {
+    if (!(error instanceof TelecError)) throw error
+    return { at: name, error: `cannot be started: ${error.because}`, output: '' }
+  }
+}
+
+/** What is wrong with how a call ended; null where it answered. */
+function faultIn(
+  { code, signal, endedBy, left }: RunResult,
+  name: FunctionName,
+  timeoutMs: number,
+): string | null {
+  if (endedBy === 'output') return PRINTED_TOO_MUCH
+  if (endedBy === 'timeout') return `it was still running after ${timeoutMs / 1000} s`
+  if (left.length > 0) return `it left processes running: ${namesOf(left)}`
+  if (code === 0 || code === 1) return null
+  return `it ended with ${signal ?? `exit code ${code}`}; ${name} takes 0 or 1`
 }

@@ -1,16 +1,10 @@
-import { spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import type { Entry } from '../../state/migrations.ts'
 import { commandAs } from '../../system/account.ts'
-import {
-  adoptGroup,
-  endGroup,
-  markEnvironment,
-  processesLeft,
-  signalGroup,
-  signalIfThere,
-} from '../../system/groups.ts'
-import { abandonPipes, collectOutput, type Output } from './output.ts'
+import type { TelecError } from '../../system/errors.ts'
+import { namesOf, signalIfThere } from '../../system/groups.ts'
+import { collectLines } from '../../system/lines.ts'
+import { start } from '../../system/process.ts'
 import {
   ANSWERS_FD,
   type Answer,
@@ -19,7 +13,7 @@ import {
   REQUESTS_FD,
   type Request,
 } from './protocol.ts'
-import type { Runtime, RuntimeOptions } from './runtime.ts'
+import { MOST_OUTPUT, PRINTED_TOO_MUCH, type Runtime, type RuntimeOptions } from './runtime.ts'
 
 export interface HostProgram {
   readonly command: string
@@ -71,49 +65,47 @@ interface Fault {
 type OnValue = (value: boolean | Applied, entry: Entry | null) => void
 
 function startHost(program: HostProgram, options: RuntimeOptions) {
-  const env = markEnvironment(options.env)
-  const [command = '', ...args] = commandAs(options.owner, [program.command, ...program.args])
-  const child = spawn(command, args, {
-    cwd: options.cwd,
-    env,
-    detached: true,
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe', options.recorder?.journal() ?? 'ignore'],
-  })
-  const forget = child.pid === undefined ? () => false : adoptGroup(child.pid)
-  child.on('close', () => {
-    forget()
-    output.tail() // logs a last line that does not end
-  })
-  const requests = child.stdio[REQUESTS_FD] as Writable
-  const answers = child.stdio[ANSWERS_FD] as Readable
-  let output: Output = collectOutput(options.onLine, () => undefined)
+  let output = collectLines(options.onLine)
+  let printed = 0
   let onAnswer: (answer: Answer) => void = () => undefined
   let onEnd: (how: string) => void = () => undefined
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on('data', (chunk: Buffer) => output.add(chunk, stream))
-  for (const stream of [child.stdin, requests]) stream?.on('error', () => undefined) // its exit tells
-  eachLine(answers, (line) => onAnswer(readAnswer(line)))
-  abandonPipes(child)
-  child.on('error', (error) => onEnd(`cannot start ${command}: ${error.message}; ${program.hint}`))
+  const [command = '', ...args] = commandAs(options.owner, [program.command, ...program.args])
+  const host = start(command, args, {
+    cwd: options.cwd,
+    env: options.env,
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe', options.recorder?.journal() ?? 'ignore'],
+    isMarked: true,
+    onOutput(text, stream) {
+      printed += text.length
+      if (printed > MOST_OUTPUT) onEnd(PRINTED_TOO_MUCH)
+      else output.add(text, stream)
+    },
+  })
+  const { child } = host
+  const ended = host.ended.then(
+    () => void output.end(), // logs a last line that does not end
+    (error: TelecError) => onEnd(`cannot start ${command}: ${error.because}; ${program.hint}`),
+  )
+  const requests = child.stdio[REQUESTS_FD] as Writable
+  eachLine(child.stdio[ANSWERS_FD] as Readable, (line) => onAnswer(readAnswer(line)))
   child.on('exit', (code, signal) =>
     onEnd(`it ended the process that it ran in, with ${signal ?? `exit code ${code}`}`),
   )
   child.stdin?.end(program.input)
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null
   let isSuspect = false
-  const left = () => (child.pid === undefined ? [] : processesLeft(child.pid, env))
   /** An answer is good only if nothing of the migration is at work any more. */
   const faultIn = (answer: Exclude<Answer, { timeout: number } | { unrecorded: unknown }>): Fault | null => {
     if ('error' in answer) return answer
     if (answer.left && answer.left.length > 0)
       return { at: null, error: `it left work behind that it did not wait for: ${answer.left.join(', ')}` }
-    const others = answer.spawns ? left() : []
+    const others = answer.spawns ? host.left() : []
     if (others.length === 0) return null
-    return { at: null, error: `it left processes running: pid ${others.join(', ')}` }
+    return { at: null, error: `it left processes running: ${namesOf(others)}` }
   }
 
   return {
-    output: () => output.tail(),
+    output: () => output.end(),
     /** Passes on the values that a request is answered with. Null once all have come; else the fault that ended it. */
     ask: (request: Request, onValue: OnValue): Promise<Fault | null> =>
       new Promise((resolve, reject) => {
@@ -128,8 +120,9 @@ function startHost(program: HostProgram, options: RuntimeOptions) {
         const fail = (error: string) => finish({ error, at: request.name === 'apply' ? null : request.name })
         const limit = (ms: number) => setTimeout(() => fail(`it was still running after ${ms / 1000} s`), ms)
         const begin = () => {
-          output.tail()
-          output = collectOutput(options.onLine, () => fail('it printed more than 16 MiB'))
+          output.end()
+          output = collectLines(options.onLine)
+          printed = 0
           return limit(options.timeoutMs)
         }
         let timer = begin()
@@ -160,23 +153,14 @@ function startHost(program: HostProgram, options: RuntimeOptions) {
         if (hasEnded()) onEnd('the process that it ran in has ended')
         else requests.write(`${JSON.stringify(request)}\n`)
       }),
-    end: (): Promise<void> =>
-      new Promise((resolve) => {
-        const { pid } = child
-        if (pid === undefined) return resolve()
-        const outliving = isSuspect ? left() : []
-        const endRest = () => {
-          signalGroup(pid, 'SIGKILL')
-          for (const one of outliving) signalIfThere(one, 'SIGKILL')
-          resolve()
-        }
-        if (hasEnded()) return endRest()
-        const timer = endGroup(pid)
-        child.on('close', () => {
-          clearTimeout(timer)
-          endRest()
-        })
-      }),
+    async end(): Promise<void> {
+      const outliving = isSuspect ? host.left() : []
+      if (hasEnded()) host.kill()
+      else host.end()
+      await ended
+      host.kill()
+      for (const { pid } of outliving) signalIfThere(pid, 'SIGKILL')
+    },
   }
 }
 

@@ -2,6 +2,10 @@ import type { Entry, Recorder } from '../../state/migrations.ts'
 import type { Account } from '../../system/account.ts'
 import type { Applied, FunctionName, Job } from './protocol.ts'
 
+/** A call that prints more has failed. */
+export const MOST_OUTPUT = 16 * 1024 * 1024
+export const PRINTED_TOO_MUCH = 'it printed more than 16 MiB'
+
 export interface RuntimeOptions {
   /** The checkout. */
   readonly cwd: string

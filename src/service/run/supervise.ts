@@ -1,12 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Service } from '../../config/service.ts'
 import { readSupervisorRecord, writeSupervisorRecord } from '../../state/supervisor.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { remove } from '../../system/files.ts'
-import { adoptGroup, endGroup } from '../../system/groups.ts'
 import { acquireLock } from '../../system/lock.ts'
+import { type Started, start } from '../../system/process.ts'
 import type { World } from '../../system/world.ts'
 import { RESTART_SIGNAL, supervisorLock, WAKE_SIGNAL } from './manager.ts'
 
@@ -78,8 +78,9 @@ export async function supervise(service: Service, options: SupervisedCommand): P
     let crashes = 0
     let lastExit: string | null = null
     for (;;) {
-      child = start(world, options.command)
-      const end = ended(child)
+      const service = startService(world, options.command)
+      child = service.child
+      const end = endOf(service)
       end.catch(() => undefined) // it is awaited below, whatever comes first
       starts += 1
       const startedMs = world.monotonic()
@@ -138,20 +139,16 @@ async function pollAndUpdate(world: World, options: SupervisedCommand, stop: Abo
 }
 
 async function runTelec(world: World, args: readonly string[], stop: AbortSignal): Promise<number> {
-  const child = spawn(world.program.node, [world.program.path, ...args], {
-    detached: true,
+  const program = start(world.program.node, [world.program.path, ...args], {
+    cwd: world.cwd,
     env: world.env,
     stdio: ['ignore', 'inherit', 'inherit'],
   })
-  const { pid } = child
-  const forget = pid === undefined ? undefined : adoptGroup(pid)
-  const onStop = () => pid !== undefined && endGroup(pid).unref()
-  stop.addEventListener('abort', onStop)
+  stop.addEventListener('abort', program.end)
   try {
-    return (await ended(child)).code
+    return (await endOf(program)).code
   } finally {
-    stop.removeEventListener('abort', onStop)
-    forget?.()
+    stop.removeEventListener('abort', program.end)
   }
 }
 
@@ -179,34 +176,22 @@ function isOurService(pid: number): boolean {
   }
 }
 
-function start(world: World, [program = '', ...args]: readonly string[]): ChildProcess {
-  const child = spawn(program, args, {
-    cwd: world.cwd,
-    env: { ...world.env, TELEC_SUPERVISED: '1' },
-    stdio: 'inherit',
-  })
-  return child
+function startService(world: World, [program = '', ...args]: readonly string[]): Started {
+  const env = { ...world.env, TELEC_SUPERVISED: '1' }
+  return start(program, args, { cwd: world.cwd, env, stdio: 'inherit', isAttached: true })
 }
 
-function ended(child: ChildProcess): Promise<{ code: number; name: string }> {
-  return new Promise((resolve, reject) => {
-    child.on('error', (error) =>
-      reject(
-        new TelecError('usage', `cannot start ${child.spawnargs[0]}`, {
-          because: error.message,
-          hint: 'telec run -- COMMAND starts a program, by its path or by its name on PATH',
-          cause: error,
-        }),
-      ),
-    )
-    child.on('exit', (code, signal) =>
-      resolve(
-        code === null
-          ? { code: 128 + constants.signals[signal ?? 'SIGKILL'], name: signal ?? 'a signal' }
-          : { code, name: `exit code ${code}` },
-      ),
-    )
+async function endOf({ ended }: Started): Promise<{ code: number; name: string }> {
+  const { code, signal } = await ended.catch((error: TelecError) => {
+    throw new TelecError('usage', error.message, {
+      because: error.because ?? '',
+      hint: 'telec run -- COMMAND starts a program, by its path or by its name on PATH',
+      cause: error,
+    })
   })
+  return code === null
+    ? { code: 128 + constants.signals[signal ?? 'SIGKILL'], name: signal ?? 'a signal' }
+    : { code, name: `exit code ${code}` }
 }
 
 /** Waits, but not past `stop`. */

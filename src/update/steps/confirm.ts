@@ -1,11 +1,9 @@
 import type { Supervised } from '../../service/find.ts'
-import { type Account, actAs, commandAs } from '../../system/account.ts'
+import { type Account, actAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
-import type { StreamingWorld } from '../../system/stream.ts'
 import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
 
-const TAIL_LINES = 10
 const LOOK_EVERY_MS = 200
 const HEALTH_EVERY_MS = 1_000
 /** systemd gives a start 90 s by default; a unit may say otherwise, or infinity. */
@@ -63,7 +61,7 @@ async function staysUp(
 }
 
 async function isHealthy(
-  world: StreamingWorld,
+  world: World,
   owner: Account | null,
   command: string,
   cwd: string,
@@ -71,19 +69,17 @@ async function isHealthy(
 ): Promise<void> {
   const deadline = world.monotonic() + timeoutMs
   for (;;) {
-    const tail: string[] = []
-    const left = Math.max(1_000, deadline - world.monotonic())
-    const onLine = (line: string) => {
-      tail.push(line)
-      if (tail.length > TAIL_LINES) tail.shift()
-    }
-    const { env } = actAs(world, owner)
-    const options = { cwd, env, timeoutMs: left, onLine }
-    const result = await world.stream(commandAs(owner, ['/bin/sh', '-c', command]), options)
+    const as = actAs(world, owner)
+    const result = await as.run('/bin/sh', ['-c', command], {
+      cwd,
+      env: as.env,
+      timeoutMs: Math.max(1_000, deadline - world.monotonic()),
+      onLine: () => undefined, // of what it prints only the end is of interest, however much it is
+    })
     if (result.code === 0) return
     if (world.monotonic() >= deadline)
       throw new TelecError('halted', 'the service is up, but not healthy', {
-        because: [`${command}: ${result.signal ?? `exit code ${result.code}`}`, ...tail].join('\n'),
+        because: [`${command}: ${result.signal ?? `exit code ${result.code}`}`, result.stdout].join('\n'),
         hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry; to go back: telec-update rollback',
       })
     await world.sleep(HEALTH_EVERY_MS)

@@ -2,12 +2,10 @@ import { hasCommit } from '../../git/checkout.ts'
 import { fetchTarget, removeStaleObjects } from '../../git/fetch.ts'
 import { removeStaleLocks } from '../../git/leftovers.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
-import { together } from '../../system/limit.ts'
 import type { StepContext } from '../step.ts'
 
 /** Brings the target's commit here, and with it the version that it declares. */
 export async function fetch({
-  world,
   config,
   repository,
   update,
@@ -22,12 +20,8 @@ export async function fetch({
     return `${target.commit.slice(0, 12)} is here already`
   await writeDown({ folder: 'synced later' }) // older on the disk than the locks that git may leave
   await removeStaleObjects(repository)
-  const { install, remote } = config.deployment
-  const [version] = await together(
-    fetchTarget(repository, config.deployment, target),
-    install && world.sleep(0).then(world.prepareStream), // while git waits for the server, or works
-  )
-  await fetchLargeFiles(repository, remote, target.commit)
+  const version = await fetchTarget(repository, config.deployment, target)
+  await fetchLargeFiles(repository, config.deployment.remote, target.commit)
   if (version !== target.version) remember({ target: { ...target, version } })
   return `${target.commit.slice(0, 12)} of ${target.ref.replace(/^refs\/(heads|tags)\//, '')}`
 }
