@@ -2,6 +2,7 @@ import { nameOf } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { printableRemote } from '../git/causes.ts'
 import { headCommit, indexLockAgeMs } from '../git/checkout.ts'
+import { remoteUrl } from '../git/git.ts'
 import { localChanges } from '../git/local-changes.ts'
 import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
@@ -53,8 +54,15 @@ async function remote(service: Service): Promise<string> {
     })
   const published = deployment.releases === 'github' ? await publishedReleases(service, repository) : null
   const offers = deployment.channel === 'alpha' ? deployment.branch : `${refs.length} tag(s)`
-  return `${name} answers in ${seconds} s: ${offers}${published ? `, ${published.length} release(s)` : ''}`
+  const password = /:\/\/[^/\s@]*:[^/\s]*@/.test(await remoteUrl(repository, deployment.remote))
+    ? `; ${PASSWORD}`
+    : ''
+  return `${name} answers in ${seconds} s: ${offers}${published ? `, ${published.length} release(s)` : ''}${password}`
 }
+
+/** Nothing is wrong; but git hands URLs to programs of its own, whose arguments all users of a computer can read. */
+const PASSWORD =
+  'its URL holds a password, which other users can see while git runs: keep it in a credential helper (git help credentials)'
 
 async function update({ world, paths }: Service): Promise<string> {
   const state = readUpdateState(paths)

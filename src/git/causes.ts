@@ -79,7 +79,7 @@ const CAUSES: readonly Cause[] = [
   },
   {
     words:
-      /not a git repository|bad config|bad signature|index file (corrupt|smaller)|unable to (read|parse|unpack)|(object file .* is empty|loose object .* is corrupt|bad object|broken|missing) ?|invalid (object|sha1 pointer)|unexpected line in|unterminated line in|did not send all necessary objects|unresolved deltas|cannot lock ref|unable to resolve reference|packfile .* (index|cannot|claims)|inflate|does not match index/,
+      /not a git repository|bad config|bad signature|index file (corrupt|smaller)|unable to (read|parse|unpack)|(object file .* is empty|loose object .* is corrupt|bad object|broken link|missing (blob|tree|commit|object))|invalid (object|sha1 pointer)|unexpected line in|unterminated line in|did not send all necessary objects|unresolved deltas|cannot lock ref|unable to resolve reference|packfile .* (index|cannot|claims)|inflate|does not match index/,
     kind: 'halted',
     message: (where) => `the git repository of ${where} is damaged`,
     hint: ({ workTree }) =>

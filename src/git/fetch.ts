@@ -10,7 +10,7 @@ import { gitRemote } from './git.ts'
 import { removeFiles } from './leftovers.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
-import { fetchedVersion } from './target.ts'
+import { fetchedVersion, noLongerOffered } from './target.ts'
 
 type Deployment = Config['deployment']
 
@@ -79,6 +79,8 @@ async function fetchFrom(
     const isTooLarge = left.some((path) => sizeOf(path) > fileBytes - 4_096)
     await removeFiles(repository, left)
     if (!(error instanceof TelecError)) throw error
+    if (/couldn't find remote ref/.test(error.because ?? ''))
+      throw noLongerOffered(target, error.because ?? '')
     // git's own words are only that its helper has ended.
     if (!isTooLarge && !DIED_OF_SIZE.test(error.because ?? '')) throw error
     throw new TelecError(

@@ -3,7 +3,7 @@ import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { explain, printableRemote } from './causes.ts'
-import { type GitOptions, gitInShell, gitRemote, gitWithoutRepository } from './git.ts'
+import { type GitOptions, gitInShell, gitRemote, gitWithoutRepository, hasLogin } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** What a server may make git keep in memory before it is given up: enough for a million refs. */
@@ -18,7 +18,8 @@ export function listRemote(repository: Repository, deployment: Listing, remote: 
 }
 
 /**
- * How a shell asks the same of the remote, a word each; null where it asks as somebody else, or in another way.
+ * How a shell asks the same of the remote, a word each; null where it asks as somebody else, in another way,
+ * or with a login, which would be in a file.
  */
 export function listInShell(
   repository: Repository,
@@ -26,7 +27,7 @@ export function listInShell(
 ): string[] | null {
   const { world } = repository
   const { remote, poll_timeout } = deployment
-  if (repository.owner !== null || world.env.GIT_SSH_COMMAND !== undefined) return null
+  if (repository.owner !== null || world.env.GIT_SSH_COMMAND !== undefined || hasLogin(remote)) return null
   const words = gitInShell(repository, listArguments(deployment, remote), poll_timeout)
   return words.some((word) => word === '' || word.includes('\n')) ? null : words
 }

@@ -4,32 +4,23 @@ import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { currentBranch, headCommit, isAncestor } from './checkout.ts'
 import { git } from './git.ts'
-import { keptRef } from './refs.ts'
+import { keptCommit } from './refs.ts'
 import type { Repository } from './repository.ts'
 
-interface NamedObject {
-  /** As it was asked for. */
-  readonly name: string
-  readonly id: string
-  readonly text: string
-}
-
-/** Reads objects by their names, in their order; null for one that is not there (git-cat-file(1), --batch). */
-async function readObjects(
+/** Reads files of a commit, in their order; null for one that is not there (git-cat-file(1), --batch). */
+async function readFiles(
   repository: Repository,
   commit: string,
   names: readonly string[],
-): Promise<(NamedObject | null)[]> {
+): Promise<(string | null)[]> {
   // Sizes count bytes, of which a text that is not UTF-8 loses some: after each answer comes one that no tree has, and
   // no file of the commit can name.
   const nothing = `${commit}:.git`
-  const input = names.map((name) => `${name}\n${nothing}\n`).join('')
+  const input = names.map((name) => `${commit}:${name}\n${nothing}\n`).join('')
   const answers = (await git(repository, ['cat-file', '--batch'], { input })).split(`${nothing} missing\n`)
-  return names.map((name, index) => {
-    const [, id, text] =
-      /^([0-9a-f]{40,64}) (?:blob|commit) \d+\n([\s\S]*)\n$/.exec(answers[index] ?? '') ?? []
-    return id !== undefined && text !== undefined ? { name, id, text } : null
-  })
+  return names.map(
+    (_, index) => /^[0-9a-f]{40,64} blob \d+\n([\s\S]*)\n$/.exec(answers[index] ?? '')?.[1] ?? null,
+  )
 }
 
 /** What the checkout's HEAD is, as a target: the record of a computer that has none yet. */
@@ -49,42 +40,38 @@ export async function versionAt(
   commit: string,
   versionFile?: string,
 ): Promise<string | null> {
-  return versionOf(await readObjects(repository, commit, versionNames(commit, versionFile)))
+  const names = versionFile ? [versionFile] : VERSION_FILES
+  const texts = await readFiles(repository, commit, names)
+  for (const [index, name] of names.entries()) {
+    const version = await versionIn(name, texts[index] ?? '')
+    if (version !== null) return version
+  }
+  return null
 }
 
 /**
- * What was fetched, asked with one git: the commit that the kept ref names, and the version that the target declares.
- * Throws `halted` where the target is no longer what the remote has there.
+ * The version that the target declares, now that it was fetched. Throws `halted` where it is no longer what the remote
+ * has there.
  */
 export async function fetchedVersion(
   repository: Repository,
   target: Target,
   versionFile?: string,
 ): Promise<string | null> {
-  const names = [`${keptRef(target.ref)}^{commit}`, ...versionNames(target.commit, versionFile)]
-  const [kept, ...files] = await readObjects(repository, target.commit, names)
-  const fetched = kept?.id ?? 'nothing'
+  const fetched = await keptCommit(repository, target.ref)
   // A branch may have moved on meanwhile; a tag is that commit or has moved.
   const isOnBranch = target.ref.startsWith('refs/heads/')
   const isThere =
     fetched === target.commit || (isOnBranch && (await isAncestor(repository, target.commit, fetched)))
-  if (!isThere)
-    throw new TelecError('halted', `${target.commit.slice(0, 12)} is no longer offered at ${target.ref}`, {
-      because: `the remote has ${fetched.slice(0, 12)} there now`,
-      hint: 'nothing to do: the next poll decides anew',
-      goOn: 'telec-watch',
-    })
-  return target.version ?? versionOf(files)
+  if (!isThere) throw noLongerOffered(target, `the remote has ${fetched.slice(0, 12)} there now`)
+  return target.version ?? versionAt(repository, target.commit, versionFile)
 }
 
-function versionNames(commit: string, versionFile?: string): string[] {
-  return (versionFile ? [versionFile] : VERSION_FILES).map((name) => `${commit}:${name}`)
-}
-
-async function versionOf(files: readonly (NamedObject | null)[]): Promise<string | null> {
-  for (const file of files) {
-    const version = file === null ? null : await versionIn(file.name.replace(/^[^:]*:/, ''), file.text)
-    if (version !== null) return version
-  }
-  return null
+/** A target that the remote offered to a poll, and does not any more. */
+export function noLongerOffered({ commit, ref }: Target, because: string): TelecError {
+  return new TelecError('halted', `${commit.slice(0, 12)} is no longer offered at ${ref}`, {
+    because,
+    hint: 'nothing to do: the next poll decides anew',
+    goOn: 'telec-watch',
+  })
 }

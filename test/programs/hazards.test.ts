@@ -148,8 +148,8 @@ describe('a signal', () => {
     [
       'for a ref that it has not',
       { ...signal, target: { ...target, ref: 'refs/heads/no' } },
-      75,
-      'refs/heads/no',
+      1,
+      'is no longer offered at refs/heads/no',
     ],
     ['for a path', { ...signal, target: { ...target, ref: '../../etc' } }, 1, 'target.ref'],
     ['for an option', { ...signal, target: { ...target, commit: '--orphan=evil' } }, 1, 'target.commit'],

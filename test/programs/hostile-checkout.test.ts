@@ -15,7 +15,7 @@ import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { bundles, execute, succeed } from '../helpers/programs.ts'
 import { readTree } from '../helpers/tree.ts'
-import { halted, untouched, watchAndUpdate } from '../helpers/update.ts'
+import { untouched, watchAndUpdate } from '../helpers/update.ts'
 
 /** Names under which git, telec or a shell might run a file of the checkout. */
 const TRAPS = [
@@ -217,94 +217,8 @@ describe('of a checkout that tries everything', () => {
   })
 })
 
-describe('settings of git that a commit could change are refused before anything runs', () => {
-  const tracked = (key: string) => `[${key}\n`
-  type Case = [string, (computer: Computer, script: string) => Promise<unknown> | unknown, string]
-  const set =
-    (key: string, value: string) =>
-    ({ gitInCheckout, checkout }: Computer) =>
-      gitInCheckout('config', key, value.replace('CHECKOUT', checkout))
-  test.each<Case>([
-    ['a file of settings that is tracked', set('include.path', '../.gitconfig'), 'include.path'],
-    ['the same by its whole path', set('include.path', 'CHECKOUT/.gitconfig'), 'include.path'],
-    ['one that is not there yet', set('include.path', '../later'), 'include.path'],
-    [
-      'one for a branch',
-      set('includeIf.onbranch:main.path', '../.gitconfig'),
-      'includeif.onbranch:main.path',
-    ],
-    [
-      'one by way of another',
-      async (computer) => {
-        const outer = join(computer.folder, 'outer')
-        writeFileSync(outer, tracked(`include]\n\tpath = ${computer.checkout}/.gitconfig`))
-        await computer.gitInCheckout('config', 'include.path', outer)
-      },
-      'include.path',
-    ],
-    [
-      'one of the user',
-      ({ folder, checkout }) =>
-        writeFileSync(join(folder, '.gitconfig'), tracked(`include]\n\tpath = ${checkout}/.gitconfig`)),
-      'include.path',
-    ],
-    [
-      'settings that are a link to a tracked file',
-      async ({ checkout }) => {
-        const own = join(checkout, '.git/config')
-        writeFileSync(join(checkout, 'settings'), `${readFileSync(own, 'utf8')}[credential]\n\thelper =\n`)
-        await succeed('ln', ['-sf', '../settings', own])
-      },
-      '.git/config',
-    ],
-    ['an ssh', set('core.sshCommand', './ssh -v'), 'core.sshcommand'],
-    ['a helper for passwords', set('credential.helper', '!sh tools/helper'), 'credential.helper'],
-    ['one for a host', set('credential.https://x.org.helper', 'CHECKOUT/tools/helper'), 'helper'],
-    ['a filter', set('filter.evil.smudge', 'tools/smudge %f'), 'filter.evil.smudge'],
-    ['a filter that stays', set('filter.evil.process', "'tools/smudge'"), 'filter.evil.process'],
-    ['a merge driver', set('merge.evil.driver', 'bash -c "x=1 tools/helper"'), 'merge.evil.driver'],
-    ['a program of the remote', set('remote.origin.uploadpack', 'tools/helper'), 'remote.origin.uploadpack'],
-    ['a certificate', set('http.sslCAInfo', 'CHECKOUT/ca.pem'), 'http.sslcainfo'],
-  ])('%s', async (_, prepare, key) => {
-    const computer = await freshComputer()
-    const { script, ran } = trap(computer)
-    write(computer, {
-      ssh: script,
-      'tools/helper': script,
-      'tools/smudge': script,
-      '.gitconfig': `[core]\n\tsshCommand = ${computer.checkout}/ssh\n[url "${computer.folder}/evil.git"]\n\tinsteadOf = ${computer.remote}\n`,
-      '.gitattributes': '* filter=evil\n',
-    })
-    await computer.push(version('1.1.0'))
-    await computer.gitInCheckout('pull', '--quiet')
-    await prepare(computer, script)
-    await computer.push(version('1.2.0'))
-    const env = { HOME: computer.folder }
-    const before = await untouched(computer)
-    const watched = await computer.telec('telec-watch', [], { env })
-    expectFailure(watched, 78, ["git's settings depend on what is in the checkout", key])
-    expect(await untouched(computer)).toEqual(before)
-    expect(ran()).toBe('')
-    expect((await computer.telec('telec', ['doctor'], { env })).stdout).toContain("git's settings depend")
-  })
-
-  test('a program that only the target has is found before the checkout moves', async () => {
-    const computer = await freshComputer()
-    const { script, ran } = trap(computer)
-    await computer.gitInCheckout('config', 'filter.evil.smudge', 'tools/smudge')
-    write(computer, { 'tools/smudge': script, '.gitattributes': '* filter=evil\n' })
-    await computer.push(version('1.1.0'))
-    expect((await computer.telec('telec-watch')).code).toBe(0)
-    const before = await untouched(computer)
-    expectFailure(await computer.telec('telec-update'), 78, ['filter.evil.smudge'])
-    expect(halted(computer)).toMatchObject({ step: 'verify', transient: false })
-    expect(await untouched(computer)).toEqual(before)
-    expect(ran()).toBe('')
-    await computer.gitInCheckout('config', '--unset', 'filter.evil.smudge')
-    expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
-  })
-
-  test('those of other places are not', async () => {
+describe('settings of the user’s own', () => {
+  test('are heeded: filters, helpers, and files that they include', async () => {
     const computer = await freshComputer()
     const outside = join(computer.folder, 'filter')
     writeFileSync(outside, '#!/bin/sh\ntr a b\n')

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { locate } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
 import { type Check, examine, type Finding } from '../../doctor/check.ts'
 import { COMPUTER_CHECKS } from '../../doctor/computer.ts'
@@ -57,6 +58,7 @@ async function diagnose(
     findings.push(finding)
     onFinding(finding)
   }
+  locate(world) // a home that is not to be trusted is no finding: nothing of it is looked at
   const opening = openService(world)
   const config = await examine('config', async () => {
     const { config, paths } = await opening
