@@ -293,7 +293,12 @@ describe('a whole poll', () => {
     [
       'the URL of the remote holds a password',
       '',
-      (computer) => computer.gitInCheckout('config', 'remote.other.url', 'https://me:secret@127.0.0.1/x'),
+      async (computer) => {
+        const url = 'https://me:secret@git.example.org/web'
+        await computer.gitInCheckout('config', `url.${computer.remote}.insteadOf`, url)
+        const text = readFileSync(join(computer.home, 'config.yml'), 'utf8')
+        computer.writeConfig(text.replace('deployment:\n', `deployment:\n  remote: ${url}\n`))
+      },
     ],
   ])('leaves nothing, and removes what was left, where %s', async (_, config, change) => {
     const computer = await freshComputer()
