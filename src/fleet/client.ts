@@ -1,8 +1,7 @@
-import { statSync } from 'node:fs'
 import { parseRedisUrl } from '../config/redis-url.ts'
 import type { Config } from '../config/schema.ts'
-import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
+import { verifySecret, wrongPath } from '../system/trust.ts'
 import type { RedisClient } from './ioredis.ts'
 
 /** What it takes to reach a Redis: with what is in the files that the configuration names. */
@@ -50,11 +49,9 @@ export function connectTo(
 /** @param isSecret others must not read it; its group may be that of the program. */
 function readSetting(key: string, path: string | undefined, isSecret: boolean): string | null {
   if (path === undefined) return null
-  const wrong = (what: string, hint: string) =>
-    new TelecError('config', `${key} is ${path}, which ${what}`, { hint })
   const text = readText(path)
-  if (text === null) throw wrong('does not exist', `write it, or remove ${key}`)
-  if (isSecret && statSync(path).mode & 0o007) throw wrong('others may read', `chmod o= ${path}`)
+  if (text === null) throw wrongPath(key, path, 'does not exist', `write it, or remove ${key}`)
+  if (isSecret) verifySecret(key, path, true)
   return text.trim()
 }
 

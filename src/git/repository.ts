@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import type { Account } from '../system/account.ts'
-import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
+import { wrongPath } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { checkoutOwner } from './owner.ts'
 
@@ -19,8 +19,7 @@ export interface Repository {
 
 /** Finds the repository of a checkout without asking git. Throws a TelecError of kind `config`. */
 export function locateRepository(world: World, checkout: string): Repository {
-  const wrong = (what: string, hint: string) =>
-    new TelecError('config', `deployment.checkout is ${checkout}, which ${what}`, { hint })
+  const wrong = (what: string, hint: string) => wrongPath('deployment.checkout', checkout, what, hint)
   const lookAt = (path: string) => {
     try {
       return statSync(path, { throwIfNoEntry: false })

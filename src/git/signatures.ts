@@ -1,11 +1,12 @@
 import { chownSync, copyFileSync, mkdtempSync, realpathSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { type Account, actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { printable } from '../system/log.ts'
+import { wayTo, wrongPath } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { git, gitError, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
@@ -69,11 +70,10 @@ function prepareTrust(
   repository: Repository,
   { allowed_signers, revoked_signers, keyring }: Deployment,
 ): Trust {
-  const { world } = repository
   const { owner } = repository
   const files = { allowed_signers, revoked_signers, keyring }
   for (const [key, path] of Object.entries(files))
-    if (path !== undefined) verifyTrustFile(`deployment.${key}`, path, repository, world.uid)
+    if (path !== undefined) verifyTrustFile(`deployment.${key}`, path, repository)
   const gnupgHome = mkdtempSync(join(owner ? '/tmp' : tmpdir(), 'telec-gnupg-')) // mode 0700
   // Whose key is in the keyring is trusted: there is no web of trust on an unattended computer.
   writeFileSync(join(gnupgHome, 'gpg.conf'), 'trust-model always\nno-auto-key-retrieve\nno-autostart\n')
@@ -130,21 +130,17 @@ async function removeTrust(as: World, { gnupgHome }: Trust): Promise<void> {
 }
 
 /** A commit must not be able to choose who may sign it, nor may anybody else on this computer. */
-function verifyTrustFile(key: string, path: string, { workTree }: Repository, uid: number): void {
-  const wrong = (what: string, hint: string) =>
-    new TelecError('config', `${key} is ${path}, which ${what}`, { hint })
+function verifyTrustFile(key: string, path: string, { workTree, world }: Repository): void {
+  const wrong = (what: string, hint: string) => wrongPath(key, path, what, hint)
   const stat = statSync(path, { throwIfNoEntry: false })
   if (!stat?.isFile()) throw wrong('is no file', 'write the keys there that may sign')
   if (`${realpathSync(path)}/`.startsWith(`${realpathSync(workTree)}/`))
     throw wrong('lies in the checkout', 'keep it elsewhere: a commit could change it')
   if (stat.mode & 0o022) throw wrong('others may write', `chmod go-w ${path}`)
-  if (stat.uid !== 0 && stat.uid !== uid)
+  if (stat.uid !== 0 && stat.uid !== world.uid)
     throw wrong('belongs to another user', `chown it to root, or to yourself`)
-  const folder = dirname(realpathSync(path))
-  const { mode } = statSync(folder)
-  // In a folder with the sticky bit others cannot replace what is not theirs (chmod(2)).
-  if (mode & 0o022 && !(mode & 0o1000))
-    throw wrong('lies in a folder that others may write', `chmod go-w ${folder}`)
+  const open = wayTo(path).findLast(({ writers }) => writers)
+  if (open) throw wrong('lies in a folder that others may write', `chmod go-w ${open.path}`)
 }
 
 async function importKeys(

@@ -1,7 +1,7 @@
-import { statSync } from 'node:fs'
 import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
+import { verifySecret, wrongPath } from '../system/trust.ts'
 
 export interface Token {
   readonly value: string
@@ -28,10 +28,10 @@ export async function findToken(
 
 function readTokenFile(path: string): Token {
   const text = readText(path)?.trim()
-  const wrong = (what: string, hint: string) =>
-    new TelecError('config', `deployment.token_file is ${path}, which ${what}`, { hint })
-  if (!text) throw wrong('holds no token', `write it there: install -m 600 /dev/stdin ${path}`)
-  if (statSync(path).mode & 0o077) throw wrong('others may read', `chmod 600 ${path}`)
+  const setting = 'deployment.token_file'
+  if (!text)
+    throw wrongPath(setting, path, 'holds no token', `write it there: install -m 600 /dev/stdin ${path}`)
+  verifySecret(setting, path, false)
   return { value: verified(text, path), source: path }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { LOOKOUT, type Scope } from '../config/paths.ts'
 import type { ServiceConfig } from '../config/schema.ts'
@@ -6,6 +6,7 @@ import type { Service } from '../config/service.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
+import { isForeign, wayTo } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { tryLaunchctl } from './launchd/launchctl.ts'
 import { launchdDomain } from './launchd/plan.ts'
@@ -55,14 +56,12 @@ export function verifyPrograms(world: World, scope: Scope): string {
 
 /** What looks at the remote under systemd is a user of its own, LOOKOUT. */
 function verifyAnybodyCanRun(program: string): void {
-  for (let path = program; path !== '/'; path = dirname(path)) {
-    const needed = path === program ? 0o005 : 0o001
-    if ((statSync(path).mode & needed) === needed) continue
-    throw new TelecError('config', `only root can run ${program}: ${path} lets nobody else in`, {
-      because: `${LOOKOUT.user}, a user without any rights, looks for new versions`,
-      hint: 'put telec and Node.js where everybody may run them (/usr/local/bin), and run telec install with those',
-    })
-  }
+  const closed = wayTo(program).findLast(({ path, mode }) => ~mode & (path === program ? 0o005 : 0o001))
+  if (!closed) return
+  throw new TelecError('config', `only root can run ${program}: ${closed.path} lets nobody else in`, {
+    because: `${LOOKOUT.user}, a user without any rights, looks for new versions`,
+    hint: 'put telec and Node.js where everybody may run them (/usr/local/bin), and run telec install with those',
+  })
 }
 
 /** Migrations are run as the checkout's owner, by the Node.js that telec runs on. */
@@ -90,19 +89,12 @@ function verifyNotTemporary(path: string): void {
 
 /** What root starts every minute must not be somebody else's to replace. */
 function verifyRootOwns(program: string): void {
-  for (const path of [program, dirname(program)]) {
-    const { uid, mode } = statSync(path)
-    // In a folder with the sticky bit others cannot rename what is not theirs (chmod(2)).
-    const isOpen = (mode & 0o022) !== 0 && (mode & 0o1000) === 0
-    if (uid === 0 && !isOpen) continue
-    throw new TelecError(
-      'config',
-      `${path} can be changed by others than root, and root would run ${program}`,
-      {
-        hint: 'put telec and Node.js where only root writes (/usr/local/bin), or install for the user: service.scope: user',
-      },
-    )
-  }
+  const weak = wayTo(program).findLast((place) => place.writers || isForeign(place, 0))
+  if (!weak) return
+  const message = `${weak.path} can be changed by others than root, and root would run ${program}`
+  throw new TelecError('config', message, {
+    hint: 'put telec and Node.js where only root writes (/usr/local/bin), or install for the user: service.scope: user',
+  })
 }
 
 /** Throws where there is no session that agents could run in: launchctl(1) answers 112 or 125 then. */
