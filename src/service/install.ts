@@ -4,18 +4,12 @@ import type { Paths } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { readInstalled, writeInstalled } from '../state/installed.ts'
 import { TelecError } from '../system/errors.ts'
-import {
-  readText,
-  remove,
-  removeFolderIfEmpty,
-  sweepBeside,
-  writeDurably,
-  writeFailure,
-} from '../system/files.ts'
-import type { RunResult } from '../system/process.ts'
+import { readText, remove, removeFolderIfEmpty, sweepTemporaryFiles, writeDurably } from '../system/files.ts'
+import { commandFailed, type RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
-import { planRemoval } from './installation.ts'
-import type { InstallPlan, PlannedCommand, PlannedFile } from './plan.ts'
+import { launchdRemoval } from './launchd/plan.ts'
+import type { InstallPlan, PlannedCommand } from './plan.ts'
+import { systemdRemoval } from './systemd/plan.ts'
 import { managerEnvironment } from './systemd/systemctl.ts'
 
 const COMMAND_TIMEOUT_MS = 2 * 60_000
@@ -35,7 +29,7 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
       hint: 'take that away first: telec uninstall',
     })
   const wanted = plan.files.map(({ path }) => path)
-  await sweep(paths, [...wanted, ...(before?.files ?? [])])
+  sweepTemporaryFiles([paths.installed, ...wanted, ...(before?.files ?? [])])
   if (before && (await stalePieces(service, plan)).length === 0) return []
   const { changed, stale } = compare(paths, plan)
 
@@ -46,12 +40,7 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
   for (const { path, text } of changed) await writeDurably(path, text, { mode: UNIT_MODE })
   await removeFiles(stale, folders)
   for (const command of plan.start) await runCommand(world, command)
-  await writeInstalled(paths, {
-    manager,
-    scope,
-    files: wanted,
-    folders: folders.filter((folder) => existsSync(folder)),
-  })
+  await writeInstalled(paths, { manager, scope, files: wanted, folders: folders.filter(existsSync) })
   return [
     ...changed.map(({ path }) => `wrote ${path}`),
     ...stale.map((path) => `removed ${path}`),
@@ -77,7 +66,7 @@ export function staleFiles(paths: Paths, plan: InstallPlan): string[] {
 }
 
 /** The plan, held against what is there. */
-function compare(paths: Paths, plan: InstallPlan): { changed: PlannedFile[]; stale: string[] } {
+function compare(paths: Paths, plan: InstallPlan) {
   const wanted = plan.files.map(({ path }) => path)
   return {
     changed: plan.files.filter(({ path, text }) => readText(path) !== text),
@@ -89,29 +78,21 @@ function compare(paths: Paths, plan: InstallPlan): { changed: PlannedFile[]; sta
 export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   const installed = readInstalled(paths)
   if (installed === null) return []
-  const removal = planRemoval(world, installed.manager, installed.scope)
+  const { manager, scope } = installed
+  const removal = manager === 'systemd' ? systemdRemoval(scope) : launchdRemoval(world, scope)
   const present = installed.files.filter((path) => readText(path) !== null)
   for (const command of removal.stop) await runCommand(world, command)
-  await sweep(paths, installed.files)
+  sweepTemporaryFiles([paths.installed, ...installed.files])
   await removeFiles(installed.files, installed.folders)
   for (const command of removal.forget) await runCommand(world, command)
   await remove(paths.installed)
   return present.map((path) => `removed ${path}`)
 }
 
-/** An installation that was killed before leaves nothing. */
-async function sweep(paths: Paths, files: readonly string[]): Promise<void> {
-  try {
-    await sweepBeside([paths.installed, ...files])
-  } catch (error) {
-    throw writeFailure(paths.installed, error)
-  }
-}
-
 /** With those of our folders that are then empty, the innermost first. */
 async function removeFiles(files: readonly string[], folders: readonly string[]): Promise<void> {
   for (const path of files) await remove(path)
-  for (const folder of folders.toSorted((a, b) => b.length - a.length)) await removeFolderIfEmpty(folder)
+  for (const folder of folders.toSorted((a, b) => b.length - a.length)) removeFolderIfEmpty(folder)
 }
 
 /** The folders that have to be made for a file. */
@@ -121,7 +102,7 @@ function missingFolders(path: string): string[] {
 }
 
 function execute(world: World, [program = '', ...args]: readonly string[]): Promise<RunResult> {
-  return world.run(program, args, { cwd: '/', env: managerEnvironment(world), timeoutMs: COMMAND_TIMEOUT_MS })
+  return world.run(program, args, { env: managerEnvironment(world), timeoutMs: COMMAND_TIMEOUT_MS })
 }
 
 /** launchd takes up to 5 s to let go of a job, and says so by exit codes. */
@@ -139,8 +120,6 @@ async function runCommand(
     result = await execute(world, argv)
   }
   if (result.code === 0 || mayFail) return
-  throw new TelecError('halted', `${argv.join(' ')} failed`, {
-    because: result.stderr.trim() || `exit code ${result.code}`,
-    hint: 'mend the cause and run telec install again: it goes on where it was',
-  })
+  const hint = 'mend the cause and run telec install again: it goes on where it was'
+  throw commandFailed(argv.join(' '), result, hint)
 }

@@ -3,16 +3,9 @@ import { dirname } from 'node:path'
 import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { checkoutOwner } from '../git/owner.ts'
-import type { World } from '../system/world.ts'
-import { launchdRemoval, planLaunchd } from './launchd/plan.ts'
-import type { InstallPlan, RemovalPlan, UnitValues } from './plan.ts'
-import { planSystemd, systemdRemoval } from './systemd/plan.ts'
-
-/** How to take away what is installed for that manager, in that scope. */
-export function planRemoval(world: World, manager: RemovalPlan['manager'], scope: Scope): RemovalPlan {
-  const commands = manager === 'systemd' ? systemdRemoval(scope) : launchdRemoval(world, scope)
-  return { manager, scope, ...commands }
-}
+import { planLaunchd } from './launchd/plan.ts'
+import type { InstallPlan, UnitValues } from './plan.ts'
+import { planSystemd } from './systemd/plan.ts'
 
 /** Where the units belong: where the service runs, else where the configuration lies. */
 export function scopeOf({ config, paths }: Service): Scope {
@@ -24,25 +17,20 @@ export function planInstall(service: Service, manager: InstallPlan['manager'], s
   const { world, config, paths } = service
   const node = stableNode(world.program.node, existsSync)
   const values: UnitValues = {
-    service: config.service?.name ?? null,
+    ...service,
+    scope,
     node,
     bin: dirname(world.program.path),
-    home: paths.home,
-    config: paths.config,
-    signal: paths.signal,
-    computer: config.computer,
     environment: {
       TELEC_HOME: paths.home,
       HOME: world.home,
-      ...(world.env.XDG_CONFIG_HOME ? { XDG_CONFIG_HOME: world.env.XDG_CONFIG_HOME } : {}),
+      ...(world.env.XDG_CONFIG_HOME && { XDG_CONFIG_HOME: world.env.XDG_CONFIG_HOME }),
       // Managers give a bare PATH; the install command finds the node that telec runs on, whatever installed it.
       PATH: `${dirname(node)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     },
-    pollMs: config.deployment.poll_every,
     actsForOwner: scope === 'system' && checkoutOwner(world, config.deployment.checkout) !== null,
-    listens: config.redis !== undefined,
   }
-  return manager === 'systemd' ? planSystemd(service, values, scope) : planLaunchd(world, values, scope)
+  return manager === 'systemd' ? planSystemd(values) : planLaunchd(values)
 }
 
 /**
@@ -50,7 +38,6 @@ export function planInstall(service: Service, manager: InstallPlan['manager'], s
  * `opt/NAME` at the new one. nvm, fnm, asdf and n keep a version until somebody removes it; `telec doctor` notices.
  */
 export function stableNode(path: string, exists: (path: string) => boolean): string {
-  const [, prefix, name] = /^(.*)\/Cellar\/([^/]+)\/[^/]+\/bin\/node$/.exec(path) ?? []
-  const stable = `${prefix}/opt/${name}/bin/node`
-  return prefix !== undefined && exists(stable) ? stable : path
+  const stable = path.replace(/\/Cellar\/([^/]+)\/[^/]+\/bin\/node$/, '/opt/$1/bin/node')
+  return exists(stable) ? stable : path
 }

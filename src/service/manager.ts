@@ -6,18 +6,26 @@ export interface ServiceState {
   readonly activity: 'running' | 'starting' | 'stopped' | 'failed'
   /** It is stopped although the manager would have started it again: somebody told it to stop. */
   readonly isStoppedOnPurpose: boolean
-  readonly main: MainProcess | null
+  readonly main: {
+    readonly pid: number
+    /** Tells this process from every other, also from a later one with the same pid. */
+    readonly identity: string
+    readonly uptimeMs: number
+  } | null
   /** How the main process before this one ended, where the manager still says so. */
   readonly lastExit: string | null
   /** How long a main process has to run so that ending it now does not count towards the manager's start limit. */
   readonly shortestRunMs: number
 }
 
-export interface MainProcess {
-  readonly pid: number
-  /** Tells this process from every other, also from a later one with the same pid. */
-  readonly identity: string
-  readonly uptimeMs: number
+/** Of a manager that says nothing more. */
+export const UNKNOWN: ServiceState = {
+  known: 'no',
+  activity: 'stopped',
+  isStoppedOnPurpose: false,
+  main: null,
+  lastExit: null,
+  shortestRunMs: 0,
 }
 
 /** What telec needs of a service manager: systemd, launchd, or `telec run`. */
@@ -26,7 +34,7 @@ export interface ServiceManager {
   /** The service's name, for messages. */
   readonly service: string
   inspect(): Promise<ServiceState>
-  /** Sends SIGTERM to the main process, and to it alone: how it leaves is its own decision. */
+  /** Sends SIGTERM to the main process alone: how it exits is its own decision. */
   askToLeave(): Promise<void>
   start(): Promise<void>
   /** Stops and starts it, by force if need be. */

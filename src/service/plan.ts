@@ -1,14 +1,6 @@
+import { join } from 'node:path'
 import type { Scope } from '../config/paths.ts'
-
-/** How an installation is taken away; it takes no configuration to know that. */
-export interface RemovalPlan {
-  readonly manager: 'systemd' | 'launchd'
-  readonly scope: Scope
-  /** Run in this order before the files are removed. */
-  readonly stop: readonly PlannedCommand[]
-  /** Run after the files were removed. */
-  readonly forget: readonly PlannedCommand[]
-}
+import type { Service } from '../config/service.ts'
 
 /** Everything that an installation is, as data: printed by `--print`, carried out by `install`. */
 export interface InstallPlan {
@@ -17,10 +9,16 @@ export interface InstallPlan {
   readonly files: readonly PlannedFile[]
   /** All of them succeed where it is installed and at work. */
   readonly probes: readonly PlannedCommand[]
-  /** Run in this order before; one that fails had nothing to undo. */
+  /** One that fails had nothing to undo. */
   readonly before: readonly PlannedCommand[]
-  /** Run in this order after the files are in place. */
+  /** Run after the files are in place. */
   readonly start: readonly PlannedCommand[]
+}
+
+/** How an installation is taken away: what is run before its files are removed, and after. */
+export interface RemovalPlan {
+  readonly stop: readonly PlannedCommand[]
+  readonly forget: readonly PlannedCommand[]
 }
 
 export interface PlannedCommand {
@@ -36,25 +34,29 @@ export interface PlannedFile {
   readonly text: string
 }
 
-/** What the units say about this computer; all paths are absolute. */
-export interface UnitValues {
-  /** The supervised service's name; null where telec only keeps a checkout up to date. */
-  readonly service: string | null
+/** What the units are made from; all paths are absolute. */
+export interface UnitValues extends Service {
+  readonly scope: Scope
   readonly node: string
   /** The folder that holds the bundles. */
   readonly bin: string
-  /** telec's home. */
-  readonly home: string
-  /** The configuration's file. */
-  readonly config: string
-  /** The signal file, which starts an update when it changes. */
-  readonly signal: string
-  /** The computer's name, by which its polls differ from those of others. */
-  readonly computer: string
   readonly environment: Readonly<Record<string, string>>
-  readonly pollMs: number
   /** Whether git is run as another user, whose checkout it is. */
   readonly actsForOwner: boolean
-  /** Whether there is a Redis to listen to. */
-  readonly listens: boolean
+}
+
+/** Units, by the names of their files in a folder. */
+export type Units = Readonly<Record<string, string>>
+
+export function inFolder(folder: string, units: Units): PlannedFile[] {
+  return Object.entries(units).map(([name, text]) => ({ path: join(folder, name), text }))
+}
+
+/** Puts the values in the place of the template's `@NAME@`s; one that has no value is a bug. */
+export function fillIn(template: string, values: Readonly<Record<string, string>>): string {
+  return template.replace(/@([A-Z_]+)@/g, (_, name: string) => {
+    const value = values[name]
+    if (value === undefined) throw new Error(`a unit template asks for @${name}@, which has no value`)
+    return value
+  })
 }

@@ -193,33 +193,26 @@ export function mark(path: string, nowMs: number): void {
 const FOREIGN_TEMPORARY_MS = 3_600_000
 
 /**
- * Removes the temporary files (`NAME.1234567`) that killed programs left behind in `folder`.
+ * Removes the temporary files (`NAME.1234567`) that killed programs left beside `own`: files that only the caller writes
+ * now, as it holds the lock.
  *
- * @param own the files that only the caller writes now, as it holds the lock: theirs go at once.
+ * @param nowMs also those of telec's other files, once they are old.
  */
-export async function sweepTemporaryFiles(
-  folder: string,
-  own: readonly string[],
-  nowMs: number,
-): Promise<void> {
-  const owned = new Set(own.map((path) => basename(path)))
-  for (const entry of readdirSync(folder)) {
-    const [, name] = /^(.+\.(?:json|yml|new))\.\d+$/.exec(entry) ?? []
-    if (!name) continue
-    const path = join(folder, entry)
-    const ageMs = Math.abs(nowMs - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs)) // clocks jump
-    if (owned.has(name) || ageMs > FOREIGN_TEMPORARY_MS) rmSync(path, { force: true })
+export function sweepTemporaryFiles(own: readonly string[], nowMs?: number): void {
+  try {
+    for (const folder of new Set(own.map(dirname)))
+      for (const entry of existsSync(folder) ? readdirSync(folder) : []) {
+        const path = join(folder, entry)
+        const [, original = ''] = /^(.+)\.\d+$/.exec(path) ?? []
+        const isOld = () =>
+          nowMs !== undefined &&
+          /\.(json|yml|new)$/.test(original) &&
+          Math.abs(nowMs - (modifiedAt(path)?.getTime() ?? nowMs)) > FOREIGN_TEMPORARY_MS // clocks jump
+        if (own.includes(original) || isOld()) rmSync(path, { force: true })
+      }
+  } catch (error) {
+    throw writeFailure(own[0] ?? '', error)
   }
-}
-
-/** Removes the temporary files that killed programs left beside these files, which only the caller writes now. */
-export async function sweepBeside(paths: readonly string[]): Promise<void> {
-  const wanted = new Set(paths)
-  for (const folder of new Set(paths.map((path) => dirname(path))))
-    for (const entry of existsSync(folder) ? readdirSync(folder) : []) {
-      const [, name] = /^(.+)\.\d+$/.exec(entry) ?? []
-      if (name && wanted.has(join(folder, name))) rmSync(join(folder, entry), { force: true })
-    }
 }
 
 /** The folder's entry for a renamed or removed file is durable only after this (fsync(2)). */
@@ -257,7 +250,7 @@ export function writeFailure(path: string, error: unknown): TelecError {
 }
 
 /** Removes a folder in which nothing is left. */
-export async function removeFolderIfEmpty(path: string): Promise<void> {
+export function removeFolderIfEmpty(path: string): void {
   try {
     rmdirSync(path)
   } catch (error) {

@@ -14,7 +14,8 @@ import { collectLines, lastState } from './lines.ts'
 // The one way in which programs are started.
 
 export interface RunOptions {
-  readonly cwd: string
+  /** Default: `/`. */
+  readonly cwd?: string
   readonly env: NodeJS.ProcessEnv
   /** After that many milliseconds the whole process group is ended. */
   readonly timeoutMs: number
@@ -38,6 +39,12 @@ export interface RunResult {
   /** Why telec ended it, if it did. */
   readonly endedBy: 'timeout' | 'output' | null
   readonly left: readonly Left[]
+}
+
+/** A failure of a program, in its own words. */
+export function commandFailed(command: string, { stderr, code }: RunResult, hint: string): TelecError {
+  const because = stderr.trim() || `exit code ${code}`
+  return new TelecError('halted', `${command} failed`, { because, hint })
 }
 
 /** Runs a program to its end. Throws only when it cannot be started. */
@@ -113,7 +120,7 @@ export function start(
   options: StartOptions,
   launch: Launch = spawn,
 ): Started {
-  const { cwd, stdio, isAttached = false, isMarked = false } = options
+  const { cwd = '/', stdio, isAttached = false, isMarked = false } = options
   const env = isMarked ? markEnvironment(options.env) : options.env
   const child = launch(command, args, { cwd, env, stdio, detached: !isAttached })
   const { pid } = child
@@ -199,7 +206,7 @@ export async function runAttached(
   const ignore = () => undefined
   process.on('SIGINT', ignore)
   try {
-    const { ended } = start(command, args, { cwd: '/', env, stdio: 'inherit', isAttached: true })
+    const { ended } = start(command, args, { env, stdio: 'inherit', isAttached: true })
     return (await ended).code ?? 0
   } finally {
     process.off('SIGINT', ignore)

@@ -61,7 +61,7 @@ export async function update(service: Service, options: UpdateOptions): Promise<
   const sinks = openSinks(service)
   try {
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
-    await sweepTemporaryFiles(paths.home, own, world.now())
+    sweepTemporaryFiles(own, world.now())
     const programsAtStart = { own: programText(world), frontDoor: programText(world, frontDoor(world)) }
     const context = { ...service, repository, programsAtStart, sinks }
     const stateNow = async () => readUpdateState(paths) ?? (await adopt(service, repository))

@@ -23,14 +23,7 @@ Examples:
     .action(async (command: string[]) => {
       warnFirstProcess(world)
       const service = await openService(world)
-      const { deployment, service: unit } = service.config
-      const code = await supervise(service, {
-        command,
-        pollMs: deployment.poll_every,
-        stopMs: unit?.stop_timeout ?? 90_000,
-        isSignalled: () => isUpdateDue(service),
-      })
-      leave(code)
+      leave(await supervise(service, command, () => isUpdateDue(service)))
     })
 
 /** Started as `node telec run` it is process 1 itself, and Node.js waits for no children but its own. */

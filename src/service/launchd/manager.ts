@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
-import type { ServiceManager, ServiceState } from '../manager.ts'
-import { launchctl, tryLaunchctl } from './launchctl.ts'
-import { launchdDomain, launchdFolder } from './plan.ts'
+import { type ServiceManager, type ServiceState, UNKNOWN } from '../manager.ts'
+import { launchctl, launchdDomain, launchdFolder, tryLaunchctl } from './launchctl.ts'
 
 /** launchd starts a job at most once in its ThrottleInterval, 10 s by default, counted from the last start. */
 const THROTTLE_MS = 10_000
 
-export function launchdManager(world: World, label: string, scope: 'user' | 'system'): ServiceManager {
+export function launchdManager(world: World, label: string, scope: Scope): ServiceManager {
   const domain = launchdDomain(world, scope)
   const job = `${domain}/${label}`
   return {
@@ -18,30 +18,15 @@ export function launchdManager(world: World, label: string, scope: 'user' | 'sys
       const printed = await tryLaunchctl(world, ['print', job])
       if (printed.code === 0) return stateOf(printed.stdout)
       const disabled = await tryLaunchctl(world, ['print-disabled', domain])
-      if (isDisabled(disabled.stdout, label)) return { ...UNLOADED, known: 'masked' }
+      if (isDisabled(disabled.stdout, label)) return { ...UNKNOWN, known: 'masked' }
       // Somebody booted it out: it is back at the next login, or boot.
       const isThere = existsSync(join(launchdFolder(world, scope), `${label}.plist`))
-      return { ...UNLOADED, known: isThere ? 'yes' : 'no' }
+      return { ...UNKNOWN, known: isThere ? 'yes' : 'no' }
     },
-    async askToLeave() {
-      await launchctl(world, ['kill', 'SIGTERM', job])
-    },
-    async start() {
-      await launchctl(world, ['kickstart', job])
-    },
-    async restart() {
-      await launchctl(world, ['kickstart', '-k', job])
-    },
+    askToLeave: () => launchctl(world, ['kill', 'SIGTERM', job]),
+    start: () => launchctl(world, ['kickstart', job]),
+    restart: () => launchctl(world, ['kickstart', '-k', job]),
   }
-}
-
-const UNLOADED: ServiceState = {
-  known: 'no',
-  activity: 'stopped',
-  isStoppedOnPurpose: false,
-  main: null,
-  lastExit: null,
-  shortestRunMs: 0,
 }
 
 /** Whether a label is told never to start, as `launchctl print-disabled` lists them: `"LABEL" => disabled`, or `true`. */
@@ -58,12 +43,11 @@ export function stateOf(printed: string): ServiceState {
   const runs = /^\truns = (\d+)$/m.exec(printed)?.[1] ?? '0'
   const exit = /^\tlast exit code = (\d+)/m.exec(printed)?.[1]
   return {
+    ...UNKNOWN, // the throttle delays a start, it never refuses one
     known: 'yes',
     activity: pid > 0 ? 'running' : exit === undefined || exit === '0' ? 'stopped' : 'failed',
-    isStoppedOnPurpose: false,
     // launchd does not say when it started a job: the count of its runs tells one run from the next.
     main: pid > 0 ? { pid, identity: `${pid}@${runs}`, uptimeMs: THROTTLE_MS } : null,
     lastExit: pid > 0 || exit === undefined ? null : `exit code ${exit}`,
-    shortestRunMs: 0, // the throttle delays a start, it never refuses one
   }
 }

@@ -1,8 +1,13 @@
-import { join } from 'node:path'
 import type { Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
-import type { InstallPlan, PlannedCommand, RemovalPlan, UnitValues } from '../plan.ts'
-import { inFolder } from '../template.ts'
+import {
+  type InstallPlan,
+  inFolder,
+  type PlannedCommand,
+  type RemovalPlan,
+  type UnitValues,
+} from '../plan.ts'
+import { launchdDomain, launchdFolder } from './launchctl.ts'
 import { launchdPlists } from './plists.ts'
 
 const LABELS = ['telec-watch', 'telec-update', 'telec-listen'] as const
@@ -12,45 +17,41 @@ const NOT_LOADED = 113
 /** bootstrap: a job of that label is still on its way out, for some seconds after bootout. */
 const STILL_LEAVING = [5, 36, 37]
 
-/** The domain in which a user's agents, or the computer's daemons, are (launchctl(1)). */
-export function launchdDomain(world: World, scope: Scope): string {
-  return scope === 'system' ? 'system' : `gui/${world.uid}`
-}
-
-/** Where launchd finds the plists of that domain at login, or at boot (launchd.plist(5)). */
-export function launchdFolder(world: World, scope: Scope): string {
-  return scope === 'system' ? '/Library/LaunchDaemons' : join(world.home, 'Library/LaunchAgents')
-}
-
 /** Plists and commands for launchd. Exit codes say little: what counts is whether a job is loaded at the end. */
-export function planLaunchd(world: World, values: UnitValues, scope: Scope): InstallPlan {
+export function planLaunchd(values: UnitValues): InstallPlan {
+  const { world, config, scope } = values
   const domain = launchdDomain(world, scope)
   const files = inFolder(launchdFolder(world, scope), launchdPlists(values))
-  const labels = LABELS.filter((label) => label !== 'telec-listen' || values.listens)
-  const launchctl = (...args: string[]) => ['launchctl', ...args]
-  const isLoaded = (label: string) => ({ argv: launchctl('print', `${domain}/${label}`) })
+  const jobs = LABELS.filter((label) => label !== 'telec-listen' || config.redis).map(
+    (label) => `${domain}/${label}`,
+  )
+  const probes = jobs.map((job) => launchctl('print', job))
   return {
     manager: 'launchd',
     scope,
-    probes: labels.map(isLoaded),
+    probes,
     before: unload(domain),
     files,
     start: [
       // A record of `disable` outlives the plist, and bootstrap would fail.
-      ...labels.map((label) => ({ argv: launchctl('enable', `${domain}/${label}`) })),
-      ...files.map(({ path }) => ({ argv: launchctl('bootstrap', domain, path), againAfter: STILL_LEAVING })),
-      ...labels.map((label) => ({ ...isLoaded(label), againAfter: [NOT_LOADED] })),
+      ...jobs.map((job) => launchctl('enable', job)),
+      ...files.map(({ path }) => ({ ...launchctl('bootstrap', domain, path), againAfter: STILL_LEAVING })),
+      ...probes.map((probe) => ({ ...probe, againAfter: [NOT_LOADED] })),
     ],
   }
 }
 
-export function launchdRemoval(world: World, scope: Scope): Pick<RemovalPlan, 'stop' | 'forget'> {
+export function launchdRemoval(world: World, scope: Scope): RemovalPlan {
   return { stop: unload(launchdDomain(world, scope)), forget: [] }
 }
 
 function unload(domain: string): PlannedCommand[] {
   return LABELS.flatMap((label) => [
-    { argv: ['launchctl', 'bootout', `${domain}/${label}`], mayFail: true },
-    { argv: ['launchctl', 'print', `${domain}/${label}`], againAfter: [0], mayFail: true }, // until it is gone
+    { ...launchctl('bootout', `${domain}/${label}`), mayFail: true },
+    { ...launchctl('print', `${domain}/${label}`), againAfter: [0], mayFail: true }, // until it is gone
   ])
+}
+
+function launchctl(...args: string[]): PlannedCommand {
+  return { argv: ['launchctl', ...args] }
 }

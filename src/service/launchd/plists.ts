@@ -3,8 +3,7 @@ import launchdListen from '../../../units/launchd/telec-listen.plist'
 import launchdUpdate from '../../../units/launchd/telec-update.plist'
 import launchdWatch from '../../../units/launchd/telec-watch.plist'
 import { sha256 } from '../../system/hash.ts'
-import type { UnitValues } from '../plan.ts'
-import { fillIn, type UnitFile } from '../template.ts'
+import { fillIn, type Units, type UnitValues } from '../plan.ts'
 
 /** A job by which `telec doctor` tries what launchd does after exit code 42. */
 export function contractJob(label: string, command: readonly string[]): string {
@@ -14,33 +13,30 @@ export function contractJob(label: string, command: readonly string[]): string {
   })
 }
 
-/** telec's own jobs for launchd. */
-export function launchdPlists(values: UnitValues): UnitFile[] {
-  const environment = Object.entries(values.environment)
-    .map(([name, value]) => `    <key>${escapeXml(name)}</key>\n    <string>${escapeXml(value)}</string>`)
-    .join('\n')
-  const fill = (template: string, everyMs: number) =>
-    fillIn(template, {
-      WATCH: escapeXml(`${values.bin}/telec-watch`),
-      UPDATE: escapeXml(`${values.bin}/telec-update`),
-      HOME: escapeXml(values.home),
-      ENVIRONMENT: environment,
-      MINUTES: calendarEntries(everyMs, values.computer),
-    })
-  return [
-    { name: 'telec-watch.plist', text: fill(launchdWatch, values.pollMs) },
-    { name: 'telec-update.plist', text: fill(launchdUpdate, UPDATE_CALENDAR_MS) },
-    ...(values.listens ? [{ name: 'telec-listen.plist', text: fill(launchdListen, values.pollMs) }] : []),
-  ]
-}
-
 /** The signal starts an update at once; this is for the one that launchd misses. */
 const UPDATE_CALENDAR_MS = 5 * 60_000
 
-/**
- * Minutes of an hour, about `everyMs` apart, other ones on each computer: launchd's calendar knows nothing shorter, and
- * no jitter.
- */
+/** telec's own jobs for launchd. */
+export function launchdPlists({ config, paths, bin, environment }: UnitValues): Units {
+  const fill = (template: string, everyMs: number) =>
+    fillIn(template, {
+      WATCH: escapeXml(`${bin}/telec-watch`),
+      UPDATE: escapeXml(`${bin}/telec-update`),
+      HOME: escapeXml(paths.home),
+      ENVIRONMENT: Object.entries(environment)
+        .map(([name, value]) => `    <key>${escapeXml(name)}</key>\n    <string>${escapeXml(value)}</string>`)
+        .join('\n'),
+      MINUTES: calendarEntries(everyMs, config.computer),
+    })
+  const pollMs = config.deployment.poll_every
+  return {
+    'telec-watch.plist': fill(launchdWatch, pollMs),
+    'telec-update.plist': fill(launchdUpdate, UPDATE_CALENDAR_MS),
+    ...(config.redis && { 'telec-listen.plist': fill(launchdListen, pollMs) }),
+  }
+}
+
+/** Minutes of an hour, others on each computer: launchd's calendar knows nothing shorter, and no jitter. */
 function calendarEntries(everyMs: number, computer: string): string {
   const step = Math.min(60, Math.max(1, Math.round(everyMs / 60_000)))
   const offset = Number.parseInt(sha256(computer).slice(0, 8), 16) % step

@@ -1,10 +1,10 @@
 import { kill } from 'node:process'
 import type { Paths } from '../../config/paths.ts'
 import type { Service } from '../../config/service.ts'
-import { readSupervisorRecord, type SupervisorRecord } from '../../state/supervisor.ts'
+import { readSupervisorRecord } from '../../state/supervisor.ts'
 import { TelecError } from '../../system/errors.ts'
 import { isLocked } from '../../system/lock.ts'
-import type { ServiceManager, ServiceState } from '../manager.ts'
+import { type ServiceManager, UNKNOWN } from '../manager.ts'
 
 /** `telec run` restarts the service, whatever it leaves with, after this signal. Node keeps SIGUSR1 for its debugger. */
 export const RESTART_SIGNAL = 'SIGUSR2'
@@ -24,7 +24,7 @@ export function isSupervised({ world, paths }: Service): boolean {
 /** The service under `telec run`, seen from another process: its record to look at, signals to ask. */
 export function embeddedManager(service: Service): ServiceManager {
   const { world, config, paths } = service
-  const record = (): SupervisorRecord => {
+  const record = () => {
     const found = isSupervised(service) ? readSupervisorRecord(paths) : null
     if (found) return found
     throw new TelecError('later', 'telec run is no longer there', {
@@ -35,7 +35,12 @@ export function embeddedManager(service: Service): ServiceManager {
     name: 'telec run',
     service: config.service?.name ?? 'the service',
     async inspect() {
-      return stateOf(record(), world.monotonic())
+      const { main, last_exit } = record()
+      const state = { ...UNKNOWN, known: 'yes', lastExit: last_exit } as const
+      if (!main) return { ...state, activity: 'failed' }
+      const { pid, started_ms } = main
+      const running = { pid, identity: `${pid}@${started_ms}`, uptimeMs: world.monotonic() - started_ms }
+      return { ...state, activity: 'running', main: running }
     },
     async askToLeave() {
       kill(record().supervisor, RESTART_SIGNAL)
@@ -47,19 +52,5 @@ export function embeddedManager(service: Service): ServiceManager {
       const { main } = record()
       if (main) kill(main.pid, 'SIGKILL')
     },
-  }
-}
-
-function stateOf(record: SupervisorRecord, nowMs: number): ServiceState {
-  const { main } = record
-  return {
-    known: 'yes',
-    activity: main ? 'running' : 'failed',
-    isStoppedOnPurpose: false,
-    main: main
-      ? { pid: main.pid, identity: `${main.pid}@${main.started_ms}`, uptimeMs: nowMs - main.started_ms }
-      : null,
-    lastExit: record.last_exit,
-    shortestRunMs: 0,
   }
 }

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Service } from '../../config/service.ts'
 import { readSupervisorRecord, writeSupervisorRecord } from '../../state/supervisor.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
@@ -9,15 +10,6 @@ import { acquireLock } from '../../system/lock.ts'
 import { type Started, start } from '../../system/process.ts'
 import type { World } from '../../system/world.ts'
 import { RESTART_SIGNAL, supervisorLock, WAKE_SIGNAL } from './manager.ts'
-
-export interface SupervisedCommand {
-  readonly command: readonly string[]
-  readonly pollMs: number
-  /** From the polite SIGTERM to SIGKILL. */
-  readonly stopMs: number
-  /** Whether an update waits to be run. */
-  isSignalled(): boolean
-}
 
 const FIRST_BACKOFF_MS = 100
 const LONGEST_BACKOFF_MS = 30_000
@@ -31,14 +23,19 @@ const PASSED_ON = ['SIGQUIT', 'SIGUSR1', 'SIGWINCH', 'SIGCONT'] as const
 const STEADY_MS = 10_000
 
 /**
- * Runs the service in the foreground, polls, updates, and starts the service again when it leaves with 42, when
- * an update asks for it, and after a back-off when it crashes. Ends when the service ends by itself with 0,
- * or when telec is told to; the signal is passed on.
+ * Runs the service in the foreground, polls, updates, and starts the service again when it exits with 42, when an update
+ * asks for it, and after a back-off when it crashes. Ends when the service exits with 0, or when telec is told to.
  *
+ * @param isSignalled whether an update is pending.
  * @returns the service's exit code (128 + n for signal n, as shells have it).
  */
-export async function supervise(service: Service, options: SupervisedCommand): Promise<number> {
-  const { world, paths } = service
+export async function supervise(
+  service: Service,
+  command: readonly string[],
+  isSignalled: () => boolean,
+): Promise<number> {
+  const { world, config, paths } = service
+  const stopMs = config.service?.stop_timeout ?? 90_000
   const unlock = acquireLock(world, supervisorLock(paths))
   await endLeftover(service)
   const stop = new AbortController()
@@ -49,7 +46,7 @@ export async function supervise(service: Service, options: SupervisedCommand): P
   const endChild = (signal: NodeJS.Signals) => {
     // A Ctrl-C has reached it already: it is of the terminal's foreground group, too.
     if (signal !== 'SIGINT' || process.stdin.isTTY !== true) child?.kill(signal)
-    killTimer ??= setTimeout(() => child?.kill('SIGKILL'), options.stopMs)
+    killTimer ??= setTimeout(() => child?.kill('SIGKILL'), stopMs)
   }
   const onRestart = () => {
     restartAsked = true
@@ -65,32 +62,28 @@ export async function supervise(service: Service, options: SupervisedCommand): P
     wake.abort()
     endChild(signal)
   }
-  const onOther = (signal: NodeJS.Signals) => void child?.kill(signal)
-  const onWake = () => wake.abort()
-  process.on(RESTART_SIGNAL, onRestart)
-  process.on(WAKE_SIGNAL, onWake)
-  for (const signal of LEAVE_ON) process.on(signal, onStop)
-  for (const signal of PASSED_ON) process.on(signal, onOther)
+  const handlers = new Map<NodeJS.Signals, (signal: NodeJS.Signals) => void>([
+    [RESTART_SIGNAL, onRestart],
+    [WAKE_SIGNAL, () => wake.abort()],
+    ...LEAVE_ON.map((signal) => [signal, onStop] as const),
+    ...PASSED_ON.map((signal) => [signal, () => void child?.kill(signal)] as const),
+  ])
+  for (const [signal, handler] of handlers) process.on(signal, handler)
 
-  const polling = pollAndUpdate(world, options, stop.signal)
+  const polling = pollAndUpdate(service, isSignalled, stop.signal)
   try {
-    let starts = 0
     let crashes = 0
     let lastExit: string | null = null
-    for (;;) {
-      const service = startService(world, options.command)
-      child = service.child
-      const end = endOf(service)
+    for (let starts = 1; ; starts += 1) {
+      const started = startService(world, command)
+      child = started.child
+      const { pid = 0 } = child
+      const end = endOf(started)
       end.catch(() => undefined) // it is awaited below, whatever comes first
-      starts += 1
       const startedMs = world.monotonic()
-      await writeSupervisorRecord(paths, {
-        supervisor: world.pid,
-        main: { pid: child.pid ?? 0, started_ms: startedMs },
-        starts,
-        last_exit: lastExit,
-      })
-      const pid = child.pid
+      const record = (main: { pid: number; started_ms: number } | null) =>
+        writeSupervisorRecord(paths, { supervisor: world.pid, main, starts, last_exit: lastExit })
+      await record({ pid, started_ms: startedMs })
       const { code, name } = await end
       child = null
       clearTimeout(killTimer)
@@ -103,7 +96,7 @@ export async function supervise(service: Service, options: SupervisedCommand): P
       }
       crashes = world.monotonic() - startedMs > STEADY_MS || restartAsked ? 0 : crashes + 1
       restartAsked = false
-      await writeSupervisorRecord(paths, { supervisor: world.pid, main: null, starts, last_exit: lastExit })
+      await record(null)
       const backoffMs =
         crashes === 0 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (crashes - 1), LONGEST_BACKOFF_MS)
       world.log.info(
@@ -118,23 +111,24 @@ export async function supervise(service: Service, options: SupervisedCommand): P
   } finally {
     stop.abort()
     await polling
-    process.off(RESTART_SIGNAL, onRestart)
-    process.off(WAKE_SIGNAL, onWake)
-    for (const signal of LEAVE_ON) process.off(signal, onStop)
-    for (const signal of PASSED_ON) process.off(signal, onOther)
+    for (const [signal, handler] of handlers) process.off(signal, handler)
     await remove(paths.supervisor)
     unlock()
   }
 }
 
-/** Every `pollMs`: one poll, then the update that it signals. Both run as programs of their own, as under systemd. */
-async function pollAndUpdate(world: World, options: SupervisedCommand, stop: AbortSignal): Promise<void> {
+/** One poll after the other, and the update that it signals. Both run as programs of their own, as under systemd. */
+async function pollAndUpdate(
+  { world, config }: Service,
+  isSignalled: () => boolean,
+  stop: AbortSignal,
+): Promise<void> {
   while (!stop.aborted) {
     await runTelec(world, ['watch', '--scheduled'], stop)
     // 42 is telec-update's request to be started again; a bound of our own ends what would be a loop.
-    for (let round = 0; round < 5 && !stop.aborted && options.isSignalled(); round += 1)
+    for (let round = 0; round < 5 && !stop.aborted && isSignalled(); round += 1)
       if ((await runTelec(world, ['update'], stop)) !== EXIT.restart) break
-    await pause(options.pollMs * (1 + Math.random() / 10), stop) // as RandomizedDelaySec= spreads the timers
+    await pause(config.deployment.poll_every * (1 + Math.random() / 10), stop) // as RandomizedDelaySec= spreads the timers
   }
 }
 
@@ -196,14 +190,5 @@ async function endOf({ ended }: Started): Promise<{ code: number; name: string }
 
 /** Waits, but not past `stop`. */
 async function pause(ms: number, stop: AbortSignal): Promise<void> {
-  if (stop.aborted) return
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, ms)
-    stop.addEventListener('abort', done)
-    function done() {
-      clearTimeout(timer)
-      stop.removeEventListener('abort', done)
-      resolve()
-    }
-  })
+  await delay(ms, undefined, { signal: stop }).catch(() => undefined)
 }

@@ -2,10 +2,10 @@ import type { Scope } from '../../config/paths.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
-import { journalReader } from './journalctl.ts'
-import { showUnit, systemctl, unitName } from './systemctl.ts'
+import { journalReader, showUnit, systemctl, unitName } from './systemctl.ts'
 
 const UNIT = 'telec-update.service'
+const PROPERTIES = ['ActiveState', 'ExecMainStatus', 'Job'] as const
 const LOOK_EVERY_MS = 200
 
 /** Whether this program runs inside the service's own unit, and would end with the service that it restarts. */
@@ -37,13 +37,8 @@ export async function handOver(world: World, scope: Scope): Promise<number> {
   world.log.notice(`handed over to ${UNIT}, since this runs inside the service; its journal:`)
   for (;;) {
     await world.sleep(LOOK_EVERY_MS)
-    const { ActiveState, ExecMainStatus, Job } = await showUnit(world, scope, UNIT, [
-      'ActiveState',
-      'ExecMainStatus',
-      'Job',
-    ])
+    const { ActiveState, ExecMainStatus, Job } = await showUnit(world, scope, UNIT, PROPERTIES)
     world.out(await news())
-    const isOver = (ActiveState === 'inactive' || ActiveState === 'failed') && Job === ''
-    if (isOver) return Number(ExecMainStatus)
+    if (['inactive', 'failed'].includes(ActiveState) && Job === '') return Number(ExecMainStatus)
   }
 }

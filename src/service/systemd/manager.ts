@@ -21,6 +21,10 @@ const CLD_EXITED = '1'
 
 export function systemdManager(world: World, name: string, scope: Scope): ServiceManager {
   const service = unitName(name)
+  const begin = async (verb: 'start' | 'restart') => {
+    await trySystemctl(world, scope, ['reset-failed', service]) // else a start limit that was hit refuses it
+    await systemctl(world, scope, [verb, service])
+  }
   return {
     name: 'systemd',
     service,
@@ -31,14 +35,8 @@ export function systemdManager(world: World, name: string, scope: Scope): Servic
       // --kill-who=main: the others of its control group are its own business (systemd 252 renamed it, both work).
       await systemctl(world, scope, ['kill', '--kill-who=main', '--signal=SIGTERM', service])
     },
-    async start() {
-      await trySystemctl(world, scope, ['reset-failed', service]) // else a start limit that was hit refuses it
-      await systemctl(world, scope, ['start', service])
-    },
-    async restart() {
-      await trySystemctl(world, scope, ['reset-failed', service])
-      await systemctl(world, scope, ['restart', service])
-    },
+    start: () => begin('start'),
+    restart: () => begin('restart'),
   }
 }
 
@@ -46,45 +44,34 @@ export function systemdManager(world: World, name: string, scope: Scope): Servic
 export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs: number): ServiceState {
   const pid = Number(unit.MainPID)
   const startedMs = Number(unit.ExecMainStartTimestampMonotonic) / 1000
+  const { ActiveState, ExecMainStatus } = unit
+  const hasExited = unit.ExecMainCode === CLD_EXITED
+  /** Unless somebody told it not to, systemd starts it again after the way in which it ended. */
+  const wouldReturn =
+    unit.Restart === 'always' ||
+    (hasExited && unit.RestartForceExitStatus.split(' ').includes(ExecMainStatus))
+  const exit = hasExited ? `exit code ${ExecMainStatus}` : `signal ${ExecMainStatus}`
+  const identity = `${pid}@${unit.ExecMainStartTimestampMonotonic}`
   return {
     known: unit.LoadState === 'not-found' ? 'no' : unit.LoadState === 'masked' ? 'masked' : 'yes',
-    activity: activity(unit.ActiveState),
-    isStoppedOnPurpose: unit.ActiveState === 'inactive' && pid === 0 && startedMs > 0 && wouldReturn(unit),
-    main:
-      pid > 0
-        ? {
-            pid,
-            identity: `${pid}@${unit.ExecMainStartTimestampMonotonic}`,
-            uptimeMs: Math.max(0, nowMs - startedMs),
-          }
-        : null,
-    lastExit: pid > 0 || startedMs === 0 ? null : exit(unit.ExecMainCode, unit.ExecMainStatus),
+    activity: ACTIVITIES[ActiveState] ?? 'stopped',
+    isStoppedOnPurpose: ActiveState === 'inactive' && pid === 0 && startedMs > 0 && wouldReturn,
+    main: pid > 0 ? { pid, identity, uptimeMs: Math.max(0, nowMs - startedMs) } : null,
+    lastExit: pid > 0 || startedMs === 0 ? null : exit,
     shortestRunMs: shortestRun(unit.StartLimitBurst, unit.StartLimitIntervalUSec),
   }
 }
 
-/** Whether systemd starts it again after the way in which it ended, unless somebody tells it not to. */
-function wouldReturn(unit: Record<(typeof PROPERTIES)[number], string>): boolean {
-  if (unit.Restart === 'always') return true
-  return (
-    unit.ExecMainCode === CLD_EXITED && unit.RestartForceExitStatus.split(' ').includes(unit.ExecMainStatus)
-  )
-}
-
-function activity(activeState: string): ServiceState['activity'] {
-  if (activeState === 'active' || activeState === 'reloading') return 'running'
-  // `deactivating` without a main process is on its way to the next one, or to `inactive`.
-  if (activeState === 'activating' || activeState === 'deactivating') return 'starting'
-  return activeState === 'failed' ? 'failed' : 'stopped' // inactive
-}
-
-function exit(code: string, status: string): string {
-  return code === CLD_EXITED ? `exit code ${status}` : `signal ${status}`
+const ACTIVITIES: Readonly<Record<string, ServiceState['activity']>> = {
+  active: 'running',
+  reloading: 'running',
+  activating: 'starting',
+  deactivating: 'starting', // on its way to the next main process, or to `inactive`
+  failed: 'failed',
 }
 
 /** With runs of at least this length, `burst` starts never fall into one `interval` (systemd.unit(5)). */
 function shortestRun(burst: string, interval: string): number {
   const starts = Number(burst)
-  const intervalMs = parseTimespan(interval)
-  return starts > 0 && Number.isFinite(intervalMs) ? Math.min(60_000, (intervalMs / starts) * 1.1) : 0
+  return starts > 0 ? Math.min(60_000, (parseTimespan(interval) / starts) * 1.1) : 0
 }

@@ -1,9 +1,12 @@
 import { dirname, join } from 'node:path'
-import type { Scope } from '../../config/paths.ts'
-import { LOOKOUT } from '../../config/paths.ts'
-import type { Service } from '../../config/service.ts'
-import type { InstallPlan, PlannedCommand, RemovalPlan, UnitValues } from '../plan.ts'
-import { inFolder } from '../template.ts'
+import { LOOKOUT, type Scope } from '../../config/paths.ts'
+import {
+  type InstallPlan,
+  inFolder,
+  type PlannedCommand,
+  type RemovalPlan,
+  type UnitValues,
+} from '../plan.ts'
 import { LOOKOUT_SYSUSERS, systemdDropIn, systemdUnits } from './units.ts'
 
 const STARTED_UNITS = ['telec-watch.timer', 'telec-update.path', 'telec-update.timer']
@@ -13,16 +16,19 @@ const POLL_UNITS = ['telec-poll.path', 'telec-poll.timer']
 const LISTENER = 'telec-listen.service'
 
 /** Units, drop-in and commands for systemd. */
-export function planSystemd({ world, config }: Service, values: UnitValues, scope: Scope): InstallPlan {
-  const folder =
-    scope === 'system'
-      ? '/etc/systemd/system'
-      : join(world.env.XDG_CONFIG_HOME ?? join(world.home, '.config'), 'systemd/user')
-  const { service } = config
-  const dropIn = service && service.restart === 'exit-42' ? [systemdDropIn(service.name)] : []
+export function planSystemd(values: UnitValues): InstallPlan {
+  const { world, scope } = values
+  const { service, redis } = values.config
   const isSystem = scope === 'system'
-  const started = [...STARTED_UNITS, ...(isSystem ? POLL_UNITS : []), ...(values.listens ? [LISTENER] : [])]
+  const folder = isSystem
+    ? '/etc/systemd/system'
+    : join(world.env.XDG_CONFIG_HOME ?? join(world.home, '.config'), 'systemd/user')
+  const started = [...STARTED_UNITS, ...(isSystem ? POLL_UNITS : []), ...(redis ? [LISTENER] : [])]
   const systemctl = systemctlFor(scope)
+  const units = {
+    ...systemdUnits(values),
+    ...(service?.restart === 'exit-42' && systemdDropIn(service.name)),
+  }
   return {
     manager: 'systemd',
     scope,
@@ -30,11 +36,8 @@ export function planSystemd({ world, config }: Service, values: UnitValues, scop
       systemctl('is-enabled', '--quiet', unit),
       systemctl('is-active', '--quiet', unit),
     ]),
-    before: values.listens ? [] : [{ ...systemctl('disable', '--now', LISTENER), mayFail: true }],
-    files: [
-      ...(isSystem ? [LOOKOUT_SYSUSERS] : []),
-      ...inFolder(folder, [...systemdUnits(values, scope), ...dropIn]),
-    ],
+    before: redis ? [] : [{ ...systemctl('disable', '--now', LISTENER), mayFail: true }],
+    files: [...(isSystem ? [LOOKOUT_SYSUSERS] : []), ...inFolder(folder, units)],
     start: [
       ...(isSystem ? [{ argv: ['systemd-sysusers', LOOKOUT_SYSUSERS.path] }] : []),
       systemctl('daemon-reload'),
@@ -46,30 +49,27 @@ export function planSystemd({ world, config }: Service, values: UnitValues, scop
 
 /** With all that it wrote. A key that a person gave to it stays in its folder, and so does the user who may read it. */
 const REMOVE_LOOKOUT: readonly PlannedCommand[] = [
-  {
-    argv: ['rm', '-f', LOOKOUT.nudge, LOOKOUT.looked, LOOKOUT.blind, LOOKOUT.listen, LOOKOUT.brief],
-    mayFail: true,
-  },
-  { argv: ['rmdir', '--ignore-fail-on-non-empty', dirname(LOOKOUT.brief), LOOKOUT.home], mayFail: true },
-  { argv: ['sh', '-c', `[ -e ${LOOKOUT.home} ] || userdel ${LOOKOUT.user}`], mayFail: true },
-]
+  ['rm', '-f', LOOKOUT.nudge, LOOKOUT.looked, LOOKOUT.blind, LOOKOUT.listen, LOOKOUT.brief],
+  ['rmdir', '--ignore-fail-on-non-empty', dirname(LOOKOUT.brief), LOOKOUT.home],
+  ['sh', '-c', `[ -e ${LOOKOUT.home} ] || userdel ${LOOKOUT.user}`],
+].map((argv) => ({ argv, mayFail: true }))
 
 /** Also of what a configuration of before had started. */
-export function systemdRemoval(scope: Scope): Pick<RemovalPlan, 'stop' | 'forget'> {
+export function systemdRemoval(scope: Scope): RemovalPlan {
   const systemctl = systemctlFor(scope)
-  const polling = ['telec-watch.service', ...(scope === 'system' ? ['telec-poll.service'] : [])]
+  const isSystem = scope === 'system'
+  const polling = ['telec-watch.service', ...(isSystem ? ['telec-poll.service'] : [])]
   const stop = [
     ['disable', '--now', ...STARTED_UNITS],
-    ...(scope === 'system' ? [['disable', '--now', ...POLL_UNITS]] : []),
+    ...(isSystem ? [['disable', '--now', ...POLL_UNITS]] : []),
     ['disable', '--now', LISTENER],
     ['stop', ...polling],
     // A failed unit would be listed long after its file is gone.
     ['reset-failed', ...polling, 'telec-update.service'],
   ]
-  const forget = [systemctl('daemon-reload')]
   return {
     stop: stop.map((args) => ({ ...systemctl(...args), mayFail: true })),
-    forget: scope === 'user' ? forget : [...forget, ...REMOVE_LOOKOUT],
+    forget: [systemctl('daemon-reload'), ...(isSystem ? REMOVE_LOOKOUT : [])],
   }
 }
 

@@ -1,15 +1,12 @@
 import type { Scope } from '../../config/paths.ts'
-import { TelecError } from '../../system/errors.ts'
-import type { RunResult } from '../../system/process.ts'
+import { commandFailed, type RunResult } from '../../system/process.ts'
 import type { World } from '../../system/world.ts'
 
 /** A start or a stop waits for its job; units may take 90 s by default, and longer where they say so. */
 const SYSTEMCTL_TIMEOUT_MS = 5 * 60_000
 
-/** The only caller of systemctl(1). */
 export function trySystemctl(world: World, scope: Scope, args: readonly string[]): Promise<RunResult> {
   return world.run('systemctl', [`--${scope}`, '--no-pager', '--no-ask-password', ...args], {
-    cwd: '/',
     env: managerEnvironment(world),
     timeoutMs: SYSTEMCTL_TIMEOUT_MS,
   })
@@ -24,13 +21,11 @@ export function managerEnvironment(world: World): NodeJS.ProcessEnv {
 export async function systemctl(world: World, scope: Scope, args: readonly string[]): Promise<string> {
   const result = await trySystemctl(world, scope, args)
   if (result.code === 0) return result.stdout
-  throw new TelecError('halted', `systemctl --${scope} ${args.join(' ')} failed`, {
-    because: result.stderr.trim() || `exit code ${result.code}`,
-    hint:
-      scope === 'user'
-        ? 'is a user manager running? loginctl enable-linger keeps one running without a login'
-        : 'the system manager takes orders from root only',
-  })
+  const hint =
+    scope === 'user'
+      ? 'is a user manager running? loginctl enable-linger keeps one running without a login'
+      : 'the system manager takes orders from root only'
+  throw commandFailed(`systemctl --${scope} ${args.join(' ')}`, result, hint)
 }
 
 /** A name as systemctl takes it: one that says no type is that of a service (systemctl(1)). */
@@ -46,15 +41,12 @@ export async function showUnit<Key extends string>(
   keys: readonly Key[],
 ): Promise<Record<Key, string>> {
   const output = await systemctl(world, scope, ['show', unit, `--property=${keys.join(',')}`])
-  const values = Object.fromEntries(keys.map((key) => [key, ''])) as Record<Key, string>
-  for (const line of output.split('\n')) {
-    const at = line.indexOf('=')
-    if (at > 0) values[line.slice(0, at) as Key] = line.slice(at + 1)
-  }
-  return values
+  const lines = output.matchAll(/^([^=\n]+)=(.*)$/gm)
+  const shown = Object.fromEntries([...lines].map(([, key = '', value]) => [key, value]))
+  return Object.fromEntries(keys.map((key) => [key, shown[key] ?? ''])) as Record<Key, string>
 }
 
-const TIMESPAN_MS = {
+const TIMESPAN_MS: Readonly<Record<string, number>> = {
   us: 0.001,
   ms: 1,
   s: 1_000,
@@ -64,12 +56,36 @@ const TIMESPAN_MS = {
   w: 604_800_000,
   month: 2_629_800_000,
   y: 31_557_600_000,
-} as const
+}
 
 /** systemctl show prints time spans as `1min 30s` (systemd.time(7)); milliseconds, 0 for `infinity` and the like. */
 export function parseTimespan(text: string): number {
-  return [...text.matchAll(/(\d+(?:\.\d+)?)(us|ms|s|min|h|d|w|month|y)\b/g)].reduce(
-    (sum, [, amount, unit]) => sum + Number(amount) * TIMESPAN_MS[unit as keyof typeof TIMESPAN_MS],
-    0,
-  )
+  const parts = text.matchAll(/(\d+(?:\.\d+)?)(us|ms|s|min|h|d|w|month|y)\b/g)
+  return [...parts].reduce((sum, [, amount, unit = '']) => sum + Number(amount) * (TIMESPAN_MS[unit] ?? 0), 0)
+}
+
+/** What selects the lines of these units: journalctl(1) reads a user's units by another option. */
+export function journalSelection(scope: Scope, units: readonly string[]): string[] {
+  return scope === 'user'
+    ? ['--user', ...units.map((unit) => `--user-unit=${unit}`)]
+    : units.map((unit) => `--unit=${unit}`)
+}
+
+/** Reads on in the journal of a unit: each call gives the lines that came since the one before, oldest first. */
+export function journalReader(world: World, scope: Scope, unit: string): () => Promise<string> {
+  const selection = [
+    ...journalSelection(scope, [unit]),
+    '--quiet',
+    '--no-pager',
+    '--output=cat',
+    '--show-cursor',
+  ]
+  let from = `--since=@${Math.floor(world.now() / 1000)}`
+  return async () => {
+    const options = { env: managerEnvironment(world), timeoutMs: 30_000 }
+    const { stdout } = await world.run('journalctl', [...selection, from], options)
+    const [, lines = stdout, cursor] = /^([\s\S]*?)-- cursor: (.+)\n$/.exec(stdout) ?? []
+    if (cursor !== undefined) from = `--after-cursor=${cursor}`
+    return lines
+  }
 }

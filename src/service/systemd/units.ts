@@ -11,64 +11,68 @@ import watchHardening from '../../../units/systemd/telec-watch.hardening.conf'
 import watchLookout from '../../../units/systemd/telec-watch.lookout.conf'
 import watchService from '../../../units/systemd/telec-watch.service'
 import watchTimer from '../../../units/systemd/telec-watch.timer'
-import { LOOKOUT, type Scope } from '../../config/paths.ts'
-import type { PlannedFile, UnitValues } from '../plan.ts'
-import { fillIn, type UnitFile } from '../template.ts'
+import { LOOKOUT } from '../../config/paths.ts'
+import { fillIn, type PlannedFile, type Units, type UnitValues } from '../plan.ts'
 import { unitName } from './systemctl.ts'
 
 /** telec's own units for systemd. */
-export function systemdUnits(values: UnitValues, scope: Scope): UnitFile[] {
-  const service = values.service ?? 'the checkout'
-  const pollSeconds = Math.max(1, Math.round(values.pollMs / 1000))
-  const assignments = Object.entries(values.environment).map(([name, value]) => quote(`${name}=${value}`))
+export function systemdUnits({
+  config,
+  paths,
+  scope,
+  node,
+  bin,
+  environment,
+  actsForOwner,
+}: UnitValues): Units {
+  const service = config.service?.name ?? 'the checkout'
+  const pollSeconds = Math.max(1, Math.round(config.deployment.poll_every / 1000))
   const isSystem = scope === 'system'
   const fill = (template: string) =>
     fillIn(template, {
       SERVICE: escapeSpecifiers(service),
-      NODE: commandWord(values.node),
-      TELEC_NODE: quote(`TELEC_NODE=${values.node}`),
-      WATCH: commandWord(`${values.bin}/telec-watch`),
+      NODE: commandWord(node),
+      TELEC_NODE: quote(`TELEC_NODE=${node}`),
+      WATCH: commandWord(`${bin}/telec-watch`),
       HOW_TO_LOOK: isSystem ? '--lookout' : '--scheduled',
       AS_LOOKOUT: isSystem ? ' --lookout' : '',
-      UPDATE: commandWord(`${values.bin}/telec-update`),
-      SIGNAL: escapeSpecifiers(values.signal),
-      CONFIG: escapeSpecifiers(values.config),
-      HOME: quote(values.home),
+      UPDATE: commandWord(`${bin}/telec-update`),
+      SIGNAL: escapeSpecifiers(paths.signal),
+      CONFIG: escapeSpecifiers(paths.config),
+      HOME: quote(paths.home),
       TARGET: isSystem ? 'multi-user.target' : 'default.target',
       LOG_FIELDS: quote(`TELEC_SERVICE=${service}`),
-      CAPABILITIES: values.actsForOwner ? 'CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL' : '',
-      PRIVATE_USERS: values.actsForOwner ? 'no' : 'yes',
-      ENVIRONMENT: assignments.join(' '),
+      CAPABILITIES: actsForOwner ? 'CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL' : '',
+      PRIVATE_USERS: actsForOwner ? 'no' : 'yes',
+      ENVIRONMENT: Object.entries(environment)
+        .map(([name, value]) => quote(`${name}=${value}`))
+        .join(' '),
       POLL_SECONDS: String(pollSeconds),
       JITTER_SECONDS: String(Math.max(1, Math.floor(pollSeconds / 10))),
       NUDGE: LOOKOUT.nudge,
       LOOKOUT_USER: LOOKOUT.user,
       LOOKOUT_HOME: LOOKOUT.home,
     })
-  const hardening = (unit: string, actsForOwner: boolean) => ({
-    name: `${unit}.d/hardening.conf`,
-    text: fillIn(watchHardening, { SYSTEM_CALLS: actsForOwner ? 'SystemCallFilter=@setuid capset\n' : '' }),
+  const hardened = (unit: string, calls = '') => ({
+    [`${unit}.d/hardening.conf`]: fillIn(watchHardening, { SYSTEM_CALLS: calls }),
   })
-  const lookouts = ['telec-watch.service', ...(values.listens ? ['telec-listen.service'] : [])]
-  const lockedIn = [
-    { name: 'telec-poll.service', text: fill(pollService) },
-    { name: 'telec-poll.path', text: fill(pollPath) },
-    { name: 'telec-poll.timer', text: fill(pollTimer) },
-    hardening('telec-poll.service', values.actsForOwner),
-    ...lookouts.flatMap((unit) => [
-      hardening(unit, false),
-      { name: `${unit}.d/lookout.conf`, text: fill(watchLookout) },
-    ]),
-  ]
-  return [
-    { name: 'telec-watch.service', text: fill(watchService) },
-    { name: 'telec-watch.timer', text: fill(watchTimer) },
-    { name: 'telec-update.path', text: fill(updatePath) },
-    { name: 'telec-update.service', text: fill(updateService) },
-    { name: 'telec-update.timer', text: fill(updateTimer) },
-    ...(values.listens ? [{ name: 'telec-listen.service', text: fill(listenService) }] : []),
-    ...(isSystem ? lockedIn : []),
-  ]
+  const lookout = (unit: string) => ({ ...hardened(unit), [`${unit}.d/lookout.conf`]: fill(watchLookout) })
+  return {
+    'telec-watch.service': fill(watchService),
+    'telec-watch.timer': fill(watchTimer),
+    'telec-update.path': fill(updatePath),
+    'telec-update.service': fill(updateService),
+    'telec-update.timer': fill(updateTimer),
+    ...(config.redis && { 'telec-listen.service': fill(listenService) }),
+    ...(isSystem && {
+      'telec-poll.service': fill(pollService),
+      'telec-poll.path': fill(pollPath),
+      'telec-poll.timer': fill(pollTimer),
+      ...hardened('telec-poll.service', actsForOwner ? 'SystemCallFilter=@setuid capset\n' : ''),
+      ...lookout('telec-watch.service'),
+      ...(config.redis && lookout('telec-listen.service')),
+    }),
+  }
 }
 
 /** The lookout's user, as systemd-sysusers(8) makes it; one that is there already is left as it is. */
@@ -78,14 +82,12 @@ export const LOOKOUT_SYSUSERS: PlannedFile = {
 }
 
 /** The drop-in that teaches the service's unit the 42 contract. */
-export function systemdDropIn(service: string): UnitFile {
-  return { name: `${unitName(service)}.d/telec.conf`, text: dropIn }
+export function systemdDropIn(service: string): Units {
+  return { [`${unitName(service)}.d/telec.conf`]: dropIn }
 }
 
 /** The settings of that drop-in, `KEY=VALUE` each. */
-export const DROP_IN_SETTINGS: readonly string[] = dropIn
-  .split('\n')
-  .filter((line) => /^[A-Z]\w+=/.test(line))
+export const DROP_IN_SETTINGS: readonly string[] = dropIn.match(/^[A-Z]\w+=.*$/gm) ?? []
 
 /** A word of `ExecStart=`, where `$` would start a variable (systemd.service(5)). */
 function commandWord(word: string): string {
