@@ -16,17 +16,17 @@ import { TelecError } from '../system/errors.ts'
 import { freeBytes, freeFiles } from '../system/files.ts'
 import { isLocked } from '../system/lock.ts'
 import { LEAST_FREE_BYTES } from '../update/steps/preflight.ts'
-import type { Check } from './check.ts'
+import type { Checks } from './check.ts'
 
 /** Programs, disk, clock, and telec's own folder. */
-export const COMPUTER_CHECKS: readonly Check[] = [
-  { name: 'node', run: node },
-  { name: 'git', run: gitProgram },
-  { name: 'home', run: home },
-  { name: 'state', run: state },
-  { name: 'disk', run: disk },
-  { name: 'clock', run: clock },
-]
+export const COMPUTER_CHECKS: Checks = {
+  node,
+  git: async ({ world }) => `git ${await verifyGit(world)}`,
+  home,
+  state,
+  disk,
+  clock,
+}
 
 const LEAST_NODE = '20.20.0'
 const LEAST_FREE_FILES = 1_000
@@ -41,51 +41,47 @@ async function node({ world }: Service): Promise<string> {
   })
 }
 
-async function gitProgram({ world }: Service): Promise<string> {
-  return `git ${await verifyGit(world)}`
-}
-
 /** What others can write there telec would believe; what they can read is theirs to know. */
 async function home({ world, paths }: Service): Promise<string> {
   const { uid, mode } = statSync(paths.home)
+  const wrong = (what: string, hint: string) => new TelecError('config', `${paths.home} ${what}`, { hint })
   if (uid !== world.uid)
-    throw new TelecError('config', `${paths.home} belongs to another user (uid ${uid})`, {
-      hint: `chown -R ${world.uid} ${paths.home}`,
-    })
-  if ((mode & 0o077) !== 0)
-    throw new TelecError('config', `${paths.home} is open to others (mode ${(mode & 0o777).toString(8)})`, {
-      hint: `chmod 700 ${paths.home}`,
-    })
+    throw wrong(`belongs to another user (uid ${uid})`, `chown -R ${world.uid} ${paths.home}`)
+  if (mode & 0o077)
+    throw wrong(`is open to others (mode ${(mode & 0o777).toString(8)})`, `chmod 700 ${paths.home}`)
   const isBusy = isLocked(world, paths.lock) // needs flock(1), which may be missing
   return `${paths.home}${isBusy ? ', another telec is at work' : ''}`
 }
 
+const STATE_FILES = [
+  readUpdateState,
+  readMigrationRecord,
+  readSignal,
+  readWatchState,
+  readStatus,
+  readHistory,
+  readInstalled,
+]
+
 /** Every file of telec's own can be understood. */
 async function state({ world, paths }: Service): Promise<string> {
-  readUpdateState(paths)
-  readMigrationRecord(paths)
-  readSignal(paths)
-  readWatchState(paths)
-  readStatus(paths)
-  readHistory(paths)
+  for (const read of STATE_FILES) read(paths)
   readPause(paths, world.now())
-  readInstalled(paths)
   return 'all state files can be read'
 }
 
 async function disk({ config, paths }: Service): Promise<string> {
-  const free = await Promise.all(
-    [paths.home, config.deployment.checkout].map(async (folder) => {
-      const [bytes, files] = [await freeBytes(folder), await freeFiles(folder)]
-      if (bytes < LEAST_FREE_BYTES || files < LEAST_FREE_FILES)
-        throw new TelecError('later', `the disk of ${folder} is full`, {
-          because: `${Math.round(bytes / 1024)} KiB and ${files} files are free`,
-          hint: `free some: df -h ${folder}; df -i ${folder}`,
-        })
-      return bytes
-    }),
-  )
-  return `${(Math.min(...free) / 2 ** 30).toFixed(1)} GiB are free`
+  let least = Number.POSITIVE_INFINITY
+  for (const folder of [paths.home, config.deployment.checkout]) {
+    const [bytes, files] = [await freeBytes(folder), freeFiles(folder)]
+    if (bytes < LEAST_FREE_BYTES || files < LEAST_FREE_FILES)
+      throw new TelecError('later', `the disk of ${folder} is full`, {
+        because: `${Math.round(bytes / 1024)} KiB and ${files} files are free`,
+        hint: `free some: df -h ${folder}; df -i ${folder}`,
+      })
+    least = Math.min(least, bytes)
+  }
+  return `${(least / 2 ** 30).toFixed(1)} GiB are free`
 }
 
 /** A clock that lags behind what it has already seen is wrong: TLS certificates and back-offs depend on it. */

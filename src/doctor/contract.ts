@@ -11,6 +11,7 @@ import { managerEnvironment, trySystemctl } from '../service/systemd/systemctl.t
 import { DROP_IN_SETTINGS } from '../service/systemd/units.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, writeDurably } from '../system/files.ts'
+import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 
 /** launchd holds back a job that ran for less than 10 s (launchd.plist(5), ThrottleInterval). */
@@ -20,7 +21,7 @@ const LOOK_EVERY_MS = 100
 /** A throw-away service that leaves with 42 at its first start, and stays at its second. */
 interface Trial {
   readonly manager: ServiceManager
-  start(command: readonly string[]): Promise<void>
+  start(command: readonly string[]): Promise<RunResult>
   clearAway(): Promise<void>
 }
 
@@ -38,7 +39,12 @@ export async function proveRestartContract({ world, config, paths }: Service): P
       : await systemdTrial(world, scope, name)
   try {
     const script = 'if [ -e "$0" ]; then echo again >"$0"; exec sleep 120; fi; echo once >"$0"; exit 42'
-    await trial.start(['/bin/sh', '-c', script, mark])
+    const { code, stderr } = await trial.start(['/bin/sh', '-c', script, mark])
+    if (code !== 0)
+      throw new TelecError('halted', `${trial.manager.name} did not start a unit to try it with`, {
+        because: stderr.trim(),
+        hint: 'mend what it says, and try again: telec doctor --restart-contract',
+      })
     const startedMs = world.monotonic()
     const pid = await secondStart(world, trial.manager, mark)
     const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
@@ -49,20 +55,16 @@ export async function proveRestartContract({ world, config, paths }: Service): P
   }
 }
 
-async function secondStart(world: World, manager: ServiceManager, mark: string): Promise<number> {
+async function secondStart(world: World, { inspect, name }: ServiceManager, mark: string): Promise<number> {
   const deadline = world.monotonic() + PATIENCE_MS
   for (;;) {
-    const { main, activity, lastExit } = await manager.inspect()
+    const { main, activity, lastExit } = await inspect()
     if (main && readText(mark) === 'again\n') return main.pid
     if (world.monotonic() > deadline)
-      throw new TelecError(
-        'halted',
-        `a unit that left with exit code 42 did not come back (${manager.name})`,
-        {
-          because: `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`,
-          hint: 'please report it, with the version of the service manager; until then: service.restart: manager',
-        },
-      )
+      throw new TelecError('halted', `a unit that left with exit code 42 did not come back (${name})`, {
+        because: `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`,
+        hint: 'please report it, with the version of the service manager; until then: service.restart: manager',
+      })
     await world.sleep(LOOK_EVERY_MS)
   }
 }
@@ -72,15 +74,18 @@ async function systemdTrial(world: World, scope: Scope, name: string): Promise<T
   const unit = `${name}.service`
   return {
     manager: systemdManager(world, unit, scope),
-    async start(command) {
-      const args = [`--${scope}`, '--quiet', '--collect', '--service-type=exec', `--unit=${unit}`]
+    start(command) {
       const settings = DROP_IN_SETTINGS.map((setting) => `--property=${setting}`)
-      const result = await world.run('systemd-run', [...args, ...settings, ...command], {
-        cwd: '/',
-        env: managerEnvironment(world),
-        timeoutMs: PATIENCE_MS,
-      })
-      if (result.code !== 0) throw notStarted('systemd-run', result.stderr)
+      const args = [
+        `--${scope}`,
+        '--quiet',
+        '--collect',
+        '--service-type=exec',
+        `--unit=${unit}`,
+        ...settings,
+      ]
+      const options = { env: managerEnvironment(world), timeoutMs: PATIENCE_MS }
+      return world.run('systemd-run', [...args, ...command], options)
     },
     async clearAway() {
       await trySystemctl(world, scope, ['stop', unit])
@@ -96,19 +101,11 @@ function launchdTrial(world: World, scope: Scope, label: string, home: string): 
     manager: launchdManager(world, label, scope),
     async start(command) {
       await writeDurably(plist, contractJob(label, command), { mode: 0o644 })
-      const result = await tryLaunchctl(world, ['bootstrap', domain, plist])
-      if (result.code !== 0) throw notStarted('launchctl bootstrap', result.stderr)
+      return tryLaunchctl(world, ['bootstrap', domain, plist])
     },
     async clearAway() {
       await tryLaunchctl(world, ['bootout', `${domain}/${label}`])
       await remove(plist)
     },
   }
-}
-
-function notStarted(what: string, said: string): TelecError {
-  return new TelecError('halted', `${what} did not start a unit to try it with`, {
-    because: said.trim(),
-    hint: 'mend what it says, and try again: telec doctor --restart-contract',
-  })
 }

@@ -12,14 +12,10 @@ import { readPause } from '../state/pause.ts'
 import { readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
-import type { Check } from './check.ts'
+import type { Checks } from './check.ts'
 
 /** The checkout, the remote with its credentials, and how the last update went. */
-export const DEPLOYMENT_CHECKS: readonly Check[] = [
-  { name: 'checkout', run: checkout },
-  { name: 'remote', run: remote },
-  { name: 'update', run: update },
-]
+export const DEPLOYMENT_CHECKS: Checks = { checkout, remote, update }
 
 /** An index.lock that is older was left by a git that was killed. */
 const STALE_LOCK_MS = 10 * 60_000
@@ -54,10 +50,9 @@ async function remote(service: Service): Promise<string> {
     })
   const published = deployment.releases === 'github' ? await publishedReleases(service, repository) : null
   const offers = deployment.channel === 'alpha' ? deployment.branch : `${refs.length} tag(s)`
-  const password = /:\/\/[^/\s@]*:[^/\s]*@/.test(await remoteUrl(repository, deployment.remote))
-    ? `; ${PASSWORD}`
-    : ''
-  return `${name} answers in ${seconds} s: ${offers}${published ? `, ${published.length} release(s)` : ''}${password}`
+  const releases = published ? `, ${published.length} release(s)` : ''
+  const hasPassword = /:\/\/[^/\s@]*:[^/\s]*@/.test(await remoteUrl(repository, deployment.remote))
+  return `${name} answers in ${seconds} s: ${offers}${releases}${hasPassword ? `; ${PASSWORD}` : ''}`
 }
 
 /** Nothing is wrong; but git hands URLs to programs of its own, whose arguments all users of a computer can read. */
@@ -68,8 +63,8 @@ async function update({ world, paths }: Service): Promise<string> {
   const state = readUpdateState(paths)
   if (state?.halted) {
     const { step, target, error, because, hint } = state.halted
-    const details = { ...(because ? { because } : {}), ...(hint ? { hint } : {}) }
-    throw new TelecError('halted', `halted at ${step} on the way to ${nameOf(target)}: ${error}`, details)
+    const message = `halted at ${step} on the way to ${nameOf(target)}: ${error}`
+    throw new TelecError('halted', message, { ...(because && { because }), ...(hint && { hint }) })
   }
   const watch = readWatchState(paths)
   if (watch?.outcome === 'refused')

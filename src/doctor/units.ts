@@ -14,16 +14,10 @@ import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { within } from '../system/limit.ts'
 import { readBrief } from '../watch/brief.ts'
-import type { Check } from './check.ts'
+import type { Checks } from './check.ts'
 
 /** What starts telec, and what telec restarts. */
-export const UNIT_CHECKS: readonly Check[] = [
-  { name: 'manager', run: manager },
-  { name: 'units', run: units },
-  { name: 'polling', run: polling },
-  { name: 'service', run: serviceUnit },
-  { name: 'redis', run: redis },
-]
+export const UNIT_CHECKS: Checks = { manager, units, polling, service: serviceUnit, redis }
 
 /** How `telec run` starts telec, or what is installed. Throws where nothing starts it. */
 function startedBy(service: Service): Installed | 'telec run' {
@@ -38,7 +32,8 @@ function startedBy(service: Service): Installed | 'telec run' {
 async function manager(service: Service): Promise<string> {
   const { world } = service
   const by = startedBy(service)
-  if (by === 'telec run' || by.manager === 'launchd') return by === 'telec run' ? by : by.manager
+  if (by === 'telec run') return by
+  if (by.manager === 'launchd') return by.manager
   const answer = await verifySystemd(world, by.scope)
   return by.scope === 'user' ? `${answer}, ${await verifyLinger(world)}` : answer
 }
@@ -125,10 +120,8 @@ async function redis({ world, config, paths }: Service): Promise<string> {
   const client = openRedis(config.redis, REDIS_TIMEOUT_MS)
   const startedMs = world.monotonic()
   try {
-    await within(
-      client.ready().then(() => client.call('PING')),
-      REDIS_TIMEOUT_MS,
-    )
+    const answer = client.ready().then(() => client.call('PING'))
+    await within(answer, REDIS_TIMEOUT_MS)
   } catch (error) {
     throw new TelecError('later', 'Redis is out of reach; updates go on without it', {
       because: describeFault(error),

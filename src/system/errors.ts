@@ -24,47 +24,32 @@ Exit codes:
   75  try again later (remote out of reach, another update holds the lock)
   78  the configuration is wrong`
 
-export interface ErrorDetails {
-  /** Why, in full: the last lines of a command's output, a parser's message. */
-  readonly because?: string
-  /** What to do next; commands are written so that they can be pasted. */
-  readonly hint?: string
-  /** The command of telec that goes on, once the cause is mended; by default `telec-update --retry`. */
-  readonly goOn?: string
-  /** Something was left half-done: the step goes on as it would after a kill. */
-  readonly interrupted?: boolean
-  /** The migration that failed, `VERSION/FILE`. */
-  readonly migration?: string
-  /** It was said before: for those who debug. */
-  readonly quiet?: boolean
-  readonly cause?: unknown
-}
-
 /** Goes on with an update that halted. */
 export const RETRY = 'telec-update --retry'
 
 /** Every failure that telec foresees. Anything else that is thrown is a bug in telec. */
 export class TelecError extends Error {
   override readonly name = 'TelecError'
-  readonly because: string | undefined
-  readonly hint: string | undefined
-  readonly goOn: string
-  readonly interrupted: boolean
-  readonly migration: string | undefined
-  readonly quiet: boolean
+  /** Why, in full: the last lines of a command's output, a parser's message. */
+  readonly because?: string
+  /** What to do next; commands are written so that they can be pasted. */
+  readonly hint?: string
+  /** The command of telec that goes on, once the cause is fixed. */
+  readonly goOn: string = RETRY
+  /** Something was left half-done: the step goes on as it would after a kill. */
+  readonly interrupted: boolean = false
+  /** The migration that failed, `VERSION/FILE`. */
+  readonly migration?: string
+  /** It was said before: for those who debug. */
+  readonly quiet: boolean = false
 
   constructor(
     readonly kind: ErrorKind,
     message: string,
-    details: ErrorDetails = {},
+    details: Partial<Omit<TelecError, 'kind' | keyof Error>> & { readonly cause?: unknown } = {},
   ) {
-    super(message, { cause: details.cause })
-    this.because = details.because
-    this.hint = details.hint
-    this.goOn = details.goOn ?? RETRY
-    this.interrupted = details.interrupted ?? false
-    this.migration = details.migration
-    this.quiet = details.quiet ?? false
+    super(message)
+    Object.assign(this, details)
   }
 }
 

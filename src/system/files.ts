@@ -29,17 +29,14 @@ export function readText(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return null
+    if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return null
     throw new TelecError(kindOf(error), `cannot read ${path}`, {
-      because: error instanceof Error ? error.message : String(error),
+      because: (error as Error).message,
       hint: `check who owns it and its mode: ls -ld ${path}`,
       cause: error,
     })
   }
 }
-
-/** More is no text that telec asks for. */
-const MOST_PLAIN_BYTES = 1024 * 1024
 
 /**
  * The content of a plain file that somebody else may have put there; null where there is none, or something else: a pipe
@@ -47,7 +44,7 @@ const MOST_PLAIN_BYTES = 1024 * 1024
  */
 export function readPlainText(path: string): string | null {
   const stat = statSync(path, { throwIfNoEntry: false })
-  return stat?.isFile() && stat.size <= MOST_PLAIN_BYTES ? readText(path) : null
+  return stat?.isFile() && stat.size <= 1024 * 1024 ? readText(path) : null
 }
 
 /**
@@ -144,25 +141,23 @@ export function writeJson(path: string, data: unknown, options?: WriteOptions): 
 
 /** Writes a file whose loss, or half of which, does no harm: in place, and without waiting for the disk. */
 export function writeInPlace(path: string, text: string): void {
-  try {
+  attempt(path, [], () => {
     plainFileAt(path)
     writeFileSync(path, text, { mode: FILE_MODE })
-  } catch (error) {
-    throw writeFailure(path, error)
-  }
+  })
 }
 
 /** Removes a file; one that is not there is fine. Durable when it resolves, with all that was renamed in its folder. */
-export async function remove(
-  path: string,
-  { folder = 'synced' }: Pick<WriteOptions, 'folder'> = {},
-): Promise<void> {
-  try {
+export async function remove(path: string, { folder = 'synced' }: WriteOptions = {}): Promise<void> {
+  attempt(path, ['ENOENT'], () => {
     unlinkSync(path)
     if (folder === 'synced') syncFolder(dirname(path))
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw writeFailure(path, error)
-  }
+  })
+}
+
+/** Removes a folder in which nothing is left. */
+export function removeFolderIfEmpty(path: string): void {
+  attempt(path, ['ENOTEMPTY', 'EEXIST', 'ENOENT'], () => rmdirSync(path))
 }
 
 /** When a file was written or touched last; null where there is none. */
@@ -172,20 +167,23 @@ export function modifiedAt(path: string): Date | null {
 
 /** Sets a file's times to now, so that whoever watches the path looks again. */
 export async function touch(path: string, nowMs: number): Promise<void> {
-  try {
-    utimesSync(path, nowMs / 1000, nowMs / 1000)
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw writeFailure(path, error)
-  }
+  attempt(path, ['ENOENT'], () => utimesSync(path, nowMs / 1000, nowMs / 1000))
 }
 
 /** Sets the times of a file that is there for them alone; it is made where there is none. */
 export function mark(path: string, nowMs: number): void {
-  try {
+  attempt(path, [], () => {
     closeSync(openSync(path, 'a', FILE_MODE))
     utimesSync(path, nowMs / 1000, nowMs / 1000)
+  })
+}
+
+/** @param expected codes of failures after which all is as it should be. */
+function attempt(path: string, expected: readonly string[], change: () => void): void {
+  try {
+    change()
   } catch (error) {
-    throw writeFailure(path, error)
+    if (!expected.includes(systemErrorCode(error) ?? '')) throw writeFailure(path, error)
   }
 }
 
@@ -199,20 +197,16 @@ const FOREIGN_TEMPORARY_MS = 3_600_000
  * @param nowMs also those of telec's other files, once they are old.
  */
 export function sweepTemporaryFiles(own: readonly string[], nowMs?: number): void {
-  try {
-    for (const folder of new Set(own.map(dirname)))
-      for (const entry of existsSync(folder) ? readdirSync(folder) : []) {
-        const path = join(folder, entry)
-        const [, original = ''] = /^(.+)\.\d+$/.exec(path) ?? []
-        const isOld = () =>
-          nowMs !== undefined &&
-          /\.(json|yml|new)$/.test(original) &&
-          Math.abs(nowMs - (modifiedAt(path)?.getTime() ?? nowMs)) > FOREIGN_TEMPORARY_MS // clocks jump
-        if (own.includes(original) || isOld()) rmSync(path, { force: true })
-      }
-  } catch (error) {
-    throw writeFailure(own[0] ?? '', error)
-  }
+  for (const folder of new Set(own.map(dirname)))
+    for (const entry of existsSync(folder) ? readdirSync(folder) : []) {
+      const path = join(folder, entry)
+      const [, original = ''] = /^(.+)\.\d+$/.exec(path) ?? []
+      const isOld = () =>
+        nowMs !== undefined &&
+        /\.(json|yml|new)$/.test(original) &&
+        Math.abs(nowMs - (modifiedAt(path)?.getTime() ?? nowMs)) > FOREIGN_TEMPORARY_MS // clocks jump
+      if (own.includes(original) || isOld()) attempt(path, [], () => rmSync(path, { force: true }))
+    }
 }
 
 /** The folder's entry for a renamed or removed file is durable only after this (fsync(2)). */
@@ -238,25 +232,13 @@ function plainFileAt(path: string): Stats | undefined {
 /** A failed write as people are told of it. */
 export function writeFailure(path: string, error: unknown): TelecError {
   if (error instanceof TelecError) return error
-  const code = systemErrorCode(error) ?? ''
+  const folder = dirname(path)
+  const isFull = systemErrorCode(error) === 'ENOSPC'
   return new TelecError(kindOf(error), `cannot write ${path}`, {
-    because: error instanceof Error ? error.message : String(error),
-    hint:
-      code === 'ENOSPC'
-        ? `free some space: df -h ${dirname(path)}`
-        : `check the folder: ls -ld ${dirname(path)}`,
+    because: (error as Error).message,
+    hint: isFull ? `free some space: df -h ${folder}` : `check the folder: ls -ld ${folder}`,
     cause: error,
   })
-}
-
-/** Removes a folder in which nothing is left. */
-export function removeFolderIfEmpty(path: string): void {
-  try {
-    rmdirSync(path)
-  } catch (error) {
-    const code = systemErrorCode(error)
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw writeFailure(path, error)
-  }
 }
 
 /** Bytes that this user can still write to the file system of `path`. */
@@ -266,7 +248,7 @@ export async function freeBytes(path: string): Promise<number> {
 }
 
 /** Files that can still be made there; a full disk may have room and no inodes. */
-export async function freeFiles(path: string): Promise<number> {
+export function freeFiles(path: string): number {
   const { files, ffree } = statfsSync(path)
   return files === 0 ? Number.POSITIVE_INFINITY : ffree // btrfs and its kind have no fixed number
 }

@@ -1,29 +1,21 @@
 import type { IncomingMessage } from 'node:http'
 import { TelecError } from './errors.ts'
 
-export interface HttpAnswer {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: string
-}
-
-export interface HttpLimits {
-  /** For the whole answer, or for all that belong together: a server that trickles is given up, too. */
-  readonly timeoutMs: number
-  /** What is left of that. */
-  readonly leftMs: number
-  readonly maxBytes: number
-}
+export type HttpAnswer = Awaited<ReturnType<typeof httpGet>>
 
 /**
- * One GET, to its end. Follows no redirect: whoever asks decides where its headers may go. Throws `later` where no
+ * One GET, to its end. Follows no redirect: the caller decides where its headers may go. Throws `later` where no
  * whole answer came. Loads Node.js' clients only when it is called, which most polls never do.
+ *
+ * @param limits `timeoutMs` for all requests that belong together, of which `leftMs` are left: a server that trickles is
+ * given up, too.
  */
 export async function httpGet(
   url: URL,
   headers: Readonly<Record<string, string>>,
-  { timeoutMs, leftMs, maxBytes }: HttpLimits,
-): Promise<HttpAnswer> {
+  limits: Record<'timeoutMs' | 'leftMs' | 'maxBytes', number>,
+) {
+  const { timeoutMs, leftMs, maxBytes } = limits
   const client = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http')
   const unreachable = (because: string) =>
     new TelecError('later', `${url.origin} is out of reach`, {

@@ -32,20 +32,12 @@ export function acquireLock(world: World, path: string): () => void {
     // For people and for the message of those who come second; the lock itself is not in the text.
     ftruncateSync(fd)
     writeSync(fd, `${world.program.name}, pid ${world.pid}, since ${isoTime(world)}\n`, 0)
-    return () => letGo(fd)
+    return () => {
+      ftruncateSync(fd) // whoever comes next must not be taken for us
+      closeSync(fd)
+    }
   } catch (error) {
     throw writeFailure(path, error)
-  }
-}
-
-/** Whoever comes next must not be taken for us by those who come third. */
-function letGo(fd: number): void {
-  try {
-    ftruncateSync(fd)
-  } catch {
-    // The text is for people only.
-  } finally {
-    closeSync(fd)
   }
 }
 
@@ -63,54 +55,38 @@ export function isLocked(world: World, path: string): boolean {
 
 /** Throws `later` when somebody else has it. */
 function openAndLock(world: World, path: string): number {
-  if (world.platform === 'darwin') return openLocked(path)
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
-  const flock = spawnSync('flock', ['--nonblock', '--exclusive', '3'], {
+  const flags = constants.O_RDWR | constants.O_CREAT
+  if (world.platform === 'darwin')
+    try {
+      return openSync(path, flags | constants.O_NONBLOCK | O_EXLOCK, 0o600)
+    } catch (error) {
+      throw systemErrorCode(error) === 'EAGAIN' ? heldBySomeone(path) : error
+    }
+  const fd = openSync(path, flags, 0o600)
+  const { status, signal, stderr, error } = spawnSync('flock', ['--nonblock', '--exclusive', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', fd],
     encoding: 'utf8',
     cwd: '/', // where a relative folder of PATH is none of the checkout's
   })
-  if (flock.status === 0) return fd
+  if (status === 0) return fd
   closeSync(fd)
-  if (flock.status === 1 && flock.stderr === '') throw heldBySomeone(path)
-  if (flock.error && systemErrorCode(flock.error) !== 'ENOENT') throw flock.error
+  if (status === 1 && stderr === '') throw heldBySomeone(path)
+  if (error && systemErrorCode(error) !== 'ENOENT') throw error
   // One that was killed has not said no.
-  throw new TelecError(flock.signal ? 'later' : 'halted', `cannot lock ${path}`, {
-    because:
-      flock.error?.message ?? (flock.signal ? `flock ended with ${flock.signal}` : flock.stderr.trim()),
+  throw new TelecError(signal ? 'later' : 'halted', `cannot lock ${path}`, {
+    because: error?.message ?? (signal ? `flock ended with ${signal}` : stderr.trim()),
     hint: 'telec needs flock(1), which is in the package util-linux',
   })
 }
 
-function openLocked(path: string): number {
-  try {
-    return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK | O_EXLOCK, 0o600)
-  } catch (error) {
-    if (systemErrorCode(error) === 'EAGAIN') throw heldBySomeone(path)
-    throw error
-  }
-}
-
-/** Who has just taken the lock has yet to write its name over that of one that was killed. */
-const NAME_WAIT_MS = 1_000
-const LOOK_EVERY_MS = 20
-
+/** What the holder wrote counts unless it has just taken the lock: then it is still that of one that was killed. */
 function heldBySomeone(path: string): TelecError {
-  let holder = readHolder(path)
-  for (let waitedMs = 0; holder === null && waitedMs < NAME_WAIT_MS; waitedMs += LOOK_EVERY_MS) {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_EVERY_MS) // asleep
-    holder = readHolder(path)
-  }
-  return new TelecError('later', `another telec is at work: ${holder ?? 'it has just started'}`, {
-    hint: 'wait for it to end: telec status shows what it does',
-  })
-}
-
-/** What the holder wrote; null where that is nothing yet, or of a process that is no more. */
-function readHolder(path: string): string | null {
   const text = readFileSync(path, 'utf8').trim()
   const [, pid] = /, pid (\d+)/.exec(text) ?? []
-  return pid !== undefined && isRunning(Number(pid)) ? text : null
+  const holder = pid !== undefined && isRunning(Number(pid)) ? text : 'it has just started'
+  return new TelecError('later', `another telec is at work: ${holder}`, {
+    hint: 'wait for it to end: telec status shows what it does',
+  })
 }
 
 function isRunning(pid: number): boolean {

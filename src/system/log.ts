@@ -39,28 +39,21 @@ export function createLog(
   notify: ((status: string) => void) | null,
 ): Log {
   let opened: Sink | undefined
-  const out = () => {
-    opened ??= open()
-    return opened
-  }
-  const isJournal = () => env.JOURNAL_STREAM !== undefined && out().isTTY !== true
-  const hasCursor = () => out().isTTY === true && env.TERM !== 'dumb'
+  const out = () => (opened ??= open())
   let underWay = ''
-  const at =
-    (level: Level) =>
-    (message: string): void => {
-      const journal = isJournal()
-      if (level === 'debug' && !journal && !env.TELEC_DEBUG) return
-      const sink = out()
-      const colours = usesColour(sink, env)
-      if (underWay) sink.write(ERASE_LINE)
-      for (const line of printable(message).split('\n')) {
-        if (journal) sink.write(`<${PRIORITY[level]}>${line}\n`)
-        else if (colours && COLOUR[level]) sink.write(`${COLOUR[level]}${line}\u001b[0m\n`)
-        else sink.write(`${line}\n`)
-      }
-      if (underWay) sink.write(underWay)
-    }
+  const at = (level: Level) => (message: string) => {
+    const isJournal = env.JOURNAL_STREAM !== undefined && out().isTTY !== true
+    if (level === 'debug' && !isJournal && !env.TELEC_DEBUG) return
+    const sink = out()
+    const [before, after] = isJournal
+      ? [`<${PRIORITY[level]}>`, '']
+      : usesColour(sink, env) && COLOUR[level]
+        ? [COLOUR[level], '\u001b[0m']
+        : ['', '']
+    if (underWay) sink.write(ERASE_LINE)
+    for (const line of printable(message).split('\n')) sink.write(`${before}${line}${after}\n`)
+    if (underWay) sink.write(underWay)
+  }
   return {
     error: at('error'),
     warning: at('warning'),
@@ -69,8 +62,8 @@ export function createLog(
     debug: at('debug'),
     progress(message) {
       if (message !== null) notify?.(statusLine(message))
-      if (!hasCursor()) return
       const sink = out()
+      if (sink.isTTY !== true || env.TERM === 'dumb') return
       if (underWay) sink.write(ERASE_LINE)
       underWay = printable(message ?? '').slice(0, (sink.columns || 80) - 1) // one that wraps cannot be erased
       sink.write(underWay)

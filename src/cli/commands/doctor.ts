@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { locate } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
-import { type Check, examine, type Finding } from '../../doctor/check.ts'
+import { type Checks, examine, type Finding } from '../../doctor/check.ts'
 import { COMPUTER_CHECKS } from '../../doctor/computer.ts'
 import { proveRestartContract } from '../../doctor/contract.ts'
 import { DEPLOYMENT_CHECKS } from '../../doctor/deployment.ts'
@@ -16,8 +16,8 @@ interface Options {
   readonly restartContract: boolean
 }
 
-const CHECKS = [...COMPUTER_CHECKS, ...DEPLOYMENT_CHECKS, ...UNIT_CHECKS]
-const CONTRACT: Check = { name: 'contract', run: proveRestartContract }
+const CHECKS: Checks = { ...COMPUTER_CHECKS, ...DEPLOYMENT_CHECKS, ...UNIT_CHECKS }
+const CONTRACT: Checks = { contract: proveRestartContract }
 
 export const doctorCommand: DefineCommand = (world, leave) =>
   new Command('doctor')
@@ -40,7 +40,7 @@ Examples:
   telec doctor --restart-contract   starts a throw-away unit that exits 42, and sees it come back`,
     )
     .action(async ({ json, restartContract }: Options) => {
-      const findings = await diagnose(world, restartContract ? [CONTRACT] : CHECKS, (finding) => {
+      const findings = await diagnose(world, restartContract ? CONTRACT : CHECKS, (finding) => {
         if (!json) world.out(show(finding))
       })
       if (json) world.out(`${JSON.stringify(findings, null, 2)}\n`)
@@ -50,7 +50,7 @@ Examples:
 /** Each as it is found. Without a configuration there is nothing else to look at. */
 async function diagnose(
   world: World,
-  checks: readonly Check[],
+  checks: Checks,
   onFinding: (finding: Finding) => void,
 ): Promise<Finding[]> {
   const findings: Finding[] = []
@@ -67,7 +67,7 @@ async function diagnose(
   add(config)
   if (!config.ok) return findings
   const service = await opening
-  for (const { name, run } of checks) add(await examine(name, () => run(service)))
+  for (const [name, run] of Object.entries(checks)) add(await examine(name, () => run(service)))
   return findings
 }
 

@@ -46,8 +46,8 @@ export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs
   const startedMs = Number(unit.ExecMainStartTimestampMonotonic) / 1000
   const { ActiveState, ExecMainStatus } = unit
   const hasExited = unit.ExecMainCode === CLD_EXITED
-  /** Unless somebody told it not to, systemd starts it again after the way in which it ended. */
-  const wouldReturn =
+  // systemd starts it again after the way in which it ended, unless somebody told it not to.
+  const wouldReturn = () =>
     unit.Restart === 'always' ||
     (hasExited && unit.RestartForceExitStatus.split(' ').includes(ExecMainStatus))
   const exit = hasExited ? `exit code ${ExecMainStatus}` : `signal ${ExecMainStatus}`
@@ -55,7 +55,7 @@ export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs
   return {
     known: unit.LoadState === 'not-found' ? 'no' : unit.LoadState === 'masked' ? 'masked' : 'yes',
     activity: ACTIVITIES[ActiveState] ?? 'stopped',
-    isStoppedOnPurpose: ActiveState === 'inactive' && pid === 0 && startedMs > 0 && wouldReturn,
+    isStoppedOnPurpose: ActiveState === 'inactive' && pid === 0 && startedMs > 0 && wouldReturn(),
     main: pid > 0 ? { pid, identity, uptimeMs: Math.max(0, nowMs - startedMs) } : null,
     lastExit: pid > 0 || startedMs === 0 ? null : exit,
     shortestRunMs: shortestRun(unit.StartLimitBurst, unit.StartLimitIntervalUSec),
