@@ -18,10 +18,7 @@ export function accountOf(uid: number): Account | null {
   return { uid, gid: Number(gid), name, home: home || '/', shell: shell || '/bin/sh' }
 }
 
-/**
- * The command, run by somebody else; null: by whoever telec runs as. Not `uid` and `gid` of spawn, which drop the other
- * groups of that user: an install that calls docker needs them.
- */
+/** The command, run by that user. Spawn's `uid` and `gid` would drop the user's other groups, such as docker. */
 export function commandAs(account: Account | null, command: readonly string[]): readonly string[] {
   if (account === null) return command
   const { uid, gid } = account

@@ -1,14 +1,8 @@
 import { sha256 } from './hash.ts'
 
-export interface Backoff {
-  readonly firstMs: number
-  readonly longestMs: number
-}
+export type Backoff = Readonly<Record<'firstMs' | 'longestMs', number>>
 
-/**
- * How long to wait after the `attempts`-th failure in a row: doubling from the first to the longest delay, plus up to
- * a fifth that depends on the computer, so that a fleet does not come back all at once. Pure.
- */
+/** How long to wait after that many failures in a row; up to a fifth of it spreads the computers of a fleet. Pure. */
 export function backoffMs({ firstMs, longestMs }: Backoff, attempts: number, computer: string): number {
   const delay = Math.min(firstMs * 2 ** Math.min(attempts - 1, 20), longestMs)
   const spread = Number.parseInt(sha256(`${computer} ${attempts}`).slice(0, 4), 16) / 0xffff

@@ -2,12 +2,9 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { printableName } from './log.ts'
 
-/** Process groups: what telec starts leads one of its own, so that it can be ended with all that it started. */
-
-/** Those that are running now: they are taken along when telec leaves. */
+/** What telec starts leads a process group of its own: these are running now, and are taken along when telec exits. */
 const groups = new Set<number>()
 
-/** Says which groups there are to the guardian, where there is one. */
 let tellGuardian: () => void = () => undefined
 
 /** Registers a group that was started; returns how to forget it once it has ended. */
@@ -26,8 +23,7 @@ while read -r line; do groups=$line; done
 for group in $groups; do kill -s KILL -- "-$group"; done`
 
 /**
- * From now on the groups that telec started end with it even where it is killed, so that whoever takes its lock next
- * finds nothing at work. A process that can be killed cannot see to that itself: a shell waits for its pipe to close.
+ * From now on the groups that telec started end with it even where it is killed: a shell waits for its pipe to close.
  *
  * @returns how to do without it again.
  */
@@ -46,10 +42,8 @@ export function guardGroups(): () => void {
 }
 
 function startGuardian(): ChildProcess {
-  const guardian = spawn('/bin/sh', ['-c', GUARDIAN], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  })
+  const stdio = ['pipe', 'ignore', 'ignore'] as const
+  const guardian = spawn('/bin/sh', ['-c', GUARDIAN], { detached: true, stdio: [...stdio] })
   guardian.on('error', () => undefined) // without it a kill leaves what it left before there was one
   guardian.stdin?.on('error', () => undefined)
   guardian.unref()
@@ -59,15 +53,10 @@ function startGuardian(): ChildProcess {
 
 /** Passes `signal` on to every group that is running. */
 export function signalAllGroups(signal: NodeJS.Signals): void {
-  for (const pid of groups) signalGroup(pid, signal)
+  for (const pid of groups) signalIfThere(-pid, signal)
 }
 
-/** @returns whether there is such a group; 0 only asks. */
-export function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
-  return signalIfThere(-pid, signal)
-}
-
-/** Signals a process, or with a minus a group; one that is gone is fine. */
+/** Signals a process, or with a minus a group. @returns whether there is one; 0 only asks. */
 export function signalIfThere(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, signal)
@@ -76,7 +65,6 @@ export function signalIfThere(pid: number, signal: NodeJS.Signals | 0): boolean 
   }
 }
 
-/** The variable by which the processes of a call know each other. */
 const MARK = 'TELEC_CALL'
 let calls = 0
 
@@ -99,7 +87,7 @@ export function namesOf(left: readonly Left[]): string {
 
 /**
  * The processes that the leader of a group has left running: those of its group and, on Linux, its children and those
- * that inherited its marked environment, as a daemon in a session of its own does. Linux tells in /proc, others by ps(1).
+ * that inherited its marked environment, as a daemon in a session of its own does.
  */
 export function processesLeft(leader: number, env: NodeJS.ProcessEnv): Left[] {
   if (process.platform !== 'linux') {

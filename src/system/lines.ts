@@ -5,15 +5,11 @@ const LONGEST_LINE = 2_000
 const TAIL_LINES = 20
 const TAIL_CHARACTERS = 8_000
 
-/** The output of a program: passed on line by line, bounded in number and length; its end is kept. */
-export interface Lines {
-  /** `stream` tells apart where text comes from: its end may cut a line in two. */
-  add(text: string, stream: string): void
-  /** Passes on last lines that do not end. Returns the last lines. */
-  end(): string
-}
-
-export function collectLines(onLine: (line: string) => void): Lines {
+/**
+ * The output of a program: passed on line by line, bounded in number and length. `add` takes what came on a stream; `end`
+ * passes on last lines that do not end, and returns the last ones.
+ */
+export function collectLines(onLine: (line: string) => void) {
   const pending = new Map<string, string>()
   let lines = 0
   let tail: string[] = []
@@ -26,14 +22,14 @@ export function collectLines(onLine: (line: string) => void): Lines {
     else if (lines === LOGGED_LINES + 1) onLine('… (it prints more)')
   }
   return {
-    add(text, stream) {
+    add(text: string, stream: string) {
       const parts = ((pending.get(stream) ?? '') + text).split('\n')
       const rest = parts.pop() ?? ''
       for (const part of parts) take(part)
       // One character more than is shown: take() sees that the line was longer. A carriage return may be half of an end.
       pending.set(stream, lastState(rest).slice(0, LONGEST_LINE + 1) + (rest.endsWith('\r') ? '\r' : ''))
     },
-    end() {
+    end(): string {
       for (const text of pending.values()) if (text !== '') take(text)
       pending.clear()
       return tail.join('\n').slice(-TAIL_CHARACTERS)

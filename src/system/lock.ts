@@ -18,18 +18,17 @@ import { isoTime, type World } from './world.ts'
 const O_EXLOCK = 0x20
 
 /**
- * Takes telec's own lock, or throws `later` (75) and says who holds it. It is a flock(2) on an open file:
- * the kernel lets go of it when the process ends, however it ends, so that there is never a stale one.
- * Node has no call for it. On Linux util-linux's flock(1) locks the descriptor it inherits, and the lock stays
- * with our descriptor after it left; on macOS open(2) does it.
+ * Takes telec's own lock, or throws `later` (75) and says who holds it. The kernel releases a flock(2) when the process
+ * ends, however it ends. Node has no call for it: on Linux flock(1) locks the descriptor that it inherits, which stays
+ * locked after flock's exit; on macOS open(2) does it.
  *
- * @returns how to let go of it.
+ * @returns how to release it.
  */
 export function acquireLock(world: World, path: string): () => void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     const fd = openAndLock(world, path)
-    // For people and for the message of those who come second; the lock itself is not in the text.
+    // For people alone: the lock itself is not in the text.
     ftruncateSync(fd)
     writeSync(fd, `${world.program.name}, pid ${world.pid}, since ${isoTime(world)}\n`, 0)
     return () => {

@@ -1,4 +1,4 @@
-/** Severities of journald, by syslog number (sd-daemon(3)). */
+/** As journald counts severities (sd-daemon(3)). */
 const PRIORITY = { error: 3, warning: 4, notice: 5, info: 6, debug: 7 } as const
 type Level = keyof typeof PRIORITY
 
@@ -27,9 +27,8 @@ interface Sink {
 const ERASE_LINE = '\r\u001b[K'
 
 /**
- * One line per message on standard error: in colour in a terminal, with `<N>` priorities where
- * journald reads (`JOURNAL_STREAM` is set by systemd, systemd.exec(5)), plain elsewhere.
- * `TELEC_DEBUG=1` shows debug lines outside the journal, which keeps them anyway.
+ * In colour in a terminal, with `<N>` priorities where journald reads (`JOURNAL_STREAM`, systemd.exec(5)), plain
+ * elsewhere. `TELEC_DEBUG=1` shows debug lines outside the journal, which keeps them anyway.
  *
  * @param open where lines go, asked for with the first one: most polls have nothing to say.
  */

@@ -1,8 +1,6 @@
 import { run } from './process.ts'
 
-/** The manager may be busy, or gone: what is under way does not wait for it. */
 const NOTIFY_TIMEOUT_MS = 5_000
-
 /** Thousands of short migrations must not mean thousands of programs. */
 const PAUSE_MS = 250
 
@@ -24,7 +22,7 @@ export function createNotifier(env: NodeJS.ProcessEnv): ((status: string) => voi
     isBusy = true
     const status = `--status=${waiting}`
     waiting = null
-    const options = { cwd: '/', env: own, timeoutMs: NOTIFY_TIMEOUT_MS }
+    const options = { env: own, timeoutMs: NOTIFY_TIMEOUT_MS }
     await run('systemd-notify', [status], options).catch(() => undefined) // there is none: the journal has it all
     isBusy = false
     pause = setTimeout(send, PAUSE_MS)

@@ -1,17 +1,8 @@
 import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { kindOf, TelecError } from './errors.ts'
-import {
-  adoptGroup,
-  type Left,
-  markEnvironment,
-  processesLeft,
-  signalGroup,
-  signalIfThere,
-} from './groups.ts'
+import { adoptGroup, type Left, markEnvironment, processesLeft, signalIfThere } from './groups.ts'
 import { collectLines, lastState } from './lines.ts'
-
-// The one way in which programs are started.
 
 export interface RunOptions {
   /** Default: `/`. */
@@ -23,7 +14,7 @@ export interface RunOptions {
   readonly input?: string
   /** A program that prints more is ended. Default 32 MiB; without an end where there is `onLine`. */
   readonly maxOutput?: number
-  /** Called for each line of its standard output and error as it comes, within bounds; their end alone is kept. */
+  /** Called for each line of both its outputs as it comes, within bounds; their end alone is kept. */
   onLine?(line: string): void
   /** Look for what it left running: `keep` ends that only where it failed itself, and did not leave the group. */
   readonly leftovers?: 'keep' | 'end'
@@ -50,7 +41,7 @@ export function commandFailed(command: string, { stderr, code }: RunResult, hint
 /** Runs a program to its end. Throws only when it cannot be started. */
 export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>
 
-export interface StartOptions extends Pick<RunOptions, 'cwd' | 'env'> {
+interface StartOptions extends Pick<RunOptions, 'cwd' | 'env'> {
   readonly stdio: StdioOptions
   /** It stays in telec's own process group, where a Ctrl-C reaches it. */
   readonly isAttached?: boolean
@@ -128,13 +119,13 @@ export function start(
   let killTimer: NodeJS.Timeout | undefined
   let found: readonly Left[] | undefined
   const left = () => found ?? (pid === undefined ? [] : processesLeft(pid, env))
+  const signalGroup = (signal: NodeJS.Signals | 0) => pid !== undefined && signalIfThere(-pid, signal)
   const kill = () => {
     clearTimeout(killTimer)
     killTimer = undefined
-    if (pid !== undefined) signalGroup(pid, 'SIGKILL')
+    signalGroup('SIGKILL')
   }
   let chunks = 0
-  const count = () => chunks
   for (const name of ['stdout', 'stderr'] as const)
     child[name]?.setEncoding('utf8').on('data', (text: string) => {
       chunks += 1
@@ -147,11 +138,16 @@ export function start(
   }
   const ended = new Promise<Pick<RunResult, 'code' | 'signal'>>((resolve, reject) => {
     child.on('error', (error) => reject(cannotStart(command, cwd, error)))
-    child.on('exit', () => child.on('close', whenQuiet(count, closePipes)))
+    child.on('exit', () =>
+      child.on(
+        'close',
+        whenQuiet(() => chunks, closePipes),
+      ),
+    )
     child.on('close', (code, signal) => resolve({ code, signal }))
   })
   const groupEnded = async () => {
-    while (killTimer && pid !== undefined && signalGroup(pid, 0)) await delay(LOOK_MS)
+    while (killTimer && signalGroup(0)) await delay(LOOK_MS)
     clearTimeout(killTimer)
     forget()
   }
@@ -160,7 +156,7 @@ export function start(
     ended: ended.finally(groupEnded),
     end() {
       if (pid === undefined || killTimer) return
-      signalGroup(pid, 'SIGTERM')
+      signalGroup('SIGTERM')
       killTimer = setTimeout(kill, GRACE_MS)
     },
     kill,

@@ -5,10 +5,7 @@ import type { World } from './world.ts'
 /** Two files of this size are kept of each program. */
 const LARGEST_BYTES = 1024 * 1024
 
-/**
- * launchd appends a job's output to a file for ever. A log that has grown large is put aside as `NAME.log.1`, where this
- * run goes on writing; the next run finds a new one. Not a word of what fails: there would be nowhere to say it.
- */
+/** launchd appends a job's output to a file for ever: a large one is put aside as `NAME.log.1`, where this run goes on. */
 export function rotateLog({ platform, program }: World, home: string): void {
   if (platform !== 'darwin') return
   const path = join(home, `${program.name}.log`)

@@ -7,10 +7,7 @@ import { createLog, type Log } from './log.ts'
 import { createNotifier } from './notify.ts'
 import { type Run, run } from './process.ts'
 
-/**
- * All that a program needs from outside itself. Made once in `main` and handed down: nothing below
- * `system/` reads `process.*` or the clock, so that tests and other callers can pass their own.
- */
+/** All that a program needs from outside itself, made once in `main`: so that tests can pass their own. */
 export interface World {
   readonly env: NodeJS.ProcessEnv
   readonly cwd: string
@@ -21,7 +18,15 @@ export interface World {
   /** The user's name; `uid N` where that has none. */
   user(): string
   readonly pid: number
-  readonly program: Program
+  readonly program: {
+    /** `telec-watch`, `telec`, … */
+    readonly name: string
+    /** The bundle that is running, links resolved: its neighbours are the other bundles. */
+    readonly path: string
+    /** The Node.js that runs it. */
+    readonly node: string
+    readonly nodeVersion: string
+  }
   readonly log: Log
   /** Milliseconds since 1970. */
   now(): number
@@ -31,17 +36,6 @@ export interface World {
   readonly run: Run
   /** Writes to standard output, as it is. */
   out(text: string): void
-}
-
-export interface Program {
-  /** `telec-watch`, `telec`, … */
-  readonly name: string
-  /** The bundle that is running, links resolved: its neighbours are the other bundles. */
-  readonly path: string
-  /** The Node.js that runs it. */
-  readonly node: string
-  /** Such as 20.20.2. */
-  readonly nodeVersion: string
 }
 
 export function realWorld(programName: string): World {
@@ -72,10 +66,7 @@ export function realWorld(programName: string): World {
   }
 }
 
-/**
- * Whoever read our output may have left (`| head`, a log that was closed): no reason to stop in the middle of work. Asked for
- * with the first line, since most polls open neither stream.
- */
+/** The reader of our output may have closed it (`| head`): no reason to stop in the middle of work. */
 export function withoutReader<Stream extends NodeJS.WriteStream>(stream: Stream): Stream {
   if (!stream.listeners('error').includes(passOver)) stream.on('error', passOver)
   return stream
