@@ -1,13 +1,14 @@
 import { join } from 'node:path'
 import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
+import { tryCommand } from '../service/commands.ts'
 import { verifySystemd } from '../service/installable.ts'
 import { launchdDomain, tryLaunchctl } from '../service/launchd/launchctl.ts'
 import { launchdManager } from '../service/launchd/manager.ts'
 import { contractJob } from '../service/launchd/plists.ts'
 import type { ServiceManager } from '../service/manager.ts'
 import { systemdManager } from '../service/systemd/manager.ts'
-import { managerEnvironment, trySystemctl } from '../service/systemd/systemctl.ts'
+import { trySystemctl } from '../service/systemd/systemctl.ts'
 import { DROP_IN_SETTINGS } from '../service/systemd/units.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, writeDurably } from '../system/files.ts'
@@ -84,8 +85,7 @@ async function systemdTrial(world: World, scope: Scope, name: string): Promise<T
         `--unit=${unit}`,
         ...settings,
       ]
-      const options = { env: managerEnvironment(world), timeoutMs: PATIENCE_MS }
-      return world.run('systemd-run', [...args, ...command], options)
+      return tryCommand(world, ['systemd-run', ...args, ...command])
     },
     async clearAway() {
       await trySystemctl(world, scope, ['stop', unit])

@@ -5,14 +5,12 @@ import type { Service } from '../config/service.ts'
 import { readInstalled, writeInstalled } from '../state/installed.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, removeFolderIfEmpty, sweepTemporaryFiles, writeDurably } from '../system/files.ts'
-import { commandFailed, type RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
+import { type ManagerCommand, runCommand, tryCommand } from './commands.ts'
 import { launchdRemoval } from './launchd/plan.ts'
-import type { InstallPlan, PlannedCommand } from './plan.ts'
+import type { InstallPlan } from './plan.ts'
 import { systemdRemoval } from './systemd/plan.ts'
-import { managerEnvironment } from './systemd/systemctl.ts'
 
-const COMMAND_TIMEOUT_MS = 2 * 60_000
 /** Units are read by the manager and by people; they hold no secrets. */
 const UNIT_MODE = 0o644
 
@@ -36,10 +34,10 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
   // First what is known to be ours, then the files: none is forgotten by a crash in between.
   const folders = [...new Set([...(before?.folders ?? []), ...wanted.flatMap(missingFolders)])]
   await writeInstalled(paths, { manager, scope, files: [...wanted, ...stale], folders })
-  for (const command of plan.before) await runCommand(world, command)
+  await runAll(world, plan.before)
   for (const { path, text } of changed) await writeDurably(path, text, { mode: UNIT_MODE })
   await removeFiles(stale, folders)
-  for (const command of plan.start) await runCommand(world, command)
+  await runAll(world, plan.start)
   await writeInstalled(paths, { manager, scope, files: wanted, folders: folders.filter(existsSync) })
   return [
     ...changed.map(({ path }) => `wrote ${path}`),
@@ -51,8 +49,8 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
 /** What `install` would do, a line each; empty where all is as it should be. Changes nothing. */
 export async function stalePieces({ world, paths }: Service, plan: InstallPlan): Promise<string[]> {
   const pieces = staleFiles(paths, plan)
-  for (const command of plan.probes)
-    if ((await execute(world, command.argv)).code !== 0) pieces.push(`${command.argv.join(' ')} says no`)
+  for (const { argv } of plan.probes)
+    if ((await tryCommand(world, argv)).code !== 0) pieces.push(`${argv.join(' ')} says no`)
   return pieces
 }
 
@@ -81,10 +79,10 @@ export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   const { manager, scope } = installed
   const removal = manager === 'systemd' ? systemdRemoval(scope) : launchdRemoval(world, scope)
   const present = installed.files.filter((path) => readText(path) !== null)
-  for (const command of removal.stop) await runCommand(world, command)
+  await runAll(world, removal.stop)
   sweepTemporaryFiles([paths.installed, ...installed.files])
   await removeFiles(installed.files, installed.folders)
-  for (const command of removal.forget) await runCommand(world, command)
+  await runAll(world, removal.forget)
   await remove(paths.installed)
   return present.map((path) => `removed ${path}`)
 }
@@ -101,25 +99,11 @@ function missingFolders(path: string): string[] {
   return existsSync(folder) ? [] : [...missingFolders(folder), folder]
 }
 
-function execute(world: World, [program = '', ...args]: readonly string[]): Promise<RunResult> {
-  return world.run(program, args, { env: managerEnvironment(world), timeoutMs: COMMAND_TIMEOUT_MS })
-}
-
-/** launchd takes up to 5 s to let go of a job, and says so by exit codes. */
-const AGAIN_FOR_MS = 30_000
-const AGAIN_EVERY_MS = 200
-
-async function runCommand(
-  world: World,
-  { argv, mayFail = false, againAfter = [] }: PlannedCommand,
-): Promise<void> {
-  const deadline = world.monotonic() + AGAIN_FOR_MS
-  let result = await execute(world, argv)
-  while (result.code !== null && againAfter.includes(result.code) && world.monotonic() < deadline) {
-    await world.sleep(AGAIN_EVERY_MS)
-    result = await execute(world, argv)
-  }
-  if (result.code === 0 || mayFail) return
-  const hint = 'mend the cause and run telec install again: it goes on where it was'
-  throw commandFailed(argv.join(' '), result, hint)
+async function runAll(world: World, commands: readonly ManagerCommand[]): Promise<void> {
+  for (const command of commands)
+    await runCommand(
+      world,
+      command,
+      'fix the cause and run telec install again: it continues where it stopped',
+    )
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
+import type { ManagerCommand } from './commands.ts'
 
 /** Everything that an installation is, as data: printed by `--print`, carried out by `install`. */
 export interface InstallPlan {
@@ -8,25 +9,17 @@ export interface InstallPlan {
   readonly scope: Scope
   readonly files: readonly PlannedFile[]
   /** All of them succeed where it is installed and at work. */
-  readonly probes: readonly PlannedCommand[]
+  readonly probes: readonly ManagerCommand[]
   /** One that fails had nothing to undo. */
-  readonly before: readonly PlannedCommand[]
+  readonly before: readonly ManagerCommand[]
   /** Run after the files are in place. */
-  readonly start: readonly PlannedCommand[]
+  readonly start: readonly ManagerCommand[]
 }
 
 /** How an installation is taken away: what is run before its files are removed, and after. */
 export interface RemovalPlan {
-  readonly stop: readonly PlannedCommand[]
-  readonly forget: readonly PlannedCommand[]
-}
-
-export interface PlannedCommand {
-  readonly argv: readonly string[]
-  /** It fails where there is nothing to do. */
-  readonly mayFail?: boolean
-  /** After these exit codes it is run again for some seconds. */
-  readonly againAfter?: readonly number[]
+  readonly stop: readonly ManagerCommand[]
+  readonly forget: readonly ManagerCommand[]
 }
 
 export interface PlannedFile {

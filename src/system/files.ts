@@ -2,7 +2,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -17,7 +16,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import * as v from 'valibot'
 import { kindOf, systemErrorCode, TelecError } from './errors.ts'
 
@@ -115,23 +114,6 @@ async function replace(path: string, text: string, mode: number): Promise<void> 
     const isOurs = before === undefined || before.uid === process.getuid?.()
     if (systemErrorCode(error) !== 'EPERM' || !isOurs) throw error
     await writeFileAtomic(path, nothing, { ...options, chown: false as never })
-  }
-}
-
-/** Like `writeDurably`, but refuses (returns false) when the file exists already. */
-export async function createDurably(path: string, text: string): Promise<boolean> {
-  const folder = dirname(path)
-  const temporary = join(folder, `.${basename(path)}.new`)
-  try {
-    await writeDurably(temporary, text)
-    linkSync(temporary, path)
-    return true
-  } catch (error) {
-    if (systemErrorCode(error) === 'EEXIST') return false
-    throw writeFailure(path, error)
-  } finally {
-    rmSync(temporary, { force: true })
-    syncFolder(folder)
   }
 }
 

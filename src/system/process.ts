@@ -32,12 +32,6 @@ export interface RunResult {
   readonly left: readonly Left[]
 }
 
-/** A failure of a program, in its own words. */
-export function commandFailed(command: string, { stderr, code }: RunResult, hint: string): TelecError {
-  const because = stderr.trim() || `exit code ${code}`
-  return new TelecError('halted', `${command} failed`, { because, hint })
-}
-
 /** Runs a program to its end. Throws only when it cannot be started. */
 export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>
 

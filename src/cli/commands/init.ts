@@ -9,7 +9,7 @@ import { headCommit } from '../../git/checkout.ts'
 import { locateRepository } from '../../git/repository.ts'
 import { readUpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
-import { createDurably, readText } from '../../system/files.ts'
+import { readText, writeDurably } from '../../system/files.ts'
 import { acquireLock } from '../../system/lock.ts'
 import type { World } from '../../system/world.ts'
 import { adopt } from '../../update/adopt.ts'
@@ -107,7 +107,8 @@ async function initialise(world: World, paths: Paths, answers: Answers): Promise
   await headCommit(repository)
   const unlock = acquireLock(world, paths.lock)
   try {
-    if (!(await createDurably(paths.config, text))) return verifyNotConfigured(paths)
+    verifyNotConfigured(paths)
+    await writeDurably(paths.config, text)
     const state = readUpdateState(paths) ?? (await adopt({ world, config, paths }, repository))
     world.out(`wrote ${paths.config}
 ${nameOf(state.deployed)} is what is deployed here; later migrations are run from there on

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
+import { runCommand } from '../commands.ts'
 import { type ServiceManager, type ServiceState, UNKNOWN } from '../manager.ts'
-import { launchctl, launchdDomain, launchdFolder, tryLaunchctl } from './launchctl.ts'
+import { launchdDomain, launchdFolder, tryLaunchctl } from './launchctl.ts'
 
 /** launchd starts a job at most once in its ThrottleInterval, 10 s by default, counted from the last start. */
 const THROTTLE_MS = 10_000
@@ -11,6 +12,9 @@ const THROTTLE_MS = 10_000
 export function launchdManager(world: World, label: string, scope: Scope): ServiceManager {
   const domain = launchdDomain(world, scope)
   const job = `${domain}/${label}`
+  const launchctl = async (...args: string[]) => {
+    await runCommand(world, { argv: ['launchctl', ...args, job] }, `look at the job: launchctl print ${job}`)
+  }
   return {
     name: 'launchd',
     service: label,
@@ -23,9 +27,9 @@ export function launchdManager(world: World, label: string, scope: Scope): Servi
       const isThere = existsSync(join(launchdFolder(world, scope), `${label}.plist`))
       return { ...UNKNOWN, known: isThere ? 'yes' : 'no' }
     },
-    askToLeave: () => launchctl(world, ['kill', 'SIGTERM', job]),
-    start: () => launchctl(world, ['kickstart', job]),
-    restart: () => launchctl(world, ['kickstart', '-k', job]),
+    askToLeave: () => launchctl('kill', 'SIGTERM'),
+    start: () => launchctl('kickstart'),
+    restart: () => launchctl('kickstart', '-k'),
   }
 }
 

@@ -1,12 +1,7 @@
 import type { Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
-import {
-  type InstallPlan,
-  inFolder,
-  type PlannedCommand,
-  type RemovalPlan,
-  type UnitValues,
-} from '../plan.ts'
+import type { ManagerCommand } from '../commands.ts'
+import { type InstallPlan, inFolder, type RemovalPlan, type UnitValues } from '../plan.ts'
 import { launchdDomain, launchdFolder } from './launchctl.ts'
 import { launchdPlists } from './plists.ts'
 
@@ -45,13 +40,13 @@ export function launchdRemoval(world: World, scope: Scope): RemovalPlan {
   return { stop: unload(launchdDomain(world, scope)), forget: [] }
 }
 
-function unload(domain: string): PlannedCommand[] {
+function unload(domain: string): ManagerCommand[] {
   return LABELS.flatMap((label) => [
     { ...launchctl('bootout', `${domain}/${label}`), mayFail: true },
     { ...launchctl('print', `${domain}/${label}`), againAfter: [0], mayFail: true }, // until it is gone
   ])
 }
 
-function launchctl(...args: string[]): PlannedCommand {
+function launchctl(...args: string[]): ManagerCommand {
   return { argv: ['launchctl', ...args] }
 }

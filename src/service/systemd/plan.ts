@@ -1,12 +1,7 @@
 import { dirname, join } from 'node:path'
 import { LOOKOUT, type Scope } from '../../config/paths.ts'
-import {
-  type InstallPlan,
-  inFolder,
-  type PlannedCommand,
-  type RemovalPlan,
-  type UnitValues,
-} from '../plan.ts'
+import type { ManagerCommand } from '../commands.ts'
+import { type InstallPlan, inFolder, type RemovalPlan, type UnitValues } from '../plan.ts'
 import { LOOKOUT_SYSUSERS, systemdDropIn, systemdUnits } from './units.ts'
 
 const STARTED_UNITS = ['telec-watch.timer', 'telec-update.path', 'telec-update.timer']
@@ -48,7 +43,7 @@ export function planSystemd(values: UnitValues): InstallPlan {
 }
 
 /** With all that it wrote. A key that a person gave to it stays in its folder, and so does the user who may read it. */
-const REMOVE_LOOKOUT: readonly PlannedCommand[] = [
+const REMOVE_LOOKOUT: readonly ManagerCommand[] = [
   ['rm', '-f', LOOKOUT.nudge, LOOKOUT.looked, LOOKOUT.blind, LOOKOUT.listen, LOOKOUT.brief],
   ['rmdir', '--ignore-fail-on-non-empty', dirname(LOOKOUT.brief), LOOKOUT.home],
   ['sh', '-c', `[ -e ${LOOKOUT.home} ] || userdel ${LOOKOUT.user}`],
@@ -73,6 +68,6 @@ export function systemdRemoval(scope: Scope): RemovalPlan {
   }
 }
 
-function systemctlFor(scope: Scope): (...args: string[]) => PlannedCommand {
+function systemctlFor(scope: Scope): (...args: string[]) => ManagerCommand {
   return (...args) => ({ argv: ['systemctl', `--${scope}`, ...args] })
 }

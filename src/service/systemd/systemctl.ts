@@ -1,31 +1,20 @@
 import type { Scope } from '../../config/paths.ts'
-import { commandFailed, type RunResult } from '../../system/process.ts'
+import type { RunResult } from '../../system/process.ts'
 import type { World } from '../../system/world.ts'
+import { managerEnvironment, runCommand, tryCommand } from '../commands.ts'
 
-/** A start or a stop waits for its job; units may take 90 s by default, and longer where they say so. */
-const SYSTEMCTL_TIMEOUT_MS = 5 * 60_000
-
+/** Runs systemctl(1) to its end, whatever that is. */
 export function trySystemctl(world: World, scope: Scope, args: readonly string[]): Promise<RunResult> {
-  return world.run('systemctl', [`--${scope}`, '--no-pager', '--no-ask-password', ...args], {
-    env: managerEnvironment(world),
-    timeoutMs: SYSTEMCTL_TIMEOUT_MS,
-  })
-}
-
-/** A timer or an ssh command has no session, but systemctl --user needs to know where the user's bus is. */
-export function managerEnvironment(world: World): NodeJS.ProcessEnv {
-  return { ...world.env, LC_ALL: 'C', XDG_RUNTIME_DIR: world.env.XDG_RUNTIME_DIR ?? `/run/user/${world.uid}` }
+  return tryCommand(world, ['systemctl', `--${scope}`, '--no-ask-password', ...args])
 }
 
 /** Throws `halted` with systemctl's own words when it fails. */
-export async function systemctl(world: World, scope: Scope, args: readonly string[]): Promise<string> {
-  const result = await trySystemctl(world, scope, args)
-  if (result.code === 0) return result.stdout
+export function systemctl(world: World, scope: Scope, args: readonly string[]): Promise<string> {
   const hint =
     scope === 'user'
       ? 'is a user manager running? loginctl enable-linger keeps one running without a login'
       : 'the system manager takes orders from root only'
-  throw commandFailed(`systemctl --${scope} ${args.join(' ')}`, result, hint)
+  return runCommand(world, { argv: ['systemctl', `--${scope}`, '--no-ask-password', ...args] }, hint)
 }
 
 /** A name as systemctl takes it: one that says no type is that of a service (systemctl(1)). */

@@ -1,0 +1,45 @@
+import { TelecError } from '../system/errors.ts'
+import type { RunResult } from '../system/process.ts'
+import type { World } from '../system/world.ts'
+
+/** A command of a service manager. */
+export interface ManagerCommand {
+  readonly argv: readonly string[]
+  /** It fails where there is nothing to do. */
+  readonly mayFail?: boolean
+  /** After these exit codes it is run again for some seconds. */
+  readonly againAfter?: readonly number[]
+}
+
+/** A start or a stop waits for its job; units may take 90 s by default, and longer where they say so. */
+const TIMEOUT_MS = 5 * 60_000
+/** launchd takes up to 5 s to let go of a job, and says so by exit codes. */
+const AGAIN_FOR_MS = 30_000
+const AGAIN_EVERY_MS = 200
+
+/** A timer or an ssh command has no session, but systemctl --user needs to know where the user's bus is. */
+export function managerEnvironment(world: World): NodeJS.ProcessEnv {
+  return { ...world.env, LC_ALL: 'C', XDG_RUNTIME_DIR: world.env.XDG_RUNTIME_DIR ?? `/run/user/${world.uid}` }
+}
+
+/** Runs a command to its end, whatever that is. */
+export function tryCommand(world: World, [program = '', ...args]: readonly string[]): Promise<RunResult> {
+  return world.run(program, args, { env: managerEnvironment(world), timeoutMs: TIMEOUT_MS })
+}
+
+/** Throws `halted` with the command's own words when it fails. @returns what it printed. */
+export async function runCommand(
+  world: World,
+  { argv, mayFail = false, againAfter = [] }: ManagerCommand,
+  hint: string,
+): Promise<string> {
+  const deadline = world.monotonic() + AGAIN_FOR_MS
+  let result = await tryCommand(world, argv)
+  while (result.code !== null && againAfter.includes(result.code) && world.monotonic() < deadline) {
+    await world.sleep(AGAIN_EVERY_MS)
+    result = await tryCommand(world, argv)
+  }
+  if (result.code === 0 || mayFail) return result.stdout
+  const because = result.stderr.trim() || `exit code ${result.code}`
+  throw new TelecError('halted', `${argv.join(' ')} failed`, { because, hint })
+}
