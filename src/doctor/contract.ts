@@ -3,8 +3,7 @@ import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { tryCommand } from '../service/commands.ts'
 import { verifySystemd } from '../service/installable.ts'
-import { launchdDomain, tryLaunchctl } from '../service/launchd/launchctl.ts'
-import { launchdManager } from '../service/launchd/manager.ts'
+import { launchdDomain, launchdManager } from '../service/launchd/manager.ts'
 import { contractJob } from '../service/launchd/plists.ts'
 import type { ServiceManager } from '../service/manager.ts'
 import { systemdManager } from '../service/systemd/manager.ts'
@@ -101,10 +100,10 @@ function launchdTrial(world: World, scope: Scope, label: string, home: string): 
     manager: launchdManager(world, label, scope),
     async start(command) {
       await writeDurably(plist, contractJob(label, command), { mode: 0o644 })
-      return tryLaunchctl(world, ['bootstrap', domain, plist])
+      return tryCommand(world, ['launchctl', 'bootstrap', domain, plist])
     },
     async clearAway() {
-      await tryLaunchctl(world, ['bootout', `${domain}/${label}`])
+      await tryCommand(world, ['launchctl', 'bootout', `${domain}/${label}`])
       await remove(plist)
     },
   }

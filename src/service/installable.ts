@@ -8,7 +8,8 @@ import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { isForeign, wayTo } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
-import { launchdDomain, tryLaunchctl } from './launchd/launchctl.ts'
+import { tryCommand } from './commands.ts'
+import { launchdDomain } from './launchd/manager.ts'
 import type { InstallPlan } from './plan.ts'
 import { showUnit, trySystemctl, unitName } from './systemd/systemctl.ts'
 
@@ -23,9 +24,13 @@ export async function verifyInstallable({ world, config }: Service, plan: Instal
       hint: 'sudo telec install, or set service.scope: user',
     })
   verifyPrograms(world, scope)
-  if (scope === 'system')
-    for (const path of [world.program.path, world.program.node, config.deployment.checkout])
-      verifyNotTemporary(path)
+  // In system scope the watcher has a /tmp of its own (systemd.exec(5), PrivateTmp=).
+  const paths = [world.program.path, world.program.node, config.deployment.checkout]
+  const temporary = paths.find((path) => /^\/(var\/)?tmp\//.test(path))
+  if (scope === 'system' && temporary)
+    throw new TelecError('config', `${temporary} is in a folder for temporary files`, {
+      hint: 'move it where it stays, such as /opt or /srv',
+    })
   await verifyOwnerCanRun(locateRepository(world, config.deployment.checkout))
   if (plan.manager === 'launchd') return verifyLaunchd(world, scope)
   await verifySystemd(world, scope)
@@ -45,22 +50,26 @@ export function verifyPrograms(world: World, scope: Scope): string {
     throw new TelecError('config', `npx keeps telec in ${bin}, which it will remove`, {
       hint: 'install it where it stays: npm install --global telec',
     })
-  if (scope === 'system')
-    for (const program of [node, path]) {
-      verifyRootOwns(program)
-      if (world.platform === 'linux') verifyAnybodyCanRun(program)
-    }
+  if (scope === 'system') for (const program of [node, path]) verifyForRoot(world, program)
   return `${node}, ${path}`
 }
 
-/** What looks at the remote under systemd is a user of its own, LOOKOUT. */
-function verifyAnybodyCanRun(program: string): void {
-  const closed = wayTo(program).findLast(({ path, mode }) => ~mode & (path === program ? 0o005 : 0o001))
-  if (!closed) return
-  throw new TelecError('config', `only root can run ${program}: ${closed.path} lets nobody else in`, {
-    because: `${LOOKOUT.user}, a user without any rights, looks for new versions`,
-    hint: 'put telec and Node.js where everybody may run them (/usr/local/bin), and run telec install with those',
-  })
+/** What root starts every minute must not be somebody else's to replace; and LOOKOUT has to be able to start it, too. */
+function verifyForRoot({ platform }: World, program: string): void {
+  const way = wayTo(program)
+  const weak = way.findLast((place) => place.writers || isForeign(place, 0))
+  if (weak) {
+    const message = `${weak.path} can be changed by others than root, and root would run ${program}`
+    throw new TelecError('config', message, {
+      hint: 'put telec and Node.js where only root writes (/usr/local/bin), or install for the user: service.scope: user',
+    })
+  }
+  const closed = way.findLast(({ path, mode }) => ~mode & (path === program ? 0o005 : 0o001))
+  if (closed && platform === 'linux')
+    throw new TelecError('config', `only root can run ${program}: ${closed.path} lets nobody else in`, {
+      because: `${LOOKOUT.user}, a user without any rights, looks for new versions`,
+      hint: 'put telec and Node.js where everybody may run them (/usr/local/bin), and run telec install with those',
+    })
 }
 
 /** Migrations are run as the checkout's owner, by the Node.js that telec runs on. */
@@ -68,7 +77,7 @@ export async function verifyOwnerCanRun({ world, owner, workTree }: Repository):
   if (owner === null) return
   const { node } = world.program
   const as = actAs(world, owner)
-  const result = await as.run(node, ['--version'], { cwd: '/', env: as.env, timeoutMs: NODE_TIMEOUT_MS })
+  const result = await as.run(node, ['--version'], { env: as.env, timeoutMs: 30_000 })
   if (result.code === 0) return
   throw new TelecError('config', `${owner.name}, whose checkout ${workTree} is, cannot run ${node}`, {
     because: result.stderr.trim(),
@@ -76,30 +85,10 @@ export async function verifyOwnerCanRun({ world, owner, workTree }: Repository):
   })
 }
 
-const NODE_TIMEOUT_MS = 30_000
-
-/** In system scope the watcher has a /tmp of its own (systemd.exec(5), PrivateTmp=). */
-function verifyNotTemporary(path: string): void {
-  if (!/^\/(var\/)?tmp\//.test(path)) return
-  throw new TelecError('config', `${path} is in a folder for temporary files`, {
-    hint: 'move it where it stays, such as /opt or /srv',
-  })
-}
-
-/** What root starts every minute must not be somebody else's to replace. */
-function verifyRootOwns(program: string): void {
-  const weak = wayTo(program).findLast((place) => place.writers || isForeign(place, 0))
-  if (!weak) return
-  const message = `${weak.path} can be changed by others than root, and root would run ${program}`
-  throw new TelecError('config', message, {
-    hint: 'put telec and Node.js where only root writes (/usr/local/bin), or install for the user: service.scope: user',
-  })
-}
-
 /** Throws where there is no session that agents could run in: launchctl(1) answers 112 or 125 then. */
 async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
   const domain = launchdDomain(world, scope)
-  const { code, stderr } = await tryLaunchctl(world, ['print', domain])
+  const { code, stderr } = await tryCommand(world, ['launchctl', 'print', domain])
   if (code === 0) return
   throw new TelecError('config', `launchd has no domain ${domain}`, {
     because: stderr.trim() || `launchctl print ${domain}: exit code ${code}`,
@@ -110,13 +99,11 @@ async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
 /** Throws where no systemd of this scope answers, or one that is too old. */
 export async function verifySystemd(world: World, scope: Scope): Promise<string> {
   const answer = await trySystemctl(world, scope, ['show', '--property=Version', '--value'])
+  const linger = `let it run without a login: sudo loginctl enable-linger ${world.user()}. `
   if (answer.code !== 0)
     throw new TelecError('config', `systemd (--${scope}) does not answer`, {
       because: answer.stderr.trim(),
-      hint:
-        scope === 'user'
-          ? `let it run without a login: sudo loginctl enable-linger ${world.user()}. Where there is no systemd: telec run -- COMMAND`
-          : 'where there is no systemd: telec run -- COMMAND',
+      hint: `${scope === 'user' ? linger : ''}Where there is no systemd: telec run -- COMMAND`,
     })
   const version = answer.stdout.trim() // 252.39-1~deb12u1
   if (Number.parseInt(version, 10) < LEAST_SYSTEMD)
@@ -129,21 +116,16 @@ export async function verifySystemd(world: World, scope: Scope): Promise<string>
 /** Throws where the service's unit does not exist, or would not load any more with telec's drop-in. */
 async function verifyUnit(world: World, { name, restart }: ServiceConfig, scope: Scope): Promise<void> {
   const { LoadState, Type } = await showUnit(world, scope, unitName(name), ['LoadState', 'Type'])
+  const wrong = (message: string, hint: string) => new TelecError('config', message, { hint })
   if (LoadState === 'not-found')
-    throw new TelecError(
-      'config',
+    throw wrong(
       `service.name is ${name}, a unit that systemd (--${scope}) does not know`,
-      {
-        hint: `write the unit first, or set service.scope; the units there are: systemctl --${scope} list-unit-files`,
-      },
+      `write the unit first, or set service.scope; the units there are: systemctl --${scope} list-unit-files`,
     )
   if (Type === 'oneshot' && restart === 'exit-42')
-    throw new TelecError(
-      'config',
+    throw wrong(
       `${name} is of Type=oneshot, for which systemd refuses RestartForceExitStatus=`,
-      {
-        hint: 'set service.restart: manager, or none; or give the unit another type',
-      },
+      'set service.restart: manager, or none; or give the unit another type',
     )
 }
 

@@ -5,10 +5,8 @@ import { adoptGroup, type Left, markEnvironment, processesLeft, signalIfThere } 
 import { collectLines, lastState } from './lines.ts'
 
 export interface RunOptions {
-  /** Default: `/`. */
-  readonly cwd?: string
+  readonly cwd?: string // by default /
   readonly env: NodeJS.ProcessEnv
-  /** After that many milliseconds the whole process group is ended. */
   readonly timeoutMs: number
   /** Written to standard input, which is otherwise empty. */
   readonly input?: string
@@ -21,8 +19,7 @@ export interface RunOptions {
 }
 
 export interface RunResult {
-  /** The exit code; null when a signal ended it. */
-  readonly code: number | null
+  readonly code: number | null // null: a signal ended it
   readonly signal: NodeJS.Signals | null
   /** What it printed; with `onLine` the last lines of both streams. */
   readonly stdout: string
@@ -50,7 +47,6 @@ export interface Started {
   readonly ended: Promise<Pick<RunResult, 'code' | 'signal'>>
   /** Ends its process group: SIGTERM, and SIGKILL after a grace. */
   end(): void
-  /** Ends its process group at once. */
   kill(): void
   /** What it started and is running; once it has ended: what it left running. */
   left(): readonly Left[]
@@ -98,7 +94,7 @@ export const run: Run = async (command, args, { input, onLine, leftovers, ...opt
   return { code, signal, stdout: lines?.end() ?? printed.stdout, stderr, endedBy, left }
 }
 
-/** Starts a program: what `run` is built on, for those that talk to one while it runs. */
+/** Starts a program, for those that talk to it while it runs. */
 export function start(
   command: string,
   args: readonly string[],
@@ -183,24 +179,15 @@ function whenQuiet(count: () => number, act: () => void): () => void {
   return () => clearInterval(timer)
 }
 
-/**
- * Runs a program for the person at the terminal, with our own input and output, to its end. A Ctrl-C is for it.
- *
- * @returns its exit code, 0 where a signal ended it.
- */
+/** Runs a program for the person at the terminal, to its exit code (0 for a signal). A Ctrl-C is for it. */
 export async function runAttached(
   command: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
 ): Promise<number> {
-  const ignore = () => undefined
-  process.on('SIGINT', ignore)
-  try {
-    const { ended } = start(command, args, { env, stdio: 'inherit', isAttached: true })
-    return (await ended).code ?? 0
-  } finally {
-    process.off('SIGINT', ignore)
-  }
+  process.on('SIGINT', () => undefined)
+  const { ended } = start(command, args, { env, stdio: 'inherit', isAttached: true })
+  return (await ended).code ?? 0
 }
 
 function cannotStart(command: string, cwd: string, error: Error): TelecError {

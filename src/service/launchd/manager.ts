@@ -2,9 +2,18 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
-import { runCommand } from '../commands.ts'
+import { runCommand, tryCommand } from '../commands.ts'
 import { type ServiceManager, type ServiceState, UNKNOWN } from '../manager.ts'
-import { launchdDomain, launchdFolder, tryLaunchctl } from './launchctl.ts'
+
+/** The domain in which a user's agents, or the computer's daemons, are (launchctl(1)). */
+export function launchdDomain(world: World, scope: Scope): string {
+  return scope === 'system' ? 'system' : `gui/${world.uid}`
+}
+
+/** Where launchd finds the plists of that domain at login, or at boot (launchd.plist(5)). */
+export function launchdFolder(world: World, scope: Scope): string {
+  return scope === 'system' ? '/Library/LaunchDaemons' : join(world.home, 'Library/LaunchAgents')
+}
 
 /** launchd starts a job at most once in its ThrottleInterval, 10 s by default, counted from the last start. */
 const THROTTLE_MS = 10_000
@@ -19,9 +28,9 @@ export function launchdManager(world: World, label: string, scope: Scope): Servi
     name: 'launchd',
     service: label,
     async inspect() {
-      const printed = await tryLaunchctl(world, ['print', job])
+      const printed = await tryCommand(world, ['launchctl', 'print', job])
       if (printed.code === 0) return stateOf(printed.stdout)
-      const disabled = await tryLaunchctl(world, ['print-disabled', domain])
+      const disabled = await tryCommand(world, ['launchctl', 'print-disabled', domain])
       if (isDisabled(disabled.stdout, label)) return { ...UNKNOWN, known: 'masked' }
       // Somebody booted it out: it is back at the next login, or boot.
       const isThere = existsSync(join(launchdFolder(world, scope), `${label}.plist`))

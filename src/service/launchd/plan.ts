@@ -2,7 +2,7 @@ import type { Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
 import type { ManagerCommand } from '../commands.ts'
 import { type InstallPlan, inFolder, type RemovalPlan, type UnitValues } from '../plan.ts'
-import { launchdDomain, launchdFolder } from './launchctl.ts'
+import { launchdDomain, launchdFolder } from './manager.ts'
 import { launchdPlists } from './plists.ts'
 
 const LABELS = ['telec-watch', 'telec-update', 'telec-listen'] as const
