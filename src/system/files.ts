@@ -88,6 +88,8 @@ export async function writeDurably(
   { mode = FILE_MODE, folder = 'synced' }: WriteOptions = {},
 ): Promise<void> {
   try {
+    // What others may read has to be in folders that they may enter.
+    mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
     await replace(path, text, mode)
     if (folder === 'synced') syncFolder(dirname(path))
   } catch (error) {
@@ -96,8 +98,6 @@ export async function writeDurably(
 }
 
 async function replace(path: string, text: string, mode: number): Promise<void> {
-  // What others may read has to be in folders that they may enter.
-  mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
   const before = plainFileAt(path)
   // Loaded with the first file that is written: a poll that finds nothing writes none, and node:crypto comes with it.
   const { default: writeFileAtomic } = await import('write-file-atomic')

@@ -1,14 +1,12 @@
-/** As journald counts severities (sd-daemon(3)). */
-const PRIORITY = { error: 3, warning: 4, notice: 5, info: 6, debug: 7 } as const
-type Level = keyof typeof PRIORITY
-
-const COLOUR: Record<Level, string> = {
-  error: '\u001b[31m',
-  warning: '\u001b[33m',
-  notice: '\u001b[1m',
-  info: '',
-  debug: '\u001b[2m',
-}
+/** Priorities as journald counts them (sd-daemon(3)), and colours (ECMA-48). */
+const LEVELS = {
+  error: [3, '\u001b[31m'],
+  warning: [4, '\u001b[33m'],
+  notice: [5, '\u001b[1m'],
+  info: [6, ''],
+  debug: [7, '\u001b[2m'],
+} as const
+type Level = keyof typeof LEVELS
 
 export interface Log extends Record<Level, (message: string) => void> {
   /** What is under way: in a terminal as a last line, until the next one or null; under systemd as the unit's status. */
@@ -44,11 +42,10 @@ export function createLog(
     const isJournal = env.JOURNAL_STREAM !== undefined && out().isTTY !== true
     if (level === 'debug' && !isJournal && !env.TELEC_DEBUG) return
     const sink = out()
-    const [before, after] = isJournal
-      ? [`<${PRIORITY[level]}>`, '']
-      : usesColour(sink, env) && COLOUR[level]
-        ? [COLOUR[level], '\u001b[0m']
-        : ['', '']
+    const [priority, colour] = LEVELS[level]
+    const isColoured = !isJournal && colour && usesColour(sink, env)
+    const before = isJournal ? `<${priority}>` : isColoured ? colour : ''
+    const after = isColoured ? '\u001b[0m' : ''
     if (underWay) sink.write(ERASE_LINE)
     for (const line of printable(message).split('\n')) sink.write(`${before}${line}${after}\n`)
     if (underWay) sink.write(underWay)

@@ -127,7 +127,12 @@ export function start(
     for (const stream of child.stdio) stream?.destroy()
   }
   const ended = new Promise<Pick<RunResult, 'code' | 'signal'>>((resolve, reject) => {
-    child.on('error', (error) => reject(cannotStart(command, cwd, error)))
+    child.on('error', (cause) => {
+      const hint = `is it installed, and on the PATH? Is there a folder ${cwd}?`
+      reject(
+        new TelecError(kindOf(cause), `cannot start ${command}`, { because: cause.message, hint, cause }),
+      )
+    })
     child.on('exit', () =>
       child.on(
         'close',
@@ -188,12 +193,4 @@ export async function runAttached(
   process.on('SIGINT', () => undefined)
   const { ended } = start(command, args, { env, stdio: 'inherit', isAttached: true })
   return (await ended).code ?? 0
-}
-
-function cannotStart(command: string, cwd: string, error: Error): TelecError {
-  return new TelecError(kindOf(error), `cannot start ${command}`, {
-    because: error.message,
-    hint: `is it installed, and on the PATH? Is there a folder ${cwd}?`,
-    cause: error,
-  })
 }

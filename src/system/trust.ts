@@ -1,6 +1,6 @@
 import { lstatSync, readlinkSync, statSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import { TelecError } from './errors.ts'
+import { systemErrorCode, TelecError } from './errors.ts'
 
 // Who may write where, and read what: the one answer, on which all checks of owners and modes rest.
 
@@ -22,26 +22,29 @@ export interface Place {
 /** Every folder and link that the kernel passes on its way, what is at its end last; as far as they can be seen. */
 export function wayTo(path: string): Place[] {
   const places: Place[] = []
-  let at = '/'
   const left = path.split('/')
-  for (let name = left.shift(), links = 0; name !== undefined && links <= MOST_LINKS; name = left.shift()) {
-    const next = join(at, name) // where `name` is '', `.` or `..`, it was passed before
-    if (next === at || name === '..') {
-      at = next
-      continue
+  let at = '/'
+  try {
+    for (let name = left.shift(), links = 0; name !== undefined && links <= MOST_LINKS; name = left.shift()) {
+      const next = join(at, name)
+      if (['', '.', '..'].includes(name))
+        at = next // it was passed before
+      else {
+        const stat = lstatSync(next)
+        const { uid, mode } = stat
+        const isLink = stat.isSymbolicLink()
+        const isSafe = isLink || (mode & STICKY && left.some(Boolean))
+        places.push({ path: next, uid, mode, writers: isSafe ? 0 : mode & (GROUP | OTHERS) })
+        if (isLink) {
+          links += 1
+          const target = readlinkSync(next)
+          if (isAbsolute(target)) at = '/'
+          left.unshift(...target.split('/'))
+        } else at = next
+      }
     }
-    const stat = lookAt(next)
-    if (!stat) break
-    const { uid, mode } = stat
-    const isLink = stat.isSymbolicLink()
-    const isSafe = isLink || (mode & STICKY && left.some(Boolean))
-    places.push({ path: next, uid, mode, writers: isSafe ? 0 : mode & (GROUP | OTHERS) })
-    if (isLink) {
-      links += 1
-      const target = readlinkSync(next)
-      if (isAbsolute(target)) at = '/'
-      left.unshift(...target.split('/'))
-    } else at = next
+  } catch (error) {
+    if (!systemErrorCode(error)) throw error // whoever needs it says that it cannot be looked at
   }
   return places
 }
@@ -75,12 +78,4 @@ export function verifySecret(setting: string, path: string, isShared: boolean): 
 /** What is wrong with the path that a setting has. */
 export function wrongPath(setting: string, path: string, what: string, hint: string): TelecError {
   return new TelecError('config', `${setting} is ${path}, which ${what}`, { hint })
-}
-
-function lookAt(path: string) {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false })
-  } catch {
-    return undefined // whoever needs it says that it cannot be looked at
-  }
 }

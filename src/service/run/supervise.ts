@@ -97,11 +97,9 @@ export async function supervise(
       crashes = world.monotonic() - startedMs > STEADY_MS || restartAsked ? 0 : crashes + 1
       restartAsked = false
       await record(null)
-      const backoffMs =
-        crashes === 0 ? 0 : Math.min(FIRST_BACKOFF_MS * 2 ** (crashes - 1), LONGEST_BACKOFF_MS)
-      world.log.info(
-        `the service (pid ${pid}) left with ${name}; starting it again${backoffMs ? ` in ${backoffMs} ms` : ''}`,
-      )
+      const backoffMs = crashes && Math.min(FIRST_BACKOFF_MS * 2 ** (crashes - 1), LONGEST_BACKOFF_MS)
+      const when = backoffMs ? ` in ${backoffMs} ms` : ''
+      world.log.info(`the service (pid ${pid}) left with ${name}; starting it again${when}`)
       wake = new AbortController()
       if (backoffMs > 0) await pause(backoffMs, wake.signal)
       if (stop.signal.aborted) return code
@@ -133,11 +131,9 @@ async function pollAndUpdate(
 }
 
 async function runTelec(world: World, args: readonly string[], stop: AbortSignal): Promise<number> {
-  const program = start(world.program.node, [world.program.path, ...args], {
-    cwd: world.cwd,
-    env: world.env,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  })
+  const { cwd, env } = world
+  const options = { cwd, env, stdio: ['ignore', 'inherit', 'inherit'] } satisfies Parameters<typeof start>[2]
+  const program = start(world.program.node, [world.program.path, ...args], options)
   stop.addEventListener('abort', program.end)
   try {
     return (await endOf(program)).code
