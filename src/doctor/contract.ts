@@ -7,23 +7,24 @@ import { launchdDomain, launchdManager } from '../service/launchd/manager.ts'
 import { contractJob } from '../service/launchd/plists.ts'
 import type { ServiceManager } from '../service/manager.ts'
 import { systemdManager } from '../service/systemd/manager.ts'
-import { trySystemctl } from '../service/systemd/systemctl.ts'
 import { DROP_IN_SETTINGS } from '../service/systemd/units.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, writeDurably } from '../system/files.ts'
-import type { RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 
 /** launchd holds back a job that ran for less than 10 s (launchd.plist(5), ThrottleInterval). */
 const PATIENCE_MS = 30_000
 const LOOK_EVERY_MS = 100
 
-/** A throw-away service that leaves with 42 at its first start, and stays at its second. */
+/** A throw-away service: the commands that start it and clear it away. */
 interface Trial {
   readonly manager: ServiceManager
-  start(command: readonly string[]): Promise<RunResult>
-  clearAway(): Promise<void>
+  readonly start: readonly string[]
+  readonly clearAway: readonly (readonly string[])[]
 }
+
+/** Leaves with 42 at its first start, and stays at its second. */
+const SCRIPT = 'if [ -e "$0" ]; then echo again >"$0"; exec sleep 120; fi; echo once >"$0"; exit 42'
 
 /**
  * Starts a service of its own under the manager that has the real one, with the settings that teach it the contract:
@@ -33,25 +34,48 @@ export async function proveRestartContract({ world, config, paths }: Service): P
   const scope = config.service?.scope ?? paths.scope
   const name = `telec-contract-${world.pid}`
   const mark = join(paths.home, `${name}.mark`)
-  const trial =
-    world.platform === 'darwin'
-      ? launchdTrial(world, scope, name, paths.home)
-      : await systemdTrial(world, scope, name)
+  const plist = join(paths.home, `${name}.plist`)
+  const command = ['/bin/sh', '-c', SCRIPT, mark]
+  const isDarwin = world.platform === 'darwin'
+  if (isDarwin) await writeDurably(plist, contractJob(name, command), { mode: 0o644 })
+  else await verifySystemd(world, scope)
+  const { manager, start, clearAway } = isDarwin
+    ? launchdTrial(world, scope, name, plist)
+    : systemdTrial(world, scope, name, command)
   try {
-    const script = 'if [ -e "$0" ]; then echo again >"$0"; exec sleep 120; fi; echo once >"$0"; exit 42'
-    const { code, stderr } = await trial.start(['/bin/sh', '-c', script, mark])
+    const { code, stderr } = await tryCommand(world, start)
     if (code !== 0)
-      throw new TelecError('halted', `${trial.manager.name} did not start a unit to try it with`, {
+      throw new TelecError('halted', `${manager.name} did not start a unit to try it with`, {
         because: stderr.trim(),
         hint: 'mend what it says, and try again: telec doctor --restart-contract',
       })
     const startedMs = world.monotonic()
-    const pid = await secondStart(world, trial.manager, mark)
+    const pid = await secondStart(world, manager, mark)
     const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
-    return `a unit that left with exit code 42 came back as pid ${pid} after ${seconds} s (${trial.manager.name})`
+    return `a unit that left with exit code 42 came back as pid ${pid} after ${seconds} s (${manager.name})`
   } finally {
-    await trial.clearAway()
-    await remove(mark)
+    for (const argv of clearAway) await tryCommand(world, argv)
+    for (const path of [mark, plist]) await remove(path)
+  }
+}
+
+function systemdTrial(world: World, scope: Scope, name: string, command: readonly string[]): Trial {
+  const unit = `${name}.service`
+  const options = ['--quiet', '--collect', '--service-type=exec', `--unit=${unit}`]
+  const settings = DROP_IN_SETTINGS.map((setting) => `--property=${setting}`)
+  return {
+    manager: systemdManager(world, unit, scope),
+    start: ['systemd-run', `--${scope}`, ...options, ...settings, ...command],
+    clearAway: ['stop', 'reset-failed'].map((verb) => ['systemctl', `--${scope}`, verb, unit]),
+  }
+}
+
+function launchdTrial(world: World, scope: Scope, label: string, plist: string): Trial {
+  const domain = launchdDomain(world, scope)
+  return {
+    manager: launchdManager(world, label, scope),
+    start: ['launchctl', 'bootstrap', domain, plist],
+    clearAway: [['launchctl', 'bootout', `${domain}/${label}`]],
   }
 }
 
@@ -66,45 +90,5 @@ async function secondStart(world: World, { inspect, name }: ServiceManager, mark
         hint: 'please report it, with the version of the service manager; until then: service.restart: manager',
       })
     await world.sleep(LOOK_EVERY_MS)
-  }
-}
-
-async function systemdTrial(world: World, scope: Scope, name: string): Promise<Trial> {
-  await verifySystemd(world, scope)
-  const unit = `${name}.service`
-  return {
-    manager: systemdManager(world, unit, scope),
-    start(command) {
-      const settings = DROP_IN_SETTINGS.map((setting) => `--property=${setting}`)
-      const args = [
-        `--${scope}`,
-        '--quiet',
-        '--collect',
-        '--service-type=exec',
-        `--unit=${unit}`,
-        ...settings,
-      ]
-      return tryCommand(world, ['systemd-run', ...args, ...command])
-    },
-    async clearAway() {
-      await trySystemctl(world, scope, ['stop', unit])
-      await trySystemctl(world, scope, ['reset-failed', unit])
-    },
-  }
-}
-
-function launchdTrial(world: World, scope: Scope, label: string, home: string): Trial {
-  const domain = launchdDomain(world, scope)
-  const plist = join(home, `${label}.plist`)
-  return {
-    manager: launchdManager(world, label, scope),
-    async start(command) {
-      await writeDurably(plist, contractJob(label, command), { mode: 0o644 })
-      return tryCommand(world, ['launchctl', 'bootstrap', domain, plist])
-    },
-    async clearAway() {
-      await tryCommand(world, ['launchctl', 'bootout', `${domain}/${label}`])
-      await remove(plist)
-    },
   }
 }

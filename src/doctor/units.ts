@@ -30,21 +30,19 @@ function startedBy(service: Service): Installed | 'telec run' {
 }
 
 async function manager(service: Service): Promise<string> {
-  const { world } = service
   const by = startedBy(service)
   if (by === 'telec run') return by
   if (by.manager === 'launchd') return by.manager
-  const answer = await verifySystemd(world, by.scope)
-  return by.scope === 'user' ? `${answer}, ${await verifyLinger(world)}` : answer
+  const answer = await verifySystemd(service.world, by.scope)
+  return by.scope === 'user' ? `${answer}, ${await verifyLinger(service.world)}` : answer
 }
 
 /** The text that is installed is the one that would be written now, and all of it is at work. */
 async function units(service: Service): Promise<string> {
-  const { world } = service
   const by = startedBy(service)
   if (by === 'telec run') return 'telec run needs none'
   for (const path of by.files) verifyNodeIsThere(path)
-  verifyPrograms(world, by.scope)
+  verifyPrograms(service.world, by.scope)
   const plan = planInstall(service, by.manager, by.scope)
   const pieces = await stalePieces(service, plan)
   if (pieces.length > 0)
@@ -115,6 +113,8 @@ async function serviceUnit(service: Service): Promise<string> {
   return `${unit} is ${state}${main ? `, pid ${main.pid}` : ''} (${name})`
 }
 
+const REDIS_TIMEOUT_MS = 5_000
+
 async function redis({ world, config, paths }: Service): Promise<string> {
   if (!config.redis) return 'none is configured: all works without it'
   const client = openRedis(config.redis, REDIS_TIMEOUT_MS)
@@ -138,5 +138,3 @@ async function redis({ world, config, paths }: Service): Promise<string> {
     })
   return `it answers in ${((world.monotonic() - startedMs) / 1000).toFixed(1)} s`
 }
-
-const REDIS_TIMEOUT_MS = 5_000

@@ -2,7 +2,7 @@ import type { ServiceConfig } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { launchdManager } from './launchd/manager.ts'
 import type { ServiceManager } from './manager.ts'
-import { embeddedManager, isSupervised } from './run/manager.ts'
+import { embeddedManager, readSupervisor } from './run/manager.ts'
 import { systemdManager } from './systemd/manager.ts'
 
 /** The service and how it is restarted on this computer; null where nobody but the caller restarts anything. */
@@ -17,7 +17,7 @@ export function findService(service: Service): Supervised | null {
   const unit = config.service
   const restart = unit?.restart ?? 'exit-42'
   if (restart === 'none') return null
-  if (isSupervised(service)) return { manager: embeddedManager(service), restart }
+  if (readSupervisor(service)) return { manager: embeddedManager(service), restart }
   if (!unit) return null
   const native = world.platform === 'darwin' ? launchdManager : systemdManager
   return { manager: native(world, unit.name, unit.scope), restart }

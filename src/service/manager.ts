@@ -1,7 +1,6 @@
 /** What a service manager says of the service. */
 export interface ServiceState {
-  /** `masked`: known, and told never to start. */
-  readonly known: 'yes' | 'no' | 'masked'
+  readonly known: 'yes' | 'no' | 'masked' // masked: told never to start
   /** `stopped`: on purpose, or it ended by itself with a clean exit. `starting`: between two main processes, too. */
   readonly activity: 'running' | 'starting' | 'stopped' | 'failed'
   /** It is stopped although the manager would have started it again: somebody told it to stop. */
@@ -31,7 +30,6 @@ export const UNKNOWN: ServiceState = {
 /** What telec needs of a service manager: systemd, launchd, or `telec run`. */
 export interface ServiceManager {
   readonly name: 'systemd' | 'launchd' | 'telec run'
-  /** The service's name, for messages. */
   readonly service: string
   inspect(): Promise<ServiceState>
   /** Sends SIGTERM to the main process alone: how it exits is its own decision. */

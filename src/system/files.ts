@@ -1,21 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  type Stats,
-  statfsSync,
-  statSync,
-  unlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import * as v from 'valibot'
 import { kindOf, systemErrorCode, TelecError } from './errors.ts'
@@ -26,7 +9,7 @@ const FOLDER_MODE = 0o700
 /** A text file's content; null when there is none. Throws a TelecError when it cannot be read. */
 export function readText(path: string): string | null {
   try {
-    return readFileSync(path, 'utf8')
+    return fs.readFileSync(path, 'utf8')
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return null
     throw new TelecError(kindOf(error), `cannot read ${path}`, {
@@ -42,7 +25,7 @@ export function readText(path: string): string | null {
  * would keep the reader waiting, and a device may do something.
  */
 export function readPlainText(path: string): string | null {
-  const stat = statSync(path, { throwIfNoEntry: false })
+  const stat = fs.statSync(path, { throwIfNoEntry: false })
   return stat?.isFile() && stat.size <= 1024 * 1024 ? readText(path) : null
 }
 
@@ -89,7 +72,7 @@ export async function writeDurably(
 ): Promise<void> {
   try {
     // What others may read has to be in folders that they may enter.
-    mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
+    fs.mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
     await replace(path, text, mode)
     if (folder === 'synced') syncFolder(dirname(path))
   } catch (error) {
@@ -104,7 +87,7 @@ async function replace(path: string, text: string, mode: number): Promise<void> 
   // write-file-atomic would ignore a short write (a full disk) and put the truncated text in place: given null it writes
   // nothing, and its hook writes with fs.writeFileSync, which loops and throws ENOSPC.
   const nothing = null as unknown as string
-  const options = { mode, tmpfileCreated: (temporary: string) => writeFileSync(temporary, text) }
+  const options = { mode, tmpfileCreated: (temporary: string) => fs.writeFileSync(temporary, text) }
   try {
     // Blocking, like all calls here: a hop to Node's threads and back takes longer than what is done there.
     writeFileAtomic.sync(path, nothing, options)
@@ -125,38 +108,38 @@ export function writeJson(path: string, data: unknown, options?: WriteOptions): 
 export function writeInPlace(path: string, text: string): void {
   attempt(path, [], () => {
     plainFileAt(path)
-    writeFileSync(path, text, { mode: FILE_MODE })
+    fs.writeFileSync(path, text, { mode: FILE_MODE })
   })
 }
 
 /** Removes a file; one that is not there is fine. Durable when it resolves, with all that was renamed in its folder. */
 export async function remove(path: string, { folder = 'synced' }: WriteOptions = {}): Promise<void> {
   attempt(path, ['ENOENT'], () => {
-    unlinkSync(path)
+    fs.unlinkSync(path)
     if (folder === 'synced') syncFolder(dirname(path))
   })
 }
 
 /** Removes a folder in which nothing is left. */
 export function removeFolderIfEmpty(path: string): void {
-  attempt(path, ['ENOTEMPTY', 'EEXIST', 'ENOENT'], () => rmdirSync(path))
+  attempt(path, ['ENOTEMPTY', 'EEXIST', 'ENOENT'], () => fs.rmdirSync(path))
 }
 
 /** When a file was written or touched last; null where there is none. */
 export function modifiedAt(path: string): Date | null {
-  return statSync(path, { throwIfNoEntry: false })?.mtime ?? null
+  return fs.statSync(path, { throwIfNoEntry: false })?.mtime ?? null
 }
 
 /** Sets a file's times to now, so that whoever watches the path looks again. */
 export async function touch(path: string, nowMs: number): Promise<void> {
-  attempt(path, ['ENOENT'], () => utimesSync(path, nowMs / 1000, nowMs / 1000))
+  attempt(path, ['ENOENT'], () => fs.utimesSync(path, nowMs / 1000, nowMs / 1000))
 }
 
 /** Sets the times of a file that is there for them alone; it is made where there is none. */
 export function mark(path: string, nowMs: number): void {
   attempt(path, [], () => {
-    closeSync(openSync(path, 'a', FILE_MODE))
-    utimesSync(path, nowMs / 1000, nowMs / 1000)
+    fs.closeSync(fs.openSync(path, 'a', FILE_MODE))
+    fs.utimesSync(path, nowMs / 1000, nowMs / 1000)
   })
 }
 
@@ -180,30 +163,30 @@ const FOREIGN_TEMPORARY_MS = 3_600_000
  */
 export function sweepTemporaryFiles(own: readonly string[], nowMs?: number): void {
   for (const folder of new Set(own.map(dirname)))
-    for (const entry of existsSync(folder) ? readdirSync(folder) : []) {
+    for (const entry of fs.existsSync(folder) ? fs.readdirSync(folder) : []) {
       const path = join(folder, entry)
       const [, original = ''] = /^(.+)\.\d+$/.exec(path) ?? []
       const isOld = () =>
         nowMs !== undefined &&
         /\.(json|yml|new)$/.test(original) &&
         Math.abs(nowMs - (modifiedAt(path)?.getTime() ?? nowMs)) > FOREIGN_TEMPORARY_MS // clocks jump
-      if (own.includes(original) || isOld()) attempt(path, [], () => rmSync(path, { force: true }))
+      if (own.includes(original) || isOld()) attempt(path, [], () => fs.rmSync(path, { force: true }))
     }
 }
 
 /** The folder's entry for a renamed or removed file is durable only after this (fsync(2)). */
 export function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r')
+  const fd = fs.openSync(folder, 'r')
   try {
-    fsyncSync(fd)
+    fs.fsyncSync(fd)
   } finally {
-    closeSync(fd)
+    fs.closeSync(fd)
   }
 }
 
 /** A state file that is a link would make telec write wherever it points: that throws. */
-function plainFileAt(path: string): Stats | undefined {
-  const stat = lstatSync(path, { throwIfNoEntry: false })
+function plainFileAt(path: string): fs.Stats | undefined {
+  const stat = fs.lstatSync(path, { throwIfNoEntry: false })
   if (stat?.isSymbolicLink())
     throw new TelecError('halted', `${path} is a symbolic link; telec does not write through links`, {
       hint: `look where it points (ls -l ${path}) and replace it by a plain file`,
@@ -225,12 +208,12 @@ export function writeFailure(path: string, error: unknown): TelecError {
 
 /** Bytes that this user can still write to the file system of `path`. */
 export async function freeBytes(path: string): Promise<number> {
-  const { bavail, bsize } = statfsSync(path)
+  const { bavail, bsize } = fs.statfsSync(path)
   return bavail * bsize
 }
 
 /** Files that can still be made there; a full disk may have room and no inodes. */
 export function freeFiles(path: string): number {
-  const { files, ffree } = statfsSync(path)
+  const { files, ffree } = fs.statfsSync(path)
   return files === 0 ? Number.POSITIVE_INFINITY : ffree // btrfs and its kind have no fixed number
 }

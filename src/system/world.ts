@@ -15,26 +15,21 @@ export interface World {
   readonly hostname: string
   readonly platform: NodeJS.Platform
   readonly uid: number
-  /** The user's name; `uid N` where that has none. */
   user(): string
   readonly pid: number
   readonly program: {
-    /** `telec-watch`, `telec`, … */
     readonly name: string
     /** The bundle that is running, links resolved: its neighbours are the other bundles. */
     readonly path: string
-    /** The Node.js that runs it. */
     readonly node: string
     readonly nodeVersion: string
   }
   readonly log: Log
-  /** Milliseconds since 1970. */
   now(): number
   /** Milliseconds that never jump, for measuring and for deadlines. */
   monotonic(): number
   sleep(ms: number): Promise<void>
   readonly run: Run
-  /** Writes to standard output, as it is. */
   out(text: string): void
 }
 

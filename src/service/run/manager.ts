@@ -1,7 +1,7 @@
 import { kill } from 'node:process'
 import type { Paths } from '../../config/paths.ts'
 import type { Service } from '../../config/service.ts'
-import { readSupervisorRecord } from '../../state/supervisor.ts'
+import { readSupervisorRecord, type SupervisorRecord } from '../../state/supervisor.ts'
 import { TelecError } from '../../system/errors.ts'
 import { isLocked } from '../../system/lock.ts'
 import { type ServiceManager, UNKNOWN } from '../manager.ts'
@@ -16,16 +16,16 @@ export function supervisorLock(paths: Paths): string {
   return `${paths.supervisor}.lock`
 }
 
-/** Whether a `telec run` supervises a service for this home right now. */
-export function isSupervised({ world, paths }: Service): boolean {
-  return readSupervisorRecord(paths) !== null && isLocked(world, supervisorLock(paths))
+/** What the `telec run` says that supervises a service for this home right now; null where there is none. */
+export function readSupervisor({ world, paths }: Service): SupervisorRecord | null {
+  const record = readSupervisorRecord(paths)
+  return record && isLocked(world, supervisorLock(paths)) ? record : null
 }
 
 /** The service under `telec run`, seen from another process: its record to look at, signals to ask. */
 export function embeddedManager(service: Service): ServiceManager {
-  const { world, config, paths } = service
   const record = () => {
-    const found = isSupervised(service) ? readSupervisorRecord(paths) : null
+    const found = readSupervisor(service)
     if (found) return found
     throw new TelecError('later', 'telec run is no longer there', {
       hint: 'start it again: it polls and updates at its start',
@@ -33,13 +33,17 @@ export function embeddedManager(service: Service): ServiceManager {
   }
   return {
     name: 'telec run',
-    service: config.service?.name ?? 'the service',
+    service: service.config.service?.name ?? 'the service',
     async inspect() {
       const { main, last_exit } = record()
       const state = { ...UNKNOWN, known: 'yes', lastExit: last_exit } as const
       if (!main) return { ...state, activity: 'failed' }
       const { pid, started_ms } = main
-      const running = { pid, identity: `${pid}@${started_ms}`, uptimeMs: world.monotonic() - started_ms }
+      const running = {
+        pid,
+        identity: `${pid}@${started_ms}`,
+        uptimeMs: service.world.monotonic() - started_ms,
+      }
       return { ...state, activity: 'running', main: running }
     },
     async askToLeave() {

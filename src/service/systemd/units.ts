@@ -16,15 +16,8 @@ import { fillIn, type PlannedFile, type Units, type UnitValues } from '../plan.t
 import { unitName } from './systemctl.ts'
 
 /** telec's own units for systemd. */
-export function systemdUnits({
-  config,
-  paths,
-  scope,
-  node,
-  bin,
-  environment,
-  actsForOwner,
-}: UnitValues): Units {
+export function systemdUnits(values: UnitValues): Units {
+  const { config, paths, scope, node, bin, environment, actsForOwner } = values
   const service = config.service?.name ?? 'the checkout'
   const pollSeconds = Math.max(1, Math.round(config.deployment.poll_every / 1000))
   const isSystem = scope === 'system'
@@ -91,7 +84,7 @@ export const DROP_IN_SETTINGS: readonly string[] = dropIn.match(/^[A-Z]\w+=.*$/g
 
 /** A word of `ExecStart=`, where `$` would start a variable (systemd.service(5)). */
 function commandWord(word: string): string {
-  return quote(word.replace(/\$/g, () => '$$'))
+  return quote(word.replaceAll('$', '$$$$'))
 }
 
 /** A word as systemd reads it (systemd.syntax(7)): in quotes where it needs them, specifiers escaped. */
