@@ -19,14 +19,7 @@ import { LEAST_FREE_BYTES } from '../update/steps/preflight.ts'
 import type { Checks } from './check.ts'
 
 /** Programs, disk, clock, and telec's own folder. */
-export const COMPUTER_CHECKS: Checks = {
-  node,
-  git: async ({ world }) => `git ${await verifyGit(world)}`,
-  home,
-  state,
-  disk,
-  clock,
-}
+export const COMPUTER_CHECKS: Checks = { node, git, home, state, disk, clock }
 
 const LEAST_NODE = '20.20.0'
 const LEAST_FREE_FILES = 1_000
@@ -39,6 +32,10 @@ async function node({ world }: Service): Promise<string> {
   throw new TelecError('config', `Node.js ${nodeVersion} is too old (${node})`, {
     hint: `install ${LEAST_NODE} or newer, and run telec install with it`,
   })
+}
+
+async function git({ world }: Service): Promise<string> {
+  return `git ${await verifyGit(world)}`
 }
 
 /** What others can write there telec would believe; what they can read is theirs to know. */

@@ -16,13 +16,6 @@ import type { World } from '../system/world.ts'
 const PATIENCE_MS = 30_000
 const LOOK_EVERY_MS = 100
 
-/** A throw-away service: the commands that start it and clear it away. */
-interface Trial {
-  readonly manager: ServiceManager
-  readonly start: readonly string[]
-  readonly clearAway: readonly (readonly string[])[]
-}
-
 /** Leaves with 42 at its first start, and stays at its second. */
 const SCRIPT = 'if [ -e "$0" ]; then echo again >"$0"; exec sleep 120; fi; echo once >"$0"; exit 42'
 
@@ -59,7 +52,7 @@ export async function proveRestartContract({ world, config, paths }: Service): P
   }
 }
 
-function systemdTrial(world: World, scope: Scope, name: string, command: readonly string[]): Trial {
+function systemdTrial(world: World, scope: Scope, name: string, command: readonly string[]) {
   const unit = `${name}.service`
   const options = ['--quiet', '--collect', '--service-type=exec', `--unit=${unit}`]
   const settings = DROP_IN_SETTINGS.map((setting) => `--property=${setting}`)
@@ -70,7 +63,7 @@ function systemdTrial(world: World, scope: Scope, name: string, command: readonl
   }
 }
 
-function launchdTrial(world: World, scope: Scope, label: string, plist: string): Trial {
+function launchdTrial(world: World, scope: Scope, label: string, plist: string) {
   const domain = launchdDomain(world, scope)
   return {
     manager: launchdManager(world, label, scope),

@@ -11,7 +11,7 @@ import type { World } from '../system/world.ts'
 import { tryCommand } from './commands.ts'
 import { launchdDomain } from './launchd/manager.ts'
 import type { InstallPlan } from './plan.ts'
-import { showUnit, trySystemctl, unitName } from './systemd/systemctl.ts'
+import { showUnit, unitName } from './systemd/systemctl.ts'
 
 /** The first systemd that has `Type=exec`. */
 const LEAST_SYSTEMD = 240
@@ -98,7 +98,7 @@ async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
 
 /** Throws where no systemd of this scope answers, or one that is too old. */
 export async function verifySystemd(world: World, scope: Scope): Promise<string> {
-  const answer = await trySystemctl(world, scope, ['show', '--property=Version', '--value'])
+  const answer = await tryCommand(world, ['systemctl', `--${scope}`, 'show', '--property=Version', '--value'])
   const linger = `let it run without a login: sudo loginctl enable-linger ${world.user()}. `
   if (answer.code !== 0)
     throw new TelecError('config', `systemd (--${scope}) does not answer`, {

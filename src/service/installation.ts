@@ -33,10 +33,7 @@ export function planInstall(service: Service, manager: InstallPlan['manager'], s
   return manager === 'systemd' ? planSystemd(values) : planLaunchd(values)
 }
 
-/**
- * Node.js by a path that outlives its next patch: Homebrew removes `Cellar/NAME/VERSION` at every upgrade, and points
- * `opt/NAME` at the new one. nvm, fnm, asdf and n keep a version until somebody removes it; `telec doctor` notices.
- */
+/** Homebrew removes `Cellar/NAME/VERSION` at every upgrade of Node.js, and points `opt/NAME` at the new one. */
 export function stableNode(path: string, exists: (path: string) => boolean): string {
   const stable = path.replace(/\/Cellar\/([^/]+)\/[^/]+\/bin\/node$/, '/opt/$1/bin/node')
   return exists(stable) ? stable : path

@@ -17,15 +17,9 @@ export interface InstallPlan {
 }
 
 /** How an installation is taken away: what is run before its files are removed, and after. */
-export interface RemovalPlan {
-  readonly stop: readonly ManagerCommand[]
-  readonly forget: readonly ManagerCommand[]
-}
+export type RemovalPlan = Readonly<Record<'stop' | 'forget', readonly ManagerCommand[]>>
 
-export interface PlannedFile {
-  readonly path: string
-  readonly text: string
-}
+export type PlannedFile = Readonly<Record<'path' | 'text', string>>
 
 /** What the units are made from; all paths are absolute. */
 export interface UnitValues extends Service {

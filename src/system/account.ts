@@ -2,13 +2,7 @@ import { spawnSync } from 'node:child_process'
 import type { World } from './world.ts'
 
 /** A user of this computer, in whose name programs are run. */
-export interface Account {
-  readonly uid: number
-  readonly gid: number
-  readonly name: string
-  readonly home: string
-  readonly shell: string
-}
+export type Account = Readonly<Record<'uid' | 'gid', number> & Record<'name' | 'home' | 'shell', string>>
 
 /** The user with this id, whatever keeps them (passwd, LDAP, …); null where it has no name here. */
 export function accountOf(uid: number): Account | null {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { systemErrorCode } from './errors.ts'
 import { printableName } from './log.ts'
 
 /** What telec starts leads a process group of its own: these are running now, and are taken along when telec exits. */
@@ -28,26 +29,25 @@ for group in $groups; do kill -s KILL -- "-$group"; done`
  * @returns how to do without it again.
  */
 export function guardGroups(): () => void {
-  let guardian: ChildProcess | null = null
+  let guardian: ReturnType<typeof startGuardian> | null = null
   tellGuardian = () => {
     if (guardian === null && groups.size === 0) return
     guardian ??= startGuardian()
-    guardian.stdin?.write(`${[...groups].join(' ')}\n`)
+    guardian.stdin.write(`${[...groups].join(' ')}\n`)
   }
   tellGuardian()
   return () => {
     tellGuardian = () => undefined
-    guardian?.stdin?.end('\n')
+    guardian?.stdin.end('\n')
   }
 }
 
-function startGuardian(): ChildProcess {
-  const stdio = ['pipe', 'ignore', 'ignore'] as const
-  const guardian = spawn('/bin/sh', ['-c', GUARDIAN], { detached: true, stdio: [...stdio] })
+function startGuardian() {
+  const guardian = spawn('/bin/sh', ['-c', GUARDIAN], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
   guardian.on('error', () => undefined) // without it a kill leaves what it left before there was one
-  guardian.stdin?.on('error', () => undefined)
+  guardian.stdin.on('error', () => undefined)
   guardian.unref()
-  ;(guardian.stdin as unknown as { unref(): void } | null)?.unref()
+  ;(guardian.stdin as unknown as ChildProcess).unref()
   return guardian
 }
 
@@ -60,8 +60,8 @@ export function signalAllGroups(signal: NodeJS.Signals): void {
 export function signalIfThere(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, signal)
-  } catch {
-    return false // ESRCH
+  } catch (error) {
+    return systemErrorCode(error) === 'EPERM' // somebody else's
   }
 }
 
@@ -75,10 +75,7 @@ export function markEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 /** A process that a program left running. */
-export interface Left {
-  readonly pid: number
-  readonly name: string
-}
+export type Left = Readonly<{ pid: number; name: string }>
 
 /** For messages: `sleep (pid 4711), …`. */
 export function namesOf(left: readonly Left[]): string {
@@ -117,10 +114,9 @@ function look(pid: number, group: number, mark: string, since: number): Left[] {
 
 /** proc(5): `4711 (its name) S PARENT GROUP …`; the 22nd is its start, in clock ticks since boot. */
 function statOf(pid: number) {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const nameEnd = stat.lastIndexOf(')')
-  const [state, ...fields] = stat.slice(nameEnd + 2).split(' ')
-  const [parent, group, startedAt] = [fields[0], fields[1], fields[18]].map(Number)
-  const name = stat.slice(stat.indexOf('(') + 1, nameEnd)
-  return { name, state, parent, group, startedAt: startedAt ?? 0 }
+  const [, name = '', rest = ''] =
+    /^\d+ \((.*)\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
+  const [state, ...fields] = rest.split(' ')
+  const [parent, group, startedAt = 0] = [fields[0], fields[1], fields[18]].map(Number)
+  return { name, state, parent, group, startedAt }
 }

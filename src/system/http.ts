@@ -38,8 +38,7 @@ export async function httpGet(
     return { status: answer.statusCode ?? 0, headers: answer.headers, body }
   } catch (error) {
     if (error instanceof TelecError) throw error
-    throw unreachable(
-      signal.aborted ? `no whole answer within ${timeoutMs / 1000} s` : (error as Error).message,
-    )
+    const isLate = signal.aborted
+    throw unreachable(isLate ? `no whole answer within ${timeoutMs / 1000} s` : (error as Error).message)
   }
 }

@@ -1,17 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import {
-  closeSync,
-  constants,
-  existsSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from 'node:fs'
+import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import { systemErrorCode, TelecError } from './errors.ts'
 import { writeFailure } from './files.ts'
+import { signalIfThere } from './groups.ts'
 import { isoTime, type World } from './world.ts'
 
 /** open(2) of macOS takes a flock with the descriptor; Linux has no such flag. */
@@ -26,14 +18,14 @@ const O_EXLOCK = 0x20
  */
 export function acquireLock(world: World, path: string): () => void {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     const fd = openAndLock(world, path)
     // For people alone: the lock itself is not in the text.
-    ftruncateSync(fd)
-    writeSync(fd, `${world.program.name}, pid ${world.pid}, since ${isoTime(world)}\n`, 0)
+    fs.ftruncateSync(fd)
+    fs.writeSync(fd, `${world.program.name}, pid ${world.pid}, since ${isoTime(world)}\n`, 0)
     return () => {
-      ftruncateSync(fd) // whoever comes next must not be taken for us
-      closeSync(fd)
+      fs.ftruncateSync(fd) // whoever comes next must not be taken for us
+      fs.closeSync(fd)
     }
   } catch (error) {
     throw writeFailure(path, error)
@@ -42,9 +34,9 @@ export function acquireLock(world: World, path: string): () => void {
 
 /** Whether somebody holds the lock. */
 export function isLocked(world: World, path: string): boolean {
-  if (!existsSync(path)) return false
+  if (!fs.existsSync(path)) return false
   try {
-    closeSync(openAndLock(world, path))
+    fs.closeSync(openAndLock(world, path))
     return false
   } catch (error) {
     if (error instanceof TelecError && error.kind === 'later') return true
@@ -54,21 +46,21 @@ export function isLocked(world: World, path: string): boolean {
 
 /** Throws `later` when somebody else has it. */
 function openAndLock(world: World, path: string): number {
-  const flags = constants.O_RDWR | constants.O_CREAT
+  const { O_RDWR, O_CREAT, O_NONBLOCK } = fs.constants
   if (world.platform === 'darwin')
     try {
-      return openSync(path, flags | constants.O_NONBLOCK | O_EXLOCK, 0o600)
+      return fs.openSync(path, O_RDWR | O_CREAT | O_NONBLOCK | O_EXLOCK, 0o600)
     } catch (error) {
       throw systemErrorCode(error) === 'EAGAIN' ? heldBySomeone(path) : error
     }
-  const fd = openSync(path, flags, 0o600)
+  const fd = fs.openSync(path, O_RDWR | O_CREAT, 0o600)
   const { status, signal, stderr, error } = spawnSync('flock', ['--nonblock', '--exclusive', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', fd],
     encoding: 'utf8',
     cwd: '/', // where a relative folder of PATH is none of the checkout's
   })
   if (status === 0) return fd
-  closeSync(fd)
+  fs.closeSync(fd)
   if (status === 1 && stderr === '') throw heldBySomeone(path)
   if (error && systemErrorCode(error) !== 'ENOENT') throw error
   // One that was killed has not said no.
@@ -80,18 +72,10 @@ function openAndLock(world: World, path: string): number {
 
 /** What the holder wrote counts unless it has just taken the lock: then it is still that of one that was killed. */
 function heldBySomeone(path: string): TelecError {
-  const text = readFileSync(path, 'utf8').trim()
+  const text = fs.readFileSync(path, 'utf8').trim()
   const [, pid] = /, pid (\d+)/.exec(text) ?? []
-  const holder = pid !== undefined && isRunning(Number(pid)) ? text : 'it has just started'
+  const holder = pid !== undefined && signalIfThere(Number(pid), 0) ? text : 'it has just started'
   return new TelecError('later', `another telec is at work: ${holder}`, {
     hint: 'wait for it to end: telec status shows what it does',
   })
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return systemErrorCode(error) === 'EPERM'
-  }
 }

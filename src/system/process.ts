@@ -41,16 +41,7 @@ interface StartOptions extends Pick<RunOptions, 'cwd' | 'env'> {
   onOutput?(text: string, stream: 'stdout' | 'stderr'): void
 }
 
-export interface Started {
-  readonly child: ChildProcess
-  /** It has ended, and its pipes are closed. Rejects where it cannot be started. */
-  readonly ended: Promise<Pick<RunResult, 'code' | 'signal'>>
-  /** Ends its process group: SIGTERM, and SIGKILL after a grace. */
-  end(): void
-  kill(): void
-  /** What it started and is running; once it has ended: what it left running. */
-  left(): readonly Left[]
-}
+export type Started = ReturnType<typeof start>
 
 const MOST_OUTPUT = 32 * 1024 * 1024
 /** From the polite SIGTERM to SIGKILL. Long enough for git to remove its lock files. */
@@ -100,7 +91,7 @@ export function start(
   args: readonly string[],
   options: StartOptions,
   launch: Launch = spawn,
-): Started {
+) {
   const { cwd = '/', stdio, isAttached = false, isMarked = false } = options
   const env = isMarked ? markEnvironment(options.env) : options.env
   const child = launch(command, args, { cwd, env, stdio, detached: !isAttached })
@@ -108,7 +99,7 @@ export function start(
   const forget = pid === undefined || isAttached ? () => undefined : adoptGroup(pid)
   let killTimer: NodeJS.Timeout | undefined
   let found: readonly Left[] | undefined
-  const left = () => found ?? (pid === undefined ? [] : processesLeft(pid, env))
+  const left = (): readonly Left[] => found ?? (pid === undefined ? [] : processesLeft(pid, env))
   const signalGroup = (signal: NodeJS.Signals | 0) => pid !== undefined && signalIfThere(-pid, signal)
   const kill = () => {
     clearTimeout(killTimer)
@@ -148,13 +139,16 @@ export function start(
   }
   return {
     child,
+    /** It has ended, and its pipes are closed. Rejects where it cannot be started. */
     ended: ended.finally(groupEnded),
+    /** Ends its process group: SIGTERM, and SIGKILL after a grace; `kill` does not wait. */
     end() {
       if (pid === undefined || killTimer) return
       signalGroup('SIGTERM')
       killTimer = setTimeout(kill, GRACE_MS)
     },
     kill,
+    /** What it started and is running; once it has ended: what it left running. */
     left,
   }
 }

@@ -19,12 +19,7 @@ export function isInUnit(cgroups: string, unit: string): boolean {
   return cgroups.split('\n').some((line) => line.split(':').slice(2).join(':').split('/').includes(unit))
 }
 
-/**
- * Has telec-update's own unit do what was to be done here, and tells what that says to its journal until it ends. The
- * caller ends with the service, most often before that; the unit does not.
- *
- * @returns the exit code of the unit.
- */
+/** Has telec-update's own unit do what was to be done here, and shows its journal. @returns the unit's exit code. */
 export async function handOver(world: World, scope: Scope): Promise<number> {
   const { LoadState } = await showUnit(world, scope, UNIT, ['LoadState'])
   if (LoadState !== 'loaded')

@@ -1,7 +1,7 @@
 import type { Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
 import type { ServiceManager, ServiceState } from '../manager.ts'
-import { parseTimespan, showUnit, systemctl, trySystemctl, unitName } from './systemctl.ts'
+import { parseTimespan, showUnit, systemctl, unitName } from './systemctl.ts'
 
 const PROPERTIES = [
   'LoadState',
@@ -22,7 +22,7 @@ const CLD_EXITED = '1'
 export function systemdManager(world: World, name: string, scope: Scope): ServiceManager {
   const service = unitName(name)
   const begin = async (verb: 'start' | 'restart') => {
-    await trySystemctl(world, scope, ['reset-failed', service]) // else a start limit that was hit refuses it
+    await systemctl(world, scope, ['reset-failed', service], true) // else a start limit that was hit refuses it
     await systemctl(world, scope, [verb, service])
   }
   return {

@@ -1,20 +1,19 @@
 import type { Scope } from '../../config/paths.ts'
-import type { RunResult } from '../../system/process.ts'
 import type { World } from '../../system/world.ts'
-import { managerEnvironment, runCommand, tryCommand } from '../commands.ts'
+import { runCommand, tryCommand } from '../commands.ts'
 
-/** Runs systemctl(1) to its end, whatever that is. */
-export function trySystemctl(world: World, scope: Scope, args: readonly string[]): Promise<RunResult> {
-  return tryCommand(world, ['systemctl', `--${scope}`, '--no-ask-password', ...args])
-}
-
-/** Throws `halted` with systemctl's own words when it fails. */
-export function systemctl(world: World, scope: Scope, args: readonly string[]): Promise<string> {
+/** Throws `halted` with systemctl's own words when it fails, unless it may. */
+export function systemctl(
+  world: World,
+  scope: Scope,
+  args: readonly string[],
+  mayFail = false,
+): Promise<string> {
   const hint =
     scope === 'user'
       ? 'is a user manager running? loginctl enable-linger keeps one running without a login'
       : 'the system manager takes orders from root only'
-  return runCommand(world, { argv: ['systemctl', `--${scope}`, '--no-ask-password', ...args] }, hint)
+  return runCommand(world, { argv: ['systemctl', `--${scope}`, '--no-ask-password', ...args], mayFail }, hint)
 }
 
 /** A name as systemctl takes it: one that says no type is that of a service (systemctl(1)). */
@@ -62,17 +61,10 @@ export function journalSelection(scope: Scope, units: readonly string[]): string
 
 /** Reads on in the journal of a unit: each call gives the lines that came since the one before, oldest first. */
 export function journalReader(world: World, scope: Scope, unit: string): () => Promise<string> {
-  const selection = [
-    ...journalSelection(scope, [unit]),
-    '--quiet',
-    '--no-pager',
-    '--output=cat',
-    '--show-cursor',
-  ]
+  const argv = ['journalctl', ...journalSelection(scope, [unit]), '--quiet', '--output=cat', '--show-cursor']
   let from = `--since=@${Math.floor(world.now() / 1000)}`
   return async () => {
-    const options = { env: managerEnvironment(world), timeoutMs: 30_000 }
-    const { stdout } = await world.run('journalctl', [...selection, from], options)
+    const { stdout } = await tryCommand(world, [...argv, from])
     const [, lines = stdout, cursor] = /^([\s\S]*?)-- cursor: (.+)\n$/.exec(stdout) ?? []
     if (cursor !== undefined) from = `--after-cursor=${cursor}`
     return lines
