@@ -1,10 +1,7 @@
 import type { Service } from '../config/service.ts'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
 
-/**
- * What has to be as it should, by a word for what is looked at. Changes nothing. Returns what was found, where all is well;
- * throws a TelecError that says what to do where it is not.
- */
+/** By a word for what is looked at; each returns what was found, or throws a TelecError that says what to do. */
 export type Checks = Readonly<Record<string, (service: Service) => Promise<string>>>
 
 /** What came of a check; `--json` prints it as it is. */

@@ -87,7 +87,7 @@ export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   return present.map((path) => `removed ${path}`)
 }
 
-/** With those of our folders that are then empty, the innermost first. */
+/** With our folders that are then empty, the innermost first. */
 async function removeFiles(files: readonly string[], folders: readonly string[]): Promise<void> {
   for (const path of files) await remove(path)
   for (const folder of folders.toSorted((a, b) => b.length - a.length)) removeFolderIfEmpty(folder)

@@ -20,19 +20,13 @@ export function readText(path: string): string | null {
   }
 }
 
-/**
- * The content of a plain file that somebody else may have put there; null where there is none, or something else: a pipe
- * would keep the reader waiting, and a device may do something.
- */
+/** The content of a plain file; null where there is none, or what somebody put there instead: a pipe, a device. */
 export function readPlainText(path: string): string | null {
   const stat = fs.statSync(path, { throwIfNoEntry: false })
   return stat?.isFile() && stat.size <= 1024 * 1024 ? readText(path) : null
 }
 
-/**
- * A JSON file of the given shape; null when there is none. Absent, unreadable and unparsable are three
- * things: what cannot be understood is an error and stays as it is, never "empty".
- */
+/** A JSON file of the given shape; null when there is none. What cannot be understood is an error, never "empty". */
 export function readJson<Schema extends v.GenericSchema>(
   path: string,
   schema: Schema,
@@ -61,10 +55,7 @@ export interface WriteOptions {
   readonly folder?: 'synced' | 'synced later'
 }
 
-/**
- * Replaces a file so that after any crash it holds the old text or the new one: temporary file,
- * all of it written, fsync, rename, fsync of the folder. Creates the folder (0700) where it is missing.
- */
+/** Replaces a file so that after any crash it holds the old text or the new one. Creates its folder (0700). */
 export async function writeDurably(
   path: string,
   text: string,
@@ -84,16 +75,14 @@ async function replace(path: string, text: string, mode: number): Promise<void> 
   const before = plainFileAt(path)
   // Loaded with the first file that is written: a poll that finds nothing writes none, and node:crypto comes with it.
   const { default: writeFileAtomic } = await import('write-file-atomic')
-  // write-file-atomic would ignore a short write (a full disk) and put the truncated text in place: given null it writes
-  // nothing, and its hook writes with fs.writeFileSync, which loops and throws ENOSPC.
+  // It would ignore a short write (a full disk): given null it writes nothing, and its hook does, which throws ENOSPC.
   const nothing = null as unknown as string
   const options = { mode, tmpfileCreated: (temporary: string) => fs.writeFileSync(temporary, text) }
   try {
     // Blocking, like all calls here: a hop to Node's threads and back takes longer than what is done there.
     writeFileAtomic.sync(path, nothing, options)
   } catch (error) {
-    // It gives the file to whom it belongs, also where that is us and root in a sandbox may not call chown(2). Its other
-    // call can be told not to (false, which its types lack).
+    // It calls chown(2), which root in a sandbox may not; its other call can be told not to (false, which its types lack).
     const isOurs = before === undefined || before.uid === process.getuid?.()
     if (systemErrorCode(error) !== 'EPERM' || !isOurs) throw error
     await writeFileAtomic(path, nothing, { ...options, chown: false as never })
@@ -157,9 +146,7 @@ const FOREIGN_TEMPORARY_MS = 3_600_000
 
 /**
  * Removes the temporary files (`NAME.1234567`) that killed programs left beside `own`: files that only the caller writes
- * now, as it holds the lock.
- *
- * @param nowMs also those of telec's other files, once they are old.
+ * now, as it holds the lock. With `nowMs` also those of telec's other files, once they are old.
  */
 export function sweepTemporaryFiles(own: readonly string[], nowMs?: number): void {
   for (const folder of new Set(own.map(dirname)))

@@ -4,11 +4,8 @@ import { TelecError } from './errors.ts'
 export type HttpAnswer = Awaited<ReturnType<typeof httpGet>>
 
 /**
- * One GET, to its end. Follows no redirect: the caller decides where its headers may go. Throws `later` where no
- * whole answer came. Loads Node.js' clients only when it is called, which most polls never do.
- *
- * @param limits `timeoutMs` for all requests that belong together, of which `leftMs` are left: a server that trickles is
- * given up, too.
+ * One GET, to its end. Follows no redirect: the caller decides where its headers may go. Throws `later` where no whole
+ * answer came. Of `timeoutMs` for all requests that belong together `leftMs` are left.
  */
 export async function httpGet(
   url: URL,

@@ -10,9 +10,8 @@ import { isoTime, type World } from './world.ts'
 const O_EXLOCK = 0x20
 
 /**
- * Takes telec's own lock, or throws `later` (75) and says who holds it. The kernel releases a flock(2) when the process
- * ends, however it ends. Node has no call for it: on Linux flock(1) locks the descriptor that it inherits, which stays
- * locked after flock's exit; on macOS open(2) does it.
+ * Takes telec's own lock, or throws `later` (75) and says who holds it. The kernel releases a flock(2) however a process
+ * ends. Node has no call for it: flock(1) locks the descriptor that it inherits, which stays locked after flock's exit.
  *
  * @returns how to release it.
  */

@@ -15,12 +15,6 @@ export interface Log extends Record<Level, (message: string) => void> {
   outcome(message: string): void
 }
 
-interface Sink {
-  write(text: string): unknown
-  readonly isTTY?: boolean
-  readonly columns?: number
-}
-
 /** Back to the start of the line, and away with what is there (ECMA-48). */
 const ERASE_LINE = '\r\u001b[K'
 
@@ -31,11 +25,11 @@ const ERASE_LINE = '\r\u001b[K'
  * @param open where lines go, asked for with the first one: most polls have nothing to say.
  */
 export function createLog(
-  open: () => Sink,
+  open: () => NodeJS.WriteStream,
   env: NodeJS.ProcessEnv,
   notify: ((status: string) => void) | null,
 ): Log {
-  let opened: Sink | undefined
+  let opened: NodeJS.WriteStream | undefined
   const out = () => (opened ??= open())
   let underWay = ''
   const at = (level: Level) => (message: string) => {

@@ -5,10 +5,8 @@ const NOTIFY_TIMEOUT_MS = 5_000
 const PAUSE_MS = 250
 
 /**
- * Tells systemd what `systemctl status` shows on its `Status:` line (sd_notify(3), `STATUS=`). Node.js cannot write to
- * its socket: systemd-notify(1) does, one at a time, and of what is said meanwhile only the last.
- *
- * @returns null where nobody listens.
+ * Tells systemd what `systemctl status` shows on its `Status:` line (sd_notify(3)); null where nobody listens. Node.js
+ * cannot write to its socket: systemd-notify(1) does, one at a time, and of what is said meanwhile only the last.
  */
 export function createNotifier(env: NodeJS.ProcessEnv): ((status: string) => void) | null {
   if (env.NOTIFY_SOCKET === undefined) return null

@@ -31,10 +31,11 @@ const STEADY_MS = 10_000
  */
 export async function supervise(
   service: Service,
-  command: readonly string[],
+  [program = '', ...args]: readonly string[],
   isSignalled: () => boolean,
 ): Promise<number> {
   const { world, config, paths } = service
+  const env = { ...world.env, TELEC_SUPERVISED: '1' }
   const stopMs = config.service?.stop_timeout ?? 90_000
   const unlock = acquireLock(world, supervisorLock(paths))
   await endLeftover(service)
@@ -75,7 +76,7 @@ export async function supervise(
     let crashes = 0
     let lastExit: string | null = null
     for (let starts = 1; ; starts += 1) {
-      const started = startService(world, command)
+      const started = start(program, args, { cwd: world.cwd, env, stdio: 'inherit', isAttached: true })
       child = started.child
       const { pid = 0 } = child
       const end = endOf(started)
@@ -166,11 +167,6 @@ function isOurService(pid: number): boolean {
   }
 }
 
-function startService(world: World, [program = '', ...args]: readonly string[]): Started {
-  const env = { ...world.env, TELEC_SUPERVISED: '1' }
-  return start(program, args, { cwd: world.cwd, env, stdio: 'inherit', isAttached: true })
-}
-
 async function endOf({ ended }: Started): Promise<{ code: number; name: string }> {
   const { code, signal } = await ended.catch((error: TelecError) => {
     throw new TelecError('usage', error.message, {
@@ -185,6 +181,6 @@ async function endOf({ ended }: Started): Promise<{ code: number; name: string }
 }
 
 /** Waits, but not past `stop`. */
-async function pause(ms: number, stop: AbortSignal): Promise<void> {
-  await delay(ms, undefined, { signal: stop }).catch(() => undefined)
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return delay(ms, undefined, { signal }).catch(() => undefined)
 }
