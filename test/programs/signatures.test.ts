@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
@@ -311,6 +311,17 @@ describe('who may sign cannot be chosen by the repository', () => {
         const file = keep(computer, 'signers', 'x')
         chmodSync(dirname(file), 0o777)
         return file
+      },
+      ['lies in a folder that others may write', 'chmod go-w'],
+    ],
+    [
+      'somewhere below a folder that others may write',
+      (computer) => {
+        const folder = join(dirname(keep(computer, 'signers', 'x')), 'open')
+        mkdirSync(join(folder, 'closed'), { recursive: true })
+        writeFileSync(join(folder, 'closed/signers'), 'x')
+        chmodSync(folder, 0o777)
+        return join(folder, 'closed/signers')
       },
       ['lies in a folder that others may write', 'chmod go-w'],
     ],

@@ -65,6 +65,12 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
     test('does not have root run what others can change', async () => {
       await subscriber.sh('chmod o+w ~/alone/telec')
       expect(await refused('~/alone/telec install')).toContain('can be changed by others than root')
+      await subscriber.sh(
+        'chmod o-w ~/alone/telec && mkdir -p ~/open && cp -r ~/alone ~/open && chmod o+w ~/open',
+      )
+      expect(await refused('~/open/alone/telec install')).toContain(
+        '/open can be changed by others than root',
+      )
       await subscriber.sh('chown -R nobody ~/alone && chmod -R go-w ~/alone')
       expect(await refused('~/alone/telec install')).toContain('can be changed by others than root')
     })
