@@ -65,11 +65,16 @@ export async function isAncestor(
   commit: string,
   descendant: string,
 ): Promise<boolean> {
-  const args = ['merge-base', '--is-ancestor', commit, descendant]
-  const result = await tryGit(repository, args)
-  const isLacking = /Not a valid (commit|object) name/.test(result.stderr)
-  if (result.code === 0 || result.code === 1 || isLacking) return result.code === 0
-  throw gitError(repository, args, result)
+  return (await mergeBase(repository, '--is-ancestor', commit, descendant)) === true
+}
+
+/** What git merge-base says; null where the repository lacks one of the commits. */
+async function mergeBase(repository: Repository, ...args: readonly string[]): Promise<boolean | null> {
+  const command = ['merge-base', ...args]
+  const result = await tryGit(repository, command)
+  if (/Not a valid (commit|object) name/.test(result.stderr)) return null
+  if (result.code === 0 || result.code === 1) return result.code === 0
+  throw gitError(repository, command, result)
 }
 
 /** Whether all of these are `descendant` or ancestors of it. False, too, where git cannot tell. */
@@ -78,37 +83,22 @@ export async function areBehind(
   commits: readonly string[],
   descendant: string,
 ): Promise<boolean> {
-  const result = await tryGit(repository, [
-    'rev-list',
-    '--max-count=1',
-    ...commits,
-    '--not',
-    descendant,
-    '--',
-  ])
+  const first = ['rev-list', '--max-count=1', ...commits, '--not', descendant, '--']
+  const result = await tryGit(repository, first)
   return result.code === 0 && result.stdout === ''
 }
 
 /** Whether two commits have an ancestor in common; true, too, where a shallow repository cannot tell. */
 export async function areRelated(repository: Repository, one: string, other: string): Promise<boolean> {
-  const args = ['merge-base', one, other]
-  const result = await tryGit(repository, args)
-  const isLacking = /Not a valid (commit|object) name/.test(result.stderr)
-  if (result.code !== 0 && result.code !== 1 && !isLacking) throw gitError(repository, args, result)
-  return result.code !== 1 || existsSync(join(repository.commonDir, 'shallow'))
+  return (
+    (await mergeBase(repository, one, other)) !== false || existsSync(join(repository.commonDir, 'shallow'))
+  )
 }
 
 /** One line per commit that `from` does not have and `to` has, newest first, at most ten. */
 export async function commitsBetween(repository: Repository, from: string, to: string): Promise<string[]> {
-  const output = await git(repository, [
-    'log',
-    '--oneline',
-    '--no-decorate',
-    '--no-show-signature', // which could run another program
-    '-n',
-    '10',
-    `${from}..${to}`,
-  ])
+  const format = ['--oneline', '--no-decorate', '--no-show-signature'] // the last could run another program
+  const output = await git(repository, ['log', ...format, '-10', `${from}..${to}`])
   return output.split('\n').filter(Boolean)
 }
 
@@ -137,12 +127,9 @@ export async function moveTo(
   const move = onBranch ? (rewrite ? anywhere : forwards) : ['checkout', '--quiet', '--detach', commit]
   const result = await tryGit(repository, move)
   if (result.code === 0) return
-  const busy = /index\.lock': File exists/.test(result.stderr)
-  if (busy) throw gitError(repository, move, result, 'later')
-  const refused =
-    /would be overwritten|would lose untracked|not possible to fast-forward|^error: invalid path/im.test(
-      result.stderr,
-    )
+  const REFUSED =
+    /would be overwritten|would lose untracked|not possible to fast-forward|^error: invalid path/im
+  const refused = REFUSED.test(result.stderr)
   throw gitError(repository, move, result, refused ? 'halted' : 'interrupted')
 }
 
@@ -161,7 +148,7 @@ export async function completeMove(repository: Repository, commit: string): Prom
   await git(repository, ['read-tree', '--reset', '-u', head, commit])
 }
 
-/** Whether another git is at work in the checkout, or left its lock behind. */
+/** How old the lock is that another git holds, or left behind; null: there is none. */
 export function indexLockAgeMs(repository: Repository, nowMs: number): number | null {
   const lock = statSync(join(repository.gitDir, 'index.lock'), { throwIfNoEntry: false })
   return lock ? nowMs - lock.mtimeMs : null

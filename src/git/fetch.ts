@@ -60,19 +60,13 @@ async function fetchFrom(
   target: Target,
 ): Promise<string | null> {
   const kept = keptRef(target.ref)
-  const options = [
-    '--quiet',
-    '--no-tags',
-    '--no-recurse-submodules',
-    '--no-write-fetch-head',
-    '--no-auto-maintenance',
-  ]
+  const alone = ['--no-tags', '--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance']
   // An empty refmap: the branches that the checkout knows of its remote are not telec's to move.
-  const args = ['fetch', ...options, '--refmap=', '--', source, `+${target.ref}:${kept}`]
+  const args = ['fetch', '--quiet', ...alone, '--refmap=', '--', source, `+${target.ref}:${kept}`]
   const fileBytes = Math.max(0, (await freeBytes(repository.gitDir)) - KEPT_FREE_BYTES)
   const before = new Set(halfWritten(repository))
   try {
-    await gitRemote(repository, source, args, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
+    await gitRemote(repository, source, args, { timeoutMs, limits: { d: MEMORY_KIB, f: fileBytes / 512 } })
   } catch (error) {
     const left = halfWritten(repository).filter((path) => !before.has(path))
     const sizeOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.size ?? 0 // another git's may be gone
@@ -83,14 +77,11 @@ async function fetchFrom(
       throw noLongerOffered(target, error.because ?? '')
     // git's own words are only that its helper has ended.
     if (!isTooLarge && !DIED_OF_SIZE.test(error.because ?? '')) throw error
-    throw new TelecError(
-      'later',
-      `what the remote ${printableRemote(source)} sends does not fit on the disk`,
-      {
-        because: `it is more than ${Math.round(fileBytes / 2 ** 20)} MiB`,
-        hint: `free some space: df -h ${repository.commonDir}`,
-      },
-    )
+    const what = `what the remote ${printableRemote(source)} sends`
+    throw new TelecError('later', `${what} does not fit on the disk`, {
+      because: `it is more than ${Math.round(fileBytes / 2 ** 20)} MiB`,
+      hint: `free some space: df -h ${repository.commonDir}`,
+    })
   }
   return fetchedVersion(repository, target, version_file)
 }

@@ -42,16 +42,17 @@ export async function stashPaths(
   { modified, untracked }: LocalChanges,
 ): Promise<string> {
   const indexFile = join(repository.gitDir, 'telec-stash-index') // git's own has what a person staged
+  const env = { GIT_INDEX_FILE: indexFile }
   const of = (paths: readonly string[]) => ({ input: paths.map((path) => `${path}\0`).join('') })
   const fromInput = ['--pathspec-from-file=-', '--pathspec-file-nul']
   const literal = (args: readonly string[]) => ['--literal-pathspecs', ...args]
   const removeIndex = () => removeFiles(repository, [indexFile, `${indexFile}.lock`])
   await removeIndex()
   try {
-    await git(repository, ['read-tree', 'HEAD'], { indexFile })
-    const all = { ...of([...modified, ...untracked]), indexFile }
+    await git(repository, ['read-tree', 'HEAD'], { env })
+    const all = { ...of([...modified, ...untracked]), env }
     await git(repository, literal(['add', '--force', '--all', ...fromInput]), all)
-    const tree = (await git(repository, ['write-tree'], { indexFile })).trim()
+    const tree = (await git(repository, ['write-tree'], { env })).trim()
     const message = 'Local changes that an update would have overwritten'
     const commit = [...TELEC_IDENTITY, 'commit-tree', '-p', 'HEAD', '-m', message, tree]
     const ref = await keepCommit(repository, 'stash', (await git(repository, commit)).trim())

@@ -1,9 +1,10 @@
+import { dirname } from 'node:path'
 import type { Ref } from '../channel/decide.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { explain, printableRemote } from './causes.ts'
-import { type GitOptions, gitInShell, gitRemote, gitWithoutRepository, hasLogin } from './git.ts'
+import { type GitOptions, gitInShell, gitRemote, hasLogin, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** What a server may make git keep in memory before it is given up: enough for a million refs. */
@@ -40,7 +41,10 @@ export function listFromShell(answer: string, command: readonly string[]): strin
 
 /** The same of a URL, by whoever has no access to the checkout. Throws `later` where it does not let itself be read. */
 export async function listUrl(world: World, deployment: Listing, url: string): Promise<string> {
-  const result = await gitWithoutRepository(world, listArguments(deployment, url), listOptions(deployment))
+  const env = { GIT_CEILING_DIRECTORIES: dirname(world.home) } // no repository that happens to be above, either
+  const options = { ...listOptions(deployment), env }
+  const place = { world, workTree: world.home, owner: null }
+  const result = await tryGit(place, listArguments(deployment, url), options)
   if (result.code === 0) return result.stdout
   throw new TelecError('later', `${printableRemote(url)} cannot be read`, { because: explain(result) })
 }
@@ -53,7 +57,7 @@ function listArguments({ channel, branch }: Listing, source: string): string[] {
 }
 
 function listOptions({ poll_timeout }: Listing): GitOptions {
-  return { timeoutMs: poll_timeout, memoryKib: MEMORY_KIB }
+  return { timeoutMs: poll_timeout, limits: { d: MEMORY_KIB } }
 }
 
 /** The refs of such a list, annotated tags peeled to the commit that they name. */

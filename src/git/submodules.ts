@@ -25,7 +25,10 @@ export async function followSubmodules(repository: Repository, remote: string): 
     ['submodule', '--quiet', 'update', '--init', '--recursive', '--checkout'],
   ]
   for (const args of steps) {
-    const result = await tryGit(repository, args, { timeoutMs: TIMEOUT_MS, transports })
+    const result = await tryGit(repository, args, {
+      timeoutMs: TIMEOUT_MS,
+      env: { GIT_ALLOW_PROTOCOL: transports },
+    })
     if (result.code === 0) continue
     if (/transport '.*' not allowed/.test(result.stderr))
       throw new TelecError('halted', 'a submodule is at a URL that telec does not take', {
