@@ -30,12 +30,13 @@ import { guardGroups } from '../system/groups.ts'
 import { acquireLock } from '../system/lock.ts'
 import { frontDoor, isoTime, programText } from '../system/world.ts'
 import { adopt } from './adopt.ts'
-import { closeSinks, openSinks, settle, type UpdateContext } from './context.ts'
+import { closeSinks, openSinks, type UpdateContext } from './context.ts'
 import { bug, finish, halt, mendReports } from './finish.ts'
 import { createReport } from './report.ts'
 import { isDue } from './retry.ts'
 import { beginRollback, type RollbackOptions } from './rollback.ts'
 import { SEQUENCE } from './sequence.ts'
+import { settle } from './steps/checkout.ts'
 import { verifyWindow } from './window.ts'
 
 export interface UpdateOptions {
@@ -121,18 +122,11 @@ async function signalled(
 }
 
 /** What a person rolled back from, and wants all the same, is signalled again. */
-async function releaseRolledBack({ world, config, paths }: UpdateContext, state: UpdateState): Promise<void> {
+async function releaseRolledBack(context: UpdateContext, state: UpdateState): Promise<void> {
+  const { paths } = context
   const target = state.rolled_back?.targets.at(-1)
   if (!target || state.update) return
-  const { version, commit } = state.deployed
-  if (readSignal(paths) === null)
-    await writeSignal(paths, {
-      channel: config.deployment.channel,
-      from: { version, commit },
-      target,
-      detected_at: isoTime(world),
-      source: 'telec-update --retry',
-    })
+  if (readSignal(paths) === null) await writeSignal(context, state.deployed, target, 'telec-update --retry')
   await writeUpdateState(paths, { ...state, rolled_back: null })
 }
 
@@ -189,13 +183,10 @@ async function enter(
     return await passGates(context, target, turn)
   } catch (error) {
     if (!(error instanceof TelecError)) throw error
-    const isKnown = before.held?.reason === error.message
-    if (!isKnown)
-      await writeUpdateState(context.paths, {
-        ...before,
-        held: { reason: error.message, at: isoTime(context.world) },
-      })
-    throw isKnown ? new TelecError(error.kind, error.message, { quiet: true }) : error
+    const reason = error.message
+    if (before.held?.reason === reason) throw new TelecError(error.kind, reason, { quiet: true })
+    await writeUpdateState(context.paths, { ...before, held: { reason, at: isoTime(context.world) } })
+    throw error
   }
 }
 

@@ -13,7 +13,8 @@ import {
 } from '../state/update-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { isoTime } from '../system/world.ts'
-import { settle, type UpdateContext } from './context.ts'
+import type { UpdateContext } from './context.ts'
+import { settle } from './steps/checkout.ts'
 import { fetch } from './steps/fetch.ts'
 import { preflight } from './steps/preflight.ts'
 import { verify, verifyTarget } from './steps/verify.ts'
@@ -98,13 +99,7 @@ export async function beginRollback(
   for (const look of [preflight, fetch, verifying]) await look(stepContext)
   await writeUpdateState(paths, { ...settled, update, halted: null })
   // As every update is: whoever watches the path goes on with it where this program does not come to its end.
-  await writeSignal(paths, {
-    channel: config.deployment.channel,
-    from: { version: plan.from.version, commit: plan.from.commit },
-    target: plan.target,
-    detected_at: isoTime(world),
-    source: 'telec-update rollback',
-  })
+  await writeSignal(context, plan.from, plan.target, 'telec-update rollback')
   world.log.notice(`rolling back from ${nameOf(plan.from)} to ${nameOf(plan.target)}`)
 }
 

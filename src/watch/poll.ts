@@ -6,7 +6,7 @@ import type { Service } from '../config/service.ts'
 import { printableRemote } from '../git/causes.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { mendPause } from '../state/pause.ts'
-import { readSignal, removeSignal, type Signal, writeSignal } from '../state/signal.ts'
+import { readSignal, removeSignal, writeSignal } from '../state/signal.ts'
 import { hasMoved, readUpdateState, rollbackUnderWay, type UpdateState } from '../state/update-state.ts'
 import {
   NEVER_POLLED,
@@ -195,21 +195,14 @@ async function adoptFirst(service: Service, repository: Repository): Promise<Upd
 
 /** Writes the signal where it asks for something else so far; its time is that of the detection. */
 async function signal(
-  { world, config, paths }: Service,
+  service: Service,
   deployed: Target,
   target: Target,
   source = 'telec-watch',
 ): Promise<void> {
-  if (readSignal(paths)?.target.commit === target.commit) return
-  const { version, commit } = deployed
-  await writeSignal(paths, {
-    channel: config.deployment.channel,
-    from: { version, commit },
-    target,
-    detected_at: isoTime(world),
-    source,
-  } satisfies Signal)
-  world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(deployed)} is deployed`)
+  if (readSignal(service.paths)?.target.commit === target.commit) return
+  await writeSignal(service, deployed, target, source)
+  service.world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(deployed)} is deployed`)
 }
 
 /** What was signalled is offered no more, and nothing of it has reached the checkout yet: there is nothing to do. */
