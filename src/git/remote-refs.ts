@@ -13,8 +13,20 @@ export const MEMORY_KIB = 1024 * 1024
 /** What a list depends on. */
 type Listing = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
 
-/** What a remote offers to the channel, in the words of git ls-remote. Throws `later` where it is out of reach. */
-export function listRemote(repository: Repository, deployment: Listing, remote: string): Promise<string> {
+/**
+ * What a remote offers to the channel, in the words of git ls-remote. Throws `later` where it is out of reach.
+ *
+ * @param heard what it said to a shell just now, as `listInShell` has it ask, followed by a dot and that command.
+ */
+export async function listRemote(
+  repository: Repository,
+  deployment: Config['deployment'],
+  remote: string,
+  heard: string | null = null,
+): Promise<string> {
+  const command = heard === null ? null : listInShell(repository, deployment)
+  const end = ['.', ...(command ?? [])].join('\n')
+  if (command && heard?.endsWith(end)) return heard.slice(0, -end.length)
   return gitRemote(repository, remote, listArguments(deployment, remote), listOptions(deployment))
 }
 
@@ -22,21 +34,12 @@ export function listRemote(repository: Repository, deployment: Listing, remote: 
  * How a shell asks the same of the remote, a word each; null where it asks as somebody else, in another way,
  * or with a login, which would be in a file.
  */
-export function listInShell(
-  repository: Repository,
-  deployment: Listing & Pick<Config['deployment'], 'remote'>,
-): string[] | null {
+export function listInShell(repository: Repository, deployment: Config['deployment']): string[] | null {
   const { world } = repository
   const { remote, poll_timeout } = deployment
   if (repository.owner !== null || world.env.GIT_SSH_COMMAND !== undefined || hasLogin(remote)) return null
   const words = gitInShell(repository, listArguments(deployment, remote), poll_timeout)
   return words.some((word) => word === '' || word.includes('\n')) ? null : words
-}
-
-/** What the remote said to a shell that asked it so just now; null where it asked something else. */
-export function listFromShell(answer: string, command: readonly string[]): string | null {
-  const end = ['.', ...command].join('\n')
-  return answer.endsWith(end) ? answer.slice(0, -end.length) : null
 }
 
 /** The same of a URL, by whoever has no access to the checkout. Throws `later` where it does not let itself be read. */

@@ -3,7 +3,6 @@ import { remember, type Sighting } from '../channel/sightings.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
-import { printableRemote } from '../git/causes.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { mendPause } from '../state/pause.ts'
 import { readSignal, removeSignal, writeSignal } from '../state/signal.ts'
@@ -44,10 +43,8 @@ const LONGEST_PAUSE_MS = 15 * 60_000
  * One poll: what the remote offers, what the channel makes of it, and the signal if that is not what is deployed.
  * Throws `later` when the remote is out of reach.
  */
-export async function poll(
-  service: Service,
-  { dryRun, scheduled, brief, heard }: PollOptions,
-): Promise<Polled> {
+export async function poll(service: Service, options: PollOptions): Promise<Polled> {
+  const { dryRun, scheduled, brief, heard } = options
   const { world, config, paths } = service
   const repository = locateRepository(world, config.deployment.checkout)
   const state = readUpdateState(paths) ?? (await adoptFirst(service, repository))
@@ -60,7 +57,6 @@ export async function poll(
     const isNews = before === null || (before.failures === 0 && before.via === null)
     const known = { deployed: state.deployed, isNews, heard }
     const { refs, via, list } = await readOffers(service, repository, known)
-    const shownVia = via === null ? null : printableRemote(via)
     const seen = look(service, state, before, refs)
     const rolledBack = state.rolled_back?.targets ?? []
     const past = { deployed: state.deployed, seen, rolledBack, now: world.now() }
@@ -68,6 +64,7 @@ export async function poll(
     if (dryRun) return { decision, list }
     await act(service, state, decision)
     const after: WatchState = {
+      ...NEVER_POLLED,
       polled_at: isoTime(world),
       outcome: decision.kind,
       reason: decision.reason,
@@ -75,31 +72,24 @@ export async function poll(
       refusal: decision.kind === 'refused' ? decision.refusal : null,
       seen,
       malformed: [...decision.malformed],
-      via: shownVia,
-      failures: 0,
-      last_failure: null,
-      next_poll_at: null,
+      via,
     }
     await recordPoll(paths, after, before, world.now())
     const nextMs = () => (list === null ? world.now() : nextPollDue(service, decision))
-    if (brief) await writeBrief(service, repository, { list, nextMs })
-    if (shownVia !== null && shownVia !== before?.via)
-      world.log.notice(`the remote is out of reach; the mirror ${shownVia} answers`)
+    if (brief) await writeBrief(service, repository, list, nextMs)
+    if (via !== null && via !== before?.via)
+      world.log.notice(`the remote is out of reach; the mirror ${via} answers`)
     tell(world, decision, before)
     return { decision, list }
   } catch (error) {
-    if (dryRun || !(isOutOfReach(error) || isRefusal(error, before))) throw error
+    // What worked is refused: a token has expired. At the first poll of all a person is there to read it.
+    const isRefused = before !== null && error instanceof TelecError && error.kind === 'config'
+    if (dryRun || !(isOutOfReach(error) || isRefused)) throw error
     const pauseMs = await recordFailure(service, before ?? NEVER_POLLED, error)
-    if (brief) await writeBrief(service, repository, { list: null, nextMs: () => world.now() + pauseMs })
-    throw isOutOfReach(error) && scheduled && before && before.failures > 0
-      ? new TelecError('later', error.message, { quiet: true })
-      : error
+    if (brief) await writeBrief(service, repository, null, () => world.now() + pauseMs)
+    const isKnown = isOutOfReach(error) && scheduled && (before?.failures ?? 0) > 0
+    throw isKnown ? new TelecError('later', error.message, { quiet: true }) : error
   }
-}
-
-/** What worked is refused: a token has expired. At the first poll of all a person is there to read it. */
-function isRefusal(error: unknown, before: WatchState | null): error is TelecError {
-  return error instanceof TelecError && error.kind === 'config' && before !== null
 }
 
 /**
@@ -114,8 +104,8 @@ async function recordFailure(
   error: TelecError,
 ): Promise<number> {
   const failures = before.failures + 1
-  const pauseMs =
-    failures > 1 && isOutOfReach(error) ? backoffMs(pausesOf(config), failures, config.computer) : 0
+  const isPausing = failures > 1 && isOutOfReach(error)
+  const pauseMs = isPausing ? backoffMs(pausesOf(config), failures, config.computer) : 0
   await writeWatchState(paths, {
     ...before,
     failures,
@@ -134,15 +124,15 @@ function verifyNotPausing({ world, config }: Service, watch: WatchState | null):
   if (!watch?.next_poll_at) return
   const { failures, next_poll_at } = watch
   if (isWaitOver(pausesOf(config), failures, config.computer, next_poll_at, world.now())) return
-  throw new TelecError('later', `${failures} polls failed; the next is due at ${next_poll_at}`, {
-    quiet: true,
-  })
+  const why = `${failures} polls failed; the next is due at ${next_poll_at}`
+  throw new TelecError('later', why, { quiet: true })
 }
 
 /** A halt holds a target, too; whether it is over is telec-update's to decide. */
 function tellHalt(decision: Decision, halted: UpdateState['halted']): Decision {
   if (halted === null) return decision
-  const rule = `halted at ${halted.step}: ${halted.next_try_at ? `it is tried again from ${halted.next_try_at}` : 'telec-update --retry'}`
+  const then = halted.next_try_at ? `it is tried again from ${halted.next_try_at}` : 'telec-update --retry'
+  const rule = `halted at ${halted.step}: ${then}`
   const considered = decision.considered.map((one) =>
     one.target.commit === halted.target.commit ? { ...one, rule, until: halted.next_try_at } : one,
   )
