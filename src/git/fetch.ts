@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
@@ -7,7 +7,7 @@ import { TelecError } from '../system/errors.ts'
 import { freeBytes } from '../system/files.ts'
 import { printableRemote } from './causes.ts'
 import { gitRemote } from './git.ts'
-import { removeFiles } from './leftovers.ts'
+import { filesBelow, removeFiles } from './leftovers.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 import { fetchedVersion, noLongerOffered } from './target.ts'
@@ -97,15 +97,5 @@ export async function removeStaleObjects(repository: Repository): Promise<void> 
 }
 
 function halfWritten({ commonDir }: Repository): string[] {
-  const objects = join(commonDir, 'objects')
-  const folders = namesIn(objects).filter((name) => /^[0-9a-f]{2}$/.test(name))
-  return ['pack', ...folders].flatMap((folder) =>
-    namesIn(join(objects, folder))
-      .filter((name) => /^tmp_(pack|idx|rev|bitmap|mtimes|obj)_/.test(name))
-      .map((name) => join(objects, folder, name)),
-  )
-}
-
-function namesIn(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder) : []
+  return filesBelow(join(commonDir, 'objects'), /^tmp_(pack|idx|rev|bitmap|mtimes|obj)_/)
 }

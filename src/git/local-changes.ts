@@ -12,23 +12,14 @@ export interface LocalChanges {
 }
 
 export async function localChanges(repository: Repository): Promise<LocalChanges> {
-  const output = await git(repository, [
-    'status',
-    '--porcelain=v1',
-    '-z',
-    '--no-renames',
-    '--untracked-files=all',
-    '--ignored=matching', // an ignored file that the target tracks is in its way all the same
-    '--ignore-submodules=all',
-  ])
-  const modified: string[] = []
-  const untracked: string[] = []
-  for (const entry of output.split('\0').filter(Boolean)) {
-    const path = entry.slice(3)
-    if (/^(\?\?|!!)/.test(entry)) untracked.push(path)
-    else modified.push(path)
-  }
-  return { modified, untracked }
+  // An ignored file that the target tracks is in its way all the same.
+  const which = ['--no-renames', '--untracked-files=all', '--ignored=matching', '--ignore-submodules=all']
+  const entries = (await git(repository, ['status', '--porcelain=v1', '-z', ...which]))
+    .split('\0')
+    .filter(Boolean)
+  const paths = (isTracked: boolean) =>
+    entries.filter((entry) => /^[^?!]/.test(entry) === isTracked).map((entry) => entry.slice(3))
+  return { modified: paths(true), untracked: paths(false) }
 }
 
 const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
