@@ -8,6 +8,8 @@ import { removeStaleLocks } from './leftovers.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 
+const SYNC_TIMEOUT_MS = 5 * 60_000
+
 /** The commit that HEAD names. Throws when there is none (an empty or a broken repository). */
 export async function headCommit(repository: Repository): Promise<string> {
   const result = await askGit(repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
@@ -159,7 +161,7 @@ export async function syncCheckout(repository: Repository): Promise<void> {
   const { world } = repository
   const args = world.platform === 'linux' ? ['-f', repository.workTree] : []
   const as = actAs(world, repository.owner)
-  const result = await as.run('sync', args, { cwd: '/', env: as.env, timeoutMs: LOCAL_SYNC_TIMEOUT_MS })
+  const result = await as.run('sync', args, { cwd: '/', env: as.env, timeoutMs: SYNC_TIMEOUT_MS })
   if (result.code === 0) return
   throw new TelecError('later', `the checkout ${repository.workTree} was not written to disk`, {
     because: result.stderr.trim() || `sync ended with ${result.signal ?? `exit code ${result.code}`}`,
@@ -167,5 +169,3 @@ export async function syncCheckout(repository: Repository): Promise<void> {
     interrupted: true,
   })
 }
-
-const LOCAL_SYNC_TIMEOUT_MS = 5 * 60_000

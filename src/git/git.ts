@@ -1,7 +1,8 @@
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
-import type { RunResult } from '../system/process.ts'
-import { explain, localCause, NETWORK, printableRemote } from './causes.ts'
+import type { RunOptions, RunResult } from '../system/process.ts'
+import type { World } from '../system/world.ts'
+import { explain, LEAST_GIT, localCause, NETWORK, printableRemote } from './causes.ts'
 import type { Repository } from './repository.ts'
 
 /** Local work on a large tree; a person's computer may be asleep half of that time. */
@@ -32,9 +33,7 @@ const SSH_COMMAND =
   'f() { eval "$(git config --get core.sshCommand || echo ssh) -oBatchMode=yes -oConnectTimeout=15 ' +
   '-oServerAliveInterval=15 -oServerAliveCountMax=3 \\"\\$@\\""; }; f'
 
-export interface GitOptions {
-  readonly timeoutMs?: number
-  readonly input?: string
+export interface GitOptions extends Partial<Pick<RunOptions, 'timeoutMs' | 'input'>> {
   /** Beside what every git gets. */
   readonly env?: Readonly<Record<string, string>>
   /**
@@ -168,7 +167,7 @@ export function hasLogin(url: string): boolean {
 }
 
 /** What every git gets, whatever telec was started with. */
-export function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   // GIT_DIR and its kind would point git elsewhere; SSH_ASKPASS opens a window that nobody sees.
   const { PATH = '/bin:/usr/bin' } = env
   const inherited = Object.entries(env).filter(([name]) => !/^(GIT_|SSH_ASKPASS)/.test(name))
@@ -186,4 +185,18 @@ export function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
     GIT_SSH_COMMAND: env.GIT_SSH_COMMAND ?? SSH_COMMAND,
     GIT_SSH_VARIANT: 'ssh',
   }
+}
+
+/** Throws `config` where the git on the PATH is missing or older than what telec asks of it; else its version. */
+export async function verifyGit(world: World): Promise<string> {
+  const options = { cwd: '/', env: gitEnvironment(world.env), timeoutMs: 10_000 }
+  const { stdout } = await world.run('git', ['--version'], options)
+  const [, version = 'of an unknown version', major, minor] = /((\d+)\.(\d+)\S*)/.exec(stdout) ?? []
+  const [leastMajor = 0, leastMinor = 0] = LEAST_GIT.split('.').map(Number)
+  const [foundMajor, foundMinor] = [Number(major), Number(minor)]
+  if (foundMajor > leastMajor || (foundMajor === leastMajor && foundMinor >= leastMinor)) return version
+  throw new TelecError('config', `git ${version} is too old`, {
+    because: `telec needs git ${LEAST_GIT} or newer`,
+    hint: 'install it; which one it is: git --version',
+  })
 }

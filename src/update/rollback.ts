@@ -7,6 +7,7 @@ import {
   leftAt,
   type Permit,
   previousDeployments,
+  takeUp,
   type Update,
   type UpdateState,
   writeUpdateState,
@@ -63,14 +64,11 @@ export function planRollback(state: UpdateState, record: MigrationRecord): Rollb
 /** Throws where migrations ran that the target knows nothing of, unless a person says that it can do with them. */
 export function verifyMigrations({ target, migrations }: RollbackPlan, { force }: RollbackOptions): void {
   if (force || migrations.length === 0) return
-  throw new TelecError(
-    'halted',
-    `${migrations.length} migration(s) ran since ${nameOf(target)} was deployed; a rollback does not undo them`,
-    {
-      because: migrations.join('\n'),
-      hint: `if ${nameOf(target)} can do with what they did: telec-update rollback --force`,
-    },
-  )
+  const what = `${migrations.length} migration(s) ran since ${nameOf(target)} was deployed`
+  throw new TelecError('halted', `${what}; a rollback does not undo them`, {
+    because: migrations.join('\n'),
+    hint: `if ${nameOf(target)} can do with what they did: telec-update rollback --force`,
+  })
 }
 
 /**
@@ -115,18 +113,9 @@ function rollbackOf(
   // What is signalled is known to whoever goes back: to take it a moment later would be no rollback.
   const known = [rolled_back?.targets ?? [], deployed, update?.target ?? [], pending?.target ?? []].flat()
   const held = known.filter(({ commit }) => commit !== target.commit).map(named)
-  return {
-    channel,
-    from,
-    target,
-    started_at: at,
-    attempts: 0,
-    steps: [],
-    left_at: leftAt(update),
-    permits: [...permits],
-    rollback: { migrations: [...migrations], held: newestOnce(held) },
-    service: null,
-  }
+  const rollback = { migrations: [...migrations], held: newestOnce(held) }
+  const fresh = takeUp({ ...state, update: null }, channel, target, permits, at)
+  return { ...fresh, from, attempts: 0, left_at: leftAt(update), rollback }
 }
 
 /** Each commit once, where it stands last. */

@@ -1,5 +1,5 @@
 import { indexLockAgeMs } from '../../git/checkout.ts'
-import { verifyGit } from '../../git/version.ts'
+import { verifyGit } from '../../git/git.ts'
 import { wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { freeBytes } from '../../system/files.ts'
