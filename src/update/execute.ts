@@ -1,6 +1,7 @@
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
+import { windowOpensAt } from '../config/weekly-hours.ts'
 import { type Gate, passGates } from '../fleet/gate.ts'
 import { locateRepository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
@@ -37,7 +38,6 @@ import { isDue } from './retry.ts'
 import { beginRollback, type RollbackOptions } from './rollback.ts'
 import { SEQUENCE } from './sequence.ts'
 import { settle } from './steps/checkout.ts'
-import { verifyWindow } from './window.ts'
 
 export interface UpdateOptions {
   /** Try a halted target again, now. */
@@ -80,8 +80,9 @@ export async function update(service: Service, options: UpdateOptions): Promise<
         if (!underWay && (state.update || state.halted))
           await writeUpdateState(paths, { ...state, update: null, halted: null, held: null }) // what was asked for was taken back
         if (!underWay) await mendReports(context, state)
-        world.log.debug(`nothing to do: ${nameOf(state.deployed)} is deployed`)
-        if (!hasUpdated) world.log.outcome(`nothing to do: ${nameOf(state.deployed)} is deployed`)
+        const outcome = `nothing to do: ${nameOf(state.deployed)} is deployed`
+        world.log.debug(outcome)
+        if (!hasUpdated) world.log.outcome(outcome)
         return EXIT.done
       }
       const updated = await updateTo(context, state, target, options)
@@ -107,6 +108,16 @@ function verifyNotPaused({ world, paths }: Service): void {
   })
 }
 
+/** Throws `later` outside the window. */
+function verifyWindow({ world, config }: Service, target: Target): void {
+  const opens = windowOpensAt(config, world.now())
+  if (opens === null) return
+  throw new TelecError('later', `the update to ${nameOf(target)} waits for its window`, {
+    because: `${config.deployment.window.join(', ')} opens at ${opens.toISOString()}`,
+    hint: 'it is applied then by itself; now: telec-update --now',
+  })
+}
+
 /** What the signal asks for; a target that a person rolled back from is not to be signalled. */
 async function signalled(
   { world, config, paths }: UpdateContext,
@@ -115,9 +126,8 @@ async function signalled(
   const target = wanted(config, readSignal(paths))
   if (target === null || !isRolledBack(state, target)) return target
   await removeSignal(paths, target.commit)
-  world.log.notice(
-    `not taken: ${nameOf(target)} was rolled back from; to take it again: telec-update --retry`,
-  )
+  const how = 'to take it again: telec-update --retry'
+  world.log.notice(`not taken: ${nameOf(target)} was rolled back from; ${how}`)
   return null
 }
 
@@ -151,8 +161,7 @@ async function updateTo(
   }
   const isAsked = options.retry || options.rollback !== null || options.permits.length > 0
   if (!isAsked) verifyNotHalted(context, before, target)
-  if (!options.now && !isUnderWayTo(before.update, target.commit))
-    verifyWindow(context, `the update to ${nameOf(target)}`)
+  if (!options.now && !isUnderWayTo(before.update, target.commit)) verifyWindow(context, target)
   const gate = await enter(context, before, target, options)
   try {
     const state = await settle(context, before, target.commit)
@@ -160,7 +169,8 @@ async function updateTo(
     const done = await runSequence(context, { ...state, halted: null, held: null }, update)
     await finish(context, state, done)
   } catch (error) {
-    await gate.leave(howItEnded(error))
+    const kind = error instanceof TelecError ? error.kind : 'halted'
+    await gate.leave(kind === 'later' || kind === 'restart' ? kind : 'halted')
     throw error
   }
   await gate.leave('updated')
@@ -188,12 +198,6 @@ async function enter(
     await writeUpdateState(context.paths, { ...before, held: { reason, at: isoTime(context.world) } })
     throw error
   }
-}
-
-function howItEnded(error: unknown): 'halted' | 'later' | 'goes-on' {
-  if (!(error instanceof TelecError)) return 'halted'
-  if (error.kind === 'restart') return 'goes-on'
-  return error.kind === 'later' ? 'later' : 'halted'
 }
 
 /** A target that halted is not tried again before it is due. Throws what is known of the halt. */
