@@ -40,10 +40,7 @@ export async function headDate(repository: Repository): Promise<string> {
   return (await git(repository, ['log', '-1', '--no-show-signature', '--format=%cI', 'HEAD', '--'])).trim()
 }
 
-/**
- * Gives the checkout the tag that it is at now, for `git describe`. One that it has under that name stays as it is,
- * unless `rewrite` says that a person took a tag that moved.
- */
+/** Gives the checkout its tag, for `git describe`; `rewrite`: also in place of another one of that name. */
 export async function nameTag(repository: Repository, ref: string, rewrite: boolean): Promise<void> {
   if (!ref.startsWith('refs/tags/')) return
   const onlyNew = rewrite ? [] : ['0'.repeat(40)] // git-update-ref(1): where there is none yet
@@ -111,11 +108,8 @@ export async function pathsBetween(repository: Repository, from: string, to: str
 }
 
 /**
- * Moves HEAD and the work tree to a commit, the way a person would: on the branch by fast-forward, else with a
- * detached HEAD. git itself refuses, and touches nothing, where a local change or an untracked file is in the way;
- * any other failure (a full disk, a kill) may leave the move half-way, for `completeMove`.
- *
- * @param rewrite the branch may also move to where it does not come from.
+ * Moves HEAD and the work tree to a commit: the branch by fast-forward (`rewrite`: anywhere), or with HEAD detached. Where
+ * a local file is in the way git refuses; any other failure may leave the move half-way, for `completeMove`.
  */
 export async function moveTo(
   repository: Repository,
@@ -136,9 +130,8 @@ export async function moveTo(
 }
 
 /**
- * Completes a move that was killed half-way: the index still says `HEAD`, files of the work tree may be those
- * of either commit, or cut short. Only paths that differ between the two are written (git-read-tree(1),
- * two tree merge). What stood there is kept as a commit under `refs/telec/rescued/`.
+ * Completes a move that was killed half-way. Only what differs between the two commits is written (git-read-tree(1), two
+ * tree merge); what stood there is kept under `refs/telec/rescued/`.
  */
 export async function completeMove(repository: Repository, commit: string): Promise<void> {
   await removeStaleLocks(repository)

@@ -23,12 +23,7 @@ const DIED_OF_SIZE = new RegExp(`died of signal ${constants.signals.SIGXFSZ}\\b`
 /** Nobody's git writes nothing for so long. */
 const STALE_MS = 60 * 60_000
 
-/**
- * Brings the target's commit into the repository, under `refs/telec/`, from the remote or, where that is out of reach,
- * from the first mirror that has it. Nothing else comes along.
- *
- * @returns the version that the target declares.
- */
+/** Fetches the target, and nothing else, from the remote or the first mirror that has it; the version that it declares. */
 export async function fetchTarget(
   repository: Repository,
   deployment: Deployment,

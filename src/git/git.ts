@@ -26,8 +26,8 @@ const CONFIG = [
 ].flatMap((setting) => ['-c', setting])
 
 /**
- * The user's ssh, from `core.sshCommand` (a deploy key is often set there) or plain, never asking and giving
- * up on a silent server. git hands this to a shell, which asks for the setting only when ssh is needed.
+ * The user's ssh (`core.sshCommand`, often with a deploy key), which never asks and gives up on a silent server. git hands
+ * this to a shell, which asks for the setting only when ssh is needed.
  */
 const SSH_COMMAND =
   'f() { eval "$(git config --get core.sshCommand || echo ssh) -oBatchMode=yes -oConnectTimeout=15 ' +
@@ -91,10 +91,7 @@ export async function git(
   throw gitError(repository, args, result)
 }
 
-/**
- * Runs git for an answer, which is its exit code: 0 or 1. Throws where it came to none: a git that was killed has not
- * said no.
- */
+/** Runs git for an answer, exit code 0 or 1. Throws where there is none: a git that was killed has not said no. */
 export async function askGit(repository: Repository, args: readonly string[]): Promise<RunResult> {
   const result = await tryGit(repository, args)
   if (result.code === 0 || result.code === 1) return result

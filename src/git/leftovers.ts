@@ -6,10 +6,7 @@ import type { Repository } from './repository.ts'
 
 const TIMEOUT_MS = 5 * 60_000
 
-/**
- * Removes files from a checkout; those that are not there are fine. As its owner: a link there may lead anywhere, and is
- * followed only where they could have gone themselves. Throws `halted` where it fails.
- */
+/** Removes files that may not be there, as the checkout's owner: a link leads only where they could go themselves. */
 export async function removeFiles(repository: Repository, paths: readonly string[]): Promise<void> {
   if (paths.length === 0) return
   const { world, workTree, owner } = repository

@@ -5,10 +5,7 @@ import type { Repository } from './repository.ts'
 /** Large files take their time. */
 const TIMEOUT_MS = 30 * 60_000
 
-/**
- * Brings the large files of a commit here, where its tree keeps some in git LFS: the checkout then finds all that it
- * needs on this computer. Throws `halted` where git-lfs is missing, `later` where its server is out of reach.
- */
+/** Fetches what the commit's tree keeps in git LFS: the checkout then needs no network. */
 export async function fetchLargeFiles(repository: Repository, remote: string, commit: string): Promise<void> {
   const attributes = ['grep', '--quiet', '-e', 'filter=lfs', commit, '--', ':(glob)**/.gitattributes']
   if ((await askGit(repository, attributes)).code !== 0) return

@@ -24,10 +24,7 @@ export async function localChanges(repository: Repository): Promise<LocalChanges
 
 const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
 
-/**
- * Puts local changes aside, as a commit on HEAD that a ref keeps, and the paths back to what HEAD says; the name of
- * the ref. Killed half-way and done again it has put aside what was left.
- */
+/** Puts local changes aside as a commit, and returns its ref. Done again after a kill, it puts aside what was left. */
 export async function stashPaths(
   repository: Repository,
   { modified, untracked }: LocalChanges,
@@ -49,9 +46,10 @@ export async function stashPaths(
     const ref = await keepCommit(repository, 'stash', (await git(repository, commit)).trim())
     const restore = ['restore', '--source=HEAD', '--staged', '--worktree', ...fromInput]
     if (modified.length > 0) await git(repository, literal(restore), of(modified))
+    const { workTree } = repository
     await removeFiles(
       repository,
-      untracked.map((path) => join(repository.workTree, path)),
+      untracked.map((path) => join(workTree, path)),
     )
     return ref
   } finally {

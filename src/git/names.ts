@@ -12,10 +12,7 @@ export function foldOf({ commonDir }: Repository): Fold | null {
   return isCaseless ? (name) => name.normalize('NFC').toLowerCase() : null
 }
 
-/**
- * Those of these paths that would be one with another of the commit, each with that one. A file by the name of another
- * one's folder is one with it, too.
- */
+/** Which of these paths the disk would take for another file of the commit, or for a folder of one. */
 export async function collisions(
   repository: Repository,
   commit: string,

@@ -13,11 +13,7 @@ export const MEMORY_KIB = 1024 * 1024
 /** What a list depends on. */
 type Listing = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
 
-/**
- * What a remote offers to the channel, in the words of git ls-remote. Throws `later` where it is out of reach.
- *
- * @param heard what it said to a shell just now, as `listInShell` has it ask, followed by a dot and that command.
- */
+/** What a remote offers to the channel, as git ls-remote prints it. `heard`: what a shell heard, then a dot and its command. */
 export async function listRemote(
   repository: Repository,
   deployment: Config['deployment'],
@@ -30,10 +26,7 @@ export async function listRemote(
   return gitRemote(repository, remote, listArguments(deployment, remote), listOptions(deployment))
 }
 
-/**
- * How a shell asks the same of the remote, a word each; null where it asks as somebody else, in another way,
- * or with a login, which would be in a file.
- */
+/** How a shell asks the same, a word each; null where it cannot, or would have a login in a file. */
 export function listInShell(repository: Repository, deployment: Config['deployment']): string[] | null {
   const { world } = repository
   const { remote, poll_timeout } = deployment

@@ -27,10 +27,7 @@ const GRADES: Readonly<Record<string, string>> = {
   N: 'is not signed',
 }
 
-/**
- * Checks, by git itself and before anything of it reaches the work tree, that what was fetched is signed as
- * `deployment.verify` asks. Throws `halted` where it is not, `config` where it cannot be told.
- */
+/** Has git check, before it reaches the work tree, that what was fetched is signed as `deployment.verify` asks. */
 export async function verifySignatures(
   repository: Repository,
   deployment: Deployment,
@@ -97,10 +94,7 @@ function prepareTrust(repository: Repository, deployment: Deployment): Trust {
   }
 }
 
-/**
- * Gives the folder to the checkout's owner, in whose name git checks, with copies of what root alone may read. Itself
- * last: until then nothing in it can be replaced.
- */
+/** Gives the checkout's owner the folder, with copies of what root alone may read; until the end root alone can write. */
 function handOverTo(
   { uid, gid }: Account,
   folder: string,

@@ -38,10 +38,7 @@ export async function versionAt(
   return null
 }
 
-/**
- * The version that the target declares, now that it was fetched. Throws `halted` where it is no longer what the remote
- * has there.
- */
+/** The version that the fetched target declares. Throws `halted` where the remote has something else there by now. */
 export async function fetchedVersion(
   repository: Repository,
   target: Target,

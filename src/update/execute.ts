@@ -50,9 +50,8 @@ export interface UpdateOptions {
 }
 
 /**
- * Does what the signal asks for, or goes on with what was interrupted, until nothing is asked for any more.
- *
- * @returns the exit code. Throws a TelecError where an update halts, after it was recorded and reported.
+ * Does what the signal asks for, or goes on with what was interrupted, until nothing is asked for; the exit code. Throws
+ * where an update halts, after that was recorded and reported.
  */
 export async function update(service: Service, options: UpdateOptions): Promise<number> {
   const { world, config, paths } = service

@@ -6,10 +6,7 @@ import { within } from '../system/limit.ts'
 const TIMEOUT_MS = 10_000
 const MOST_OUTPUT = 64 * 1024
 
-/**
- * Hands each status to a command of the user's (`on_status`), one call at a time, while the update goes on. Those that come
- * while a call is under way are passed over for the newest of them; the last one is never passed over.
- */
+/** Hands statuses to `on_status`, one call at a time; of those that come meanwhile only the newest, so never the last. */
 export function hookSink({ world, paths }: Service, command: string): StatusSink {
   let waiting: StatusRecord | null = null
   let calling: Promise<void> | null = null

@@ -33,10 +33,7 @@ export interface RollbackPlan {
   readonly migrations: readonly string[]
 }
 
-/**
- * To what a person who wants to go back goes: from an update that halted half-way to what is deployed, else to what was
- * deployed before. Throws where there is no way back, or an update is under way. Pure.
- */
+/** Goes back from an update that halted half-way to what is deployed, else to what was deployed before. Pure. */
 export function planRollback(state: UpdateState, record: MigrationRecord): RollbackPlan {
   const { update, halted, deployed } = state
   if (update?.rollback)
@@ -71,10 +68,7 @@ export function verifyMigrations({ target, migrations }: RollbackPlan, { force }
   })
 }
 
-/**
- * Writes into the journal that a person goes back, from where it is gone on with like an update. All that can refuse it
- * is looked at before: then nothing has changed. Only for the holder of telec's lock.
- */
+/** Writes a rollback into the journal, after all checks that can refuse it. For the holder of telec's lock. */
 export async function beginRollback(
   context: UpdateContext,
   state: UpdateState,

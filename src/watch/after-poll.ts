@@ -6,12 +6,7 @@ import { readUpdateState } from '../state/update-state.ts'
 import { orWarn } from '../system/limit.ts'
 import { writeMetrics } from '../view/metrics.ts'
 
-/**
- * After a poll: what the others can know of this computer, and that it found something new. A fault is a warning: the
- * poll has done its work.
- *
- * @param before the signal before the poll.
- */
+/** Tells others, after a poll, about this computer, and what is new since the signal `before`. A fault is a warning. */
 export function tellOthers(service: Service, before: Signal | null): Promise<void> {
   const { world, config, paths } = service
   return orWarn(world, 'not passed on', async () => {

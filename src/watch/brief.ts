@@ -43,10 +43,7 @@ const BriefSchema = v.object({
   }),
 })
 
-/**
- * What root tells the lookout, which has no rights of its own: in memory, readable by nobody else. It holds no login to
- * the remote; the password of Redis, if there is one.
- */
+/** What root tells the lookout, which has no rights: in memory, for it alone, without logins but the password of Redis. */
 export type Brief = v.InferOutput<typeof BriefSchema>
 
 /** It is no state: one that cannot be understood is as good as none, and replaced by the next poll. */
@@ -61,10 +58,8 @@ export function parseBrief(text: string): Brief | null {
 }
 
 /**
- * Writes what the lookout is to know after a poll. A fault is a warning: the poll has done its work.
- *
- * @param list what the remote said, where nothing else had a say.
- * @param nextMs when somebody has to poll in any case, milliseconds since 1970.
+ * Writes what the lookout is to know after a poll: what the remote said, where nothing else had a say, and when somebody
+ * has to poll in any case (milliseconds since 1970).
  */
 export function writeBrief(
   service: Service,

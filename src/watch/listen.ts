@@ -31,11 +31,8 @@ export interface Listener {
 }
 
 /**
- * Stays, and polls when somebody announces a version for this computer's channel. An announcement is a hint: nothing that
- * it says is believed. Ends when its settings or telec itself are others than at the start, for the service manager to
- * start it again.
- *
- * @returns the exit code.
+ * Stays, and polls when somebody announces a version for this channel; the announcement itself is not believed. Ends, to be
+ * started again, when its settings or telec itself have changed; the exit code.
  */
 export async function listen(world: World, listener: Listener): Promise<number> {
   const settings = await listener.settings()

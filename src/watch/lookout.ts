@@ -6,8 +6,8 @@ import type { World } from '../system/world.ts'
 import type { Brief } from './brief.ts'
 
 /**
- * What looks at the remote in system scope, every minute and without any right: whether it still says what it said when
- * root polled. Nothing that it finds is believed: all it can do is have root poll. Whenever in doubt it does.
+ * In system scope, every minute, without rights: does the remote still say what it said when root polled? Nothing that it
+ * finds is believed: in doubt, root polls.
  */
 export async function lookOut(world: World): Promise<void> {
   const brief = briefAsItIs()

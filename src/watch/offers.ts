@@ -24,10 +24,7 @@ interface Known {
   readonly heard: string | null
 }
 
-/**
- * What the remote offers or, where it is out of reach, the first mirror that has what is deployed. Throws `later` where
- * none is in reach.
- */
+/** What the remote offers, or the first mirror in reach that has what is deployed. Throws `later` where none is in reach. */
 export async function readOffers(service: Service, repository: Repository, known: Known): Promise<Offers> {
   const { deployment } = service.config
   const offers = await listRemote(repository, deployment, deployment.remote, known.heard)

@@ -39,10 +39,7 @@ export interface PollOptions {
 /** So long a remote that is back may go unnoticed. */
 const LONGEST_PAUSE_MS = 15 * 60_000
 
-/**
- * One poll: what the remote offers, what the channel makes of it, and the signal if that is not what is deployed.
- * Throws `later` when the remote is out of reach.
- */
+/** Polls once: writes the signal where the channel wants something else than what is deployed. Throws `later` out of reach. */
 export async function poll(service: Service, options: PollOptions): Promise<Polled> {
   const { dryRun, scheduled, brief, heard } = options
   const { world, config, paths } = service
@@ -92,12 +89,7 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
   }
 }
 
-/**
- * The first failure of all costs no pause: the next poll is a minute away anyway. Nor does a refusal: it is mended by a
- * person, who should not have to wait after that.
- *
- * @returns how long the timer's polls pause, in milliseconds.
- */
+/** For how many milliseconds the timer's polls pause: not after the first failure, nor for a refusal, which a person ends. */
 async function recordFailure(
   { world, config, paths }: Service,
   before: WatchState,

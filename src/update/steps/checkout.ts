@@ -41,10 +41,7 @@ async function move(
   await moveTo(repository, branch, commit, update.permits.includes('rewrite') || update.rollback !== null)
 }
 
-/**
- * A checkout that was killed on its way to another target is brought there first: half of it would look like
- * local changes to the new update.
- */
+/** Completes a checkout that was killed on its way to another target: half of it would look like local changes. */
 export async function settle(
   context: UpdateContext,
   state: UpdateState,

@@ -8,10 +8,7 @@ import type { StepContext } from '../step.ts'
 const LOOK_EVERY_MS = 40
 const DEFAULT_STOP_TIMEOUT_MS = 90_000
 
-/**
- * Brings a new main process up. The one before is named in the journal first: whoever goes on after a kill can
- * tell whether the restart happened, without a clock.
- */
+/** Brings a new main process up. The journal names the old one first: after a kill, it tells whether the restart happened. */
 export async function restart(context: StepContext): Promise<string> {
   const { world, config, supervised, update, remember } = context
   if (!supervised) return 'left to whoever started this'
@@ -63,10 +60,7 @@ async function bringUpNew(
   return `${manager.service} ${state}; ${manager.name} started it, new pid ${pid}`
 }
 
-/**
- * Waits for a main process other than `old`, and helps where the service does not know the contract: one
- * that left for good is started, one that does not leave is restarted by force. Null: somebody stopped it.
- */
+/** Waits for a main process other than `old`; starts what does not come back, restarts what stays. Null: stopped by hand. */
 async function newMain(
   world: World,
   manager: Supervised['manager'],

@@ -33,11 +33,7 @@ export async function verify(context: StepContext): Promise<string> {
   return verifyNothingInTheWay(context, head)
 }
 
-/**
- * All of it but for local changes, which may be put aside.
- *
- * @returns the commit that the checkout is at, by its id or as HEAD.
- */
+/** All checks but that of local changes; the commit that the checkout is at, by its id or as HEAD. */
 export async function verifyTarget(context: StepContext): Promise<string> {
   const { repository, update } = context
   const { target } = update
