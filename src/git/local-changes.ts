@@ -46,11 +46,8 @@ export async function stashPaths(
     const ref = await keepCommit(repository, 'stash', (await git(repository, commit)).trim())
     const restore = ['restore', '--source=HEAD', '--staged', '--worktree', ...fromInput]
     if (modified.length > 0) await git(repository, literal(restore), of(modified))
-    const { workTree } = repository
-    await removeFiles(
-      repository,
-      untracked.map((path) => join(workTree, path)),
-    )
+    const inTheWay = untracked.map((path) => join(repository.workTree, path))
+    await removeFiles(repository, inTheWay)
     return ref
   } finally {
     await removeIndex()

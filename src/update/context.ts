@@ -2,21 +2,14 @@ import type { Service } from '../config/service.ts'
 import { redisSink } from '../fleet/status-sink.ts'
 import type { Repository } from '../git/repository.ts'
 import type { StatusSink } from '../state/status.ts'
-import { orWarn } from '../system/limit.ts'
-import type { World } from '../system/world.ts'
 import { metricsSink } from '../view/metrics.ts'
 import { hookSink } from './on-status.ts'
-
-/** telec's own code, as it was when this program began; see `programText`. */
-interface Programs {
-  readonly own: string | null
-  readonly frontDoor: string | null
-}
 
 /** What an update works on; made once per run. */
 export interface UpdateContext extends Service {
   readonly repository: Repository
-  readonly programsAtStart: Programs
+  /** telec's own code, as it was when this program began; see `programText`. */
+  readonly programsAtStart: { readonly own: string | null; readonly frontDoor: string | null }
   readonly sinks: readonly StatusSink[]
 }
 
@@ -27,8 +20,4 @@ export function openSinks(service: Service): StatusSink[] {
     ...(config.on_status ? [hookSink(service, config.on_status)] : []),
     ...(config.metrics ? [metricsSink(service)] : []),
   ]
-}
-
-export async function closeSinks(world: World, sinks: readonly StatusSink[]): Promise<void> {
-  for (const sink of sinks) await orWarn(world, 'the status was not passed on', () => sink.close())
 }

@@ -28,10 +28,11 @@ import {
 import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
+import { orWarn } from '../system/limit.ts'
 import { acquireLock } from '../system/lock.ts'
 import { frontDoor, isoTime, programText } from '../system/world.ts'
 import { adopt } from './adopt.ts'
-import { closeSinks, openSinks, type UpdateContext } from './context.ts'
+import { openSinks, type UpdateContext } from './context.ts'
 import { bug, finish, halt, mendReports } from './finish.ts'
 import { createReport } from './report.ts'
 import { isDue } from './retry.ts'
@@ -91,7 +92,7 @@ export async function update(service: Service, options: UpdateOptions): Promise<
       if (options.rollback) return EXIT.done // whatever else is signalled has its own time
     }
   } finally {
-    await closeSinks(world, sinks)
+    for (const sink of sinks) await orWarn(world, 'the status was not passed on', () => sink.close())
     unguard()
     unlock()
   }

@@ -5,6 +5,7 @@ import { removeSignal } from '../state/signal.ts'
 import { readStatus, statusOfDeployed, writeStatus } from '../state/status.ts'
 import {
   type Deployment,
+  firstState,
   type Halt,
   previousDeployments,
   type Update,
@@ -27,17 +28,14 @@ const KEPT_DEPLOYMENTS = 20
 export async function finish(context: UpdateContext, before: UpdateState, update: Update): Promise<void> {
   const { world, paths } = context
   const at = isoTime(world)
-  const deployed = { ...update.target, at, last_migration: lastRecorded(readMigrationRecord(paths)) }
+  const last_migration = lastRecorded(readMigrationRecord(paths))
   await createReport(context, update).updated()
   await remember(context, update, null)
   const state = {
-    deployed,
+    ...firstState({ ...update.target, last_migration }, at),
     previous: previousOnce(before, update),
     rolled_back: update.rollback && { targets: update.rollback.held, at },
-    update: null,
     last: update,
-    halted: null,
-    held: null,
   }
   // Durable with the removal; where a power cut comes first, the end is come to once more.
   await writeUpdateState(paths, state, { folder: 'synced later' })

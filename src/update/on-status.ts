@@ -1,6 +1,6 @@
 import type { Service } from '../config/service.ts'
 import type { StatusRecord, StatusSink } from '../state/status.ts'
-import { within } from '../system/limit.ts'
+import { orWarn, within } from '../system/limit.ts'
 
 /** For each call of the command, and for what an update waits for the last one. */
 const TIMEOUT_MS = 10_000
@@ -36,10 +36,9 @@ export function hookSink({ world, paths }: Service, command: string): StatusSink
   }
   const callAll = async () => {
     for (let next = waiting; next; next = waiting) {
+      const record = next
       waiting = null
-      await call(next).catch((error: unknown) =>
-        world.log.warning(`on_status: ${error instanceof Error ? error.message : error}`),
-      )
+      await orWarn(world, 'on_status', () => call(record))
     }
     calling = null
   }

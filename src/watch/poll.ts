@@ -1,5 +1,5 @@
 import { type Decision, decide, newerReleases, type Ref, releasesIn } from '../channel/decide.ts'
-import { remember, type Sighting } from '../channel/sightings.ts'
+import { remember } from '../channel/sightings.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
@@ -43,7 +43,8 @@ const LONGEST_PAUSE_MS = 15 * 60_000
 export async function poll(service: Service, options: PollOptions): Promise<Polled> {
   const { dryRun, scheduled, brief, heard } = options
   const { world, config, paths } = service
-  const repository = locateRepository(world, config.deployment.checkout)
+  const { deployment } = config
+  const repository = locateRepository(world, deployment.checkout)
   const state = readUpdateState(paths) ?? (await adoptFirst(service, repository))
   const before = readWatchState(paths)
   if (scheduled) verifyNotPausing(service, before)
@@ -52,12 +53,12 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
   if (!dryRun && isUpdateDue(service)) await touch(paths.signal, world.now())
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)
-    const known = { deployed: state.deployed, isNews, heard }
-    const { refs, via, list } = await readOffers(service, repository, known)
-    const seen = look(service, state, before, refs)
-    const rolledBack = state.rolled_back?.targets ?? []
-    const past = { deployed: state.deployed, seen, rolledBack, now: world.now() }
-    const decision = tellHalt(decide(config.deployment, refs, past), state.halted)
+    const { deployed, rolled_back, halted } = state
+    const { refs, via, list } = await readOffers(service, repository, { deployed, isNews, heard })
+    const newest = offered(deployment, refs, deployed)
+    const seen = remember(before?.seen ?? [], newest, deployed.commit, isoTime(world))
+    const past = { deployed, seen, rolledBack: rolled_back?.targets ?? [], now: world.now() }
+    const decision = tellHalt(decide(deployment, refs, past), halted)
     if (dryRun) return { decision, list }
     await act(service, state, decision)
     const after: WatchState = {
@@ -131,18 +132,10 @@ function tellHalt(decision: Decision, halted: UpdateState['halted']): Decision {
   return { ...decision, considered }
 }
 
-/** What this computer has seen once these were offered. */
-function look(
-  { world, config: { deployment } }: Service,
-  { deployed }: UpdateState,
-  before: WatchState | null,
-  offers: readonly Ref[],
-): Sighting[] {
-  const offered =
-    deployment.channel === 'alpha'
-      ? offers.map(({ name, commit }) => ({ ref: name, commit }))
-      : newerReleases(deployment, releasesIn(offers), deployed).toReversed()
-  return remember(before?.seen ?? [], offered, deployed.commit, isoTime(world))
+/** What was offered that is worth remembering. */
+function offered(deployment: Config['deployment'], refs: readonly Ref[], deployed: Target) {
+  if (deployment.channel === 'alpha') return refs.map(({ name, commit }) => ({ ref: name, commit }))
+  return newerReleases(deployment, releasesIn(refs), deployed).toReversed()
 }
 
 async function act(service: Service, state: UpdateState, decision: Decision): Promise<void> {
@@ -176,15 +169,10 @@ async function adoptFirst(service: Service, repository: Repository): Promise<Upd
 }
 
 /** Writes the signal where it asks for something else so far; its time is that of the detection. */
-async function signal(
-  service: Service,
-  deployed: Target,
-  target: Target,
-  source = 'telec-watch',
-): Promise<void> {
+async function signal(service: Service, from: Target, target: Target, source = 'telec-watch'): Promise<void> {
   if (readSignal(service.paths)?.target.commit === target.commit) return
-  await writeSignal(service, deployed, target, source)
-  service.world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(deployed)} is deployed`)
+  await writeSignal(service, from, target, source)
+  service.world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(from)} is deployed`)
 }
 
 /** What was signalled is offered no more, and nothing of it has reached the checkout yet: there is nothing to do. */
