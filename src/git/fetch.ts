@@ -72,8 +72,8 @@ async function fetchFrom(
       throw noLongerOffered(target, error.because ?? '')
     // git's own words are only that its helper has ended.
     if (!isTooLarge && !DIED_OF_SIZE.test(error.because ?? '')) throw error
-    const what = `what the remote ${printableRemote(source)} sends`
-    throw new TelecError('later', `${what} does not fit on the disk`, {
+    const name = printableRemote(source)
+    throw new TelecError('later', `what the remote ${name} sends does not fit on the disk`, {
       because: `it is more than ${Math.round(fileBytes / 2 ** 20)} MiB`,
       hint: `free some space: df -h ${repository.commonDir}`,
     })
