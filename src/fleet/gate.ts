@@ -16,8 +16,8 @@ const ASK_EVERY_MS = 1_000
 
 /** What holds the updates of a fleet back: how many go on at once, and a version at which others have halted. */
 export interface Gate {
-  /** Tells the others how it ended, and lets the next one in; `goes-on`: in another process, which keeps its slot. */
-  leave(how: 'updated' | 'halted' | 'later' | 'goes-on'): Promise<void>
+  /** Tells the others how it ended, and lets the next one in; `restart`: in another process, which keeps its slot. */
+  leave(how: 'updated' | 'halted' | 'later' | 'restart'): Promise<void>
 }
 
 export interface Turn {
@@ -78,7 +78,7 @@ export async function passGates(
         if (how === 'halted') await reportHalted(client, target.commit, computer)
         if (how === 'updated') await reportUpdated(client, target.commit, computer)
         if (how === 'updated' && leaves) await reportHalted(client, leaves.commit, computer)
-        if (how !== 'goes-on') await freeSlot(client, computer)
+        if (how !== 'restart') await freeSlot(client, computer)
       } catch (error) {
         world.log.warning(`the fleet was not told: ${describeFault(error)}`) // the lease ends by itself
       } finally {

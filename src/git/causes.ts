@@ -63,7 +63,7 @@ const CAUSES: readonly Cause[] = [
   },
   {
     words:
-      /insufficient permission for adding|Permission denied|Operation not permitted|Read-only file system/,
+      /insufficient permission for adding|Permission denied(?! \()|Operation not permitted|Read-only file system/,
     kind: 'halted',
     message: (where) => `git is not allowed to write in ${where}`,
     hint: ({ workTree }) =>

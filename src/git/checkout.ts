@@ -8,6 +8,8 @@ import { removeStaleLocks } from './leftovers.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 
+const SYNC_TIMEOUT_MS = 5 * 60_000
+
 /** The commit that HEAD names. Throws when there is none (an empty or a broken repository). */
 export async function headCommit(repository: Repository): Promise<string> {
   const result = await askGit(repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
@@ -38,10 +40,7 @@ export async function headDate(repository: Repository): Promise<string> {
   return (await git(repository, ['log', '-1', '--no-show-signature', '--format=%cI', 'HEAD', '--'])).trim()
 }
 
-/**
- * Gives the checkout the tag that it is at now, for `git describe`. One that it has under that name stays as it is,
- * unless `rewrite` says that a person took a tag that moved.
- */
+/** Gives the checkout its tag, for `git describe`; `rewrite`: also in place of another one of that name. */
 export async function nameTag(repository: Repository, ref: string, rewrite: boolean): Promise<void> {
   if (!ref.startsWith('refs/tags/')) return
   const onlyNew = rewrite ? [] : ['0'.repeat(40)] // git-update-ref(1): where there is none yet
@@ -65,11 +64,16 @@ export async function isAncestor(
   commit: string,
   descendant: string,
 ): Promise<boolean> {
-  const args = ['merge-base', '--is-ancestor', commit, descendant]
-  const result = await tryGit(repository, args)
-  const isLacking = /Not a valid (commit|object) name/.test(result.stderr)
-  if (result.code === 0 || result.code === 1 || isLacking) return result.code === 0
-  throw gitError(repository, args, result)
+  return (await mergeBase(repository, '--is-ancestor', commit, descendant)) === true
+}
+
+/** What git merge-base says; null where the repository lacks one of the commits. */
+async function mergeBase(repository: Repository, ...args: readonly string[]): Promise<boolean | null> {
+  const command = ['merge-base', ...args]
+  const result = await tryGit(repository, command)
+  if (/Not a valid (commit|object) name/.test(result.stderr)) return null
+  if (result.code === 0 || result.code === 1) return result.code === 0
+  throw gitError(repository, command, result)
 }
 
 /** Whether all of these are `descendant` or ancestors of it. False, too, where git cannot tell. */
@@ -78,37 +82,22 @@ export async function areBehind(
   commits: readonly string[],
   descendant: string,
 ): Promise<boolean> {
-  const result = await tryGit(repository, [
-    'rev-list',
-    '--max-count=1',
-    ...commits,
-    '--not',
-    descendant,
-    '--',
-  ])
+  const first = ['rev-list', '--max-count=1', ...commits, '--not', descendant, '--']
+  const result = await tryGit(repository, first)
   return result.code === 0 && result.stdout === ''
 }
 
 /** Whether two commits have an ancestor in common; true, too, where a shallow repository cannot tell. */
 export async function areRelated(repository: Repository, one: string, other: string): Promise<boolean> {
-  const args = ['merge-base', one, other]
-  const result = await tryGit(repository, args)
-  const isLacking = /Not a valid (commit|object) name/.test(result.stderr)
-  if (result.code !== 0 && result.code !== 1 && !isLacking) throw gitError(repository, args, result)
-  return result.code !== 1 || existsSync(join(repository.commonDir, 'shallow'))
+  return (
+    (await mergeBase(repository, one, other)) !== false || existsSync(join(repository.commonDir, 'shallow'))
+  )
 }
 
 /** One line per commit that `from` does not have and `to` has, newest first, at most ten. */
 export async function commitsBetween(repository: Repository, from: string, to: string): Promise<string[]> {
-  const output = await git(repository, [
-    'log',
-    '--oneline',
-    '--no-decorate',
-    '--no-show-signature', // which could run another program
-    '-n',
-    '10',
-    `${from}..${to}`,
-  ])
+  const format = ['--oneline', '--no-decorate', '--no-show-signature'] // the last could run another program
+  const output = await git(repository, ['log', ...format, '-10', `${from}..${to}`])
   return output.split('\n').filter(Boolean)
 }
 
@@ -119,11 +108,8 @@ export async function pathsBetween(repository: Repository, from: string, to: str
 }
 
 /**
- * Moves HEAD and the work tree to a commit, the way a person would: on the branch by fast-forward, else with a
- * detached HEAD. git itself refuses, and touches nothing, where a local change or an untracked file is in the way;
- * any other failure (a full disk, a kill) may leave the move half-way, for `completeMove`.
- *
- * @param rewrite the branch may also move to where it does not come from.
+ * Moves HEAD and the work tree to a commit: the branch by fast-forward (`rewrite`: anywhere), or with HEAD detached. Where
+ * a local file is in the way git refuses; any other failure may leave the move half-way, for `completeMove`.
  */
 export async function moveTo(
   repository: Repository,
@@ -137,19 +123,15 @@ export async function moveTo(
   const move = onBranch ? (rewrite ? anywhere : forwards) : ['checkout', '--quiet', '--detach', commit]
   const result = await tryGit(repository, move)
   if (result.code === 0) return
-  const busy = /index\.lock': File exists/.test(result.stderr)
-  if (busy) throw gitError(repository, move, result, 'later')
-  const refused =
-    /would be overwritten|would lose untracked|not possible to fast-forward|^error: invalid path/im.test(
-      result.stderr,
-    )
+  const REFUSED =
+    /would be overwritten|would lose untracked|not possible to fast-forward|^error: invalid path/im
+  const refused = REFUSED.test(result.stderr)
   throw gitError(repository, move, result, refused ? 'halted' : 'interrupted')
 }
 
 /**
- * Completes a move that was killed half-way: the index still says `HEAD`, files of the work tree may be those
- * of either commit, or cut short. Only paths that differ between the two are written (git-read-tree(1),
- * two tree merge). What stood there is kept as a commit under `refs/telec/rescued/`.
+ * Completes a move that was killed half-way. Only what differs between the two commits is written (git-read-tree(1), two
+ * tree merge); what stood there is kept under `refs/telec/rescued/`.
  */
 export async function completeMove(repository: Repository, commit: string): Promise<void> {
   await removeStaleLocks(repository)
@@ -161,7 +143,7 @@ export async function completeMove(repository: Repository, commit: string): Prom
   await git(repository, ['read-tree', '--reset', '-u', head, commit])
 }
 
-/** Whether another git is at work in the checkout, or left its lock behind. */
+/** How old the lock is that another git holds, or left behind; null: there is none. */
 export function indexLockAgeMs(repository: Repository, nowMs: number): number | null {
   const lock = statSync(join(repository.gitDir, 'index.lock'), { throwIfNoEntry: false })
   return lock ? nowMs - lock.mtimeMs : null
@@ -172,7 +154,7 @@ export async function syncCheckout(repository: Repository): Promise<void> {
   const { world } = repository
   const args = world.platform === 'linux' ? ['-f', repository.workTree] : []
   const as = actAs(world, repository.owner)
-  const result = await as.run('sync', args, { cwd: '/', env: as.env, timeoutMs: LOCAL_SYNC_TIMEOUT_MS })
+  const result = await as.run('sync', args, { cwd: '/', env: as.env, timeoutMs: SYNC_TIMEOUT_MS })
   if (result.code === 0) return
   throw new TelecError('later', `the checkout ${repository.workTree} was not written to disk`, {
     because: result.stderr.trim() || `sync ended with ${result.signal ?? `exit code ${result.code}`}`,
@@ -180,5 +162,3 @@ export async function syncCheckout(repository: Repository): Promise<void> {
     interrupted: true,
   })
 }
-
-const LOCAL_SYNC_TIMEOUT_MS = 5 * 60_000

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
@@ -7,7 +7,7 @@ import { TelecError } from '../system/errors.ts'
 import { freeBytes } from '../system/files.ts'
 import { printableRemote } from './causes.ts'
 import { gitRemote } from './git.ts'
-import { removeFiles } from './leftovers.ts'
+import { filesBelow, removeFiles } from './leftovers.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 import { fetchedVersion, noLongerOffered } from './target.ts'
@@ -23,12 +23,7 @@ const DIED_OF_SIZE = new RegExp(`died of signal ${constants.signals.SIGXFSZ}\\b`
 /** Nobody's git writes nothing for so long. */
 const STALE_MS = 60 * 60_000
 
-/**
- * Brings the target's commit into the repository, under `refs/telec/`, from the remote or, where that is out of reach,
- * from the first mirror that has it. Nothing else comes along.
- *
- * @returns the version that the target declares.
- */
+/** Fetches the target, and nothing else, from the remote or the first mirror that has it; the version that it declares. */
 export async function fetchTarget(
   repository: Repository,
   deployment: Deployment,
@@ -60,19 +55,13 @@ async function fetchFrom(
   target: Target,
 ): Promise<string | null> {
   const kept = keptRef(target.ref)
-  const options = [
-    '--quiet',
-    '--no-tags',
-    '--no-recurse-submodules',
-    '--no-write-fetch-head',
-    '--no-auto-maintenance',
-  ]
+  const alone = ['--no-tags', '--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance']
   // An empty refmap: the branches that the checkout knows of its remote are not telec's to move.
-  const args = ['fetch', ...options, '--refmap=', '--', source, `+${target.ref}:${kept}`]
+  const args = ['fetch', '--quiet', ...alone, '--refmap=', '--', source, `+${target.ref}:${kept}`]
   const fileBytes = Math.max(0, (await freeBytes(repository.gitDir)) - KEPT_FREE_BYTES)
   const before = new Set(halfWritten(repository))
   try {
-    await gitRemote(repository, source, args, { timeoutMs, memoryKib: MEMORY_KIB, fileBytes })
+    await gitRemote(repository, source, args, { timeoutMs, limits: { d: MEMORY_KIB, f: fileBytes / 512 } })
   } catch (error) {
     const left = halfWritten(repository).filter((path) => !before.has(path))
     const sizeOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.size ?? 0 // another git's may be gone
@@ -83,14 +72,11 @@ async function fetchFrom(
       throw noLongerOffered(target, error.because ?? '')
     // git's own words are only that its helper has ended.
     if (!isTooLarge && !DIED_OF_SIZE.test(error.because ?? '')) throw error
-    throw new TelecError(
-      'later',
-      `what the remote ${printableRemote(source)} sends does not fit on the disk`,
-      {
-        because: `it is more than ${Math.round(fileBytes / 2 ** 20)} MiB`,
-        hint: `free some space: df -h ${repository.commonDir}`,
-      },
-    )
+    const name = printableRemote(source)
+    throw new TelecError('later', `what the remote ${name} sends does not fit on the disk`, {
+      because: `it is more than ${Math.round(fileBytes / 2 ** 20)} MiB`,
+      hint: `free some space: df -h ${repository.commonDir}`,
+    })
   }
   return fetchedVersion(repository, target, version_file)
 }
@@ -106,15 +92,5 @@ export async function removeStaleObjects(repository: Repository): Promise<void> 
 }
 
 function halfWritten({ commonDir }: Repository): string[] {
-  const objects = join(commonDir, 'objects')
-  const folders = namesIn(objects).filter((name) => /^[0-9a-f]{2}$/.test(name))
-  return ['pack', ...folders].flatMap((folder) =>
-    namesIn(join(objects, folder))
-      .filter((name) => /^tmp_(pack|idx|rev|bitmap|mtimes|obj)_/.test(name))
-      .map((name) => join(objects, folder, name)),
-  )
-}
-
-function namesIn(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder) : []
+  return filesBelow(join(commonDir, 'objects'), /^tmp_(pack|idx|rev|bitmap|mtimes|obj)_/)
 }

@@ -1,9 +1,8 @@
-import { dirname } from 'node:path'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
-import type { RunResult } from '../system/process.ts'
+import type { RunOptions, RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
-import { explain, localCause, NETWORK, printableRemote } from './causes.ts'
+import { explain, LEAST_GIT, localCause, NETWORK, printableRemote } from './causes.ts'
 import type { Repository } from './repository.ts'
 
 /** Local work on a large tree; a person's computer may be asleep half of that time. */
@@ -27,115 +26,58 @@ const CONFIG = [
 ].flatMap((setting) => ['-c', setting])
 
 /**
- * The user's ssh, from `core.sshCommand` (a deploy key is often set there) or plain, never asking and giving
- * up on a silent server. git hands this to a shell, which asks for the setting only when ssh is needed.
+ * The user's ssh (`core.sshCommand`, often with a deploy key), which never asks and gives up on a silent server. git hands
+ * this to a shell, which asks for the setting only when ssh is needed.
  */
 const SSH_COMMAND =
   'f() { eval "$(git config --get core.sshCommand || echo ssh) -oBatchMode=yes -oConnectTimeout=15 ' +
   '-oServerAliveInterval=15 -oServerAliveCountMax=3 \\"\\$@\\""; }; f'
 
-export interface GitOptions {
-  readonly timeoutMs?: number
-  readonly input?: string
-  /** What it and its helpers may take each, on Linux; git itself keeps all that a server says, without an end. */
-  readonly memoryKib?: number
-  /** How large a file may become that it writes, on Linux. */
-  readonly fileBytes?: number
+export interface GitOptions extends Partial<Pick<RunOptions, 'timeoutMs' | 'input'>> {
   /** Beside what every git gets. */
   readonly env?: Readonly<Record<string, string>>
-  /** Only these transports, as GIT_ALLOW_PROTOCOL has them; default: all that telec takes. */
-  readonly transports?: string
-  /** Instead of the repository's own index. */
-  readonly indexFile?: string
+  /**
+   * On Linux, by the options of a shell's ulimit: -d KiB of memory for it and its helpers each (not -v: they reserve more
+   * addresses than there is memory), -f blocks of 512 bytes in a file (setrlimit(2)).
+   */
+  readonly limits?: Readonly<{ d?: number; f?: number }>
 }
 
-/** Runs git on the repository and returns what came of it, whatever the exit code. */
+/** Without `gitDir` there is no repository: git knows the settings of the user and the computer alone. */
+export type Place = Pick<Repository, 'world' | 'workTree' | 'owner'> & Partial<Repository>
+
+/** Runs git and returns what came of it, whatever the exit code. */
 export function tryGit(
-  repository: Repository,
+  place: Place,
   args: readonly string[],
-  options: GitOptions = {},
+  { limits = {}, env, ...others }: GitOptions = {},
 ): Promise<RunResult> {
-  return start(repository.world, repository, args, options)
+  const { world, workTree, owner } = place
+  const as = actAs(world, owner)
+  const options = {
+    cwd: workTree,
+    timeoutMs: LOCAL_TIMEOUT_MS,
+    ...others,
+    env: { ...gitEnvironment(as.env), ...env },
+  }
+  const bounds = Object.entries(limits).map(([option, value]) => `ulimit -${option} ${Math.floor(value)}`)
+  const git = ['git', ...foldersOf(place), ...CONFIG, ...args]
+  if (bounds.length === 0 || world.platform !== 'linux') return as.run('git', git.slice(1), options)
+  return as.run('/bin/sh', ['-c', [...bounds, 'exec "$@"'].join('; '), 'sh', ...git], options)
 }
 
-/**
- * Runs git where there is no repository, on a URL that holds no login; what it knows is the settings of the user and the
- * computer. Returns what came of it, whatever the exit code.
- */
-export function gitWithoutRepository(
-  world: World,
-  args: readonly string[],
-  options: GitOptions,
-): Promise<RunResult> {
-  const env = { ...options.env, GIT_CEILING_DIRECTORIES: dirname(world.home) } // none that happens to be above, either
-  return start(world, null, args, { ...options, env })
-}
-
-function start(
-  world: World,
-  repository: Repository | null,
-  args: readonly string[],
-  options: GitOptions = {},
-): Promise<RunResult> {
-  const [program = '', ...rest] = limited(
-    world,
-    ['git', ...foldersOf(repository), ...CONFIG, ...args],
-    options,
-  )
-  const as = actAs(world, repository?.owner ?? null)
-  return as.run(program, rest, {
-    cwd: repository?.workTree ?? world.home,
-    env: {
-      ...gitEnvironment(as.env),
-      ...options.env,
-      ...(options.indexFile === undefined ? {} : { GIT_INDEX_FILE: options.indexFile }),
-      ...(options.transports === undefined ? {} : { GIT_ALLOW_PROTOCOL: options.transports }),
-    },
-    timeoutMs: options.timeoutMs ?? LOCAL_TIMEOUT_MS,
-    ...(options.input === undefined ? {} : { input: options.input }),
-  })
-}
-
-function foldersOf(repository: Repository | null): string[] {
-  return repository ? [`--git-dir=${repository.gitDir}`, `--work-tree=${repository.workTree}`] : []
+function foldersOf({ gitDir, workTree }: Place): string[] {
+  return gitDir === undefined ? [] : [`--git-dir=${gitDir}`, `--work-tree=${workTree}`]
 }
 
 /** How a shell runs git on the repository as `tryGit` does: its variables, and the command, which ends in time. */
 export function gitInShell(repository: Repository, args: readonly string[], timeoutMs: number): string[] {
-  const { world } = repository
-  const { PATH } = world.env
-  const variables = Object.entries(gitEnvironment(PATH === undefined ? {} : { PATH })).map(
-    ([name, value]) => `${name}=${value}`,
-  )
+  const { PATH } = repository.world.env
+  const variables = Object.entries(gitEnvironment({ PATH })).map(([name, value]) => `${name}=${value}`)
   // SIGKILL reaches git's helpers, too: timeout(1) sends it to its whole group, itself among them.
   const limit = ['timeout', '-s', 'KILL', String(Math.ceil(timeoutMs / 1000))]
-  return [
-    ...variables,
-    ...limit,
-    'git',
-    '-C',
-    repository.workTree,
-    ...foldersOf(repository),
-    ...CONFIG,
-    ...args,
-  ]
-}
-
-/**
- * The command with bounds, which only a shell can set: RLIMIT_DATA, since helpers may reserve more addresses than there
- * is memory, and RLIMIT_FSIZE (setrlimit(2)). macOS does not keep to the first.
- */
-function limited(
-  { platform }: World,
-  command: readonly string[],
-  { memoryKib, fileBytes }: GitOptions,
-): readonly string[] {
-  const limits = [
-    ...(memoryKib === undefined ? [] : [`ulimit -d ${memoryKib}`]),
-    ...(fileBytes === undefined ? [] : [`ulimit -f ${Math.floor(fileBytes / 512)}`]),
-  ]
-  if (limits.length === 0 || platform !== 'linux') return command
-  return ['/bin/sh', '-c', [...limits, 'exec "$@"'].join('; '), 'sh', ...command]
+  const folders = ['-C', repository.workTree, ...foldersOf(repository)]
+  return [...variables, ...limit, 'git', ...folders, ...CONFIG, ...args]
 }
 
 /** Runs git on the repository; its standard output. Throws `halted` with git's own words when it fails. */
@@ -149,10 +91,7 @@ export async function git(
   throw gitError(repository, args, result)
 }
 
-/**
- * Runs git for an answer, which is its exit code: 0 or 1. Throws where it came to none: a git that was killed has not
- * said no.
- */
+/** Runs git for an answer, exit code 0 or 1. Throws where there is none: a git that was killed has not said no. */
 export async function askGit(repository: Repository, args: readonly string[]): Promise<RunResult> {
   const result = await tryGit(repository, args)
   if (result.code === 0 || result.code === 1) return result
@@ -190,9 +129,8 @@ export async function gitRemote(
   await verifyRemoteIsKnown(repository, remote)
   // Words alone would not do: what git says of a repository that is broken depends on where it noticed.
   if (args[0] !== 'ls-remote' && !NETWORK.test(result.stderr) && result.code !== null) {
-    const asked = await tryGit(repository, ['ls-remote', '--heads', '--', remote], {
-      timeoutMs: ASK_TIMEOUT_MS,
-    })
+    const ask = ['ls-remote', '--heads', '--', remote]
+    const asked = await tryGit(repository, ask, { timeoutMs: ASK_TIMEOUT_MS })
     if (asked.code === 0) throw gitError(repository, args, result)
   }
   throw new TelecError('later', `the remote ${printableRemote(remote)} is out of reach`, {
@@ -226,12 +164,16 @@ export function hasLogin(url: string): boolean {
 }
 
 /** What every git gets, whatever telec was started with. */
-export function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   // GIT_DIR and its kind would point git elsewhere; SSH_ASKPASS opens a window that nobody sees.
+  const { PATH = '/bin:/usr/bin' } = env
   const inherited = Object.entries(env).filter(([name]) => !/^(GIT_|SSH_ASKPASS)/.test(name))
   return {
     ...Object.fromEntries(inherited),
-    ...(env.PATH === undefined ? {} : { PATH: absolute(env.PATH) }),
+    // git runs in the checkout, where a relative folder, or an empty one, would be one of its own (execvp(3)).
+    PATH: PATH.split(':')
+      .filter((folder) => folder.startsWith('/'))
+      .join(':'),
     LC_ALL: 'C',
     GIT_TERMINAL_PROMPT: '0',
     GIT_ASKPASS: 'true',
@@ -242,10 +184,16 @@ export function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   }
 }
 
-/** git runs in the checkout, where a relative folder, or an empty one, would be one of its own (execvp(3)). */
-function absolute(path: string): string {
-  return path
-    .split(':')
-    .filter((folder) => folder.startsWith('/'))
-    .join(':')
+/** Throws `config` where the git on the PATH is missing or older than what telec asks of it; else its version. */
+export async function verifyGit(world: World): Promise<string> {
+  const options = { cwd: '/', env: gitEnvironment(world.env), timeoutMs: 10_000 }
+  const { stdout } = await world.run('git', ['--version'], options)
+  const [, version = 'of an unknown version', major, minor] = /((\d+)\.(\d+)\S*)/.exec(stdout) ?? []
+  const [leastMajor = 0, leastMinor = 0] = LEAST_GIT.split('.').map(Number)
+  const [foundMajor, foundMinor] = [Number(major), Number(minor)]
+  if (foundMajor > leastMajor || (foundMajor === leastMajor && foundMinor >= leastMinor)) return version
+  throw new TelecError('config', `git ${version} is too old`, {
+    because: `telec needs git ${LEAST_GIT} or newer`,
+    hint: 'install it; which one it is: git --version',
+  })
 }

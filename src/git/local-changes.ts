@@ -12,55 +12,42 @@ export interface LocalChanges {
 }
 
 export async function localChanges(repository: Repository): Promise<LocalChanges> {
-  const output = await git(repository, [
-    'status',
-    '--porcelain=v1',
-    '-z',
-    '--no-renames',
-    '--untracked-files=all',
-    '--ignored=matching', // an ignored file that the target tracks is in its way all the same
-    '--ignore-submodules=all',
-  ])
-  const modified: string[] = []
-  const untracked: string[] = []
-  for (const entry of output.split('\0').filter(Boolean)) {
-    const path = entry.slice(3)
-    if (/^(\?\?|!!)/.test(entry)) untracked.push(path)
-    else modified.push(path)
-  }
-  return { modified, untracked }
+  // An ignored file that the target tracks is in its way all the same.
+  const which = ['--no-renames', '--untracked-files=all', '--ignored=matching', '--ignore-submodules=all']
+  const entries = (await git(repository, ['status', '--porcelain=v1', '-z', ...which]))
+    .split('\0')
+    .filter(Boolean)
+  const paths = (isTracked: boolean) =>
+    entries.filter((entry) => /^[^?!]/.test(entry) === isTracked).map((entry) => entry.slice(3))
+  return { modified: paths(true), untracked: paths(false) }
 }
 
 const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
 
-/**
- * Puts local changes aside, as a commit on HEAD that a ref keeps, and the paths back to what HEAD says; the name of
- * the ref. Killed half-way and done again it has put aside what was left.
- */
+/** Puts local changes aside as a commit, and returns its ref. Done again after a kill, it puts aside what was left. */
 export async function stashPaths(
   repository: Repository,
   { modified, untracked }: LocalChanges,
 ): Promise<string> {
   const indexFile = join(repository.gitDir, 'telec-stash-index') // git's own has what a person staged
+  const env = { GIT_INDEX_FILE: indexFile }
   const of = (paths: readonly string[]) => ({ input: paths.map((path) => `${path}\0`).join('') })
   const fromInput = ['--pathspec-from-file=-', '--pathspec-file-nul']
   const literal = (args: readonly string[]) => ['--literal-pathspecs', ...args]
   const removeIndex = () => removeFiles(repository, [indexFile, `${indexFile}.lock`])
   await removeIndex()
   try {
-    await git(repository, ['read-tree', 'HEAD'], { indexFile })
-    const all = { ...of([...modified, ...untracked]), indexFile }
+    await git(repository, ['read-tree', 'HEAD'], { env })
+    const all = { ...of([...modified, ...untracked]), env }
     await git(repository, literal(['add', '--force', '--all', ...fromInput]), all)
-    const tree = (await git(repository, ['write-tree'], { indexFile })).trim()
+    const tree = (await git(repository, ['write-tree'], { env })).trim()
     const message = 'Local changes that an update would have overwritten'
     const commit = [...TELEC_IDENTITY, 'commit-tree', '-p', 'HEAD', '-m', message, tree]
     const ref = await keepCommit(repository, 'stash', (await git(repository, commit)).trim())
     const restore = ['restore', '--source=HEAD', '--staged', '--worktree', ...fromInput]
     if (modified.length > 0) await git(repository, literal(restore), of(modified))
-    await removeFiles(
-      repository,
-      untracked.map((path) => join(repository.workTree, path)),
-    )
+    const inTheWay = untracked.map((path) => join(repository.workTree, path))
+    await removeFiles(repository, inTheWay)
     return ref
   } finally {
     await removeIndex()

@@ -12,7 +12,7 @@ export function foldOf({ commonDir }: Repository): Fold | null {
   return isCaseless ? (name) => name.normalize('NFC').toLowerCase() : null
 }
 
-/** Those of these paths that would be one with another of the commit, each with that one. */
+/** Which of these paths the disk would take for another file of the commit, or for a folder of one. */
 export async function collisions(
   repository: Repository,
   commit: string,
@@ -20,11 +20,7 @@ export async function collisions(
   fold: Fold,
 ): Promise<string[]> {
   const listed = await git(repository, ['ls-tree', '-r', '-z', '--name-only', commit])
-  return collisionsIn(listed.split('\0').filter(Boolean), paths, fold)
-}
-
-/** The same of all files there. A file by the name of another one's folder is one with it, too. Pure. */
-function collisionsIn(files: readonly string[], paths: readonly string[], fold: Fold): string[] {
+  const files = listed.split('\0').filter(Boolean)
   const wanted = new Set(paths)
   const first = new Map<string, string>()
   const found = new Set<string>()

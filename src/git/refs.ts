@@ -5,10 +5,11 @@ import type { Repository } from './repository.ts'
 
 /** Where `fetchTarget` keeps a ref of the remote: side by side, so that none is a folder in the way of another. */
 export function keptRef(ref: string): string {
-  return `refs/telec/kept/${ref
+  const name = ref
     .replace(/^refs\//, '')
     .replaceAll('%', '%25')
-    .replaceAll('/', '%2F')}`
+    .replaceAll('/', '%2F')
+  return `refs/telec/kept/${name}`
 }
 
 /** The commit behind a ref that was kept. */

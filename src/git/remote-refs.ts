@@ -1,9 +1,10 @@
+import { dirname } from 'node:path'
 import type { Ref } from '../channel/decide.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { explain, printableRemote } from './causes.ts'
-import { type GitOptions, gitInShell, gitRemote, gitWithoutRepository, hasLogin } from './git.ts'
+import { type GitOptions, gitInShell, gitRemote, hasLogin, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** What a server may make git keep in memory before it is given up: enough for a million refs. */
@@ -12,19 +13,21 @@ export const MEMORY_KIB = 1024 * 1024
 /** What a list depends on. */
 type Listing = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
 
-/** What a remote offers to the channel, in the words of git ls-remote. Throws `later` where it is out of reach. */
-export function listRemote(repository: Repository, deployment: Listing, remote: string): Promise<string> {
+/** What a remote offers to the channel, as git ls-remote prints it. `heard`: what a shell heard, then a dot and its command. */
+export async function listRemote(
+  repository: Repository,
+  deployment: Config['deployment'],
+  remote: string,
+  heard: string | null = null,
+): Promise<string> {
+  const command = heard === null ? null : listInShell(repository, deployment)
+  const end = ['.', ...(command ?? [])].join('\n')
+  if (command && heard?.endsWith(end)) return heard.slice(0, -end.length)
   return gitRemote(repository, remote, listArguments(deployment, remote), listOptions(deployment))
 }
 
-/**
- * How a shell asks the same of the remote, a word each; null where it asks as somebody else, in another way,
- * or with a login, which would be in a file.
- */
-export function listInShell(
-  repository: Repository,
-  deployment: Listing & Pick<Config['deployment'], 'remote'>,
-): string[] | null {
+/** How a shell asks the same, a word each; null where it cannot, or would have a login in a file. */
+export function listInShell(repository: Repository, deployment: Config['deployment']): string[] | null {
   const { world } = repository
   const { remote, poll_timeout } = deployment
   if (repository.owner !== null || world.env.GIT_SSH_COMMAND !== undefined || hasLogin(remote)) return null
@@ -32,15 +35,12 @@ export function listInShell(
   return words.some((word) => word === '' || word.includes('\n')) ? null : words
 }
 
-/** What the remote said to a shell that asked it so just now; null where it asked something else. */
-export function listFromShell(answer: string, command: readonly string[]): string | null {
-  const end = ['.', ...command].join('\n')
-  return answer.endsWith(end) ? answer.slice(0, -end.length) : null
-}
-
 /** The same of a URL, by whoever has no access to the checkout. Throws `later` where it does not let itself be read. */
 export async function listUrl(world: World, deployment: Listing, url: string): Promise<string> {
-  const result = await gitWithoutRepository(world, listArguments(deployment, url), listOptions(deployment))
+  const env = { GIT_CEILING_DIRECTORIES: dirname(world.home) } // no repository that happens to be above, either
+  const options = { ...listOptions(deployment), env }
+  const place = { world, workTree: world.home, owner: null }
+  const result = await tryGit(place, listArguments(deployment, url), options)
   if (result.code === 0) return result.stdout
   throw new TelecError('later', `${printableRemote(url)} cannot be read`, { because: explain(result) })
 }
@@ -53,7 +53,7 @@ function listArguments({ channel, branch }: Listing, source: string): string[] {
 }
 
 function listOptions({ poll_timeout }: Listing): GitOptions {
-  return { timeoutMs: poll_timeout, memoryKib: MEMORY_KIB }
+  return { timeoutMs: poll_timeout, limits: { d: MEMORY_KIB } }
 }
 
 /** The refs of such a list, annotated tags peeled to the commit that they name. */

@@ -34,12 +34,10 @@ export function locateRepository(world: World, checkout: string): Repository {
   const entry = lookAt(dotGit)
   if (!entry) throw wrong('is not a git work tree (it has no .git)', `git clone URL ${checkout}`)
   const owner = checkoutOwner(world, checkout)
+  const whose = `uid ${entry.uid}, telec runs as ${world.uid}`
+  // Given --git-dir, git does not check the owner; another user's configuration can run commands.
   if (owner === null && entry.uid !== world.uid)
-    // Given --git-dir, git does not check the owner; another user's configuration can run commands.
-    throw wrong(
-      `belongs to another user (uid ${entry.uid}, telec runs as ${world.uid})`,
-      `run telec as its owner`,
-    )
+    throw wrong(`belongs to another user (${whose})`, 'run telec as its owner')
   if (entry.isDirectory()) return { world, gitDir: dotGit, commonDir: dotGit, workTree: checkout, owner }
   // A linked work tree: gitrepository-layout(5), "gitdir: PATH".
   const [, path] = /^gitdir: (.+)\n?$/.exec(readPlainText(dotGit) ?? '') ?? []

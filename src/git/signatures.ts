@@ -28,20 +28,16 @@ const GRADES: Readonly<Record<string, string>> = {
   N: 'is not signed',
 }
 
-/**
- * Checks, by git itself and before anything of it reaches the work tree, that what was fetched is signed as
- * `deployment.verify` asks. Throws `halted` where it is not, `config` where it cannot be told.
- */
+/** Has git check, before it reaches the work tree, that what was fetched is signed as `deployment.verify` asks. */
 export async function verifySignatures(
   repository: Repository,
   deployment: Deployment,
   from: string,
   target: Target,
 ): Promise<void> {
-  const { world } = repository
   if (deployment.verify === 'none') return
+  const as = actAs(repository.world, repository.owner)
   const trust = prepareTrust(repository, deployment)
-  const as = actAs(world, repository.owner)
   try {
     if (trust.keyring) await importKeys(as, trust.gnupgHome, trust.keyring, deployment.keyring)
     if (deployment.verify === 'signed-tag') await verifyTag(repository, trust, target)
@@ -52,7 +48,8 @@ export async function verifySignatures(
       await verifyCommits(repository, trust, deployment.verify_commits === 'tip' ? tip : range, tip)
     }
   } finally {
-    await removeTrust(as, trust)
+    // By the one whose it is: root would follow where that user's links lead.
+    await as.run('rm', ['-rf', '--', trust.gnupgHome], { cwd: '/', env: as.env, timeoutMs: 60_000 })
   }
 }
 
@@ -66,30 +63,27 @@ interface Trust {
   readonly keyring: string | undefined
 }
 
-function prepareTrust(
-  repository: Repository,
-  { allowed_signers, revoked_signers, keyring }: Deployment,
-): Trust {
-  const { owner } = repository
-  const files = { allowed_signers, revoked_signers, keyring }
-  for (const [key, path] of Object.entries(files))
-    if (path !== undefined) verifyTrustFile(`deployment.${key}`, path, repository)
+function prepareTrust(repository: Repository, deployment: Deployment): Trust {
+  const { world, owner } = repository
+  const files: Record<string, string> = {}
+  for (const key of ['allowed_signers', 'revoked_signers', 'keyring'] as const) {
+    const path = deployment[key]
+    if (path === undefined) continue
+    verifyTrustFile(`deployment.${key}`, path, repository)
+    files[key] = path
+  }
   const gnupgHome = mkdtempSync(join(owner ? '/tmp' : tmpdir(), 'telec-gnupg-')) // mode 0700
   // Whose key is in the keyring is trusted: there is no web of trust on an unattended computer.
   writeFileSync(join(gnupgHome, 'gpg.conf'), 'trust-model always\nno-auto-key-retrieve\nno-autostart\n')
-  const {
-    allowed_signers: allowed,
-    revoked_signers: revoked,
-    keyring: keys,
-  } = owner ? handOverTo(owner, gnupgHome, files) : files
+  const readable = owner ? handOverTo(owner, gnupgHome, files) : files
   // Every setting by which the repository's own configuration could choose who checks, or against what.
   const settings = [
     'gpg.program=gpg',
     'gpg.openpgp.program=gpg',
     'gpg.x509.program=false',
     'gpg.ssh.program=ssh-keygen',
-    `gpg.ssh.allowedSignersFile=${allowed ?? '/dev/null'}`,
-    `gpg.ssh.revocationFile=${revoked ?? '/dev/null'}`,
+    `gpg.ssh.allowedSignersFile=${readable.allowed_signers ?? '/dev/null'}`,
+    `gpg.ssh.revocationFile=${readable.revoked_signers ?? '/dev/null'}`,
     'gpg.minTrustLevel=undefined',
     'log.showSignature=false',
   ].flatMap((setting) => ['-c', setting])
@@ -97,36 +91,23 @@ function prepareTrust(
     settings: ['--no-replace-objects', ...settings],
     env: { GNUPGHOME: gnupgHome, GIT_GRAFT_FILE: '/dev/null' },
     gnupgHome,
-    keyring: keys,
+    keyring: readable.keyring,
   }
 }
 
-/**
- * Gives the folder to the checkout's owner, in whose name git checks, with copies of what root alone may read. Until the
- * last line it is root's, so that nothing in it can be replaced meanwhile.
- */
-function handOverTo<Key extends string>(
+/** Gives the checkout's owner the folder, with copies of what root alone may read; until the end root alone can write. */
+function handOverTo(
   { uid, gid }: Account,
   folder: string,
-  files: Readonly<Record<Key, string | undefined>>,
-): Record<Key, string | undefined> {
-  const copies: Record<Key, string | undefined> = { ...files }
-  for (const key of Object.keys(files) as Key[]) {
-    const path = files[key]
-    if (path === undefined) continue
-    const copy = join(folder, key)
-    copyFileSync(path, copy)
-    chownSync(copy, uid, gid)
-    copies[key] = copy
+  files: Record<string, string>,
+): Record<string, string> {
+  const copies: Record<string, string> = {}
+  for (const [key, path] of Object.entries(files)) {
+    copies[key] = join(folder, key)
+    copyFileSync(path, copies[key])
   }
-  chownSync(join(folder, 'gpg.conf'), uid, gid)
-  chownSync(folder, uid, gid)
+  for (const path of [...Object.values(copies), join(folder, 'gpg.conf'), folder]) chownSync(path, uid, gid)
   return copies
-}
-
-/** By the one whose it is: root would follow where that user's links lead. */
-async function removeTrust(as: World, { gnupgHome }: Trust): Promise<void> {
-  await as.run('rm', ['-rf', '--', gnupgHome], { cwd: '/', env: as.env, timeoutMs: 60_000 })
 }
 
 /** A commit must not be able to choose who may sign it, nor may anybody else on this computer. */
@@ -149,11 +130,8 @@ async function importKeys(
   keyring: string,
   configured = keyring,
 ): Promise<void> {
-  const result = await world.run('gpg', ['--homedir', gnupgHome, '--batch', '--quiet', '--import', keyring], {
-    cwd: '/',
-    env: world.env,
-    timeoutMs: 60_000,
-  })
+  const args = ['--homedir', gnupgHome, '--batch', '--quiet', '--import', keyring]
+  const result = await world.run('gpg', args, { cwd: '/', env: world.env, timeoutMs: 60_000 })
   if (result.code === 0) return
   throw new TelecError('config', `deployment.keyring is ${configured}, which gpg cannot import`, {
     because: result.stderr.trim(),
@@ -171,9 +149,8 @@ async function verifyTag(repository: Repository, trust: Trust, target: Target): 
       `it was deployed as ${printable(target.ref)}`,
       'publish a signed release to go on to',
     )
-  const id = (
-    await git(repository, ['rev-parse', '--verify', '--end-of-options', keptRef(target.ref)])
-  ).trim()
+  const parse = ['rev-parse', '--verify', '--end-of-options', keptRef(target.ref)]
+  const id = (await git(repository, parse)).trim()
   const kind = (await git(repository, ['cat-file', '-t', id])).trim()
   if (kind !== 'tag') throw refuse('is not signed', 'it is a lightweight tag')
   const text = await git(repository, ['--no-replace-objects', 'cat-file', 'tag', id])
@@ -226,10 +203,9 @@ async function verifyCommits(
   const lines = between.length > 0 ? between : await list(otherwise)
   const bad = lines.flatMap((line) => {
     const [commit = '', grade = '', subject = ''] = line.split('\0')
+    if (grade === 'G') return []
     const fault = GRADES[grade] ?? 'cannot be judged'
-    return grade === 'G'
-      ? []
-      : [`${commit.slice(0, 12)} ${fault}: ${printable(subject).trim().slice(0, 100)}`]
+    return [`${commit.slice(0, 12)} ${fault}: ${printable(subject).trim().slice(0, 100)}`]
   })
   if (bad.length === 0) return
   const more = bad.length > NAMED ? [`and ${bad.length - NAMED} more`] : []

@@ -14,9 +14,8 @@ export function hasSubmodules({ workTree }: Repository): boolean {
 }
 
 /**
- * Brings the submodules to the commits that the checkout names. Their URLs are the repository's choice: only the
- * transport that the remote itself uses is taken, so that a commit cannot make telec read local paths or other hosts'
- * services. Throws `later` when one is out of reach.
+ * Brings the submodules to the commits that the checkout names. A commit chooses their URLs: it cannot make telec read
+ * local paths or other hosts' services, since only the transport of the remote itself is allowed.
  */
 export async function followSubmodules(repository: Repository, remote: string): Promise<void> {
   const transports = await transportOf(repository, remote)
@@ -25,7 +24,10 @@ export async function followSubmodules(repository: Repository, remote: string): 
     ['submodule', '--quiet', 'update', '--init', '--recursive', '--checkout'],
   ]
   for (const args of steps) {
-    const result = await tryGit(repository, args, { timeoutMs: TIMEOUT_MS, transports })
+    const result = await tryGit(repository, args, {
+      timeoutMs: TIMEOUT_MS,
+      env: { GIT_ALLOW_PROTOCOL: transports },
+    })
     if (result.code === 0) continue
     if (/transport '.*' not allowed/.test(result.stderr))
       throw new TelecError('halted', 'a submodule is at a URL that telec does not take', {

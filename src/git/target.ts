@@ -7,22 +7,6 @@ import { git } from './git.ts'
 import { keptCommit } from './refs.ts'
 import type { Repository } from './repository.ts'
 
-/** Reads files of a commit, in their order; null for one that is not there (git-cat-file(1), --batch). */
-async function readFiles(
-  repository: Repository,
-  commit: string,
-  names: readonly string[],
-): Promise<(string | null)[]> {
-  // Sizes count bytes, of which a text that is not UTF-8 loses some: after each answer comes one that no tree has, and
-  // no file of the commit can name.
-  const nothing = `${commit}:.git`
-  const input = names.map((name) => `${commit}:${name}\n${nothing}\n`).join('')
-  const answers = (await git(repository, ['cat-file', '--batch'], { input })).split(`${nothing} missing\n`)
-  return names.map(
-    (_, index) => /^[0-9a-f]{40,64} blob \d+\n([\s\S]*)\n$/.exec(answers[index] ?? '')?.[1] ?? null,
-  )
-}
-
 /** What the checkout's HEAD is, as a target: the record of a computer that has none yet. */
 export async function headTarget(repository: Repository, deployment: Config['deployment']): Promise<Target> {
   const commit = await headCommit(repository)
@@ -41,18 +25,20 @@ export async function versionAt(
   versionFile?: string,
 ): Promise<string | null> {
   const names = versionFile ? [versionFile] : VERSION_FILES
-  const texts = await readFiles(repository, commit, names)
+  // Sizes count bytes, of which a text that is not UTF-8 loses some: after each answer comes one that no tree has, and
+  // no file of the commit can name (git-cat-file(1), --batch).
+  const nothing = `${commit}:.git`
+  const input = names.map((name) => `${commit}:${name}\n${nothing}\n`).join('')
+  const answers = (await git(repository, ['cat-file', '--batch'], { input })).split(`${nothing} missing\n`)
   for (const [index, name] of names.entries()) {
-    const version = await versionIn(name, texts[index] ?? '')
+    const [, text = ''] = /^[0-9a-f]{40,64} blob \d+\n([\s\S]*)\n$/.exec(answers[index] ?? '') ?? []
+    const version = await versionIn(name, text)
     if (version !== null) return version
   }
   return null
 }
 
-/**
- * The version that the target declares, now that it was fetched. Throws `halted` where it is no longer what the remote
- * has there.
- */
+/** The version that the fetched target declares. Throws `halted` where the remote has something else there by now. */
 export async function fetchedVersion(
   repository: Repository,
   target: Target,

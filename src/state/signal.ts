@@ -1,8 +1,10 @@
 import * as v from 'valibot'
-import { CommitSchema, TargetSchema, VersionSchema } from '../channel/target.ts'
+import { CommitSchema, type Target, TargetSchema, VersionSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
+import type { Service } from '../config/service.ts'
 import { readJson, remove, writeJson } from '../system/files.ts'
 import { TimeSchema } from '../system/schemas.ts'
+import { isoTime } from '../system/world.ts'
 import { forgetQuiet } from './quiet.ts'
 
 const SignalSchema = v.object({
@@ -27,9 +29,23 @@ export function readSignal(paths: Paths): Signal | null {
   )
 }
 
-export async function writeSignal(paths: Paths, signal: Signal): Promise<void> {
+/** Asks for the update of a computer that runs `from`; `source` says which program asks. */
+export async function writeSignal(
+  { world, config, paths }: Service,
+  { version, commit }: Target,
+  target: Target,
+  source: string,
+): Promise<void> {
   await forgetQuiet(paths)
-  await writeJson(paths.signal, signal)
+  const { channel } = config.deployment
+  const from = { version, commit }
+  await writeJson(paths.signal, {
+    channel,
+    from,
+    target,
+    detected_at: isoTime(world),
+    source,
+  } satisfies Signal)
 }
 
 /** Removes the signal that asked for `commit`; a newer one that came meanwhile stays. */

@@ -1,3 +1,14 @@
+import type { World } from './world.ts'
+
+/** Does what must not fail the work that it belongs to: a fault is a warning that begins with `what`. */
+export async function orWarn(world: World, what: string, act: () => Promise<unknown>): Promise<void> {
+  try {
+    await act()
+  } catch (error) {
+    world.log.warning(`${what}: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
 /** Waits for a promise, but no longer than `ms` milliseconds; then it rejects. What it waited for goes on. */
 export async function within<Value>(promise: Promise<Value>, ms: number): Promise<Value> {
   let timer: NodeJS.Timeout | undefined

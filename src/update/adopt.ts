@@ -6,10 +6,7 @@ import { lastRecorded, readMigrationRecord, writeMigrationRecord } from '../stat
 import { firstState, type UpdateState, writeUpdateState } from '../state/update-state.ts'
 import { isoTime } from '../system/world.ts'
 
-/**
- * Takes the checkout's HEAD for what is deployed, and its version for the baseline of migrations: the first run on a
- * computer. Only for the holder of telec's lock.
- */
+/** The first run: takes HEAD for what is deployed, and its version for the baseline of migrations. For the lock's holder. */
 export async function adopt({ world, config, paths }: Service, repository: Repository): Promise<UpdateState> {
   const head = await headTarget(repository, config.deployment)
   const record = readMigrationRecord(paths)

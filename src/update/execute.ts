@@ -1,6 +1,7 @@
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
+import { windowOpensAt } from '../config/weekly-hours.ts'
 import { type Gate, passGates } from '../fleet/gate.ts'
 import { locateRepository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
@@ -27,16 +28,17 @@ import {
 import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
+import { orWarn } from '../system/limit.ts'
 import { acquireLock } from '../system/lock.ts'
 import { frontDoor, isoTime, programText } from '../system/world.ts'
 import { adopt } from './adopt.ts'
-import { closeSinks, openSinks, settle, type UpdateContext } from './context.ts'
+import { openSinks, type UpdateContext } from './context.ts'
 import { bug, finish, halt, mendReports } from './finish.ts'
 import { createReport } from './report.ts'
 import { isDue } from './retry.ts'
 import { beginRollback, type RollbackOptions } from './rollback.ts'
 import { SEQUENCE } from './sequence.ts'
-import { verifyWindow } from './window.ts'
+import { settle } from './steps/checkout.ts'
 
 export interface UpdateOptions {
   /** Try a halted target again, now. */
@@ -49,9 +51,8 @@ export interface UpdateOptions {
 }
 
 /**
- * Does what the signal asks for, or goes on with what was interrupted, until nothing is asked for any more.
- *
- * @returns the exit code. Throws a TelecError where an update halts, after it was recorded and reported.
+ * Does what the signal asks for, or goes on with what was interrupted, until nothing is asked for; the exit code. Throws
+ * where an update halts, after that was recorded and reported.
  */
 export async function update(service: Service, options: UpdateOptions): Promise<number> {
   const { world, config, paths } = service
@@ -79,8 +80,9 @@ export async function update(service: Service, options: UpdateOptions): Promise<
         if (!underWay && (state.update || state.halted))
           await writeUpdateState(paths, { ...state, update: null, halted: null, held: null }) // what was asked for was taken back
         if (!underWay) await mendReports(context, state)
-        world.log.debug(`nothing to do: ${nameOf(state.deployed)} is deployed`)
-        if (!hasUpdated) world.log.outcome(`nothing to do: ${nameOf(state.deployed)} is deployed`)
+        const outcome = `nothing to do: ${nameOf(state.deployed)} is deployed`
+        world.log.debug(outcome)
+        if (!hasUpdated) world.log.outcome(outcome)
         return EXIT.done
       }
       const updated = await updateTo(context, state, target, options)
@@ -90,7 +92,7 @@ export async function update(service: Service, options: UpdateOptions): Promise<
       if (options.rollback) return EXIT.done // whatever else is signalled has its own time
     }
   } finally {
-    await closeSinks(world, sinks)
+    for (const sink of sinks) await orWarn(world, 'the status was not passed on', () => sink.close())
     unguard()
     unlock()
   }
@@ -106,6 +108,16 @@ function verifyNotPaused({ world, paths }: Service): void {
   })
 }
 
+/** Throws `later` outside the window. */
+function verifyWindow({ world, config }: Service, target: Target): void {
+  const opens = windowOpensAt(config, world.now())
+  if (opens === null) return
+  throw new TelecError('later', `the update to ${nameOf(target)} waits for its window`, {
+    because: `${config.deployment.window.join(', ')} opens at ${opens.toISOString()}`,
+    hint: 'it is applied then by itself; now: telec-update --now',
+  })
+}
+
 /** What the signal asks for; a target that a person rolled back from is not to be signalled. */
 async function signalled(
   { world, config, paths }: UpdateContext,
@@ -114,25 +126,17 @@ async function signalled(
   const target = wanted(config, readSignal(paths))
   if (target === null || !isRolledBack(state, target)) return target
   await removeSignal(paths, target.commit)
-  world.log.notice(
-    `not taken: ${nameOf(target)} was rolled back from; to take it again: telec-update --retry`,
-  )
+  const how = 'to take it again: telec-update --retry'
+  world.log.notice(`not taken: ${nameOf(target)} was rolled back from; ${how}`)
   return null
 }
 
 /** What a person rolled back from, and wants all the same, is signalled again. */
-async function releaseRolledBack({ world, config, paths }: UpdateContext, state: UpdateState): Promise<void> {
+async function releaseRolledBack(context: UpdateContext, state: UpdateState): Promise<void> {
+  const { paths } = context
   const target = state.rolled_back?.targets.at(-1)
   if (!target || state.update) return
-  const { version, commit } = state.deployed
-  if (readSignal(paths) === null)
-    await writeSignal(paths, {
-      channel: config.deployment.channel,
-      from: { version, commit },
-      target,
-      detected_at: isoTime(world),
-      source: 'telec-update --retry',
-    })
+  if (readSignal(paths) === null) await writeSignal(context, state.deployed, target, 'telec-update --retry')
   await writeUpdateState(paths, { ...state, rolled_back: null })
 }
 
@@ -157,8 +161,7 @@ async function updateTo(
   }
   const isAsked = options.retry || options.rollback !== null || options.permits.length > 0
   if (!isAsked) verifyNotHalted(context, before, target)
-  if (!options.now && !isUnderWayTo(before.update, target.commit))
-    verifyWindow(context, `the update to ${nameOf(target)}`)
+  if (!options.now && !isUnderWayTo(before.update, target.commit)) verifyWindow(context, target)
   const gate = await enter(context, before, target, options)
   try {
     const state = await settle(context, before, target.commit)
@@ -166,7 +169,8 @@ async function updateTo(
     const done = await runSequence(context, { ...state, halted: null, held: null }, update)
     await finish(context, state, done)
   } catch (error) {
-    await gate.leave(howItEnded(error))
+    const kind = error instanceof TelecError ? error.kind : 'halted'
+    await gate.leave(kind === 'later' || kind === 'restart' ? kind : 'halted')
     throw error
   }
   await gate.leave('updated')
@@ -189,20 +193,11 @@ async function enter(
     return await passGates(context, target, turn)
   } catch (error) {
     if (!(error instanceof TelecError)) throw error
-    const isKnown = before.held?.reason === error.message
-    if (!isKnown)
-      await writeUpdateState(context.paths, {
-        ...before,
-        held: { reason: error.message, at: isoTime(context.world) },
-      })
-    throw isKnown ? new TelecError(error.kind, error.message, { quiet: true }) : error
+    const reason = error.message
+    if (before.held?.reason === reason) throw new TelecError(error.kind, reason, { quiet: true })
+    await writeUpdateState(context.paths, { ...before, held: { reason, at: isoTime(context.world) } })
+    throw error
   }
-}
-
-function howItEnded(error: unknown): 'halted' | 'later' | 'goes-on' {
-  if (!(error instanceof TelecError)) return 'halted'
-  if (error.kind === 'restart') return 'goes-on'
-  return error.kind === 'later' ? 'later' : 'halted'
 }
 
 /** A target that halted is not tried again before it is due. Throws what is known of the halt. */

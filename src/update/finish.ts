@@ -5,6 +5,7 @@ import { removeSignal } from '../state/signal.ts'
 import { readStatus, statusOfDeployed, writeStatus } from '../state/status.ts'
 import {
   type Deployment,
+  firstState,
   type Halt,
   previousDeployments,
   type Update,
@@ -12,6 +13,7 @@ import {
   writeUpdateState,
 } from '../state/update-state.ts'
 import { TelecError } from '../system/errors.ts'
+import { orWarn } from '../system/limit.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime } from '../system/world.ts'
 import type { UpdateContext } from './context.ts'
@@ -25,19 +27,15 @@ const KEPT_DEPLOYMENTS = 20
 /** Done: what runs now is what is deployed. Only then is the signal removed. */
 export async function finish(context: UpdateContext, before: UpdateState, update: Update): Promise<void> {
   const { world, paths } = context
-  const report = createReport(context, update)
   const at = isoTime(world)
-  const deployed = { ...update.target, at, last_migration: lastRecorded(readMigrationRecord(paths)) }
-  await report.updated()
+  const last_migration = lastRecorded(readMigrationRecord(paths))
+  await createReport(context, update).updated()
   await remember(context, update, null)
   const state = {
-    deployed,
+    ...firstState({ ...update.target, last_migration }, at),
     previous: previousOnce(before, update),
     rolled_back: update.rollback && { targets: update.rollback.held, at },
-    update: null,
     last: update,
-    halted: null,
-    held: null,
   }
   // Durable with the removal; where a power cut comes first, the end is come to once more.
   await writeUpdateState(paths, state, { folder: 'synced later' })
@@ -86,7 +84,7 @@ export async function mendReports(
   { world, config, paths, sinks }: UpdateContext,
   { deployed, last }: UpdateState,
 ): Promise<void> {
-  try {
+  await orWarn(world, 'the last status was not written', async () => {
     const isKnown = ({ started_at, halted }: HistoryEntry) => started_at === last?.started_at && !halted
     if (last && !readHistory(paths).some(isKnown)) await recordEnd(paths, last, null, deployed.at)
     const status = readStatus(paths)
@@ -94,9 +92,7 @@ export async function mendReports(
     const record = { ...statusOfDeployed(config, deployed), from: last?.from.version ?? null }
     for (const sink of sinks) sink.publish(record)
     await writeStatus(paths, record)
-  } catch (error) {
-    world.log.warning(`the last status was not written: ${error instanceof Error ? error.message : error}`)
-  }
+  })
 }
 
 /** A bug halts, too: a program that crashes at every poll would be an update loop. */
@@ -109,10 +105,6 @@ export function bug(error: unknown): TelecError {
 }
 
 /** What people look up later never fails an update. */
-async function remember({ world, paths }: Service, update: Update, halt: Halt | null): Promise<void> {
-  try {
-    await recordEnd(paths, update, halt, isoTime(world))
-  } catch (error) {
-    world.log.warning(`the history was not written: ${error instanceof Error ? error.message : error}`)
-  }
+function remember({ world, paths }: Service, update: Update, halt: Halt | null): Promise<void> {
+  return orWarn(world, 'the history was not written', () => recordEnd(paths, update, halt, isoTime(world)))
 }

@@ -1,15 +1,12 @@
 import type { Service } from '../config/service.ts'
 import type { StatusRecord, StatusSink } from '../state/status.ts'
-import { within } from '../system/limit.ts'
+import { orWarn, within } from '../system/limit.ts'
 
 /** For each call of the command, and for what an update waits for the last one. */
 const TIMEOUT_MS = 10_000
 const MOST_OUTPUT = 64 * 1024
 
-/**
- * Hands each status to a command of the user's (`on_status`), one call at a time, while the update goes on. Those that come
- * while a call is under way are passed over for the newest of them; the last one is never passed over.
- */
+/** Hands statuses to `on_status`, one call at a time; of those that come meanwhile only the newest, so never the last. */
 export function hookSink({ world, paths }: Service, command: string): StatusSink {
   let waiting: StatusRecord | null = null
   let calling: Promise<void> | null = null
@@ -39,10 +36,9 @@ export function hookSink({ world, paths }: Service, command: string): StatusSink
   }
   const callAll = async () => {
     for (let next = waiting; next; next = waiting) {
+      const record = next
       waiting = null
-      await call(next).catch((error: unknown) =>
-        world.log.warning(`on_status: ${error instanceof Error ? error.message : error}`),
-      )
+      await orWarn(world, 'on_status', () => call(record))
     }
     calling = null
   }

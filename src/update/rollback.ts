@@ -7,13 +7,15 @@ import {
   leftAt,
   type Permit,
   previousDeployments,
+  takeUp,
   type Update,
   type UpdateState,
   writeUpdateState,
 } from '../state/update-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { isoTime } from '../system/world.ts'
-import { settle, type UpdateContext } from './context.ts'
+import type { UpdateContext } from './context.ts'
+import { settle } from './steps/checkout.ts'
 import { fetch } from './steps/fetch.ts'
 import { preflight } from './steps/preflight.ts'
 import { verify, verifyTarget } from './steps/verify.ts'
@@ -31,10 +33,7 @@ export interface RollbackPlan {
   readonly migrations: readonly string[]
 }
 
-/**
- * To what a person who wants to go back goes: from an update that halted half-way to what is deployed, else to what was
- * deployed before. Throws where there is no way back, or an update is under way. Pure.
- */
+/** Goes back from an update that halted half-way to what is deployed, else to what was deployed before. Pure. */
 export function planRollback(state: UpdateState, record: MigrationRecord): RollbackPlan {
   const { update, halted, deployed } = state
   if (update?.rollback)
@@ -62,20 +61,14 @@ export function planRollback(state: UpdateState, record: MigrationRecord): Rollb
 /** Throws where migrations ran that the target knows nothing of, unless a person says that it can do with them. */
 export function verifyMigrations({ target, migrations }: RollbackPlan, { force }: RollbackOptions): void {
   if (force || migrations.length === 0) return
-  throw new TelecError(
-    'halted',
-    `${migrations.length} migration(s) ran since ${nameOf(target)} was deployed; a rollback does not undo them`,
-    {
-      because: migrations.join('\n'),
-      hint: `if ${nameOf(target)} can do with what they did: telec-update rollback --force`,
-    },
-  )
+  const what = `${migrations.length} migration(s) ran since ${nameOf(target)} was deployed`
+  throw new TelecError('halted', `${what}; a rollback does not undo them`, {
+    because: migrations.join('\n'),
+    hint: `if ${nameOf(target)} can do with what they did: telec-update rollback --force`,
+  })
 }
 
-/**
- * Writes into the journal that a person goes back, from where it is gone on with like an update. All that can refuse it
- * is looked at before: then nothing has changed. Only for the holder of telec's lock.
- */
+/** Writes a rollback into the journal, after all checks that can refuse it. For the holder of telec's lock. */
 export async function beginRollback(
   context: UpdateContext,
   state: UpdateState,
@@ -98,13 +91,7 @@ export async function beginRollback(
   for (const look of [preflight, fetch, verifying]) await look(stepContext)
   await writeUpdateState(paths, { ...settled, update, halted: null })
   // As every update is: whoever watches the path goes on with it where this program does not come to its end.
-  await writeSignal(paths, {
-    channel: config.deployment.channel,
-    from: { version: plan.from.version, commit: plan.from.commit },
-    target: plan.target,
-    detected_at: isoTime(world),
-    source: 'telec-update rollback',
-  })
+  await writeSignal(context, plan.from, plan.target, 'telec-update rollback')
   world.log.notice(`rolling back from ${nameOf(plan.from)} to ${nameOf(plan.target)}`)
 }
 
@@ -120,18 +107,9 @@ function rollbackOf(
   // What is signalled is known to whoever goes back: to take it a moment later would be no rollback.
   const known = [rolled_back?.targets ?? [], deployed, update?.target ?? [], pending?.target ?? []].flat()
   const held = known.filter(({ commit }) => commit !== target.commit).map(named)
-  return {
-    channel,
-    from,
-    target,
-    started_at: at,
-    attempts: 0,
-    steps: [],
-    left_at: leftAt(update),
-    permits: [...permits],
-    rollback: { migrations: [...migrations], held: newestOnce(held) },
-    service: null,
-  }
+  const rollback = { migrations: [...migrations], held: newestOnce(held) }
+  const fresh = takeUp({ ...state, update: null }, channel, target, permits, at)
+  return { ...fresh, from, attempts: 0, left_at: leftAt(update), rollback }
 }
 
 /** Each commit once, where it stands last. */

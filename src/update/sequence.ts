@@ -9,10 +9,7 @@ import { renew } from './steps/renew.ts'
 import { restart } from './steps/restart.ts'
 import { verify } from './steps/verify.ts'
 
-/**
- * The update, between the lock and the signal that are taken before and the record that is made after:
- * lock → read signal → preflight → fetch → verify → checkout → migrate → install → renew → restart → confirm → done
- */
+/** The update: lock → read signal → these steps → record. Help texts and documents name the steps in this order. */
 export const SEQUENCE: readonly Step[] = [
   { name: 'preflight', doing: 'checking', status: 'updating', again: true, run: preflight },
   { name: 'fetch', doing: 'fetching', status: 'updating', again: false, run: fetch },

@@ -14,9 +14,7 @@ export interface StepContext extends UpdateContext {
   readonly interrupted: boolean
   /** Adds to the journal in memory; the next write takes it along. */
   remember(change: Partial<Pick<Update, 'target' | 'service'>>): void
-  /**
-   * Writes the journal: before what a kill could leave half-done. (What people wait for, the status says.)
-   */
+  /** Writes the journal, before what a kill could leave half-done. */
   writeDown(options?: WriteOptions): Promise<void>
 }
 

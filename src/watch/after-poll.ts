@@ -1,28 +1,24 @@
 import type { Service } from '../config/service.ts'
 import { sendHeartbeat } from '../fleet/heartbeat.ts'
 import { readSignal, type Signal } from '../state/signal.ts'
-import { readStatus, type StatusRecord, statusOfDeployed } from '../state/status.ts'
+import { readStatus, statusOfDeployed } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
+import { orWarn } from '../system/limit.ts'
 import { writeMetrics } from '../view/metrics.ts'
 
-/**
- * After a poll: what the others can know of this computer, and that it found something new. A fault is a warning: the
- * poll has done its work.
- *
- * @param before the signal before the poll.
- */
-export async function tellOthers(service: Service, before: Signal | null): Promise<void> {
+/** Tells others, after a poll, about this computer, and what is new since the signal `before`. A fault is a warning. */
+export function tellOthers(service: Service, before: Signal | null): Promise<void> {
   const { world, config, paths } = service
-  try {
+  return orWarn(world, 'not passed on', async () => {
     await writeMetrics(service)
     if (!config.redis) return
+    const deployed = readUpdateState(paths)?.deployed
+    // Of a computer that was set up and never updated what it runs is worth knowing, too.
+    const status = readStatus(paths) ?? (deployed ? statusOfDeployed(config, deployed) : null)
     const now = readSignal(paths)
     const isNews = now !== null && now.target.commit !== before?.target.commit
-    const announcement = isNews ? announcementOf(service, now) : null
-    await sendHeartbeat(service, statusNow(service), announcement)
-  } catch (error) {
-    world.log.warning(`not passed on: ${error instanceof Error ? error.message : error}`)
-  }
+    await sendHeartbeat(service, status, isNews ? announcementOf(service, now) : null)
+  })
 }
 
 function announcementOf({ world, config }: Service, { channel, from, target }: Signal) {
@@ -33,10 +29,4 @@ function announcementOf({ world, config }: Service, { channel, from, target }: S
     daemon_id: config.computer,
     timestamp: Math.floor(world.now() / 1000),
   }
-}
-
-/** Of a computer that was set up and never updated what it runs is worth knowing, too. */
-export function statusNow({ config, paths }: Service): StatusRecord | null {
-  const deployed = readUpdateState(paths)?.deployed
-  return readStatus(paths) ?? (deployed ? statusOfDeployed(config, deployed) : null)
 }

@@ -6,6 +6,7 @@ import { hasLogin, remoteUrl } from '../git/git.ts'
 import type { Repository } from '../git/repository.ts'
 import { modifiedAt, readText, writeDurably } from '../system/files.ts'
 import { digest } from '../system/hash.ts'
+import { orWarn } from '../system/limit.ts'
 import { NumberSchema, TimeSchema } from '../system/schemas.ts'
 import { isoTime, type World } from '../system/world.ts'
 
@@ -42,10 +43,7 @@ const BriefSchema = v.object({
   }),
 })
 
-/**
- * What root tells the lookout, which has no rights of its own: in memory, readable by nobody else. It holds no login to
- * the remote; the password of Redis, if there is one.
- */
+/** What root tells the lookout, which has no rights: in memory, for it alone, without logins but the password of Redis. */
 export type Brief = v.InferOutput<typeof BriefSchema>
 
 /** It is no state: one that cannot be understood is as good as none, and replaced by the next poll. */
@@ -59,27 +57,28 @@ export function parseBrief(text: string): Brief | null {
   return parsed.success ? parsed.output : null
 }
 
-/** What a poll found, as far as the lookout is concerned. */
-interface Found {
-  /** What the remote said, where nothing else had a say. */
-  readonly list: string | null
-  /** When somebody has to poll in any case, milliseconds since 1970. */
-  nextMs(): number
-}
-
-/** Writes what the lookout is to know after a poll. A fault is a warning: the poll has done its work. */
-export async function writeBrief(service: Service, repository: Repository, found: Found): Promise<void> {
-  const { world } = service
-  try {
-    const brief = await briefOf(service, repository, found)
+/**
+ * Writes what the lookout is to know after a poll: what the remote said, where nothing else had a say, and when somebody
+ * has to poll in any case (milliseconds since 1970).
+ */
+export function writeBrief(
+  service: Service,
+  repository: Repository,
+  list: string | null,
+  nextMs: () => number,
+): Promise<void> {
+  return orWarn(service.world, `${LOOKOUT.user} was not told`, async () => {
+    const brief = await briefOf(service, repository, list, nextMs)
     await writeDurably(LOOKOUT.brief, `${JSON.stringify(brief)}\n`, { mode: MODE })
-  } catch (error) {
-    world.log.warning(`${LOOKOUT.user} was not told: ${error instanceof Error ? error.message : error}`)
-  }
+  })
 }
 
-async function briefOf({ world, config }: Service, repository: Repository, found: Found): Promise<Brief> {
-  const { list } = found
+async function briefOf(
+  { world, config }: Service,
+  repository: Repository,
+  list: string | null,
+  nextMs: () => number,
+): Promise<Brief> {
   const blindUntilMs = blindUntil(world, list !== null)
   const { remote, channel, branch, poll_timeout } = config.deployment
   // A login is not handed on; where it takes one, root polls.
@@ -89,13 +88,9 @@ async function briefOf({ world, config }: Service, repository: Repository, found
     at: isoTime(world),
     ask: url === null ? null : { url, channel, branch, poll_timeout },
     list: list === null ? null : digest(list),
-    until: new Date(list !== null && url === null ? world.now() : found.nextMs()).toISOString(),
+    until: new Date(list !== null && url === null ? world.now() : nextMs()).toISOString(),
     blind_until: blindUntilMs === null ? null : new Date(blindUntilMs).toISOString(),
-    listen: {
-      computer: config.computer,
-      channel,
-      redis: config.redis ? accessTo(config.redis) : null,
-    },
+    listen: { computer: config.computer, channel, redis: config.redis ? accessTo(config.redis) : null },
   }
 }
 

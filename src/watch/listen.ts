@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Entry, isLaterId, parseAnnouncement, parseEntries } from '../fleet/announcements.ts'
-import { connectTo, describeFault, type RedisAccess } from '../fleet/client.ts'
+import { connectTo, describeFault } from '../fleet/client.ts'
 import type { RedisClient } from '../fleet/ioredis.ts'
 import { ANNOUNCEMENTS_KEY, COMPUTERS_KEY } from '../fleet/keys.ts'
 import { readPosition, writePosition } from '../state/listen.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
-import { within } from '../system/limit.ts'
+import { orWarn, within } from '../system/limit.ts'
 import { programText, type World } from '../system/world.ts'
+import type { Brief } from './brief.ts'
 
 /** So long Redis may keep us waiting when nothing is announced. */
 const BLOCK_MS = 30_000
@@ -20,16 +21,9 @@ const SPREAD_PER_COMPUTER_MS = 10
 /** … and no more than this in all. */
 const LONGEST_SPREAD_MS = 60_000
 
-/** What it listens with, and to. */
-export interface Listening {
-  readonly computer: string
-  readonly channel: string
-  readonly redis: RedisAccess | null
-}
-
 export interface Listener {
-  /** As it is now; throws a TelecError where that cannot be told. */
-  settings(): Promise<Listening>
+  /** What it listens with, and to, as it is now; throws a TelecError where that cannot be told. */
+  settings(): Promise<Brief['listen']>
   /** The file that says how far it has read. */
   readonly position: string
   /** Polls, as the timer would. */
@@ -37,32 +31,42 @@ export interface Listener {
 }
 
 /**
- * Stays, and polls when somebody announces a version for this computer's channel. An announcement is a hint: nothing that
- * it says is believed. Ends when its settings or telec itself are others than at the start, for the service manager to
- * start it again.
- *
- * @returns the exit code.
+ * Stays, and polls when somebody announces a version for this channel; the announcement itself is not believed. Ends, to be
+ * started again, when its settings or telec itself have changed; the exit code.
  */
 export async function listen(world: World, listener: Listener): Promise<number> {
-  const listening = await listener.settings()
-  const { redis } = listening
-  if (!redis)
+  const settings = await listener.settings()
+  if (!settings.redis)
     throw new TelecError('config', 'there is no Redis to listen to', {
       hint: 'set redis.url in the configuration, or leave polling to the timer',
     })
-  const { position: path, poll } = listener
-  const isSame = sameAsNow(world, listening, listener)
+  const isSame = sameAsNow(world, listener, settings)
   let pauseMs = FIRST_PAUSE_MS
   let isDown = false
+  let isWaiting = false
   while (await isSame()) {
-    const client = connectTo(redis, CONNECT_TIMEOUT_MS, null)
+    const client = connectTo(settings.redis, CONNECT_TIMEOUT_MS, null)
     try {
       await client.ready()
-      const lastId = await position(path, client)
+      let lastId = await position(listener, client)
       world.log.notice(isDown ? 'Redis is back: listening again' : 'listening for announcements')
       isDown = false
       pauseMs = FIRST_PAUSE_MS
-      await follow({ world, listening, path, client, poll, isSame }, lastId)
+      while (await isSame()) {
+        const spreadMs = Math.random() * (await longestSpreadMs(client))
+        const entries = await read(client, lastId)
+        const latest = entries.at(-1)
+        if (latest) await writePosition(listener.position, latest.id)
+        lastId = latest?.id ?? (await position(listener, client)) // a server that was emptied counts from anew
+        const isForUs = entries.some((entry) => concerns(world, settings, entry))
+        if (!isForUs || isWaiting) continue // one that waits for its turn does for all of them
+        isWaiting = true
+        void orWarn(world, 'the poll failed', async () => {
+          await delay(spreadMs)
+          isWaiting = false
+          await listener.poll()
+        })
+      }
     } catch (error) {
       if (error instanceof TelecError) throw error // not Redis: what is in the way here does not pass
       const say = isDown ? world.log.debug : world.log.warning
@@ -79,50 +83,16 @@ export async function listen(world: World, listener: Listener): Promise<number> 
 }
 
 /** Whether what this program was started with is still what there is. */
-function sameAsNow(world: World, listening: Listening, { settings }: Listener): () => Promise<boolean> {
+function sameAsNow(world: World, listener: Listener, settings: Brief['listen']): () => Promise<boolean> {
   const program = programText(world)
-  const text = JSON.stringify(listening)
+  const text = JSON.stringify(settings)
   return async () => {
     try {
-      return program === programText(world) && text === JSON.stringify(await settings())
+      return program === programText(world) && text === JSON.stringify(await listener.settings())
     } catch (error) {
       if (error instanceof TelecError) return true // somebody is at work on it
       throw error
     }
-  }
-}
-
-interface Session {
-  readonly world: World
-  readonly listening: Listening
-  /** Of the position. */
-  readonly path: string
-  readonly client: RedisClient
-  readonly poll: () => Promise<void>
-  readonly isSame: () => Promise<boolean>
-}
-
-/** Reads announcements from where it was left, until the connection fails. */
-async function follow(
-  { world, listening, path, client, poll, isSame }: Session,
-  start: string,
-): Promise<void> {
-  let lastId = start
-  let polling: Promise<void> | null = null
-  while (await isSame()) {
-    const spreadMs = Math.min(LONGEST_SPREAD_MS, (await fleetSize(client)) * SPREAD_PER_COMPUTER_MS)
-    const entries = await read(client, lastId)
-    const latest = entries.at(-1)
-    if (latest) await writePosition(path, latest.id)
-    lastId = latest?.id ?? (await position(path, client)) // a server that was emptied counts from anew
-    const isForUs = entries.some((entry) => concerns(world, listening, entry))
-    if (!isForUs || polling) continue // one that waits for its turn does for all of them
-    polling = delay(Math.random() * spreadMs)
-      .then(() => {
-        polling = null
-        return poll()
-      })
-      .catch((error: unknown) => world.log.warning(`the poll failed: ${describeFault(error)}`))
   }
 }
 
@@ -131,28 +101,26 @@ async function read(client: RedisClient, lastId: string): Promise<Entry[]> {
   return parseEntries(await within(reading, SILENCE_MS))
 }
 
-async function fleetSize(client: RedisClient): Promise<number> {
-  return Number(await within(client.call('ZCARD', COMPUTERS_KEY), CONNECT_TIMEOUT_MS))
+async function longestSpreadMs(client: RedisClient): Promise<number> {
+  const computers = Number(await within(client.call('ZCARD', COMPUTERS_KEY), CONNECT_TIMEOUT_MS))
+  return Math.min(LONGEST_SPREAD_MS, computers * SPREAD_PER_COMPUTER_MS)
 }
 
 /** Where to read on: after the last one that was read, and never after one that the server has yet to give out. */
-async function position(path: string, client: RedisClient): Promise<string> {
-  const known = readPosition(path)?.last_id
-  const newest = await within(
-    client.call('XREVRANGE', ANNOUNCEMENTS_KEY, '+', '-', 'COUNT', 1),
-    CONNECT_TIMEOUT_MS,
-  )
-  const [last] = parseEntries([['', newest]])
+async function position(listener: Listener, client: RedisClient): Promise<string> {
+  const known = readPosition(listener.position)?.last_id
+  const asking = client.call('XREVRANGE', ANNOUNCEMENTS_KEY, '+', '-', 'COUNT', 1)
+  const [last] = parseEntries([['', await within(asking, CONNECT_TIMEOUT_MS)]])
   const end = last?.id ?? '0-0'
   return known === undefined || isLaterId(known, end) ? end : known
 }
 
-function concerns(world: World, { computer, channel: own }: Listening, entry: Entry): boolean {
+function concerns(world: World, settings: Brief['listen'], entry: Entry): boolean {
   const announcement = parseAnnouncement(entry)
   if (announcement === null) {
     world.log.debug(`${entry.id} is no announcement that telec understands`)
     return false
   }
-  const { daemon_id, channel } = announcement
-  return daemon_id !== computer && (channel === undefined || channel === own)
+  const { daemon_id, channel = settings.channel } = announcement
+  return daemon_id !== settings.computer && channel === settings.channel
 }

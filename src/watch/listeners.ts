@@ -19,11 +19,7 @@ export function listenAsOneself(world: World, paths: Paths): Promise<number> {
   })
 }
 
-/**
- * As the lookout, which cannot read the configuration, and has root poll: so it comes to know what to listen to, too.
- *
- * @returns the exit code.
- */
+/** As the lookout, which cannot read the configuration: root polls, and tells it. @returns the exit code. */
 export async function listenAsLookout(world: World): Promise<number> {
   if (readBrief() === null) nudge(world)
   const deadline = world.monotonic() + POLL_TIMEOUT_MS

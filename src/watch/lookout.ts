@@ -6,34 +6,27 @@ import type { World } from '../system/world.ts'
 import type { Brief } from './brief.ts'
 
 /**
- * What looks at the remote in system scope, every minute and without any right: whether it still says what it said when
- * root polled. Nothing that it finds is believed: all it can do is have root poll. Whenever in doubt it does.
+ * In system scope, every minute, without rights: does the remote still say what it said when root polled? Nothing that it
+ * finds is believed: in doubt, root polls.
  */
 export async function lookOut(world: World): Promise<void> {
-  const found = await look(world)
-  if (found !== 'nothing') mark(LOOKOUT[found], world.now())
+  const brief = briefAsItIs()
+  const now = world.now()
+  // Also where the clock was turned back, and where a time is none.
+  if (!(Date.parse(brief?.at ?? '') <= now && now < Date.parse(brief?.until ?? ''))) return nudge(world)
+  if (!brief?.ask) return // not yet
+  const list = await listUrl(world, brief.ask, brief.ask.url).catch((error) => {
+    const { message, because = '' } = error as { message: string; because?: string }
+    world.log.notice(`${LOOKOUT.user} cannot ask the remote, and has root do it: ${message}: ${because}`)
+    mark(LOOKOUT.blind, now)
+  })
+  if (list === undefined || digest(list) !== brief.list) nudge(world)
+  else mark(LOOKOUT.looked, world.now())
 }
 
 /** Has root poll, who decides. */
 export function nudge(world: World): void {
   mark(LOOKOUT.nudge, world.now())
-}
-
-/** `looked`: the remote says the same. `nothing`: it is not to be asked yet. */
-async function look(world: World): Promise<'nudge' | 'looked' | 'nothing'> {
-  const brief = briefAsItIs()
-  const now = world.now()
-  // Also where the clock was turned back, and where a time is none.
-  if (!(Date.parse(brief?.at ?? '') <= now && now < Date.parse(brief?.until ?? ''))) return 'nudge'
-  if (!brief?.ask) return 'nothing'
-  try {
-    return digest(await listUrl(world, brief.ask, brief.ask.url)) === brief.list ? 'looked' : 'nudge'
-  } catch (error) {
-    const { message, because = '' } = error as { message: string; because?: string }
-    world.log.notice(`${LOOKOUT.user} cannot ask the remote, and has root do it: ${message}: ${because}`)
-    mark(LOOKOUT.blind, now)
-    return 'nudge'
-  }
 }
 
 /** Not checked, which saves what checks it: whatever does not fit has root poll, who writes it anew. */

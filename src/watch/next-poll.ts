@@ -27,10 +27,7 @@ const WAITING_MS = 15 * 60_000
 /** Where others read that this computer is alive. */
 const CONTACT_MS = 5 * 60_000
 
-/**
- * When the next poll is due although the remote says what it says now, in milliseconds since 1970: now, where something
- * is to be woken by it.
- */
+/** When to poll although the remote says the same, in milliseconds since 1970; now, where something is to be woken. */
 export function nextPollDue(service: Service, decision: Decision): number {
   const { world, config, paths } = service
   const now = world.now()

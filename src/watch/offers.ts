@@ -3,14 +3,14 @@ import type { Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { printableRemote } from '../git/causes.ts'
 import { isAncestor } from '../git/checkout.ts'
-import { listFromShell, listInShell, listRemote, parseOffers } from '../git/remote-refs.ts'
+import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
 import { type Published, publishedReleases } from '../releases/github.ts'
 import { TelecError } from '../system/errors.ts'
 
 export interface Offers {
   readonly refs: readonly Ref[]
-  /** The mirror that had to answer for the remote. */
+  /** The mirror that had to answer for the remote, as it may be shown. */
   readonly via: string | null
   /** What the remote said, where nothing else had a say; null: something had. */
   readonly list: string | null
@@ -24,44 +24,38 @@ interface Known {
   readonly heard: string | null
 }
 
-/**
- * What the remote offers or, where it is out of reach, the first mirror that has what is deployed. Throws `later` where
- * none is in reach.
- */
+/** What the remote offers, or the first mirror in reach that has what is deployed. Throws `later` where none is in reach. */
 export async function readOffers(service: Service, repository: Repository, known: Known): Promise<Offers> {
-  const { config } = service
-  const offers = await refsInReach(service, repository, known)
-  if (config.deployment.releases === 'tags') return offers
+  const { deployment } = service.config
+  const offers = await listRemote(repository, deployment, deployment.remote, known.heard)
+    .then((list) => ({ refs: parseOffers(list), via: null, list }))
+    .catch((error: unknown) => offersOfMirror(service, repository, known, error))
+  if (deployment.releases === 'tags') return offers
   const published = await publishedReleases(service, repository)
   return { ...offers, refs: onlyPublished(offers.refs, published), list: null }
 }
 
-async function refsInReach(
+/** @param error why the remote did not answer: thrown where no mirror does, either. */
+async function offersOfMirror(
   { world, config: { deployment } }: Service,
   repository: Repository,
-  { deployed, isNews, heard }: Known,
+  { deployed, isNews }: Known,
+  error: unknown,
 ): Promise<Offers> {
-  const listOf = (source: string) => listRemote(repository, deployment, source)
-  try {
-    const command = heard === null ? null : listInShell(repository, deployment)
-    const told = command === null ? null : listFromShell(heard ?? '', command)
-    const list = told ?? (await listOf(deployment.remote))
-    return { refs: parseOffers(list), via: null, list }
-  } catch (error) {
-    if (!isOutOfReach(error)) throw error
-    for (const mirror of deployment.mirrors) {
-      const list = await listOf(mirror).catch((fault: unknown) => {
-        if (isOutOfReach(fault)) return null
-        throw fault
-      })
-      const refs = list === null ? null : parseOffers(list)
-      if (refs && (await hasDeployed(repository, refs, deployed))) return { refs, via: mirror, list: null }
-      const why = refs ? 'lacks what is deployed' : 'is out of reach, too'
-      const say = isNews ? world.log.warning : world.log.debug
-      say(`the mirror ${printableRemote(mirror)} ${why}: it is passed over`)
-    }
-    throw error
+  if (!isOutOfReach(error)) throw error
+  for (const mirror of deployment.mirrors) {
+    const list = await listRemote(repository, deployment, mirror).catch((fault: unknown) => {
+      if (isOutOfReach(fault)) return null
+      throw fault
+    })
+    const refs = list === null ? null : parseOffers(list)
+    const via = printableRemote(mirror)
+    if (refs && (await hasDeployed(repository, refs, deployed))) return { refs, via, list: null }
+    const why = refs ? 'lacks what is deployed' : 'is out of reach, too'
+    const say = isNews ? world.log.warning : world.log.debug
+    say(`the mirror ${via} ${why}: it is passed over`)
   }
+  throw error
 }
 
 /** GitHub says which tags are releases; the commit behind one is always the remote's own word. */

@@ -1,12 +1,11 @@
 import { type Decision, decide, newerReleases, type Ref, releasesIn } from '../channel/decide.ts'
-import { remember, type Sighting } from '../channel/sightings.ts'
+import { remember } from '../channel/sightings.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
-import { printableRemote } from '../git/causes.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { mendPause } from '../state/pause.ts'
-import { readSignal, removeSignal, type Signal, writeSignal } from '../state/signal.ts'
+import { readSignal, removeSignal, writeSignal } from '../state/signal.ts'
 import { hasMoved, readUpdateState, rollbackUnderWay, type UpdateState } from '../state/update-state.ts'
 import {
   NEVER_POLLED,
@@ -40,16 +39,12 @@ export interface PollOptions {
 /** So long a remote that is back may go unnoticed. */
 const LONGEST_PAUSE_MS = 15 * 60_000
 
-/**
- * One poll: what the remote offers, what the channel makes of it, and the signal if that is not what is deployed.
- * Throws `later` when the remote is out of reach.
- */
-export async function poll(
-  service: Service,
-  { dryRun, scheduled, brief, heard }: PollOptions,
-): Promise<Polled> {
+/** Polls once: writes the signal where the channel wants something else than what is deployed. Throws `later` out of reach. */
+export async function poll(service: Service, options: PollOptions): Promise<Polled> {
+  const { dryRun, scheduled, brief, heard } = options
   const { world, config, paths } = service
-  const repository = locateRepository(world, config.deployment.checkout)
+  const { deployment } = config
+  const repository = locateRepository(world, deployment.checkout)
   const state = readUpdateState(paths) ?? (await adoptFirst(service, repository))
   const before = readWatchState(paths)
   if (scheduled) verifyNotPausing(service, before)
@@ -58,16 +53,16 @@ export async function poll(
   if (!dryRun && isUpdateDue(service)) await touch(paths.signal, world.now())
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)
-    const known = { deployed: state.deployed, isNews, heard }
-    const { refs, via, list } = await readOffers(service, repository, known)
-    const shownVia = via === null ? null : printableRemote(via)
-    const seen = look(service, state, before, refs)
-    const rolledBack = state.rolled_back?.targets ?? []
-    const past = { deployed: state.deployed, seen, rolledBack, now: world.now() }
-    const decision = tellHalt(decide(config.deployment, refs, past), state.halted)
+    const { deployed, rolled_back, halted } = state
+    const { refs, via, list } = await readOffers(service, repository, { deployed, isNews, heard })
+    const newest = offered(deployment, refs, deployed)
+    const seen = remember(before?.seen ?? [], newest, deployed.commit, isoTime(world))
+    const past = { deployed, seen, rolledBack: rolled_back?.targets ?? [], now: world.now() }
+    const decision = tellHalt(decide(deployment, refs, past), halted)
     if (dryRun) return { decision, list }
     await act(service, state, decision)
     const after: WatchState = {
+      ...NEVER_POLLED,
       polled_at: isoTime(world),
       outcome: decision.kind,
       reason: decision.reason,
@@ -75,47 +70,35 @@ export async function poll(
       refusal: decision.kind === 'refused' ? decision.refusal : null,
       seen,
       malformed: [...decision.malformed],
-      via: shownVia,
-      failures: 0,
-      last_failure: null,
-      next_poll_at: null,
+      via,
     }
     await recordPoll(paths, after, before, world.now())
     const nextMs = () => (list === null ? world.now() : nextPollDue(service, decision))
-    if (brief) await writeBrief(service, repository, { list, nextMs })
-    if (shownVia !== null && shownVia !== before?.via)
-      world.log.notice(`the remote is out of reach; the mirror ${shownVia} answers`)
+    if (brief) await writeBrief(service, repository, list, nextMs)
+    if (via !== null && via !== before?.via)
+      world.log.notice(`the remote is out of reach; the mirror ${via} answers`)
     tell(world, decision, before)
     return { decision, list }
   } catch (error) {
-    if (dryRun || !(isOutOfReach(error) || isRefusal(error, before))) throw error
+    // What worked is refused: a token has expired. At the first poll of all a person is there to read it.
+    const isRefused = before !== null && error instanceof TelecError && error.kind === 'config'
+    if (dryRun || !(isOutOfReach(error) || isRefused)) throw error
     const pauseMs = await recordFailure(service, before ?? NEVER_POLLED, error)
-    if (brief) await writeBrief(service, repository, { list: null, nextMs: () => world.now() + pauseMs })
-    throw isOutOfReach(error) && scheduled && before && before.failures > 0
-      ? new TelecError('later', error.message, { quiet: true })
-      : error
+    if (brief) await writeBrief(service, repository, null, () => world.now() + pauseMs)
+    const isKnown = isOutOfReach(error) && scheduled && (before?.failures ?? 0) > 0
+    throw isKnown ? new TelecError('later', error.message, { quiet: true }) : error
   }
 }
 
-/** What worked is refused: a token has expired. At the first poll of all a person is there to read it. */
-function isRefusal(error: unknown, before: WatchState | null): error is TelecError {
-  return error instanceof TelecError && error.kind === 'config' && before !== null
-}
-
-/**
- * The first failure of all costs no pause: the next poll is a minute away anyway. Nor does a refusal: it is mended by a
- * person, who should not have to wait after that.
- *
- * @returns how long the timer's polls pause, in milliseconds.
- */
+/** For how many milliseconds the timer's polls pause: not after the first failure, nor for a refusal, which a person ends. */
 async function recordFailure(
   { world, config, paths }: Service,
   before: WatchState,
   error: TelecError,
 ): Promise<number> {
   const failures = before.failures + 1
-  const pauseMs =
-    failures > 1 && isOutOfReach(error) ? backoffMs(pausesOf(config), failures, config.computer) : 0
+  const isPausing = failures > 1 && isOutOfReach(error)
+  const pauseMs = isPausing ? backoffMs(pausesOf(config), failures, config.computer) : 0
   await writeWatchState(paths, {
     ...before,
     failures,
@@ -134,33 +117,25 @@ function verifyNotPausing({ world, config }: Service, watch: WatchState | null):
   if (!watch?.next_poll_at) return
   const { failures, next_poll_at } = watch
   if (isWaitOver(pausesOf(config), failures, config.computer, next_poll_at, world.now())) return
-  throw new TelecError('later', `${failures} polls failed; the next is due at ${next_poll_at}`, {
-    quiet: true,
-  })
+  const why = `${failures} polls failed; the next is due at ${next_poll_at}`
+  throw new TelecError('later', why, { quiet: true })
 }
 
 /** A halt holds a target, too; whether it is over is telec-update's to decide. */
 function tellHalt(decision: Decision, halted: UpdateState['halted']): Decision {
   if (halted === null) return decision
-  const rule = `halted at ${halted.step}: ${halted.next_try_at ? `it is tried again from ${halted.next_try_at}` : 'telec-update --retry'}`
+  const then = halted.next_try_at ? `it is tried again from ${halted.next_try_at}` : 'telec-update --retry'
+  const rule = `halted at ${halted.step}: ${then}`
   const considered = decision.considered.map((one) =>
     one.target.commit === halted.target.commit ? { ...one, rule, until: halted.next_try_at } : one,
   )
   return { ...decision, considered }
 }
 
-/** What this computer has seen once these were offered. */
-function look(
-  { world, config: { deployment } }: Service,
-  { deployed }: UpdateState,
-  before: WatchState | null,
-  offers: readonly Ref[],
-): Sighting[] {
-  const offered =
-    deployment.channel === 'alpha'
-      ? offers.map(({ name, commit }) => ({ ref: name, commit }))
-      : newerReleases(deployment, releasesIn(offers), deployed).toReversed()
-  return remember(before?.seen ?? [], offered, deployed.commit, isoTime(world))
+/** What was offered that is worth remembering. */
+function offered(deployment: Config['deployment'], refs: readonly Ref[], deployed: Target) {
+  if (deployment.channel === 'alpha') return refs.map(({ name, commit }) => ({ ref: name, commit }))
+  return newerReleases(deployment, releasesIn(refs), deployed).toReversed()
 }
 
 async function act(service: Service, state: UpdateState, decision: Decision): Promise<void> {
@@ -194,22 +169,10 @@ async function adoptFirst(service: Service, repository: Repository): Promise<Upd
 }
 
 /** Writes the signal where it asks for something else so far; its time is that of the detection. */
-async function signal(
-  { world, config, paths }: Service,
-  deployed: Target,
-  target: Target,
-  source = 'telec-watch',
-): Promise<void> {
-  if (readSignal(paths)?.target.commit === target.commit) return
-  const { version, commit } = deployed
-  await writeSignal(paths, {
-    channel: config.deployment.channel,
-    from: { version, commit },
-    target,
-    detected_at: isoTime(world),
-    source,
-  } satisfies Signal)
-  world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(deployed)} is deployed`)
+async function signal(service: Service, from: Target, target: Target, source = 'telec-watch'): Promise<void> {
+  if (readSignal(service.paths)?.target.commit === target.commit) return
+  await writeSignal(service, from, target, source)
+  service.world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(from)} is deployed`)
 }
 
 /** What was signalled is offered no more, and nothing of it has reached the checkout yet: there is nothing to do. */

@@ -23,12 +23,7 @@ const LONGEST_LIST = 256 * 1024
 /** The kernel's clock for files is behind by that at most. */
 const TICK_MS = 10
 
-/**
- * Leaves behind what quiet.sh needs to find out that the next polls would come to nothing, too; or nothing, where they
- * might not.
- *
- * @param startedMs when the poll began, before it read anything, in milliseconds since 1970.
- */
+/** Leaves what quiet.sh needs to skip polls that would find nothing. `startedMs`: before this poll read anything. */
 export async function leaveQuiet(service: Service, polled: Polled, startedMs: number): Promise<void> {
   const { paths } = service
   const text = await quietText(service, polled, startedMs)

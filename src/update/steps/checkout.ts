@@ -1,23 +1,24 @@
 import { completeMove, moveTo, nameTag, syncCheckout } from '../../git/checkout.ts'
 import { followSubmodules, hasSubmodules } from '../../git/submodules.ts'
+import {
+  ended,
+  type Update,
+  type UpdateState,
+  wasInterrupted,
+  writeUpdateState,
+} from '../../state/update-state.ts'
+import { isoTime } from '../../system/world.ts'
+import type { UpdateContext } from '../context.ts'
 import type { StepContext } from '../step.ts'
 
 /** Moves the checkout to the target. */
-export async function checkout({
-  config,
-  repository,
-  update,
-  interrupted,
-  writeDown,
-}: StepContext): Promise<string> {
-  const { target, channel } = update
-  if (interrupted) await completeMove(repository, target.commit)
-  await writeDown()
-  const branch = channel === 'alpha' ? config.deployment.branch : null
-  const rewrite = update.permits.includes('rewrite')
-  await moveTo(repository, branch, target.commit, rewrite || update.rollback !== null)
+export async function checkout(context: StepContext): Promise<string> {
+  const { config, repository, update, interrupted } = context
+  const { target } = update
+  await context.writeDown()
+  await move(context, update, interrupted)
   const submodules = await bringSubmodules()
-  await nameTag(repository, target.ref, rewrite)
+  await nameTag(repository, target.ref, update.permits.includes('rewrite'))
   await syncCheckout(repository)
   return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}${submodules}`
 
@@ -27,4 +28,30 @@ export async function checkout({
     await followSubmodules(repository, config.deployment.remote)
     return ', with its submodules'
   }
+}
+
+async function move(
+  { config, repository }: UpdateContext,
+  update: Update,
+  interrupted: boolean,
+): Promise<void> {
+  const { commit } = update.target
+  if (interrupted) await completeMove(repository, commit)
+  const branch = update.channel === 'alpha' ? config.deployment.branch : null
+  await moveTo(repository, branch, commit, update.permits.includes('rewrite') || update.rollback !== null)
+}
+
+/** Completes a checkout that was killed on its way to another target: half of it would look like local changes. */
+export async function settle(
+  context: UpdateContext,
+  state: UpdateState,
+  commit: string,
+): Promise<UpdateState> {
+  const { update } = state
+  if (!update || update.target.commit === commit || !wasInterrupted(update, 'checkout')) return state
+  await move(context, update, true)
+  const at = isoTime(context.world)
+  const settled = { ...state, update: ended(update, 'checkout', at, 'completed for another target') }
+  await writeUpdateState(context.paths, settled)
+  return settled
 }

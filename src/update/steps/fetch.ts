@@ -5,23 +5,17 @@ import { fetchLargeFiles } from '../../git/lfs.ts'
 import type { StepContext } from '../step.ts'
 
 /** Brings the target's commit here, and with it the version that it declares. */
-export async function fetch({
-  config,
-  repository,
-  update,
-  interrupted,
-  remember,
-  writeDown,
-}: StepContext): Promise<string> {
+export async function fetch(context: StepContext): Promise<string> {
+  const { config, repository, update, interrupted } = context
   const { target } = update
   if (interrupted) await removeStaleLocks(repository)
   // What was deployed once is here; the remote may not offer it any more, or be the reason to go back.
   if (update.rollback && (await hasCommit(repository, target.commit)))
     return `${target.commit.slice(0, 12)} is here already`
-  await writeDown({ folder: 'synced later' }) // older on the disk than the locks that git may leave
+  await context.writeDown({ folder: 'synced later' }) // older on the disk than the locks that git may leave
   await removeStaleObjects(repository)
   const version = await fetchTarget(repository, config.deployment, target)
   await fetchLargeFiles(repository, config.deployment.remote, target.commit)
-  if (version !== target.version) remember({ target: { ...target, version } })
+  if (version !== target.version) context.remember({ target: { ...target, version } })
   return `${target.commit.slice(0, 12)} of ${target.ref.replace(/^refs\/(heads|tags)\//, '')}`
 }

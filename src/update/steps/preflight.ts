@@ -1,5 +1,5 @@
 import { indexLockAgeMs } from '../../git/checkout.ts'
-import { verifyGit } from '../../git/version.ts'
+import { verifyGit } from '../../git/git.ts'
 import { wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { freeBytes } from '../../system/files.ts'
@@ -12,13 +12,8 @@ export const LEAST_FREE_BYTES = 64 * 1024 * 1024
 const OTHER_GIT_WAIT_MS = 3_000
 
 /** Looks whether the update can work at all, before anything is touched. */
-export async function preflight({
-  world,
-  config,
-  repository,
-  supervised,
-  update,
-}: StepContext): Promise<string> {
+export async function preflight(context: StepContext): Promise<string> {
+  const { world, repository, supervised } = context
   await verifyGit(world)
   const free = await freeBytes(repository.workTree)
   if (free < LEAST_FREE_BYTES)
@@ -26,7 +21,7 @@ export async function preflight({
       because: `${Math.round(free / 1024)} KiB are free; an update needs at least 64 MiB`,
       hint: `free some space: df -h ${repository.workTree}`,
     })
-  await waitForOtherGit()
+  await waitForOtherGit(context)
   if (!supervised) return `no service to restart`
   const { manager } = supervised
   const state = await manager.inspect()
@@ -39,19 +34,18 @@ export async function preflight({
       },
     )
   return `${manager.service} is ${state.activity}`
+}
 
-  /** Another git at work in the checkout is waited for; only after a kill of our own is its lock a stale one. */
-  async function waitForOtherGit(): Promise<void> {
-    const deadline = world.monotonic() + OTHER_GIT_WAIT_MS
-    while (indexLockAgeMs(repository, world.now()) !== null) {
-      if (world.monotonic() > deadline) {
-        if (['verify', 'checkout'].some((name) => wasInterrupted(update, name))) return // it is ours, and that step removes it
-        throw new TelecError('later', `another git is at work in ${config.deployment.checkout}`, {
-          because: `${repository.gitDir}/index.lock exists`,
-          hint: `wait for it to end; where no git runs: rm ${repository.gitDir}/index.lock`,
-        })
-      }
-      await world.sleep(100)
-    }
+/** Another git at work in the checkout is waited for; only after a kill of our own is its lock a stale one. */
+async function waitForOtherGit({ world, config, repository, update }: StepContext): Promise<void> {
+  const deadline = world.monotonic() + OTHER_GIT_WAIT_MS
+  while (indexLockAgeMs(repository, world.now()) !== null) {
+    await world.sleep(100)
+    if (world.monotonic() <= deadline) continue
+    if (['verify', 'checkout'].some((name) => wasInterrupted(update, name))) return // it is ours, and that step removes it
+    throw new TelecError('later', `another git is at work in ${config.deployment.checkout}`, {
+      because: `${repository.gitDir}/index.lock exists`,
+      hint: `wait for it to end; where no git runs: rm ${repository.gitDir}/index.lock`,
+    })
   }
 }

@@ -4,23 +4,16 @@ import type { StepContext } from '../step.ts'
 
 const INSTALL_TIMEOUT_MS = 2 * 60_000
 
-/**
- * telec may have come with the update, where it runs from the checkout itself: then the new one goes on from here
- * (exit code 42), and brings the units up to date that the old one installed.
- */
-export async function renew({
-  world,
-  interrupted,
-  programsAtStart,
-  writeDown,
-}: StepContext): Promise<string> {
+/** Where telec itself came with the update, the new one goes on from here (exit code 42) and updates its units. */
+export async function renew(context: StepContext): Promise<string> {
+  const { world, interrupted, programsAtStart } = context
   const now = programText(world)
   if (now === null)
     throw new TelecError('halted', `the update removed telec itself: ${world.program.path}`, {
       hint: 'have deployment.install build it, or run telec from outside the checkout; then telec-update --retry',
     })
   if (now !== programsAtStart.own) {
-    await writeDown()
+    await context.writeDown()
     throw new TelecError('restart', 'the update brought a new telec, which goes on from here', {
       hint: 'nothing: whoever started this one starts it again, and so does the next poll',
     })

@@ -6,19 +6,11 @@ import type { StepContext } from '../step.ts'
 
 /** How often the manager is asked while a restart is under way: often enough to see the exit code go by. */
 const LOOK_EVERY_MS = 40
+const DEFAULT_STOP_TIMEOUT_MS = 90_000
 
-/**
- * Brings a new main process up. The one before is named in the journal first: whoever goes on after a kill can
- * tell whether the restart happened, without a clock.
- */
-export async function restart({
-  world,
-  config,
-  supervised,
-  update,
-  remember,
-  writeDown,
-}: StepContext): Promise<string> {
+/** Brings a new main process up. The journal names the old one first: after a kill, it tells whether the restart happened. */
+export async function restart(context: StepContext): Promise<string> {
+  const { world, config, supervised, update, remember } = context
   if (!supervised) return 'left to whoever started this'
   const { manager } = supervised
   const now = await manager.inspect()
@@ -33,7 +25,7 @@ export async function restart({
       return left(`${manager.service} has no main process: ${manager.name} restarted it`)
     }
     remember({ service: { before: memory.before, asked: true } })
-    await writeDown()
+    await context.writeDown()
   }
   const stopTimeoutMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
   const brought = await bringUpNew(world, supervised, now, stopTimeoutMs)
@@ -46,45 +38,29 @@ export async function restart({
   }
 }
 
-const DEFAULT_STOP_TIMEOUT_MS = 90_000
-
 /** @returns null where somebody stopped the service while it was to start. */
 async function bringUpNew(
   world: World,
   { manager, restart: mode }: Supervised,
-  before: ServiceState,
+  { main: old, activity, lastExit, shortestRunMs }: ServiceState,
   stopTimeoutMs: number,
 ): Promise<string | null> {
-  const old = before.main
-  if (!old) {
-    if (before.activity !== 'starting') await manager.start()
-    const seen = await newMain(world, manager, null, stopTimeoutMs)
-    if (seen === null) return null
-    const state =
-      before.activity === 'failed'
-        ? `had failed${before.lastExit ? ` with ${before.lastExit}` : ''}`
-        : 'was not running'
-    return `${manager.service} ${state}; ${manager.name} started it, new pid ${seen.pid}`
-  }
   // Sooner, and a few updates in a row would trip the start limit, after which the manager starts it no more.
-  if (old.uptimeMs < before.shortestRunMs) await world.sleep(before.shortestRunMs - old.uptimeMs)
-  if (mode === 'manager') {
-    await manager.restart()
-    const seen = await newMain(world, manager, old.identity, stopTimeoutMs)
-    return seen && `old pid ${old.pid} stopped by ${manager.name}, new pid ${seen.pid}`
-  }
-  await manager.askToLeave()
-  const seen = await newMain(world, manager, old.identity, stopTimeoutMs)
+  if (old && old.uptimeMs < shortestRunMs) await world.sleep(shortestRunMs - old.uptimeMs)
+  if (old) await (mode === 'manager' ? manager.restart() : manager.askToLeave())
+  else if (activity !== 'starting') await manager.start()
+  const seen = await newMain(world, manager, old?.identity ?? null, stopTimeoutMs)
   if (seen === null) return null
-  const exit = seen.exit ? `left with ${seen.exit}` : 'left'
-  const help = seen.help ? `; ${seen.help}` : ''
-  return `old pid ${old.pid} ${exit}, new pid ${seen.pid}${help}`
+  const { pid, exit, help } = seen
+  if (old && mode === 'manager') return `old pid ${old.pid} stopped by ${manager.name}, new pid ${pid}`
+  if (old)
+    return `old pid ${old.pid} left${exit ? ` with ${exit}` : ''}, new pid ${pid}${help ? `; ${help}` : ''}`
+  const failed = `had failed${lastExit ? ` with ${lastExit}` : ''}`
+  const state = activity === 'failed' ? failed : 'was not running'
+  return `${manager.service} ${state}; ${manager.name} started it, new pid ${pid}`
 }
 
-/**
- * Waits for a main process other than `old`, and helps where the service does not know the contract: one
- * that left for good is started, one that does not leave is restarted by force. Null: somebody stopped it.
- */
+/** Waits for a main process other than `old`; starts what does not come back, restarts what stays. Null: stopped by hand. */
 async function newMain(
   world: World,
   manager: Supervised['manager'],
@@ -95,26 +71,33 @@ async function newMain(
   let help: string | null = null
   let deadline = world.monotonic() + stopTimeoutMs
   for (;;) {
-    const state = await manager.inspect()
-    if (state.main?.identity !== old) exit = state.lastExit ?? exit
-    if (state.main && state.main.identity !== old) return { pid: state.main.pid, exit, help }
-    if (state.isStoppedOnPurpose) return null
-    const isGone = !state.main && (state.activity === 'stopped' || state.activity === 'failed')
-    if (isGone && help === null) {
-      help = `it did not come back by itself: ${manager.name} had to start it`
-      await manager.start()
-      deadline = world.monotonic() + stopTimeoutMs
-    } else if (world.monotonic() > deadline) {
-      if (help !== null) break
-      const what = state.main ? 'leave' : 'come back'
-      help = `it did not ${what} within ${stopTimeoutMs / 1000} s: ${manager.name} had to restart it`
-      await manager.restart()
+    const { main, activity, lastExit, isStoppedOnPurpose } = await manager.inspect()
+    if (main?.identity !== old) exit = lastExit ?? exit
+    if (main && main.identity !== old) return { pid: main.pid, exit, help }
+    if (isStoppedOnPurpose) return null
+    const isGone = !main && (activity === 'stopped' || activity === 'failed')
+    const isLate = world.monotonic() > deadline
+    if (isLate && help !== null)
+      throw notWell(
+        `${manager.service} does not start`,
+        exit ? `it left with ${exit}` : 'no main process came up',
+      )
+    if (help === null && (isGone || isLate)) {
+      const what = main ? 'leave' : 'come back'
+      help = isGone
+        ? `it did not come back by itself: ${manager.name} had to start it`
+        : `it did not ${what} within ${stopTimeoutMs / 1000} s: ${manager.name} had to restart it`
+      await (isGone ? manager.start() : manager.restart())
       deadline = world.monotonic() + stopTimeoutMs
     }
     await world.sleep(LOOK_EVERY_MS)
   }
-  throw new TelecError('halted', `${manager.service} does not start`, {
-    because: exit ? `it left with ${exit}` : 'no main process came up',
-    hint: `look at its log; the code on disk is the new one. After mending: telec-update --retry; to go back: telec-update rollback`,
+}
+
+/** The new code is on the disk, and the service does not work with it. */
+export function notWell(message: string, because: string): TelecError {
+  return new TelecError('halted', message, {
+    because,
+    hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry; to go back: telec-update rollback',
   })
 }

@@ -33,11 +33,7 @@ export async function verify(context: StepContext): Promise<string> {
   return verifyNothingInTheWay(context, head)
 }
 
-/**
- * All of it but for local changes, which may be put aside.
- *
- * @returns the commit that the checkout is at, by its id or as HEAD.
- */
+/** All checks but that of local changes; the commit that the checkout is at, by its id or as HEAD. */
 export async function verifyTarget(context: StepContext): Promise<string> {
   const { repository, update } = context
   const { target } = update
@@ -45,9 +41,9 @@ export async function verifyTarget(context: StepContext): Promise<string> {
   // Most updates are of this kind, which one git tells.
   const isForwards = update.channel === 'alpha' && update.rollback === null
   if (isForwards && (await areBehind(repository, ['HEAD', update.from.commit], target.commit))) return 'HEAD'
-  if (update.rollback === null) {
-    if (update.channel === 'alpha') await verifyFastForward(context)
-    else await verifyRelated(context)
+  if (update.rollback === null && update.channel === 'alpha') await verifyFastForward(context)
+  else if (update.rollback === null) {
+    await verifyRelated(context)
     verifyNotOlder(context)
   }
   const head = await headCommit(repository)
@@ -58,19 +54,18 @@ export async function verifyTarget(context: StepContext): Promise<string> {
 async function verifyFastForward({ config, repository, update }: StepContext): Promise<void> {
   const { from, target } = update
   if (await isAncestor(repository, from.commit, target.commit)) return
-  if (update.permits.includes('rewrite')) {
-    await keepCommit(repository, 'replaced', from.commit)
-    return
-  }
-  throw new TelecError(
-    'halted',
-    `${config.deployment.branch} was rewritten: the update is not a fast-forward`,
-    {
-      because: `${from.commit.slice(0, 12)}, which is deployed, is no ancestor of ${target.commit.slice(0, 12)}, the new head`,
-      hint: `look at both: git -C ${repository.workTree} log --oneline --graph ${from.commit.slice(0, 12)} ${target.commit.slice(0, 12)}; to take it: telec-update --accept-rewrite. A new head that descends from what is deployed is taken by itself`,
-      goOn: 'telec-update --accept-rewrite',
-    },
-  )
+  const [old, head] = [from.commit.slice(0, 12), target.commit.slice(0, 12)]
+  if (!update.permits.includes('rewrite'))
+    throw new TelecError(
+      'halted',
+      `${config.deployment.branch} was rewritten: the update is not a fast-forward`,
+      {
+        because: `${old}, which is deployed, is no ancestor of ${head}, the new head`,
+        hint: `look at both: git -C ${repository.workTree} log --oneline --graph ${old} ${head}; to take it: telec-update --accept-rewrite. A new head that descends from what is deployed is taken by itself`,
+        goOn: 'telec-update --accept-rewrite',
+      },
+    )
+  await keepCommit(repository, 'replaced', from.commit)
 }
 
 /** A release of something else, which a remote came to serve, or which the same key has signed. */
@@ -85,9 +80,8 @@ async function verifyRelated({ repository, update }: StepContext): Promise<void>
 }
 
 function verifyNotOlder({ update }: StepContext): void {
-  const { from, target, channel } = update
+  const { from, target } = update
   if (from.version === null || target.version === null || compare(target.version, from.version) >= 0) return
-  if (channel === 'alpha') return // a branch moves forwards by its commits, whatever their version says
   if (update.permits.includes('downgrade')) return
   throw new TelecError('halted', `${target.version} is older than ${from.version}, which is deployed`, {
     hint: 'telec does not go back by itself: publish a newer release, or telec-update --allow-downgrade',
@@ -112,32 +106,27 @@ async function verifyNothingInTheWay(
   { repository, update, writeDown }: StepContext,
   head: string,
 ): Promise<string> {
-  const [local, touched] = await together(
-    localChanges(repository),
-    pathsBetween(repository, head, update.target.commit),
-  )
+  const { commit } = update.target
+  const [local, touched] = await together(localChanges(repository), pathsBetween(repository, head, commit))
   const fold = foldOf(repository)
   if (fold) await verifyNamesApart(repository, update.target, touched, fold)
-  const isThere = (path: string) => existsSync(join(repository.workTree, path))
-  const inTheWay = changesInTheWay(local, touched, isThere, fold ?? ((name) => name))
-  const paths = [...inTheWay.modified, ...inTheWay.untracked]
+  const inTheWay = changesInTheWay(repository, local, touched, fold ?? ((name) => name))
+  const named = (paths: readonly string[]) => paths.map(printableName)
+  const paths = named([...inTheWay.modified, ...inTheWay.untracked])
+  const left = named(local.modified.filter((path) => !inTheWay.modified.includes(path)))
   const remarks = [`${touched.length} file(s) differ`]
+  if (paths.length > 0 && !update.permits.includes('stash'))
+    throw new TelecError('halted', `the update would overwrite ${paths.length} local file(s)`, {
+      because: paths.join('\n'),
+      hint: `commit them, move them away, or put them back: git -C ${repository.workTree} restore -- PATH; or let telec put them aside: telec-update --stash`,
+      goOn: 'telec-update --stash',
+    })
   if (paths.length > 0) {
-    if (!update.permits.includes('stash'))
-      throw new TelecError('halted', `the update would overwrite ${paths.length} local file(s)`, {
-        because: paths.map(printableName).join('\n'),
-        hint: `commit them, move them away, or put them back: git -C ${repository.workTree} restore -- PATH; or let telec put them aside: telec-update --stash`,
-        goOn: 'telec-update --stash',
-      })
     await writeDown()
-    const ref = await stashPaths(repository, inTheWay)
-    remarks.push(
-      `put aside: ${paths.map(printableName).join(', ')}; to have them back: git -C ${repository.workTree} cherry-pick --no-commit ${ref}`,
-    )
+    const back = `git -C ${repository.workTree} cherry-pick --no-commit ${await stashPaths(repository, inTheWay)}`
+    remarks.push(`put aside: ${paths.join(', ')}; to have them back: ${back}`)
   }
-  const left = local.modified.filter((path) => !inTheWay.modified.includes(path))
-  if (left.length > 0)
-    remarks.push(`left as they are, with local changes: ${left.map(printableName).join(', ')}`)
+  if (left.length > 0) remarks.push(`left as they are, with local changes: ${left.join(', ')}`)
   return remarks.join('; ')
 }
 
@@ -150,36 +139,29 @@ async function verifyNamesApart(
 ): Promise<void> {
   const pairs = await collisions(repository, target.commit, touched, fold)
   if (pairs.length === 0) return
-  throw new TelecError(
-    'halted',
-    `the disk of ${repository.workTree} takes files of ${nameOf(target)} for one`,
-    {
-      because: pairs.map(printableName).join('\n'),
-      hint: 'they differ in case, or in the form of a letter, alone: rename one of them in the repository, and push',
-    },
-  )
+  const disk = `the disk of ${repository.workTree}`
+  throw new TelecError('halted', `${disk} takes files of ${nameOf(target)} for one`, {
+    because: pairs.map(printableName).join('\n'),
+    hint: 'they differ in case, or in the form of a letter, alone: rename one of them in the repository, and push',
+  })
 }
 
-/** Those local changes that a move over the touched paths would overwrite. Pure but for `exists`. */
+/** Those local changes that a move over the touched paths would overwrite. */
 function changesInTheWay(
+  { workTree }: Repository,
   { modified, untracked }: LocalChanges,
   touched: readonly string[],
-  exists: (path: string) => boolean,
   fold: Fold,
 ): LocalChanges {
-  const touchedSet = new Set(touched.map(fold))
+  const files = new Set(touched.map(fold))
   const folders = new Set(touched.flatMap(foldersOf).map(fold))
   // A file stands in the way of itself, of a folder of its name, and of a file by the name of its folder.
   const isInTheWay = (path: string) =>
-    touchedSet.has(fold(path)) ||
-    folders.has(fold(path)) ||
-    foldersOf(path).some((folder) => touchedSet.has(fold(folder)))
+    [path, ...foldersOf(path)].some((name) => files.has(fold(name))) || folders.has(fold(path))
   const within = (folder: string) =>
-    touched.filter((path) => fold(path).startsWith(fold(folder)) && exists(path))
+    touched.filter((path) => fold(path).startsWith(fold(folder)) && existsSync(join(workTree, path)))
   return {
     modified: modified.filter(isInTheWay),
-    untracked: untracked.flatMap((path) =>
-      path.endsWith('/') ? within(path) : isInTheWay(path) ? [path] : [],
-    ),
+    untracked: untracked.flatMap((path) => (path.endsWith('/') ? within(path) : [path].filter(isInTheWay))),
   }
 }
