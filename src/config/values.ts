@@ -37,6 +37,22 @@ export function about<const S extends v.GenericSchema>(text: string, schema: S) 
   return v.pipe(schema, v.description<v.InferOutput<S>, string>(text))
 }
 
+/** A key that may be left out; by default its value is `fallback`. */
+export function optional<const S extends v.GenericSchema, D extends v.InferInput<S> | undefined = undefined>(
+  text: string,
+  schema: S,
+  fallback?: D,
+) {
+  return v.optional(about(text, schema), fallback as D)
+}
+
+/** One of these words. */
+export function choice<const Words extends readonly string[]>(...words: Words) {
+  return v.picklist(words, words.join(', ').replace(/, ([^,]*)$/, ' or $1'))
+}
+
+export const flag = v.boolean('true or false')
+
 /** A text that git or the service manager gets as an argument: empty ones and options are refused. */
 export function argument(takes: string) {
   return v.pipe(
