@@ -3,7 +3,7 @@ export interface RedisAddress {
   readonly kind: 'single' | 'sentinel' | 'cluster'
   readonly isTls: boolean
   /** Of Redis itself, of the sentinels, or of some of the cluster's nodes. */
-  readonly nodes: readonly { readonly host: string; readonly port: number }[]
+  readonly nodes: { host: string; port: number }[]
   /** Empty where the URL has none; so is the password. */
   readonly username: string
   readonly password: string

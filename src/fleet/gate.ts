@@ -5,7 +5,6 @@ import { TelecError } from '../system/errors.ts'
 import { every } from '../system/limit.ts'
 import type { World } from '../system/world.ts'
 import { describeFault, openRedis } from './client.ts'
-import { haltedAt, reportHalted, reportUpdated } from './failed-versions.ts'
 import type { RedisClient } from './ioredis.ts'
 import { freeSlot, LEASE_S, takeSlot } from './slots.ts'
 
@@ -13,6 +12,14 @@ const TIMEOUT_MS = 2_000
 /** The lock is held meanwhile; after that the next poll asks again, and the place in the queue is kept. */
 const WAIT_MS = 60_000
 const ASK_EVERY_MS = 1_000
+
+/** A version that nobody takes any more is forgotten. */
+const FORGOTTEN_AFTER_S = 30 * 24 * 3_600
+
+/** The computers that halted on the way to this version, or went back from it. */
+function haltedKey({ commit }: Target): string {
+  return `deployment:halted:${commit}`
+}
 
 /** What holds the updates of a fleet back: how many go on at once, and a version at which others have halted. */
 export interface Gate {
@@ -75,9 +82,12 @@ export async function passGates(
     async leave(how) {
       stopRenewing()
       try {
-        if (how === 'halted') await reportHalted(client, target.commit, computer)
-        if (how === 'updated') await reportUpdated(client, target.commit, computer)
-        if (how === 'updated' && leaves) await reportHalted(client, leaves.commit, computer)
+        if (how === 'updated') await client.call('SREM', haltedKey(target), computer)
+        const bad = how === 'halted' ? target : how === 'updated' ? leaves : null
+        if (bad) {
+          await client.call('SADD', haltedKey(bad), computer)
+          await client.call('EXPIRE', haltedKey(bad), FORGOTTEN_AFTER_S)
+        }
         if (how !== 'goes-on') await freeSlot(client, computer)
       } catch (error) {
         world.log.warning(`the fleet was not told: ${describeFault(error)}`) // the lease ends by itself
@@ -95,7 +105,8 @@ async function verifyOthersAreWell(
   target: Target,
   most: number,
 ): Promise<void> {
-  const halted = await haltedAt(client, target.commit)
+  const reply = await client.call('SMEMBERS', haltedKey(target))
+  const halted = Array.isArray(reply) ? reply.map(String) : []
   if (halted.includes(computer) || halted.length < most) return
   throw new TelecError(
     'later',

@@ -1,11 +1,9 @@
-import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { type RedisState, readRedisState, writeRedisState } from '../state/redis.ts'
 import type { StatusRecord } from '../state/status.ts'
-import { within } from '../system/limit.ts'
 import { isoTime } from '../system/world.ts'
 import { type Announcement, announce } from './announcements.ts'
-import { describeFault, openRedis } from './client.ts'
+import { describeFault, withRedis } from './client.ts'
 import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, statusKey } from './keys.ts'
 
@@ -54,32 +52,11 @@ export async function sendHeartbeat(
   const link = readRedisState(paths)
   const isDue = isHeartbeatDue(link, status, world.now())
   if (announcement === null && !isDue) return
-  const outcome = await attempt(redis, async (client) => {
+  const sending = withRedis(redis, BUDGET_MS, async (client) => {
     if (status && isDue) await sendStatus(client, status, world.now())
     if (announcement) await announce(client, announcement)
   })
-  await recordHeartbeat(service, link, status, outcome)
-}
-
-/** @returns null where it worked, else why not. */
-async function attempt(
-  redis: NonNullable<Config['redis']>,
-  send: (client: RedisClient) => Promise<void>,
-): Promise<string | null> {
-  let client: RedisClient | undefined
-  try {
-    const opened = openRedis(redis, BUDGET_MS)
-    client = opened
-    await within(
-      opened.ready().then(() => send(opened)),
-      BUDGET_MS,
-    )
-    return null
-  } catch (error) {
-    return describeFault(error)
-  } finally {
-    client?.close()
-  }
+  await recordHeartbeat(service, link, status, await sending.then(() => null, describeFault))
 }
 
 /** Records what came of it; a fault is said once, and so is its end. */

@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.ts'
+import type { RedisConfig } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { readRedisState } from '../state/redis.ts'
 import type { StatusRecord, StatusSink } from '../state/status.ts'
@@ -14,11 +14,10 @@ const BUDGET_MS = 1_000
  * Sends each status to Redis, in their order, while the update goes on. Those that a Redis out of reach did not take are
  * sent with the next one; after the last one, telec-watch sends it when Redis is back.
  */
-export function redisSink(service: Service, redis: NonNullable<Config['redis']>): StatusSink {
+export function redisSink(service: Service, redis: RedisConfig): StatusSink {
   const { world, paths } = service
   let client: RedisClient | null = null
-  let isReady: Promise<void> | null = null
-  let waiting: StatusRecord[] = []
+  const waiting: StatusRecord[] = []
   let latest: StatusRecord | null = null
   let failure: string | null = null
   let sending = Promise.resolve()
@@ -27,9 +26,10 @@ export function redisSink(service: Service, redis: NonNullable<Config['redis']>)
   /** @returns why not all were sent; null where they were. */
   const send = async (): Promise<string | null> => {
     try {
-      client ??= openRedis(redis, BUDGET_MS)
-      isReady ??= client.ready()
-      await isReady
+      if (client === null) {
+        client = openRedis(redis, BUDGET_MS)
+        await client.ready()
+      }
       for (let next = waiting[0]; next; next = waiting[0]) {
         await sendStatus(client, next, world.now())
         waiting.shift()
@@ -38,7 +38,6 @@ export function redisSink(service: Service, redis: NonNullable<Config['redis']>)
     } catch (error) {
       client?.close()
       client = null
-      isReady = null
       return describeFault(error)
     }
   }
@@ -52,7 +51,7 @@ export function redisSink(service: Service, redis: NonNullable<Config['redis']>)
   return {
     publish(record) {
       latest = record
-      waiting = [...waiting, record]
+      waiting.push(record)
       if (!isBusy) sending = flush() // one that is at it takes this one, too
     },
     async close() {

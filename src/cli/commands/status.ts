@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { openService, type Service } from '../../config/service.ts'
-import { describeFault, openRedis } from '../../fleet/client.ts'
+import { redisFault, withRedis } from '../../fleet/client.ts'
 import { type Fleet, readFleet } from '../../fleet/read.ts'
 import { TelecError } from '../../system/errors.ts'
 import { writeDurably } from '../../system/files.ts'
@@ -79,20 +79,12 @@ function fleetView({ world, paths, config: { redis } }: Service): () => Promise<
       hint: `set redis.url in ${paths.config}`,
     })
   return async () => {
-    const client = openRedis(redis, REDIS_TIMEOUT_MS)
-    try {
-      await client.ready()
-      const fleet = await readFleet(client, world.now())
-      const text = printable(showFleet(fleet, world.now()))
-      return { data: fleet, text, lasting: JSON.stringify(fleet.computers.map(({ status }) => status)) }
-    } catch (error) {
-      throw new TelecError('later', 'Redis is out of reach', {
-        because: describeFault(error),
-        hint: 'what this computer knows of itself: telec status',
-      })
-    } finally {
-      client.close()
-    }
+    const reading = withRedis(redis, REDIS_TIMEOUT_MS, (client) => readFleet(client, world.now()))
+    const fleet = await reading.catch(
+      redisFault('Redis is out of reach', 'what this computer knows of itself: telec status'),
+    )
+    const text = printable(showFleet(fleet, world.now()))
+    return { data: fleet, text, lasting: JSON.stringify(fleet.computers.map(({ status }) => status)) }
   }
 }
 
