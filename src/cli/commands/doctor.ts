@@ -11,11 +11,6 @@ import { printable, usesColour } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
 import type { DefineCommand } from '../main.ts'
 
-interface Options {
-  readonly json: boolean
-  readonly restartContract: boolean
-}
-
 const CHECKS = [...COMPUTER_CHECKS, ...DEPLOYMENT_CHECKS, ...UNIT_CHECKS]
 const CONTRACT: Check = { name: 'contract', run: proveRestartContract }
 
@@ -39,11 +34,11 @@ Examples:
   telec doctor
   telec doctor --restart-contract   starts a throw-away unit that exits 42, and sees it come back`,
     )
-    .action(async ({ json, restartContract }: Options) => {
+    .action(async ({ json, restartContract }: Record<'json' | 'restartContract', boolean>) => {
       const findings = await diagnose(world, restartContract ? [CONTRACT] : CHECKS, (finding) => {
         if (!json) world.out(show(finding))
       })
-      if (json) world.out(`${JSON.stringify(findings, null, 2)}\n`)
+      if (json) world.out(findings)
       if (findings.some(({ ok }) => !ok)) leave(EXIT.halted)
     })
 
@@ -71,15 +66,16 @@ async function diagnose(
   return findings
 }
 
-const INDENT = ' '.repeat(12)
+const NEXT_LINE = `\n${' '.repeat(12)}`
 
 function show({ check, ok, message, because, hint }: Finding): string {
   const mark = ok ? paint('✓', '32') : paint('✗', '31')
-  const more = [
-    ...(because ? because.split('\n').map((line) => `  ${line}`) : []),
+  const lines = [
+    `${check.padEnd(9)} ${message}`,
+    ...(because ? [`  ${because.replaceAll('\n', `${NEXT_LINE}  `)}`] : []),
     ...(hint ? [`what to do: ${hint}`] : []),
   ]
-  return `${mark} ${printable([`${check.padEnd(9)} ${message}`, ...more.map((line) => `${INDENT}${line}`)].join('\n'))}\n`
+  return `${mark} ${printable(lines.join(NEXT_LINE))}\n`
 }
 
 function paint(text: string, code: string): string {

@@ -14,10 +14,8 @@ export const historyCommand: DefineCommand = (world) =>
     .addHelpText('after', '\nExamples:\n  telec history\n  telec history --json | jq ".[-1].seconds"')
     .action(({ json }: { json: boolean }) => {
       const entries = readHistory(locate(world))
-      if (json) return world.out(`${JSON.stringify(entries, null, 2)}\n`)
-      world.out(
-        entries.length === 0 ? 'no update yet\n' : printable(entries.toReversed().map(lines).join('')),
-      )
+      const text = printable(entries.toReversed().map(lines).join(''))
+      world.out(json ? entries : text || 'no update yet\n')
     })
 
 /** An update, the newest of which comes first. */
@@ -29,8 +27,6 @@ function lines({ from, target, ended_at, attempts, rollback, seconds, halted }: 
       : `${rollback ? 'rollback ' : ''}halted at ${halted.step}: ${halted.error.split('\n', 1)[0]}`
   const tries = attempts > 1 ? `, at the ${attempts}. attempt` : ''
   const steps = Object.entries(seconds).map(([step, amount]) => `${step} ${amount.toFixed(1)} s`)
-  return [
-    `${ended_at}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n`,
-    steps.length > 0 ? `    ${steps.join(', ')}\n` : '',
-  ].join('')
+  const durations = steps.length > 0 ? `    ${steps.join(', ')}\n` : ''
+  return `${ended_at}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${durations}`
 }

@@ -88,15 +88,11 @@ async function initialise(world: World, paths: Paths, answers: Answers): Promise
   const config = checked(world, paths, text)
   const repository = locateRepository(world, config.deployment.checkout)
   await headCommit(repository)
-  const unlock = acquireLock(world, paths.lock)
-  try {
-    if (!(await createDurably(paths.config, text))) return verifyNotConfigured(paths)
-    const state = readUpdateState(paths) ?? (await adopt({ world, config, paths }, repository))
-    world.out(`wrote ${paths.config}
+  acquireLock(world, paths.lock) // until this program ends
+  if (!(await createDurably(paths.config, text))) return verifyNotConfigured(paths)
+  const state = readUpdateState(paths) ?? (await adopt({ world, config, paths }, repository))
+  world.out(`wrote ${paths.config}
 ${nameOf(state.deployed)} is what is deployed here; later migrations are run from there on
 next: telec install, or telec run -- COMMAND where there is no systemd and no launchd
 `)
-  } finally {
-    unlock()
-  }
 }

@@ -40,12 +40,12 @@ export const statusCommand: DefineCommand = (world) =>
       const view = fleet ? fleetView(service) : ownView(service)
       if (watch) return follow(service, view, json)
       const { data, text } = await view()
-      world.out(json ? `${JSON.stringify(data, null, 2)}\n` : text)
+      world.out(json ? data : text)
     })
 
 /** What is shown, as data and for people. */
 interface View {
-  readonly data: unknown
+  readonly data: object
   readonly text: string
   /** What tells it from the one before; times that pass do not. */
   readonly lasting: string

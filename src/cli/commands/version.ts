@@ -13,9 +13,8 @@ export const versionCommand: DefineCommand = (world) =>
     .addHelpText('after', '\nExample:\n  telec version --json   {"version": …, "commit": …, "channel": …}')
     .action(async ({ json }: { json: boolean }) => {
       const channel = await channelOf(world)
-      if (json)
-        return world.out(`${JSON.stringify({ version: VERSION, commit: COMMIT, channel }, null, 2)}\n`)
-      world.out(`telec ${VERSION} (${COMMIT})${channel === null ? '' : `, channel ${channel}`}\n`)
+      const text = `telec ${VERSION} (${COMMIT})${channel === null ? '' : `, channel ${channel}`}\n`
+      world.out(json ? { version: VERSION, commit: COMMIT, channel } : text)
     })
 
 /** Null where there is no configuration, or none that can be understood: the version is asked for most then. */

@@ -7,15 +7,7 @@ import { lookOut } from '../../watch/lookout.ts'
 import type { DefineCommand } from '../main.ts'
 import { runPoll } from './run-poll.ts'
 
-interface Options {
-  readonly dryRun: boolean
-  readonly explain: boolean
-  readonly json: boolean
-  readonly scheduled: boolean
-  readonly listen: boolean
-  readonly brief: boolean
-  readonly lookout: boolean
-}
+type Options = Record<'dryRun' | 'explain' | 'json' | 'scheduled' | 'listen' | 'brief' | 'lookout', boolean>
 
 export const watchCommand: DefineCommand = (world, leave) =>
   new Command('watch')
@@ -51,8 +43,7 @@ Examples:
       const paths = locate(world)
       if (isListener) return leave(await listenAsOneself(world, paths))
       const decision = await runPoll(world, { dryRun, scheduled, brief, heard: null })
-      if (json) world.out(`${JSON.stringify(decision, null, 2)}\n`)
-      else if (explain) world.out(explained(decision))
+      if (json || explain) world.out(json ? decision : explained(decision))
     })
 
 const TITLES: Record<Decision['kind'], string> = {

@@ -9,24 +9,19 @@ import { isoTime } from '../../../system/world.ts'
 import type { DefineCommand } from '../../main.ts'
 import { planByHand } from './by-hand.ts'
 
-interface Options {
-  readonly applied?: true
-  readonly pending?: true
-  readonly yes: boolean
-  readonly json: boolean
-}
+type Options = Record<'applied' | 'pending' | 'yes' | 'json', boolean>
 
 export const markCommand: DefineCommand = (world) =>
   new Command('mark')
     .description('change the record by hand: say that a migration was applied, or was not')
     .argument('<id>', 'VERSION/FILE, as status lists it')
-    .option('--applied', 'record it as applied, without running it')
-    .option('--pending', 'forget that it was applied: the next run takes it up again')
+    .option('--applied', 'record it as applied, without running it', false)
+    .option('--pending', 'forget that it was applied: the next run takes it up again', false)
     .option('--yes', 'yes, I know what this computer is like', false)
     .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExample:\n  telec-migrate mark 1.2.0/001_split_config.ts --applied --yes')
     .action(async (id: string, { applied, pending, yes, json }: Options) => {
-      if ((applied === undefined) === (pending === undefined))
+      if (applied === pending)
         throw new TelecError('usage', 'mark takes one of --applied and --pending', {
           hint: `telec-migrate mark ${id} --applied --yes`,
         })
@@ -34,22 +29,18 @@ export const markCommand: DefineCommand = (world) =>
         throw new TelecError('usage', `this changes what telec believes about this computer`, {
           hint: `to do it: telec-migrate mark ${id} ${applied ? '--applied' : '--pending'} --yes`,
         })
-      const unlock = acquireLock(world, locate(world).lock)
-      try {
-        const { service, plan } = await planByHand(world, {})
-        const migration = plan.migrations.find((one) => one.id === id)
-        if (!migration && !plan.record.applied.has(id))
-          throw new TelecError('usage', `there is no migration ${id}`, {
-            hint: 'telec-migrate status lists them',
-          })
-        const known = new Map(plan.record.applied)
-        const sha256 = migration ? hashOf(migration) : null
-        if (applied) known.set(id, { at: isoTime(world), ms: null, how: 'marked', telec: VERSION, sha256 })
-        else known.delete(id)
-        await writeMigrationRecord(service.paths, { ...plan.record, applied: known })
-        const state = applied ? 'applied' : 'pending'
-        world.out(json ? `${JSON.stringify({ id, state }, null, 2)}\n` : `${id} is recorded as ${state}\n`)
-      } finally {
-        unlock()
-      }
+      acquireLock(world, locate(world).lock) // until this program ends
+      const { service, plan } = await planByHand(world, {})
+      const migration = plan.migrations.find((one) => one.id === id)
+      if (!migration && !plan.record.applied.has(id))
+        throw new TelecError('usage', `there is no migration ${id}`, {
+          hint: 'telec-migrate status lists them',
+        })
+      const known = new Map(plan.record.applied)
+      const sha256 = migration ? hashOf(migration) : null
+      if (applied) known.set(id, { at: isoTime(world), ms: null, how: 'marked', telec: VERSION, sha256 })
+      else known.delete(id)
+      await writeMigrationRecord(service.paths, { ...plan.record, applied: known })
+      const state = applied ? 'applied' : 'pending'
+      world.out(json ? { id, state } : `${id} is recorded as ${state}\n`)
     })

@@ -29,12 +29,9 @@ export const newCommand: DefineCommand = (world) =>
         throw new TelecError('usage', 'the checkout declares no version', {
           hint: 'say which: --version 1.3.0',
         })
-      const { lang: language } = options
       const owner = checkoutOwner(world, service.config.deployment.checkout)
-      const made = await newMigration(world, owner, migrationsFolder(service.config), plan.migrations, {
-        description,
-        version,
-        language,
-      })
-      world.out(options.json ? `${JSON.stringify(made, null, 2)}\n` : `wrote ${made.path}\n`)
+      const wanted = { description, version, language: options.lang }
+      const folder = migrationsFolder(service.config)
+      const made = await newMigration(world, owner, folder, plan.migrations, wanted)
+      world.out(options.json ? made : `wrote ${made.path}\n`)
     })

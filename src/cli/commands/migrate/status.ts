@@ -22,14 +22,14 @@ export const statusCommand: DefineCommand = (world, leave) =>
       if (check) {
         const { checkout } = service.config.deployment
         const owner = checkoutOwner(world, checkout)
-        const versions = { from: deployed, to: deployed }
-        const caller = migrationCaller(world, { home: service.paths.home, checkout, owner, ...versions })
+        const { home } = service.paths
+        const caller = migrationCaller(world, { home, checkout, owner, from: deployed, to: deployed })
         try {
           rows = await askForDrift(rows, plan, caller)
         } finally {
           await caller.close()
         }
       }
-      world.out(json ? `${JSON.stringify(rows, null, 2)}\n` : showRows(rows))
+      world.out(json ? rows : showRows(rows))
       if (rows.some(({ drift }) => drift !== null)) leave(EXIT.halted)
     })

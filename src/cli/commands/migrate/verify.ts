@@ -38,7 +38,7 @@ export const verifyCommand: DefineCommand = (world, leave) =>
           })
       const chosen = ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id))
       const verdicts = await verifyMigrations(world, resolve(world.cwd, options.home), checkout, chosen)
-      world.out(options.json ? `${JSON.stringify(verdicts, null, 2)}\n` : showAll(verdicts))
+      world.out(options.json ? verdicts : showAll(verdicts))
       if (verdicts.some(({ fault }) => fault !== null)) leave(EXIT.halted)
     })
 
