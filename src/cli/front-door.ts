@@ -1,6 +1,6 @@
 import { Command } from 'commander'
+import { TelecError } from '../system/errors.ts'
 import { completionCommand } from './commands/completion.ts'
-import { deployAnswer } from './commands/deploy.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
@@ -39,6 +39,18 @@ const COMMANDS = [
   migrateCommand,
 ]
 
+/** Not a command: the answer to those who look for one. It is shown nowhere. */
+const deployAnswer = () =>
+  new Command('deploy')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .helpOption(false)
+    .action(() => {
+      throw new TelecError('usage', 'nothing is deployed by hand: deployment follows from pushing', {
+        hint: 'git push, or tag a release; telec status says what has arrived, and telec watch looks at once',
+      })
+    })
+
 /** All that `telec` can be asked for. */
 export const frontDoor: DefineCommand = (world, leave) => {
   const command = new Command()
@@ -48,6 +60,6 @@ export const frontDoor: DefineCommand = (world, leave) => {
       '\nExamples:\n  telec init --checkout ~/apps/web --service web.service\n  telec install\n  telec status',
     )
   for (const define of COMMANDS) command.addCommand(define(world, leave))
-  command.addCommand(deployAnswer(world, leave), { hidden: true })
+  command.addCommand(deployAnswer(), { hidden: true })
   return command
 }
