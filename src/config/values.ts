@@ -20,15 +20,13 @@ const LONGEST_TIMER = '24d'
  * @param most null for what no timer waits for, and is not bounded.
  */
 export function duration(least: string, most: string | null = LONGEST_TIMER) {
-  const leastMs = parseDuration(least) ?? 0
-  const mostMs = parseDuration(most ?? '') ?? Number.POSITIVE_INFINITY
   const takes = `a time of at least ${least}${most ? ` and at most ${most}` : ''}, such as 90s, 5m or 2h`
-  const isWithin = (ms: number) => ms >= leastMs && ms <= mostMs
   return v.pipe(
     v.string(takes),
     v.regex(DURATION, takes),
-    v.check((text) => isWithin(parseDuration(text) ?? -1), takes),
-    v.transform((text) => parseDuration(text) ?? leastMs),
+    v.transform((text) => parseDuration(text) ?? 0),
+    v.minValue(parseDuration(least) ?? 0, takes),
+    v.maxValue(parseDuration(most ?? '') ?? Number.POSITIVE_INFINITY, takes),
   )
 }
 

@@ -48,16 +48,16 @@ export async function passGates(
   { isForced, isUnderWay, leaves }: Turn,
 ): Promise<Gate> {
   const { fleet, redis, computer } = config
-  if (!fleet || !redis || !(fleet.max_updating ?? fleet.hold_after_failures)) return OPEN
+  const { max_updating: most, hold_after_failures: tolerated } = fleet ?? {}
+  if (!fleet || !redis || !(most ?? tolerated)) return OPEN
   let client = openRedis(redis, TIMEOUT_MS)
   let stopRenewing: () => void = () => undefined
   try {
     await client.ready()
-    if (fleet.hold_after_failures !== undefined && !isForced && !isUnderWay)
-      await verifyOthersAreWell(client, computer, target, fleet.hold_after_failures)
-    if (fleet.max_updating !== undefined && !isForced) {
-      await waitForSlot(world, client, computer, target, fleet.max_updating)
-      const most = fleet.max_updating
+    if (tolerated !== undefined && !isForced && !isUnderWay)
+      await verifyOthersAreWell(client, computer, target, tolerated)
+    if (most !== undefined && !isForced) {
+      await waitForSlot(world, client, computer, target, most)
       stopRenewing = every((LEASE_S * 1_000) / 6, async () => {
         const left = await takeSlot(client, computer, most).catch(() => null)
         if (left !== null) return

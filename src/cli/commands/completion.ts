@@ -8,11 +8,7 @@ import type { DefineCommand } from '../main.ts'
 const PROGRAMS = ['telec', 'telec-watch', 'telec-update', 'telec-migrate']
 
 /** A program's file in the package, under the name by which the shell looks for it. */
-const FILES: Readonly<Record<string, (program: string) => string>> = {
-  bash: (program) => `${program}.bash`,
-  zsh: (program) => `_${program}`,
-  fish: (program) => `${program}.fish`,
-}
+const FILES = { bash: 'PROGRAM.bash', zsh: '_PROGRAM', fish: 'PROGRAM.fish' }
 
 export const completionCommand: DefineCommand = (world) =>
   new Command('completion')
@@ -26,8 +22,8 @@ Examples, each for a shell's start-up file:
   source <(telec completion zsh)      # after compinit
   telec completion fish | source`,
     )
-    .action((shell: string) => {
-      const names = PROGRAMS.map((program) => FILES[shell]?.(program) ?? '')
+    .action((shell: keyof typeof FILES) => {
+      const names = PROGRAMS.map((program) => FILES[shell].replace('PROGRAM', program))
       world.out(names.map((name) => completionFile(world, name)).join('\n'))
     })
 

@@ -35,35 +35,27 @@ Examples:
   telec doctor --restart-contract   starts a throw-away unit that exits 42, and sees it come back`,
     )
     .action(async ({ json, restartContract }: Record<'json' | 'restartContract', boolean>) => {
-      const findings = await diagnose(world, restartContract ? [CONTRACT] : CHECKS, (finding) => {
+      const findings: Finding[] = []
+      for await (const finding of diagnose(world, restartContract ? [CONTRACT] : CHECKS)) {
+        findings.push(finding)
         if (!json) world.out(show(finding))
-      })
+      }
       if (json) world.out(findings)
       if (findings.some(({ ok }) => !ok)) leave(EXIT.halted)
     })
 
 /** Each as it is found. Without a configuration there is nothing else to look at. */
-async function diagnose(
-  world: World,
-  checks: readonly Check[],
-  onFinding: (finding: Finding) => void,
-): Promise<Finding[]> {
-  const findings: Finding[] = []
-  const add = (finding: Finding) => {
-    findings.push(finding)
-    onFinding(finding)
-  }
+async function* diagnose(world: World, checks: readonly Check[]): AsyncGenerator<Finding> {
   locate(world) // a home that is not to be trusted is no finding: nothing of it is looked at
   const opening = openService(world)
   const config = await examine('config', async () => {
     const { config, paths } = await opening
     return `${paths.config}: ${config.deployment.channel}, as ${config.computer}`
   })
-  add(config)
-  if (!config.ok) return findings
+  yield config
+  if (!config.ok) return
   const service = await opening
-  for (const { name, run } of checks) add(await examine(name, () => run(service)))
-  return findings
+  for (const { name, run } of checks) yield await examine(name, () => run(service))
 }
 
 const NEXT_LINE = `\n${' '.repeat(12)}`
