@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
-import { loadConfig } from '../../config/load.ts'
 import { locate, type Scope } from '../../config/paths.ts'
+import { loadConfig } from '../../config/service.ts'
 import { install, staleFiles, uninstall } from '../../service/install.ts'
 import { verifyInstallable, verifyLinger } from '../../service/installable.ts'
 import { planInstall, scopeOf } from '../../service/installation.ts'

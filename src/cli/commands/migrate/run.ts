@@ -7,11 +7,9 @@ import { TelecError } from '../../../system/errors.ts'
 import { guardGroups } from '../../../system/groups.ts'
 import { acquireLock } from '../../../system/lock.ts'
 import type { DefineCommand } from '../../main.ts'
+import { newCommand, verifyCommand } from './author.ts'
 import { parseVersion, planByHand } from './by-hand.ts'
-import { markCommand } from './mark.ts'
-import { newCommand } from './new.ts'
-import { statusCommand } from './status.ts'
-import { verifyCommand } from './verify.ts'
+import { markCommand, statusCommand } from './record.ts'
 
 interface Options {
   readonly dryRun: boolean

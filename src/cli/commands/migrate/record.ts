@@ -1,13 +1,45 @@
 import { Command } from 'commander'
 import { locate } from '../../../config/paths.ts'
-import { hashOf } from '../../../migrate/run.ts'
+import { checkoutOwner } from '../../../git/owner.ts'
+import { askForDrift, migrationRows, showRows } from '../../../migrate/overview.ts'
+import { hashOf, migrationCaller } from '../../../migrate/run.ts'
 import { writeMigrationRecord } from '../../../state/migrations.ts'
-import { TelecError } from '../../../system/errors.ts'
+import { EXIT, TelecError } from '../../../system/errors.ts'
 import { acquireLock } from '../../../system/lock.ts'
 import { VERSION } from '../../../system/version.ts'
 import { isoTime } from '../../../system/world.ts'
 import type { DefineCommand } from '../../main.ts'
 import { planByHand } from './by-hand.ts'
+
+// The record of what was applied here: to look at, and to correct.
+
+export const statusCommand: DefineCommand = (world, leave) =>
+  new Command('status')
+    .description('every migration: applied, pending, late, gone or changed, when and how long')
+    .option(
+      '--check',
+      "ask each script's check() whether the record still holds; exit 1 where it does not",
+      false,
+    )
+    .option('--json', 'as JSON, for programs', false)
+    .addHelpText('after', '\nExamples:\n  telec-migrate status\n  telec-migrate status --check')
+    .action(async ({ check, json }: { check: boolean; json: boolean }) => {
+      const { service, plan, deployed } = await planByHand(world, {})
+      let rows = migrationRows(plan)
+      if (check) {
+        const { checkout } = service.config.deployment
+        const owner = checkoutOwner(world, checkout)
+        const { home } = service.paths
+        const caller = migrationCaller(world, { home, checkout, owner, from: deployed, to: deployed })
+        try {
+          rows = await askForDrift(rows, plan, caller)
+        } finally {
+          await caller.close()
+        }
+      }
+      world.out(json ? rows : showRows(rows))
+      if (rows.some(({ drift }) => drift !== null)) leave(EXIT.halted)
+    })
 
 type Options = Record<'applied' | 'pending' | 'yes' | 'json', boolean>
 
