@@ -14,6 +14,8 @@ export async function askForAnswers(world: World): Promise<Answers> {
       hint: 'telec init --checkout PATH (in a terminal it asks)',
     })
   const { cancel, group, intro, select, text } = await import('@clack/prompts')
+  const optional = (message: string, placeholder: string) => () =>
+    text({ message, placeholder, defaultValue: '' })
   intro('telec init')
   const { pinnedMinor, install, service, ...answers } = await group<
     Record<Asked, string | symbol> & { channel: Channel | symbol }
@@ -43,18 +45,8 @@ export async function askForAnswers(world: World): Promise<Answers> {
                 /^\d+\.\d+$/.test(minor ?? '') ? undefined : 'a minor version such as 1.4',
             })
           : '',
-      install: () =>
-        text({
-          message: 'What installs a new version, in the checkout? (empty: nothing)',
-          placeholder: 'make install',
-          defaultValue: '',
-        }),
-      service: () =>
-        text({
-          message: 'Which systemd unit or launchd label runs the service? (empty: none)',
-          placeholder: 'web.service',
-          defaultValue: '',
-        }),
+      install: optional('What installs a new version, in the checkout? (empty: nothing)', 'make install'),
+      service: optional('Which systemd unit or launchd label runs the service? (empty: none)', 'web.service'),
     },
     {
       onCancel() {

@@ -109,10 +109,8 @@ export const ConfigSchema = v.pipe(
   ),
 )
 
-type Parsed = v.InferOutput<typeof ConfigSchema>
-
 /** The configuration as programs use it: times in milliseconds, paths absolute, defaults filled in. */
-export interface Config extends Parsed {
+export interface Config extends v.InferOutput<typeof ConfigSchema> {
   readonly computer: string
 }
 export type ServiceConfig = NonNullable<Config['service']>

@@ -1,10 +1,9 @@
-import type { Target } from '../channel/target.ts'
-import { nameOf } from '../channel/target.ts'
+import { nameOf, type Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { every } from '../system/limit.ts'
 import type { World } from '../system/world.ts'
-import { describeFault, openRedis } from './client.ts'
+import { describeFault, openRedis, redisFault } from './client.ts'
 import type { RedisClient } from './ioredis.ts'
 import { freeSlot, LEASE_S, takeSlot } from './slots.ts'
 
@@ -68,15 +67,13 @@ export async function passGates(
     }
   } catch (error) {
     client.close()
-    if (error instanceof TelecError) throw error
-    if (fleet.without_redis === 'go-on') {
-      world.log.warning(`the fleet was not asked: ${describeFault(error)}; the update goes on without it`)
-      return OPEN
-    }
-    throw new TelecError('later', 'Redis is out of reach, and fleet.without_redis is wait', {
-      because: describeFault(error),
-      hint: 'it is tried again by itself; now, whatever the others do: telec-update --now',
-    })
+    if (error instanceof TelecError || fleet.without_redis === 'wait')
+      return redisFault(
+        'Redis is out of reach, and fleet.without_redis is wait',
+        'it is tried again by itself; now, whatever the others do: telec-update --now',
+      )(error)
+    world.log.warning(`the fleet was not asked: ${describeFault(error)}; the update goes on without it`)
+    return OPEN
   }
   return {
     async leave(how) {

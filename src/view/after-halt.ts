@@ -3,7 +3,7 @@ import { headCommit } from '../git/checkout.ts'
 import { locateRepository } from '../git/repository.ts'
 import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
 import { isEnded, type Update, type UpdateState, wasInterrupted } from '../state/update-state.ts'
-import { TelecError } from '../system/errors.ts'
+import { orNull } from '../system/errors.ts'
 
 export type AfterHalt = Awaited<ReturnType<typeof afterHalt>>
 
@@ -16,16 +16,6 @@ export async function afterHalt({ world, config, paths }: Service, { deployed, u
     service: serviceOf(update),
     /** What was applied since what is deployed was. */
     migrations: record && migratedSince(record, deployed, update),
-  }
-}
-
-/** What cannot be read is no reason to say nothing of the rest; whoever needs it says why. */
-async function orNull<Value>(read: () => Value | Promise<Value>): Promise<Value | null> {
-  try {
-    return await read()
-  } catch (error) {
-    if (error instanceof TelecError) return null
-    throw error
   }
 }
 

@@ -7,7 +7,7 @@ import { readSignal } from '../state/signal.ts'
 import { readStatus } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
 import { readLastLook, type WatchState } from '../state/watch-state.ts'
-import { TelecError } from '../system/errors.ts'
+import { orNull } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { afterHalt } from './after-halt.ts'
 
@@ -57,9 +57,7 @@ async function serviceOverview(service: Service) {
   const manager = findService(service)?.manager
   if (!manager) return null
   const { name, service: unit } = manager
-  const state = await manager.inspect().catch((error: unknown) => {
-    if (!(error instanceof TelecError)) throw error
-  })
+  const state = await orNull(() => manager.inspect())
   return {
     name: unit,
     manager: name,

@@ -4,7 +4,7 @@ import { nameOf } from '../../channel/target.ts'
 import { locate } from '../../config/paths.ts'
 import { loadConfig, openService } from '../../config/service.ts'
 import { type HistoryEntry, readHistory } from '../../state/history.ts'
-import { TelecError } from '../../system/errors.ts'
+import { orNull, TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import { printable } from '../../system/log.ts'
 import { COMMIT, VERSION } from '../../system/version.ts'
@@ -20,20 +20,11 @@ export const versionCommand: DefineCommand = (world) =>
     .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExample:\n  telec version --json   {"version": …, "commit": …, "channel": …}')
     .action(async ({ json }: { json: boolean }) => {
-      const channel = await channelOf(world)
+      // The version is asked for most where there is no configuration, or none that can be understood.
+      const channel = (await orNull(() => loadConfig(world, locate(world))))?.deployment.channel ?? null
       const text = `telec ${VERSION} (${COMMIT})${channel === null ? '' : `, channel ${channel}`}\n`
       world.out(json ? { version: VERSION, commit: COMMIT, channel } : text)
     })
-
-/** Null where there is no configuration, or none that can be understood: the version is asked for most then. */
-async function channelOf(world: World): Promise<string | null> {
-  try {
-    return (await loadConfig(world, locate(world))).deployment.channel
-  } catch (error) {
-    if (error instanceof TelecError) return null
-    throw error
-  }
-}
 
 export const historyCommand: DefineCommand = (world) =>
   new Command('history')

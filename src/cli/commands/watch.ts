@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import type { Considered, Decision } from '../../channel/decide.ts'
+import type { Decision } from '../../channel/decide.ts'
 import { nameOf } from '../../channel/target.ts'
 import { locate } from '../../config/paths.ts'
 import { listenAsLookout, listenAsOneself } from '../../watch/listeners.ts'
@@ -56,14 +56,13 @@ const TITLES: Record<Decision['kind'], string> = {
 /** The newest that were offered, a line each, and what came of them. */
 function explained(decision: Decision): string {
   const chosen = decision.kind === 'update' ? decision.target.commit : null
-  const line = ({ target, rule }: Considered) => {
-    const mark = target.commit === chosen ? '→' : ' '
-    return `${mark} ${nameOf(target)} at ${target.ref}${rule === null ? '' : ` ${rule}`}\n`
-  }
-  const malformed = decision.malformed.map((tag) => `  ${tag} is no version as semver.org writes it\n`)
   return [
-    `${TITLES[decision.kind]}: ${decision.reason}\n`,
-    ...decision.considered.map(line),
-    ...malformed,
-  ].join('')
+    `${TITLES[decision.kind]}: ${decision.reason}`,
+    ...decision.considered.map(
+      ({ target, rule }) =>
+        `${target.commit === chosen ? '→' : ' '} ${nameOf(target)} at ${target.ref}${rule === null ? '' : ` ${rule}`}`,
+    ),
+    ...decision.malformed.map((tag) => `  ${tag} is no version as semver.org writes it`),
+    '',
+  ].join('\n')
 }
