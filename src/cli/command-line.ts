@@ -1,4 +1,4 @@
-import { type Command, CommanderError } from 'commander'
+import { type Command, CommanderError, InvalidArgumentError } from 'commander'
 import { EXIT, EXIT_CODES_HELP } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { type World, withoutReader } from '../system/world.ts'
@@ -36,4 +36,13 @@ function completeAll(command: Command): void {
     .showHelpAfterError('(--help shows what there is)')
     .helpCommand(false)
   command.commands.forEach(completeAll)
+}
+
+/** Reads an argument; where `parse` gives null, the answer is what it takes. */
+export function parser<Value>(takes: string, parse: (text: string) => Value | null) {
+  return (text: string): Value => {
+    const value = parse(text)
+    if (value === null) throw new InvalidArgumentError(`It takes ${takes}.`)
+    return value
+  }
 }

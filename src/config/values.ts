@@ -55,12 +55,8 @@ export const flag = v.boolean('true or false')
 export function argument(takes: string) {
   return v.pipe(
     v.string(takes),
-    v.check((text) => text.trim() !== '' && !text.startsWith('-') && !hasControlCharacter(text), takes),
+    v.check((text) => text.trim() !== '' && !/^-|\p{Cc}/u.test(text), takes),
   )
-}
-
-function hasControlCharacter(text: string): boolean {
-  return [...text].some((char) => char < ' ' || char === '\u007f')
 }
 
 /** A path that is absolute, or below the home folder. */

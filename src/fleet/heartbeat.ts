@@ -21,14 +21,14 @@ function statusId({ status, timestamp, commit, step }: StatusRecord): string {
 }
 
 /** Whether Redis lacks what is known here, or has not heard of this computer for long. Pure. */
-export function isHeartbeatDue(link: RedisState | null, status: StatusRecord | null, nowMs: number): boolean {
-  if (status !== null && link?.sent !== statusId(status)) return true
+export function isHeartbeatDue(link: RedisState, status: StatusRecord | null, nowMs: number): boolean {
+  if (status !== null && link.sent !== statusId(status)) return true
   return Math.abs(nextHeartbeat(link) - HEARTBEAT_MS - nowMs) >= HEARTBEAT_MS // also after a clock that was ahead
 }
 
 /** When this computer is to be heard of next, if nothing happens, in milliseconds since 1970. Pure. */
-export function nextHeartbeat(link: RedisState | null): number {
-  return (link?.reached_at ? Date.parse(link.reached_at) : 0) + HEARTBEAT_MS
+export function nextHeartbeat(link: RedisState): number {
+  return (link.reached_at ? Date.parse(link.reached_at) : 0) + HEARTBEAT_MS
 }
 
 /** Writes a status, and that this computer was heard of. */

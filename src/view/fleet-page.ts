@@ -35,26 +35,18 @@ ${figure(halted, 'halted', halted > 0 ? 'bad' : '')}
 ${figure(silent, 'silent', silent > 0 ? 'warn' : '')}
 ${figure(behind, 'behind', '')}
 </ul>
-<section>
-<h2>Versions</h2>
-${versionBar(computers)}
-</section>
-<section>
-<h2>Needs attention</h2>
-${attention.length === 0 ? '<p class="well">All computers run what their channel offers.</p>' : `<ul class="attention">\n${attention.map(({ member, why }) => attentionItem(member, why)).join('\n')}\n</ul>`}
-</section>
-<section>
-<h2>Last updates</h2>
-${timeline(computers, nowMs)}
-</section>
-<section>
-<h2>All computers</h2>
-${table(computers, nowMs)}
-</section>
+${section('Versions', versionBar(computers))}
+${section('Needs attention', attention.length === 0 ? '<p class="well">All computers run what their channel offers.</p>' : `<ul class="attention">\n${attention.map(({ member, why }) => attentionItem(member, why)).join('\n')}\n</ul>`)}
+${section('Last updates', timeline(computers, nowMs))}
+${section('All computers', table(computers, nowMs))}
 </main>
 </body>
 </html>
 `
+}
+
+function section(title: string, content: string): string {
+  return `<section>\n<h2>${title}</h2>\n${content}\n</section>`
 }
 
 type Why = readonly [kind: 'halted' | 'silent' | 'behind', text: string]

@@ -16,6 +16,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     overview
   const ago: Ago = (time) => relative(Date.parse(time) - nowMs)
   const next = overview.next_poll_at
+  const pid = service?.pid ? `, pid ${service.pid}` : ''
   const rows: [label: string, text: string | null | undefined][] = [
     ['computer', overview.computer],
     ['telec', `${telec.version} (${telec.commit.slice(0, 12)})`],
@@ -25,7 +26,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['offered', offered(overview)],
     ['last poll', lastPoll(watch, ago)],
     ['next poll', next ? ago(next) : 'never: no timer is active (telec install)'],
-    ['service', service && describeService(service)],
+    ['service', service && `${service.name} is ${service.activity}${pid} (${service.manager})`],
     ['held', rolled_back && describeRolledBack(rolled_back, ago)],
     ['paused', pause && describePause(pause, ago)],
     ['window', window && describeWindow(window, ago)],
@@ -38,10 +39,6 @@ export function showOverview(overview: Overview, nowMs: number): string {
   return rows
     .flatMap(([label, text]) => (text ? [`${label.padEnd(10)} ${text.replaceAll('\n', NEXT_LINE)}\n`] : []))
     .join('')
-}
-
-function describeService({ name, activity, pid, manager }: NonNullable<Overview['service']>): string {
-  return `${name} is ${activity}${pid ? `, pid ${pid}` : ''} (${manager})`
 }
 
 function offered({ watch, deployed }: Overview): string {

@@ -23,11 +23,7 @@ export const installCommand: DefineCommand = (world) =>
         .choices(['systemd', 'launchd'])
         .default(world.platform === 'darwin' ? 'launchd' : 'systemd'),
     )
-    .addOption(
-      new Option('--refresh', 'only where it is installed, and other files would be written')
-        .default(false)
-        .hideHelp(),
-    )
+    .addOption(new Option('--refresh', 'only where other files would be written').default(false).hideHelp())
     .addHelpText(
       'after',
       `
@@ -88,12 +84,10 @@ async function planned(world: World, options: Options) {
 /** Not an error: on a computer with a desktop it may be what its user wants. */
 async function warnOfLogout(world: World, { manager, scope }: InstallPlan): Promise<void> {
   if (manager !== 'systemd' || scope !== 'user') return
-  try {
-    await verifyLinger(world)
-  } catch (error) {
+  await verifyLinger(world).catch((error: unknown) => {
     if (!(error instanceof TelecError)) throw error
     world.log.warning(`${error.message}; ${error.hint}`)
-  }
+  })
 }
 
 /** As a script that could be pasted, give or take. */

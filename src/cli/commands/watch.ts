@@ -21,16 +21,8 @@ export const watchCommand: DefineCommand = (world, leave) =>
       'as the timer polls: less often while the remote is out of reach, saying so once',
       false,
     )
-    .addOption(
-      new Option('--brief', 'as telec-poll.service polls: tell the lookout what was found')
-        .default(false)
-        .hideHelp(),
-    )
-    .addOption(
-      new Option('--lookout', 'as telec-watch.service looks in system scope: without rights')
-        .default(false)
-        .hideHelp(),
-    )
+    .addOption(new Option('--brief', 'tell the lookout what was found').default(false).hideHelp())
+    .addOption(new Option('--lookout', 'as telec-watch.service: without rights').default(false).hideHelp())
     .addHelpText(
       'after',
       `

@@ -31,11 +31,7 @@ export const statusCommand: DefineCommand = (world, leave) =>
         const owner = checkoutOwner(world, checkout)
         const { home } = service.paths
         const caller = migrationCaller(world, { home, checkout, owner, from: deployed, to: deployed })
-        try {
-          rows = await askForDrift(rows, plan, caller)
-        } finally {
-          await caller.close()
-        }
+        rows = await askForDrift(rows, plan, caller).finally(() => caller.close())
       }
       world.out(json ? rows : showRows(rows))
       if (rows.some(({ drift }) => drift !== null)) leave(EXIT.halted)
