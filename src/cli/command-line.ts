@@ -1,4 +1,4 @@
-import { type Command, CommanderError } from 'commander'
+import { type Command, CommanderError, InvalidArgumentError } from 'commander'
 import { EXIT, EXIT_CODES_HELP } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { type World, withoutReader } from '../system/world.ts'
@@ -24,19 +24,25 @@ export async function runCommandLine(world: World, define: DefineCommand): Promi
 export function defineProgram(world: World, define: DefineCommand, leave: (code: number) => void): Command {
   const { name } = world.program
   const command = define(world, leave)
-  command.name(name).version(`${name} ${VERSION} (${COMMIT})`)
-  forEachCommand(command, (one) =>
-    one
-      .addHelpText('after', EXIT_CODES_HELP)
-      .enablePositionalOptions() // what follows a subcommand is its own: migrate status --json
-      .exitOverride()
-      .showHelpAfterError('(--help shows what there is)')
-      .helpCommand(false),
-  )
-  return command
+  completeAll(command)
+  return command.name(name).version(`${name} ${VERSION} (${COMMIT})`)
 }
 
-function forEachCommand(command: Command, visit: (command: Command) => void): void {
-  visit(command)
-  for (const one of command.commands) forEachCommand(one, visit)
+function completeAll(command: Command): void {
+  command
+    .addHelpText('after', EXIT_CODES_HELP)
+    .enablePositionalOptions() // what follows a subcommand is its own: migrate status --json
+    .exitOverride()
+    .showHelpAfterError('(--help shows what there is)')
+    .helpCommand(false)
+  command.commands.forEach(completeAll)
+}
+
+/** Reads an argument; where `parse` gives null, the answer is what it takes. */
+export function parser<Value>(takes: string, parse: (text: string) => Value | null) {
+  return (text: string): Value => {
+    const value = parse(text)
+    if (value === null) throw new InvalidArgumentError(`It takes ${takes}.`)
+    return value
+  }
 }

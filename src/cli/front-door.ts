@@ -1,20 +1,17 @@
 import { Command } from 'commander'
-import { completionCommand } from './commands/completion.ts'
-import { deployAnswer } from './commands/deploy.ts'
+import { TelecError } from '../system/errors.ts'
 import { doctorCommand } from './commands/doctor.ts'
-import { historyCommand } from './commands/history.ts'
 import { initCommand } from './commands/init.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
 import { logsCommand } from './commands/logs.ts'
-import { metricsCommand } from './commands/metrics.ts'
 import { migrateCommand } from './commands/migrate/run.ts'
 import { notifyCommand } from './commands/notify.ts'
 import { pauseCommand, resumeCommand } from './commands/pause.ts'
+import { completionCommand, historyCommand, metricsCommand, versionCommand } from './commands/print.ts'
 import { rollbackCommand } from './commands/rollback.ts'
 import { runCommand } from './commands/run.ts'
 import { statusCommand } from './commands/status.ts'
 import { updateCommand } from './commands/update.ts'
-import { versionCommand } from './commands/version.ts'
 import { watchCommand } from './commands/watch.ts'
 import type { DefineCommand } from './main.ts'
 
@@ -39,6 +36,18 @@ const COMMANDS = [
   migrateCommand,
 ]
 
+/** Not a command: the answer to those who look for one. It is shown nowhere. */
+const deployAnswer = () =>
+  new Command('deploy')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .helpOption(false)
+    .action(() => {
+      throw new TelecError('usage', 'nothing is deployed by hand: deployment follows from pushing', {
+        hint: 'git push, or tag a release; telec status says what has arrived, and telec watch looks at once',
+      })
+    })
+
 /** All that `telec` can be asked for. */
 export const frontDoor: DefineCommand = (world, leave) => {
   const command = new Command()
@@ -48,6 +57,6 @@ export const frontDoor: DefineCommand = (world, leave) => {
       '\nExamples:\n  telec init --checkout ~/apps/web --service web.service\n  telec install\n  telec status',
     )
   for (const define of COMMANDS) command.addCommand(define(world, leave))
-  command.addCommand(deployAnswer(world, leave), { hidden: true })
+  command.addCommand(deployAnswer(), { hidden: true })
   return command
 }

@@ -21,24 +21,24 @@ export async function main(program: string, work: (world: World) => Promise<numb
 
 /** Says what went wrong, in up to three parts: what, why, what to do. Returns the exit code. */
 function explain(world: World, error: unknown): number {
-  const say = world.log[levelOf(error)]
+  const { name } = world.program
   if (error instanceof TelecError) {
-    say(`${world.program.name}: ${error.message}`)
+    const say = world.log[levelOf(error)]
+    say(`${name}: ${error.message}`)
     for (const line of error.because?.split('\n') ?? []) say(`  ${printable(line)}`)
     if (error.hint) say(`  what to do: ${error.hint}`)
     world.log.outcome(error.message)
     return EXIT[error.kind]
   }
-  say(`${world.program.name}: a bug in telec ${VERSION} (${COMMIT}); please report it with these lines`)
-  say(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  world.log.error(`${name}: a bug in telec ${VERSION} (${COMMIT}); please report it with these lines`)
+  world.log.error(error instanceof Error ? (error.stack ?? error.message) : String(error))
   return EXIT.halted
 }
 
-function levelOf(error: unknown): 'error' | 'warning' | 'notice' | 'debug' {
-  if (!(error instanceof TelecError)) return 'error'
-  if (error.quiet) return 'debug' // it was said before
-  if (error.kind === 'later') return 'warning' // nobody has to do anything
-  return error.kind === 'restart' ? 'notice' : 'error'
+function levelOf({ quiet, kind }: TelecError): 'error' | 'warning' | 'notice' | 'debug' {
+  if (quiet) return 'debug' // it was said before
+  if (kind === 'later') return 'warning' // nobody has to do anything
+  return kind === 'restart' ? 'notice' : 'error'
 }
 
 /** What telec started goes with it: its children have process groups of their own, which a Ctrl-C does not reach. */

@@ -1,213 +1,168 @@
 import * as v from 'valibot'
-import { about, argument, commandLine, duration, path } from './values.ts'
+import { about, argument, choice, commandLine, duration, flag, optional, path } from './values.ts'
 import { isTimeZone, parseWindow } from './weekly-hours.ts'
 
 const MINOR = 'a minor version in quotes: "1.4"'
 /** Each takes up to 45 s of a poll, which the watch unit gives 6 min in all. */
 const MOST_MIRRORS = 5
 const MIRRORS = `a list of URLs of the same repository, at most ${MOST_MIRRORS}`
-const CHECKOUT = 'the absolute path of a git checkout (~/ is your home folder)'
-
 const API_URL = "the https URL of GitHub's API, such as https://github.example.com/api/v3"
+const ZONE = "a time zone of the IANA's, such as Europe/Berlin"
+const WINDOW = 'weekly hours such as "Mon-Fri 02:00-05:00" or "22:00-04:00", in quotes, or a list of such'
 
 /** A token that goes over http can be read on the way; to this computer itself there is no way. */
 function isApiUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
   const { protocol, hostname } = new URL(text)
   return (
-    protocol === 'https:' || (protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(hostname))
+    protocol === 'https:' || (protocol === 'http:' && /^(127\.0\.0\.1|\[::1\]|localhost)$/.test(hostname))
   )
 }
 
-const ZONE = "a time zone of the IANA's, such as Europe/Berlin"
-const WINDOW = 'weekly hours such as "Mon-Fri 02:00-05:00" or "22:00-04:00", in quotes, or a list of such'
+const Keys = v.strictObject({
+  channel: optional(
+    'What this computer follows: alpha is the head of `branch`, beta the newest release, stable the newest patch of `pinned_minor`.',
+    choice('alpha', 'beta', 'stable'),
+    'alpha',
+  ),
+  pinned_minor: optional(
+    'The minor version that stable stays on. Required there, and an error on the other channels.',
+    v.pipe(v.string(MINOR), v.regex(/^\d+\.\d+$/, MINOR)),
+  ),
+  checkout: about(
+    "The git work tree that the service runs from. telec owns its HEAD; files that git does not track stay the service's.",
+    path('a git checkout (~/ is your home folder)'),
+  ),
+  remote: optional(
+    "Where new versions come from: one of the checkout's remotes, or a URL.",
+    argument("the name of one of the checkout's remotes, or a URL"),
+    'origin',
+  ),
+  mirrors: optional(
+    'URLs of the same repository, tried in turn where the remote is out of reach.',
+    v.pipe(v.array(argument(MIRRORS), MIRRORS), v.maxLength(MOST_MIRRORS, MIRRORS)),
+    [],
+  ),
+  branch: optional('The branch that alpha follows.', argument('the name of a branch'), 'main'),
+  releases: optional(
+    'What counts as a release on beta and stable: every version tag, or only what is published on GitHub.',
+    choice('tags', 'github'),
+    'tags',
+  ),
+  api_url: optional(
+    "Where GitHub's API is, when the remote's URL does not say it: GitHub Enterprise, or a host name out of ssh's configuration.",
+    v.pipe(v.string(API_URL), v.check(isApiUrl, API_URL)),
+  ),
+  token_file: optional(
+    "A file that holds the token for GitHub's API. GITHUB_TOKEN goes before it; without both, `gh auth token` is asked.",
+    path('a file that holds a token'),
+  ),
+  verify: optional(
+    'Which signature a target must have before anything of it reaches the work tree: that of its tag, or of its commits.',
+    choice('none', 'signed-tag', 'signed-commit'),
+    'none',
+  ),
+  verify_commits: optional(
+    'With signed-commit: every commit since the one that is deployed, or only the newest.',
+    choice('all', 'tip'),
+    'all',
+  ),
+  allowed_signers: optional(
+    'The SSH keys that may sign.',
+    path('an allowed signers file (ssh-keygen(1)), outside the checkout'),
+  ),
+  revoked_signers: optional(
+    'SSH keys that count no more.',
+    path('a file of revoked SSH keys (ssh-keygen(1)), outside the checkout'),
+  ),
+  keyring: optional(
+    'The GPG keys that may sign; instead of `allowed_signers`, or beside it.',
+    path('a file of public keys (gpg --export), outside the checkout'),
+  ),
+  prereleases: optional('Whether beta and stable take versions such as 1.2.0-rc.1.', flag, false),
+  submodules: optional(
+    "Whether submodules follow the target, over the remote's own transport alone.",
+    flag,
+    false,
+  ),
+  migrations: optional(
+    'Where migrations are, inside the checkout.',
+    argument('a folder inside the checkout'),
+    'migrations',
+  ),
+  version_file: optional(
+    'The file inside the checkout that holds its version. By default the first of package.json, pyproject.toml, Cargo.toml and VERSION.',
+    argument('a file inside the checkout'),
+  ),
+  install: optional(
+    'Run by a shell in the checkout, after the migrations and before the restart. By default nothing is. What it leaves running is named in the log, and ends under systemd with the unit of telec-update.',
+    commandLine,
+  ),
+  install_timeout: optional('How long `install` may take before the update halts.', duration('1s'), '30m'),
+  poll_every: optional(
+    'How often the remote is asked. After a change: telec install.',
+    duration('5s', '20d'), // telec run adds up to a tenth, and still has to fit into a timer
+    '60s',
+  ),
+  poll_timeout: optional(
+    'How long a remote may take to say what it has before it counts as out of reach.',
+    duration('1s', '45s'), // the watch unit's own limit counts on that
+    '45s',
+  ),
+  fetch_timeout: optional('How long a fetch may take.', duration('1s'), '15m'),
+  min_age: optional(
+    'How long this computer must have known a target before it takes it: time for others to find out that it is bad.',
+    duration('0s', null),
+    '0s',
+  ),
+  window: optional(
+    'When updates are applied; what is new is still detected at once. By default always.',
+    v.pipe(
+      v.union([v.string(), v.array(v.string())], WINDOW),
+      v.transform((given) => [given].flat()),
+      v.check((given) => given.every((text) => parseWindow(text) !== null), WINDOW),
+    ),
+    [],
+  ),
+  timezone: optional(
+    "The time zone of `window`. By default the computer's own.",
+    v.pipe(v.string(ZONE), v.check(isTimeZone, ZONE)),
+  ),
+})
 
-const windows = v.pipe(
-  v.union([v.string(), v.array(v.string())], WINDOW),
-  v.transform((given) => [given].flat()),
-  v.check((given) => given.every((text) => parseWindow(text) !== null), WINDOW),
-)
+type Deployment = v.InferOutput<typeof Keys>
+
+/** A rule across keys, and what the key that it is about takes by it. */
+function rule(key: keyof Deployment, takes: string, isMet: (deployment: Deployment) => boolean) {
+  return v.forward(v.check(isMet, takes), [key])
+}
 
 /** `deployment:` of the configuration. */
 export const Deployment = v.pipe(
-  v.strictObject({
-    channel: v.optional(
-      about(
-        'What this computer follows: alpha is the head of `branch`, beta the newest release, stable the newest patch of `pinned_minor`.',
-        v.picklist(['alpha', 'beta', 'stable'], 'alpha, beta or stable'),
-      ),
-      'alpha',
-    ),
-    pinned_minor: v.optional(
-      about(
-        'The minor version that stable stays on. Required there, and an error on the other channels.',
-        v.pipe(v.string(MINOR), v.regex(/^\d+\.\d+$/, MINOR)),
-      ),
-    ),
-    checkout: about(
-      "The git work tree that the service runs from. telec owns its HEAD; files that git does not track stay the service's.",
-      v.pipe(v.string(CHECKOUT), v.regex(/^(~\/|\/)./s, CHECKOUT)),
-    ),
-    remote: v.optional(
-      about(
-        "Where new versions come from: one of the checkout's remotes, or a URL.",
-        argument("the name of one of the checkout's remotes, or a URL"),
-      ),
-      'origin',
-    ),
-    mirrors: v.optional(
-      about(
-        'URLs of the same repository, tried in turn where the remote is out of reach.',
-        v.pipe(v.array(argument(MIRRORS), MIRRORS), v.maxLength(MOST_MIRRORS, MIRRORS)),
-      ),
-      [],
-    ),
-    branch: v.optional(about('The branch that alpha follows.', argument('the name of a branch')), 'main'),
-    releases: v.optional(
-      about(
-        'What counts as a release on beta and stable: every version tag, or only what is published on GitHub.',
-        v.picklist(['tags', 'github'], 'tags or github'),
-      ),
-      'tags',
-    ),
-    api_url: v.optional(
-      about(
-        "Where GitHub's API is, when the remote's URL does not say it: GitHub Enterprise, or a host name out of ssh's configuration.",
-        v.pipe(v.string(API_URL), v.check(isApiUrl, API_URL)),
-      ),
-    ),
-    token_file: v.optional(
-      about(
-        "A file that holds the token for GitHub's API. GITHUB_TOKEN goes before it; without both, `gh auth token` is asked.",
-        path('a file that holds a token'),
-      ),
-    ),
-    verify: v.optional(
-      about(
-        'Which signature a target must have before anything of it reaches the work tree: that of its tag, or of its commits.',
-        v.picklist(['none', 'signed-tag', 'signed-commit'], 'none, signed-tag or signed-commit'),
-      ),
-      'none',
-    ),
-    verify_commits: v.optional(
-      about(
-        'With signed-commit: every commit since the one that is deployed, or only the newest.',
-        v.picklist(['all', 'tip'], 'all or tip'),
-      ),
-      'all',
-    ),
-    allowed_signers: v.optional(
-      about(
-        'The SSH keys that may sign.',
-        path('an allowed signers file (ssh-keygen(1)), outside the checkout'),
-      ),
-    ),
-    revoked_signers: v.optional(
-      about(
-        'SSH keys that count no more.',
-        path('a file of revoked SSH keys (ssh-keygen(1)), outside the checkout'),
-      ),
-    ),
-    keyring: v.optional(
-      about(
-        'The GPG keys that may sign; instead of `allowed_signers`, or beside it.',
-        path('a file of public keys (gpg --export), outside the checkout'),
-      ),
-    ),
-    prereleases: v.optional(
-      about('Whether beta and stable take versions such as 1.2.0-rc.1.', v.boolean('true or false')),
-      false,
-    ),
-    submodules: v.optional(
-      about(
-        "Whether submodules follow the target, over the remote's own transport alone.",
-        v.boolean('true or false'),
-      ),
-      false,
-    ),
-    migrations: v.optional(
-      about('Where migrations are, inside the checkout.', argument('a folder inside the checkout')),
-      'migrations',
-    ),
-    version_file: v.optional(
-      about(
-        'The file inside the checkout that holds its version. By default the first of package.json, pyproject.toml, Cargo.toml and VERSION.',
-        argument('a file inside the checkout'),
-      ),
-    ),
-    install: v.optional(
-      about(
-        'Run by a shell in the checkout, after the migrations and before the restart. By default nothing is. What it leaves running is named in the log, and ends under systemd with the unit of telec-update.',
-        commandLine,
-      ),
-    ),
-    install_timeout: v.optional(
-      about('How long `install` may take before the update halts.', duration('1s')),
-      '30m',
-    ),
-    poll_every: v.optional(
-      about('How often the remote is asked. After a change: telec install.', duration('5s', '20d')),
-      '60s',
-    ), // telec run adds up to a tenth, and still has to fit into a timer
-    poll_timeout: v.optional(
-      about(
-        'How long a remote may take to say what it has before it counts as out of reach.',
-        duration('1s', '45s'),
-      ),
-      '45s',
-    ), // the watch unit's own limit counts on that
-    fetch_timeout: v.optional(about('How long a fetch may take.', duration('1s')), '15m'),
-    min_age: v.optional(
-      about(
-        'How long this computer must have known a target before it takes it: time for others to find out that it is bad.',
-        duration('0s', null),
-      ),
-      '0s',
-    ),
-    window: v.optional(
-      about('When updates are applied; what is new is still detected at once. By default always.', windows),
-      [],
-    ),
-    timezone: v.optional(
-      about(
-        "The time zone of `window`. By default the computer's own.",
-        v.pipe(v.string(ZONE), v.check(isTimeZone, ZONE)),
-      ),
-    ),
-  }),
-  v.forward(
-    v.check(
-      ({ channel, pinned_minor }) => channel !== 'stable' || pinned_minor !== undefined,
-      'with channel: stable, the minor version to stay on, in quotes: "1.4"',
-    ),
-    ['pinned_minor'],
+  Keys,
+  rule(
+    'pinned_minor',
+    'with channel: stable, the minor version to stay on, in quotes: "1.4"',
+    ({ channel, pinned_minor }) => channel !== 'stable' || pinned_minor !== undefined,
   ),
-  v.forward(
-    v.check(
-      ({ channel, pinned_minor }) => channel === 'stable' || pinned_minor === undefined,
-      'nothing unless channel is stable: remove the key, or set channel: stable',
-    ),
-    ['pinned_minor'],
+  rule(
+    'pinned_minor',
+    'nothing unless channel is stable: remove the key, or set channel: stable',
+    ({ channel, pinned_minor }) => channel === 'stable' || pinned_minor === undefined,
   ),
-  v.forward(
-    v.check(
-      ({ verify, channel }) => verify !== 'signed-tag' || channel !== 'alpha',
-      'signed-commit on alpha, which follows a branch and no tags',
-    ),
-    ['verify'],
+  rule(
+    'verify',
+    'signed-commit on alpha, which follows a branch and no tags',
+    ({ verify, channel }) => verify !== 'signed-tag' || channel !== 'alpha',
   ),
-  v.forward(
-    v.check(
-      ({ verify, allowed_signers, keyring }) => verify === 'none' || Boolean(allowed_signers ?? keyring),
-      'nothing but none without the keys that may sign: set allowed_signers (SSH) or keyring (GPG)',
-    ),
-    ['verify'],
+  rule(
+    'verify',
+    'nothing but none without the keys that may sign: set allowed_signers (SSH) or keyring (GPG)',
+    ({ verify, allowed_signers, keyring }) => verify === 'none' || Boolean(allowed_signers ?? keyring),
   ),
-  v.forward(
-    v.check(
-      ({ channel, releases }) => channel !== 'alpha' || releases === 'tags',
-      'nothing on alpha, which follows a branch: remove the key, or set channel: beta',
-    ),
-    ['releases'],
+  rule(
+    'releases',
+    'nothing on alpha, which follows a branch: remove the key, or set channel: beta',
+    ({ channel, releases }) => channel !== 'alpha' || releases === 'tags',
   ),
 )

@@ -19,7 +19,7 @@ export function parseConfig(world: World, path: string, text: string): Config {
   if (!result.success)
     throw faulty(
       path,
-      result.issues.map((issue) => ({ line: lineOf(document, lines, issue), message: describe(issue) })),
+      result.issues.map((issue) => [lineOf(document, lines, issue), describe(issue)]),
     )
   const { deployment, redis, ...rest } = result.output
   return {
@@ -31,18 +31,15 @@ export function parseConfig(world: World, path: string, text: string): Config {
 }
 
 function syntaxFaults(document: Document.Parsed, lines: LineCounter): Fault[] {
-  const faults = document.errors.map((error) => ({
-    line: lines.linePos(error.pos[0]).line,
-    message: error.message.split('\n', 1)[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? '',
-  }))
+  const faults = document.errors.map(({ pos, message }): Fault => {
+    const [first = ''] = message.split('\n', 1)
+    return [lines.linePos(pos[0]).line, first.replace(/ at line \d+, column \d+:?$/, '')]
+  })
   visit(document, {
     Alias(_, alias) {
       if (alias.resolve(document)) return
       const { line } = lines.linePos(alias.range?.[0] ?? 0)
-      faults.push({
-        line,
-        message: `*${alias.source} is the alias of nothing; a * at the start needs quotes`,
-      })
+      faults.push([line, `*${alias.source} is the alias of nothing; a * at the start needs quotes`])
     },
   })
   return faults
@@ -50,24 +47,19 @@ function syntaxFaults(document: Document.Parsed, lines: LineCounter): Fault[] {
 
 function toData(path: string, document: Document.Parsed): unknown {
   if (document.contents !== null && !isMap(document.contents))
-    throw faulty(path, [{ line: 1, message: 'the file takes keys and values (deployment: …)' }])
+    throw faulty(path, [[1, 'the file takes keys and values (deployment: …)']])
   try {
     return document.toJS() ?? {}
   } catch (error) {
-    throw faulty(path, [{ line: 1, message: (error as Error).message }]) // aliases that multiply without end
+    throw faulty(path, [[1, (error as Error).message]]) // aliases that multiply without end
   }
 }
 
-interface Fault {
-  readonly line: number
-  readonly message: string
-}
+type Fault = readonly [line: number, message: string]
 
 function faulty(path: string, faults: readonly Fault[]): TelecError {
-  const [first] = faults
-  const list = faults.map(({ line, message }) => `line ${line}: ${message}`).join('\n')
-  return new TelecError('config', `${path}:${first?.line ?? 1}: the configuration is wrong`, {
-    because: list,
+  return new TelecError('config', `${path}:${faults[0]?.[0] ?? 1}: the configuration is wrong`, {
+    because: faults.map(([line, message]) => `line ${line}: ${message}`).join('\n'),
     hint: `edit ${path}`,
   })
 }

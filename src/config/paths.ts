@@ -6,38 +6,41 @@ import type { World } from '../system/world.ts'
 /** Of one user, or of the whole computer. */
 export type Scope = 'user' | 'system'
 
+/** The files of telec's home. */
+const FILES = {
+  /** By what a poll can tell that nothing has changed; see src/watch/quiet.ts. */
+  quiet: 'quiet',
+  signal: 'update_signal.json',
+  updateState: 'update_state.json',
+  watchState: 'watch_state.json',
+  /** What GitHub answered last. */
+  releases: 'releases.json',
+  migrationState: 'migration_state.json',
+  /** What a run of migrations has recorded so far; taken into `migrationState` at its end. */
+  migrationJournal: 'migration_state.journal',
+  status: 'status.json',
+  /** How the last updates ended. */
+  history: 'history.json',
+  pause: 'pause.json',
+  /** What a person asked for, on its way to telec-update's unit. */
+  request: 'update_request.json',
+  /** How this computer stands with Redis. */
+  redis: 'redis.json',
+  /** How far the announcements were read. */
+  listen: 'listen.json',
+  /** Which units were installed. */
+  installed: 'installed.json',
+  lock: 'telec.lock',
+  /** What `telec run` supervises right now. */
+  supervisor: 'supervisor.json',
+} as const
+
 /** Where telec keeps what it knows: a value, made once per program. */
-export interface Paths {
+export interface Paths extends Readonly<Record<keyof typeof FILES, string>> {
   /** `user`: below the home folder of one user; `system`: below /var/lib and /etc. */
   readonly scope: Scope
   readonly home: string
   readonly config: string
-  /** By what a poll can tell that nothing has changed; see src/watch/quiet.ts. */
-  readonly quiet: string
-  readonly signal: string
-  readonly updateState: string
-  readonly watchState: string
-  /** What GitHub answered last. */
-  readonly releases: string
-  readonly migrationState: string
-  /** What a run of migrations has recorded so far; taken into `migrationState` at its end. */
-  readonly migrationJournal: string
-  readonly status: string
-  /** How the last updates ended. */
-  readonly history: string
-  /** Where updates are paused. */
-  readonly pause: string
-  /** What a person asked for, on its way to telec-update's unit. */
-  readonly request: string
-  /** How this computer stands with Redis. */
-  readonly redis: string
-  /** How far the announcements were read. */
-  readonly listen: string
-  /** Which units were installed. */
-  readonly installed: string
-  readonly lock: string
-  /** What `telec run` supervises right now. */
-  readonly supervisor: string
 }
 
 /**
@@ -61,7 +64,6 @@ export const LOOKOUT = {
 } as const
 
 const SYSTEM_HOME = '/var/lib/telec'
-const SYSTEM_CONFIG = '/etc/telec/config.yml'
 
 /**
  * `$TELEC_HOME` decides; without it root gets the system scope once that is configured, and everybody else
@@ -75,46 +77,17 @@ export function locate(world: World, scope?: Scope): Paths {
   return paths
 }
 
-function choose(world: World, scope?: Scope): Paths {
-  const { TELEC_HOME } = world.env
-  if (scope === 'system' || (TELEC_HOME && resolve(world.cwd, TELEC_HOME) === SYSTEM_HOME))
-    return pathsIn('system', SYSTEM_HOME, SYSTEM_CONFIG)
-  if (TELEC_HOME) return userPaths(resolve(world.cwd, TELEC_HOME))
-  const user = userPaths(join(world.home, '.teleclaude'))
-  if (
-    scope === undefined &&
-    world.uid === 0 &&
-    readText(user.config) === null &&
-    readText(SYSTEM_CONFIG) !== null
-  )
-    return pathsIn('system', SYSTEM_HOME, SYSTEM_CONFIG)
-  return user
-}
-
-function userPaths(home: string): Paths {
-  return pathsIn('user', home, join(home, 'config.yml'))
+function choose({ env, cwd, home, uid }: World, scope?: Scope): Paths {
+  const named = env.TELEC_HOME ? resolve(cwd, env.TELEC_HOME) : null
+  const system = pathsIn('system', SYSTEM_HOME, '/etc/telec/config.yml')
+  if (scope === 'system' || named === SYSTEM_HOME) return system
+  const folder = named ?? join(home, '.teleclaude')
+  const user = pathsIn('user', folder, join(folder, 'config.yml'))
+  if (named !== null || scope !== undefined || uid !== 0 || readText(user.config) !== null) return user
+  return readText(system.config) === null ? user : system
 }
 
 function pathsIn(scope: Scope, home: string, config: string): Paths {
-  return {
-    scope,
-    home,
-    config,
-    quiet: join(home, 'quiet'),
-    signal: join(home, 'update_signal.json'),
-    updateState: join(home, 'update_state.json'),
-    watchState: join(home, 'watch_state.json'),
-    releases: join(home, 'releases.json'),
-    migrationState: join(home, 'migration_state.json'),
-    migrationJournal: join(home, 'migration_state.journal'),
-    status: join(home, 'status.json'),
-    history: join(home, 'history.json'),
-    pause: join(home, 'pause.json'),
-    request: join(home, 'update_request.json'),
-    redis: join(home, 'redis.json'),
-    listen: join(home, 'listen.json'),
-    installed: join(home, 'installed.json'),
-    lock: join(home, 'telec.lock'),
-    supervisor: join(home, 'supervisor.json'),
-  }
+  const files = Object.entries(FILES).map(([key, name]) => [key, join(home, name)])
+  return { scope, home, config, ...(Object.fromEntries(files) as Record<keyof typeof FILES, string>) }
 }

@@ -1,17 +1,3 @@
-/** Where Redis is, and as whom to ask it. */
-export interface RedisAddress {
-  readonly kind: 'single' | 'sentinel' | 'cluster'
-  readonly isTls: boolean
-  /** Of Redis itself, of the sentinels, or of some of the cluster's nodes. */
-  readonly nodes: readonly { readonly host: string; readonly port: number }[]
-  /** Empty where the URL has none; so is the password. */
-  readonly username: string
-  readonly password: string
-  readonly database: number
-  /** The name by which the sentinels know the master. */
-  readonly master: string
-}
-
 export const REDIS_URL_FORMS =
   'redis://HOST:6379, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss…: over TLS)'
 
@@ -23,8 +9,11 @@ const PLACE = {
   cluster: /^0?$/,
 }
 
-/** `REDIS_URL_FORMS`, each with USER:PASSWORD@ and /DATABASE; ioredis knows only the first. Null: it is none of these. */
-export function parseRedisUrl(url: string): RedisAddress | null {
+/**
+ * Where Redis is, and as whom to ask it: `REDIS_URL_FORMS`, each with USER:PASSWORD@ and /DATABASE; ioredis knows only
+ * the first. Null: it is none of these.
+ */
+export function parseRedisUrl(url: string) {
   const [, tls, form, login = '', hosts = '', path = ''] = FORM.exec(url) ?? []
   const kind = form === 'sentinel' || form === 'cluster' ? form : 'single'
   const place = PLACE[kind].exec(path)
@@ -36,6 +25,7 @@ export function parseRedisUrl(url: string): RedisAddress | null {
     return {
       kind,
       isTls: tls === 's',
+      /** Of Redis itself, of the sentinels, or of some of the cluster's nodes. */
       nodes: nodes.map(({ hostname, port }) => ({
         host: hostname.replace(/^\[|\]$/g, ''),
         port: Number(port || (kind === 'sentinel' ? 26379 : 6379)),

@@ -20,15 +20,13 @@ const LONGEST_TIMER = '24d'
  * @param most null for what no timer waits for, and is not bounded.
  */
 export function duration(least: string, most: string | null = LONGEST_TIMER) {
-  const leastMs = parseDuration(least) ?? 0
-  const mostMs = parseDuration(most ?? '') ?? Number.POSITIVE_INFINITY
   const takes = `a time of at least ${least}${most ? ` and at most ${most}` : ''}, such as 90s, 5m or 2h`
-  const isWithin = (ms: number) => ms >= leastMs && ms <= mostMs
   return v.pipe(
     v.string(takes),
     v.regex(DURATION, takes),
-    v.check((text) => isWithin(parseDuration(text) ?? -1), takes),
-    v.transform((text) => parseDuration(text) ?? leastMs),
+    v.transform((text) => parseDuration(text) ?? 0),
+    v.minValue(parseDuration(least) ?? 0, takes),
+    v.maxValue(parseDuration(most ?? '') ?? Number.POSITIVE_INFINITY, takes),
   )
 }
 
@@ -37,16 +35,28 @@ export function about<const S extends v.GenericSchema>(text: string, schema: S) 
   return v.pipe(schema, v.description<v.InferOutput<S>, string>(text))
 }
 
+/** A key that may be left out; by default its value is `fallback`. */
+export function optional<const S extends v.GenericSchema, D extends v.InferInput<S> | undefined = undefined>(
+  text: string,
+  schema: S,
+  fallback?: D,
+) {
+  return v.optional(about(text, schema), fallback as D)
+}
+
+/** One of these words. */
+export function choice<const Words extends readonly string[]>(...words: Words) {
+  return v.picklist(words, words.join(', ').replace(/, ([^,]*)$/, ' or $1'))
+}
+
+export const flag = v.boolean('true or false')
+
 /** A text that git or the service manager gets as an argument: empty ones and options are refused. */
 export function argument(takes: string) {
   return v.pipe(
     v.string(takes),
-    v.check((text) => text.trim() !== '' && !text.startsWith('-') && !hasControlCharacter(text), takes),
+    v.check((text) => text.trim() !== '' && !/^-|\p{Cc}/u.test(text), takes),
   )
-}
-
-function hasControlCharacter(text: string): boolean {
-  return [...text].some((char) => char < ' ' || char === '\u007f')
 }
 
 /** A path that is absolute, or below the home folder. */

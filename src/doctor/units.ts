@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { LOOKOUT } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
-import { describeFault, openRedis } from '../fleet/client.ts'
+import { redisFault, withRedis } from '../fleet/client.ts'
 import { findService } from '../service/find.ts'
 import { stalePieces } from '../service/install.ts'
 import { verifyLinger, verifyPrograms, verifySystemd } from '../service/installable.ts'
@@ -12,7 +12,6 @@ import { readRedisState } from '../state/redis.ts'
 import { readLastLook } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
-import { within } from '../system/limit.ts'
 import { readBrief } from '../watch/brief.ts'
 import type { Checks } from './check.ts'
 
@@ -117,19 +116,13 @@ const REDIS_TIMEOUT_MS = 5_000
 
 async function redis({ world, config, paths }: Service): Promise<string> {
   if (!config.redis) return 'none is configured: all works without it'
-  const client = openRedis(config.redis, REDIS_TIMEOUT_MS)
   const startedMs = world.monotonic()
-  try {
-    const answer = client.ready().then(() => client.call('PING'))
-    await within(answer, REDIS_TIMEOUT_MS)
-  } catch (error) {
-    throw new TelecError('later', 'Redis is out of reach; updates go on without it', {
-      because: describeFault(error),
-      hint: `look at redis in ${paths.config}, and whether the server runs`,
-    })
-  } finally {
-    client.close()
-  }
+  await withRedis(config.redis, REDIS_TIMEOUT_MS, (client) => client.call('PING')).catch(
+    redisFault(
+      'Redis is out of reach; updates go on without it',
+      `look at redis in ${paths.config}, and whether the server runs`,
+    ),
+  )
   const { failures, last_failure } = readRedisState(paths)
   if (failures > 0)
     throw new TelecError('later', `Redis answers, and did not take the last ${failures} message(s)`, {

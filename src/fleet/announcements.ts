@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import type { RedisClient } from './ioredis.ts'
-import { ANNOUNCEMENTS_KEY } from './keys.ts'
+import { ANNOUNCEMENTS_KEY, pairsOf } from './keys.ts'
 
 /** Says that a version may be there. It is a hint to poll: what is deployed is decided from the git remote alone. */
 export interface Announcement {
@@ -37,12 +37,9 @@ const RepliesSchema = v.array(v.tuple([v.string(), v.array(v.tuple([v.string(), 
 export function parseEntries(reply: unknown): Entry[] {
   const result = v.safeParse(RepliesSchema, reply)
   if (!result.success) return []
-  return result.output.flatMap(([, entries]) => entries.map(([id, list]) => ({ id, fields: pairs(list) })))
-}
-
-function pairs(list: readonly string[]): Record<string, string> {
-  const names = list.filter((_, index) => index % 2 === 0)
-  return Object.fromEntries(names.map((name, index) => [name, list[2 * index + 1] ?? '']))
+  return result.output.flatMap(([, entries]) =>
+    entries.map(([id, list]) => ({ id, fields: Object.fromEntries(pairsOf(list)) })),
+  )
 }
 
 /** Whether a stream gave out `id` after `other`: `MILLISECONDS-NUMBER`, each as a number. */
@@ -62,10 +59,6 @@ const EventSchema = v.object({
 
 /** What an entry announces, of which nothing is believed; null where it is no announcement. */
 export function parseAnnouncement({ fields }: Entry): v.InferOutput<typeof EventSchema>['properties'] | null {
-  try {
-    const result = v.safeParse(EventSchema, JSON.parse(fields.event ?? ''))
-    return result.success ? result.output.properties : null
-  } catch {
-    return null
-  }
+  const result = v.safeParse(v.pipe(v.string(), v.parseJson(), EventSchema), fields.event)
+  return result.success ? result.output.properties : null
 }

@@ -1,18 +1,12 @@
-import { parseRedisUrl } from '../config/redis-url.ts'
-import type { Config } from '../config/schema.ts'
+import type { RedisConfig } from '../config/schema.ts'
+import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
+import { within } from '../system/limit.ts'
 import { verifySecret, wrongPath } from '../system/trust.ts'
-import type { RedisClient } from './ioredis.ts'
-
-/** What it takes to reach a Redis: with what is in the files that the configuration names. */
-export interface RedisAccess {
-  readonly url: string
-  readonly password: string | null
-  readonly ca: string | null
-}
+import type { RedisAccess, RedisClient } from './ioredis.ts'
 
 /** Reads the files that the configuration names. Throws `config` where one is missing, or others may read a password. */
-export function accessTo(redis: NonNullable<Config['redis']>): RedisAccess {
+export function accessTo(redis: RedisConfig): RedisAccess {
   return {
     url: redis.url,
     password: readSetting('redis.password_file', redis.password_file, true),
@@ -21,8 +15,27 @@ export function accessTo(redis: NonNullable<Config['redis']>): RedisAccess {
 }
 
 /** Opens a connection to the Redis of the configuration. */
-export function openRedis(redis: NonNullable<Config['redis']>, connectTimeoutMs: number): RedisClient {
+export function openRedis(redis: RedisConfig, connectTimeoutMs: number): RedisClient {
   return connectTo(accessTo(redis), connectTimeoutMs, connectTimeoutMs)
+}
+
+/** Does something over a connection of its own, within that time in all. */
+export async function withRedis<Value>(
+  redis: RedisConfig,
+  timeoutMs: number,
+  work: (client: RedisClient) => Promise<Value>,
+): Promise<Value> {
+  const client = openRedis(redis, timeoutMs)
+  const working = client.ready().then(() => work(client))
+  return within(working, timeoutMs).finally(() => client.close())
+}
+
+/** Makes a fault of Redis, which passes by itself, a TelecError. */
+export function redisFault(message: string, hint: string): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof TelecError) throw error
+    throw new TelecError('later', message, { because: describeFault(error), hint })
+  }
 }
 
 /**
@@ -31,14 +44,13 @@ export function openRedis(redis: NonNullable<Config['redis']>, connectTimeoutMs:
  * @param commandTimeoutMs null: a command may take as long as it takes.
  */
 export function connectTo(
-  { url, password, ca }: RedisAccess,
+  access: RedisAccess,
   connectTimeoutMs: number,
   commandTimeoutMs: number | null,
 ): RedisClient {
-  const address = parseRedisUrl(url)
-  if (address === null) throw new Error('the schema took a URL that is none')
-  const settings = { address, password: password ?? address.password, ca, connectTimeoutMs, commandTimeoutMs }
-  const opening = import('./ioredis.ts').then(({ connect }) => connect(settings))
+  const opening = import('./ioredis.ts').then(({ connect }) =>
+    connect(access, connectTimeoutMs, commandTimeoutMs),
+  )
   return {
     ready: async () => (await opening).ready(),
     call: async (command, ...args) => (await opening).call(command, ...args),

@@ -1,11 +1,9 @@
-import type { Target } from '../channel/target.ts'
-import { nameOf } from '../channel/target.ts'
+import { nameOf, type Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { every } from '../system/limit.ts'
 import type { World } from '../system/world.ts'
-import { describeFault, openRedis } from './client.ts'
-import { haltedAt, reportHalted, reportUpdated } from './failed-versions.ts'
+import { describeFault, openRedis, redisFault } from './client.ts'
 import type { RedisClient } from './ioredis.ts'
 import { freeSlot, LEASE_S, takeSlot } from './slots.ts'
 
@@ -13,6 +11,14 @@ const TIMEOUT_MS = 2_000
 /** The lock is held meanwhile; after that the next poll asks again, and the place in the queue is kept. */
 const WAIT_MS = 60_000
 const ASK_EVERY_MS = 1_000
+
+/** A version that nobody takes any more is forgotten. */
+const FORGOTTEN_AFTER_S = 30 * 24 * 3_600
+
+/** The computers that halted on the way to this version, or went back from it. */
+function haltedKey({ commit }: Target): string {
+  return `deployment:halted:${commit}`
+}
 
 /** What holds the updates of a fleet back: how many go on at once, and a version at which others have halted. */
 export interface Gate {
@@ -41,16 +47,16 @@ export async function passGates(
   { isForced, isUnderWay, leaves }: Turn,
 ): Promise<Gate> {
   const { fleet, redis, computer } = config
-  if (!fleet || !redis || !(fleet.max_updating ?? fleet.hold_after_failures)) return OPEN
+  const { max_updating: most, hold_after_failures: tolerated } = fleet ?? {}
+  if (!fleet || !redis || !(most ?? tolerated)) return OPEN
   let client = openRedis(redis, TIMEOUT_MS)
   let stopRenewing: () => void = () => undefined
   try {
     await client.ready()
-    if (fleet.hold_after_failures !== undefined && !isForced && !isUnderWay)
-      await verifyOthersAreWell(client, computer, target, fleet.hold_after_failures)
-    if (fleet.max_updating !== undefined && !isForced) {
-      await waitForSlot(world, client, computer, target, fleet.max_updating)
-      const most = fleet.max_updating
+    if (tolerated !== undefined && !isForced && !isUnderWay)
+      await verifyOthersAreWell(client, computer, target, tolerated)
+    if (most !== undefined && !isForced) {
+      await waitForSlot(world, client, computer, target, most)
       stopRenewing = every((LEASE_S * 1_000) / 6, async () => {
         const left = await takeSlot(client, computer, most).catch(() => null)
         if (left !== null) return
@@ -61,23 +67,24 @@ export async function passGates(
     }
   } catch (error) {
     client.close()
-    if (error instanceof TelecError) throw error
-    if (fleet.without_redis === 'go-on') {
-      world.log.warning(`the fleet was not asked: ${describeFault(error)}; the update goes on without it`)
-      return OPEN
-    }
-    throw new TelecError('later', 'Redis is out of reach, and fleet.without_redis is wait', {
-      because: describeFault(error),
-      hint: 'it is tried again by itself; now, whatever the others do: telec-update --now',
-    })
+    if (error instanceof TelecError || fleet.without_redis === 'wait')
+      return redisFault(
+        'Redis is out of reach, and fleet.without_redis is wait',
+        'it is tried again by itself; now, whatever the others do: telec-update --now',
+      )(error)
+    world.log.warning(`the fleet was not asked: ${describeFault(error)}; the update goes on without it`)
+    return OPEN
   }
   return {
     async leave(how) {
       stopRenewing()
       try {
-        if (how === 'halted') await reportHalted(client, target.commit, computer)
-        if (how === 'updated') await reportUpdated(client, target.commit, computer)
-        if (how === 'updated' && leaves) await reportHalted(client, leaves.commit, computer)
+        if (how === 'updated') await client.call('SREM', haltedKey(target), computer)
+        const bad = how === 'halted' ? target : how === 'updated' ? leaves : null
+        if (bad) {
+          await client.call('SADD', haltedKey(bad), computer)
+          await client.call('EXPIRE', haltedKey(bad), FORGOTTEN_AFTER_S)
+        }
         if (how !== 'restart') await freeSlot(client, computer)
       } catch (error) {
         world.log.warning(`the fleet was not told: ${describeFault(error)}`) // the lease ends by itself
@@ -95,7 +102,8 @@ async function verifyOthersAreWell(
   target: Target,
   most: number,
 ): Promise<void> {
-  const halted = await haltedAt(client, target.commit)
+  const reply = await client.call('SMEMBERS', haltedKey(target))
+  const halted = Array.isArray(reply) ? reply.map(String) : []
   if (halted.includes(computer) || halted.length < most) return
   throw new TelecError(
     'later',

@@ -1,38 +1,38 @@
-import type { Config } from '../config/schema.ts'
+import type { RedisConfig } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { type RedisState, readRedisState, writeRedisState } from '../state/redis.ts'
-import type { StatusRecord } from '../state/status.ts'
+import type { StatusRecord, StatusSink } from '../state/status.ts'
 import { within } from '../system/limit.ts'
 import { isoTime } from '../system/world.ts'
 import { type Announcement, announce } from './announcements.ts'
-import { describeFault, openRedis } from './client.ts'
+import { describeFault, openRedis, withRedis } from './client.ts'
 import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, statusKey } from './keys.ts'
 
-/** What a poll spends on Redis, at most: it has done its own work by then. */
+/** What a poll spends on Redis, and an update waits for it, at most: they have done their own work by then. */
 const BUDGET_MS = 1_000
 
 /** A computer is to be heard of that often, also when nothing happens on it. */
 const HEARTBEAT_MS = 5 * 60_000
 
 /** Tells a status from every other one of the same computer. */
-export function statusId({ status, timestamp, commit, step }: StatusRecord): string {
+function statusId({ status, timestamp, commit, step }: StatusRecord): string {
   return [timestamp, status, step, commit].join(' ')
 }
 
 /** Whether Redis lacks what is known here, or has not heard of this computer for long. Pure. */
-export function isHeartbeatDue(link: RedisState | null, status: StatusRecord | null, nowMs: number): boolean {
-  if (status !== null && link?.sent !== statusId(status)) return true
+export function isHeartbeatDue(link: RedisState, status: StatusRecord | null, nowMs: number): boolean {
+  if (status !== null && link.sent !== statusId(status)) return true
   return Math.abs(nextHeartbeat(link) - HEARTBEAT_MS - nowMs) >= HEARTBEAT_MS // also after a clock that was ahead
 }
 
 /** When this computer is to be heard of next, if nothing happens, in milliseconds since 1970. Pure. */
-export function nextHeartbeat(link: RedisState | null): number {
-  return (link?.reached_at ? Date.parse(link.reached_at) : 0) + HEARTBEAT_MS
+export function nextHeartbeat(link: RedisState): number {
+  return (link.reached_at ? Date.parse(link.reached_at) : 0) + HEARTBEAT_MS
 }
 
 /** Writes a status, and that this computer was heard of. */
-export async function sendStatus(client: RedisClient, record: StatusRecord, nowMs: number): Promise<void> {
+async function sendStatus(client: RedisClient, record: StatusRecord, nowMs: number): Promise<void> {
   await Promise.all([
     client.call('SET', statusKey(record.computer), JSON.stringify(record)),
     client.call('ZADD', COMPUTERS_KEY, Math.floor(nowMs / 1000), record.computer),
@@ -54,36 +54,15 @@ export async function sendHeartbeat(
   const link = readRedisState(paths)
   const isDue = isHeartbeatDue(link, status, world.now())
   if (announcement === null && !isDue) return
-  const outcome = await attempt(redis, async (client) => {
+  const sending = withRedis(redis, BUDGET_MS, async (client) => {
     if (status && isDue) await sendStatus(client, status, world.now())
     if (announcement) await announce(client, announcement)
   })
-  await recordHeartbeat(service, link, status, outcome)
-}
-
-/** @returns null where it worked, else why not. */
-async function attempt(
-  redis: NonNullable<Config['redis']>,
-  send: (client: RedisClient) => Promise<void>,
-): Promise<string | null> {
-  let client: RedisClient | undefined
-  try {
-    const opened = openRedis(redis, BUDGET_MS)
-    client = opened
-    await within(
-      opened.ready().then(() => send(opened)),
-      BUDGET_MS,
-    )
-    return null
-  } catch (error) {
-    return describeFault(error)
-  } finally {
-    client?.close()
-  }
+  await recordHeartbeat(service, link, status, await sending.then(() => null, describeFault))
 }
 
 /** Records what came of it; a fault is said once, and so is its end. */
-export async function recordHeartbeat(
+async function recordHeartbeat(
   { world, paths }: Service,
   before: RedisState,
   sent: StatusRecord | null,
@@ -97,4 +76,57 @@ export async function recordHeartbeat(
   const say = before.failures === 0 ? world.log.warning : world.log.debug
   say(`Redis was not told: ${failure}; all goes on without it, and it is tried again`)
   return writeRedisState(paths, { ...before, failures: before.failures + 1, last_failure: failure })
+}
+
+/**
+ * Sends each status to Redis, in their order, while the update goes on. Those that a Redis out of reach did not take are
+ * sent with the next one; after the last one, telec-watch sends it when Redis is back.
+ */
+export function redisSink(service: Service, redis: RedisConfig): StatusSink {
+  const { world, paths } = service
+  let client: RedisClient | null = null
+  const waiting: StatusRecord[] = []
+  let latest: StatusRecord | null = null
+  let failure: string | null = null
+  let sending = Promise.resolve()
+  let isBusy = false
+
+  /** @returns why not all were sent; null where they were. */
+  const send = async (): Promise<string | null> => {
+    try {
+      if (client === null) {
+        client = openRedis(redis, BUDGET_MS)
+        await client.ready()
+      }
+      for (let next = waiting[0]; next; next = waiting[0]) {
+        await sendStatus(client, next, world.now())
+        waiting.shift()
+      }
+      return null
+    } catch (error) {
+      client?.close()
+      client = null
+      return describeFault(error)
+    }
+  }
+  const flush = async () => {
+    isBusy = true
+    const wasOpen = client !== null
+    failure = await send()
+    if (failure !== null && wasOpen) failure = await send() // the server may have been away meanwhile, and be back
+    isBusy = false
+  }
+  return {
+    publish(record) {
+      latest = record
+      waiting.push(record)
+      if (!isBusy) sending = flush() // one that is at it takes this one, too
+    },
+    async close() {
+      if (latest === null) return
+      const late = await within(sending, BUDGET_MS).then(() => null, describeFault)
+      client?.close()
+      await recordHeartbeat(service, readRedisState(paths), latest, late ?? failure)
+    },
+  }
 }

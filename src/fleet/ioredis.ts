@@ -1,5 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import type { RedisAddress } from '../config/redis-url.ts'
+import { parseRedisUrl } from '../config/redis-url.ts'
 
 /** A connection to Redis, be it one server, a master that sentinels name, or a cluster. */
 export interface RedisClient {
@@ -10,39 +10,26 @@ export interface RedisClient {
   close(): void
 }
 
-export interface RedisSettings {
-  readonly address: RedisAddress
+/** What it takes to reach a Redis: with what is in the files that the configuration names. */
+export interface RedisAccess {
+  readonly url: string
   readonly password: string | null
   /** Certificates of those who may vouch for the server, PEM; null: those that Node.js knows. */
   readonly ca: string | null
-  readonly connectTimeoutMs: number
-  /** For each command; null: as long as it takes. */
-  readonly commandTimeoutMs: number | null
 }
 
 /**
  * ioredis as telec uses it: it gives up at once, and whoever wants to try again opens another one. Its own file, since it
  * is loaded only where Redis is configured.
+ *
+ * @param commandTimeoutMs null: a command may take as long as it takes.
  */
-export function connect({
-  address,
-  password,
-  ca,
-  connectTimeoutMs,
-  commandTimeoutMs,
-}: RedisSettings): RedisClient {
-  const retry = () => null
-  const trust = ca === null ? {} : { ca }
-  const shared = {
-    username: address.username,
-    password: password ?? address.password,
-    ...(address.isTls ? { tls: trust } : {}),
-    ...(commandTimeoutMs === null ? {} : { commandTimeout: commandTimeoutMs }),
-    connectTimeout: connectTimeoutMs,
-    maxRetriesPerRequest: 0,
-    protocol: 2, // the shapes of replies that every server gives
-  } satisfies Partial<RedisOptions>
-  const client = open()
+export function connect(
+  access: RedisAccess,
+  connectTimeoutMs: number,
+  commandTimeoutMs: number | null,
+): RedisClient {
+  const client = open(access, connectTimeoutMs, commandTimeoutMs)
   // Without a listener it would end the program. What a call rejects with may only be that the connection is gone.
   let fault: Error | null = null
   client.on('error', (error: Error) => {
@@ -60,25 +47,42 @@ export function connect({
     call: (command, ...args) => client.call(command, ...args.map(String)).catch(because),
     close: () => client.disconnect(),
   }
+}
 
-  function open(): Redis | Cluster {
-    const nodes = address.nodes.map((node) => ({ ...node }))
-    const common = { lazyConnect: true, enableAutoPipelining: true }
-    if (address.kind === 'cluster')
-      return new Cluster(nodes, {
-        ...common,
-        redisOptions: shared,
-        clusterRetryStrategy: retry,
-        slotsRefreshTimeout: connectTimeoutMs,
-      })
-    const options = { ...common, ...shared, db: address.database, retryStrategy: retry }
-    if (address.kind === 'single') return new Redis({ ...options, ...nodes[0] })
-    return new Redis({
-      ...options,
-      sentinels: nodes,
-      name: address.master,
-      sentinelRetryStrategy: retry,
-      ...(address.isTls ? { enableTLSForSentinelMode: true, sentinelTLS: trust } : {}),
+function open(
+  { url, password, ca }: RedisAccess,
+  connectTimeoutMs: number,
+  commandTimeoutMs: number | null,
+): Redis | Cluster {
+  const address = parseRedisUrl(url)
+  if (address === null) throw new Error('the schema took a URL that is none')
+  const { nodes, isTls } = address
+  const retry = () => null
+  const trust = ca === null ? {} : { ca }
+  const common = { lazyConnect: true, enableAutoPipelining: true }
+  const shared = {
+    username: address.username,
+    password: password ?? address.password,
+    ...(isTls ? { tls: trust } : {}),
+    ...(commandTimeoutMs === null ? {} : { commandTimeout: commandTimeoutMs }),
+    connectTimeout: connectTimeoutMs,
+    maxRetriesPerRequest: 0,
+    protocol: 2, // the shapes of replies that every server gives
+  } satisfies Partial<RedisOptions>
+  if (address.kind === 'cluster')
+    return new Cluster(nodes, {
+      ...common,
+      redisOptions: shared,
+      clusterRetryStrategy: retry,
+      slotsRefreshTimeout: connectTimeoutMs,
     })
-  }
+  const options = { ...common, ...shared, db: address.database, retryStrategy: retry }
+  if (address.kind === 'single') return new Redis({ ...options, ...nodes[0] })
+  return new Redis({
+    ...options,
+    sentinels: nodes,
+    name: address.master,
+    sentinelRetryStrategy: retry,
+    ...(isTls ? { enableTLSForSentinelMode: true, sentinelTLS: trust } : {}),
+  })
 }

@@ -8,3 +8,9 @@ export const COMPUTERS_KEY = 'system_status:computers'
 
 /** A stream of events that say: a new version may be there. */
 export const ANNOUNCEMENTS_KEY = 'deployment:version_available'
+
+/** The names and values of a flat reply, as of ZRANGE WITHSCORES, in pairs. */
+export function pairsOf(reply: unknown): [name: string, value: string][] {
+  const list = Array.isArray(reply) ? reply.map(String) : []
+  return list.flatMap((name, index) => (index % 2 === 0 ? [[name, list[index + 1] ?? '']] : []))
+}

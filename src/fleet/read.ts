@@ -1,12 +1,12 @@
 import * as v from 'valibot'
 import { COMPUTER_NAME } from '../config/schema.ts'
 import type { RedisClient } from './ioredis.ts'
-import { COMPUTERS_KEY, statusKey } from './keys.ts'
+import { COMPUTERS_KEY, pairsOf, statusKey } from './keys.ts'
 
 const text = v.optional(v.nullable(v.string()), null)
 
 /** A status as it is in Redis. Others write there, too, and older telecs: only the first two are always there. */
-export const FleetStatusSchema = v.object({
+const FleetStatusSchema = v.object({
   status: v.string(),
   /** Seconds since 1970. */
   timestamp: v.pipe(v.number(), v.finite()),
@@ -21,7 +21,7 @@ export const FleetStatusSchema = v.object({
   telec: text,
 })
 
-export type FleetStatus = v.InferOutput<typeof FleetStatusSchema>
+type FleetStatus = v.InferOutput<typeof FleetStatusSchema>
 
 /** All computers that meet in one Redis. */
 export interface Fleet {
@@ -43,25 +43,19 @@ const BATCH = 1_000
 
 /** Every computer that was ever heard of, with its last status. Takes no SCAN: there is a list of them. */
 export async function readFleet(client: RedisClient, nowMs: number): Promise<Fleet> {
-  const known = pairs(await client.call('ZRANGE', COMPUTERS_KEY, 0, -1, 'WITHSCORES'))
+  const known = await client.call('ZRANGE', COMPUTERS_KEY, 0, -1, 'WITHSCORES')
   // A name is part of a key and is shown on screens: one that is none was put there by somebody else.
-  const members = known.filter(([computer]) => COMPUTER_NAME.test(computer))
-  const statuses: (FleetStatus | null)[] = []
+  const members = pairsOf(known).filter(([computer]) => COMPUTER_NAME.test(computer))
+  const computers: FleetMember[] = []
   for (let from = 0; from < members.length; from += BATCH) {
-    const batch = members.slice(from, from + BATCH)
-    const replies = await Promise.all(
-      batch.map(([computer]) => client.call('GET', statusKey(computer)).catch(refusedOnly)),
-    )
-    statuses.push(...replies.map(parseStatus))
-  }
-  return {
-    taken_at: new Date(nowMs).toISOString(),
-    computers: members.map(([computer, seconds], index) => ({
+    const batch = members.slice(from, from + BATCH).map(async ([computer, score]) => ({
       computer,
-      heard_at: new Date(Math.min(Math.max(0, seconds * 1000), LATEST_MS)).toISOString(),
-      status: statuses[index] ?? null,
-    })),
+      heard_at: new Date(Math.min(Math.max(0, (Number(score) || 0) * 1000), LATEST_MS)).toISOString(),
+      status: parseStatus(await client.call('GET', statusKey(computer)).catch(refusedOnly)),
+    }))
+    computers.push(...(await Promise.all(batch)))
   }
+  return { taken_at: new Date(nowMs).toISOString(), computers }
 }
 
 /** What Redis refuses for one key (it holds a list, say) is no reason to see none of the others. */
@@ -73,19 +67,8 @@ function refusedOnly(error: unknown): null {
 /** The latest time that there is in JavaScript (ECMA-262); a score may be anything. */
 const LATEST_MS = 8.64e15
 
-function pairs(reply: unknown): [string, number][] {
-  const list = Array.isArray(reply) ? reply.map(String) : []
-  return list.flatMap((name, index) =>
-    index % 2 === 0 ? [[name, Number(list[index + 1]) || 0] as [string, number]] : [],
-  )
-}
-
 /** Null for what is no status: it breaks nobody else's view. */
 function parseStatus(reply: unknown): FleetStatus | null {
-  try {
-    const result = v.safeParse(FleetStatusSchema, JSON.parse(String(reply)))
-    return result.success ? result.output : null
-  } catch {
-    return null
-  }
+  const result = v.safeParse(v.pipe(v.string(), v.parseJson(), FleetStatusSchema), reply)
+  return result.success ? result.output : null
 }

@@ -64,7 +64,7 @@ interface Trust {
 }
 
 function prepareTrust(repository: Repository, deployment: Deployment): Trust {
-  const { world, owner } = repository
+  const { owner } = repository
   const files: Record<string, string> = {}
   for (const key of ['allowed_signers', 'revoked_signers', 'keyring'] as const) {
     const path = deployment[key]

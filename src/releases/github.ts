@@ -10,10 +10,7 @@ import { locateOnGitHub } from './locate.ts'
 import { findToken, type Token } from './token.ts'
 
 /** A release that was published, by the name of its tag. */
-export interface Published {
-  readonly tag: string
-  readonly prerelease: boolean
-}
+export type Published = Page['releases'][number]
 
 /** Of a page: a hundred releases with a hundred files each are 20 MB. */
 const MOST_BYTES = 32 * 1024 * 1024
@@ -44,14 +41,12 @@ export async function publishedReleases(service: Service, repository: Repository
   verifyNotWaiting(world, cache, token)
   const ask = asker(world, config.deployment.poll_timeout)
   const pages: Page[] = []
-  for (let number = 1; number <= MOST_PAGES; number += 1) {
+  while (pages.length < MOST_PAGES && !pages.at(-1)?.isLast) {
     const url = new URL(first)
-    if (number > 1) url.searchParams.set('page', String(number))
-    const known = cache.pages[number - 1]
+    if (pages.length > 0) url.searchParams.set('page', String(pages.length + 1))
+    const known = cache.pages[pages.length]
     const answer = await ask(url, headersOf(token, known))
-    const page = answer.status === 304 && known ? known : await readPage(answer)
-    pages.push(page)
-    if (page.isLast) break
+    pages.push(answer.status === 304 && known ? known : await readPage(answer))
   }
   const isUnchanged =
     pages.length === cache.pages.length && pages.every((page, at) => page === cache.pages[at])
@@ -78,15 +73,13 @@ function verifyTokenGoesToGitHub({ deployment }: Config, api: string): void {
   })
 }
 
-type Ask = (url: URL, headers: Readonly<Record<string, string>>) => Promise<HttpAnswer>
-
 /**
  * Asks, all answers together within `timeoutMs`, and follows a list that has moved, as that of a renamed repository. A
  * redirect to another server is an answer like any other: that one has no business with the token.
  */
-function asker(world: World, timeoutMs: number): Ask {
+function asker(world: World, timeoutMs: number) {
   const end = world.monotonic() + timeoutMs
-  return async (url, headers) => {
+  return async (url: URL, headers: Readonly<Record<string, string>>): Promise<HttpAnswer> => {
     let from = url
     for (let redirects = 0; ; redirects += 1) {
       const leftMs = Math.max(1, Math.round(end - world.monotonic()))

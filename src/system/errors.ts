@@ -53,6 +53,16 @@ export class TelecError extends Error {
   }
 }
 
+/** What `read` gives; null where it fails as telec foresees: whoever needs it says why. */
+export async function orNull<Value>(read: () => Value | Promise<Value>): Promise<Value | null> {
+  try {
+    return await read()
+  } catch (error) {
+    if (error instanceof TelecError) return null
+    throw error
+  }
+}
+
 /** The `code` of a Node system error (`ENOENT`, `ENOSPC`, …), or undefined for anything else. */
 export function systemErrorCode(error: unknown): string | undefined {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined

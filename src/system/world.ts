@@ -30,7 +30,8 @@ export interface World {
   monotonic(): number
   sleep(ms: number): Promise<void>
   readonly run: Run
-  out(text: string): void
+  /** Writes to standard output: a text as it is, data as JSON. */
+  out(what: string | object): void
 }
 
 export function realWorld(programName: string): World {
@@ -57,7 +58,10 @@ export function realWorld(programName: string): World {
     // Not that of node:timers/promises, which takes a poll two milliseconds to load.
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     run,
-    out: (text) => withoutReader(process.stdout).write(text),
+    out: (what) =>
+      withoutReader(process.stdout).write(
+        typeof what === 'string' ? what : `${JSON.stringify(what, null, 2)}\n`,
+      ),
   }
 }
 

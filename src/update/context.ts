@@ -1,5 +1,5 @@
 import type { Service } from '../config/service.ts'
-import { redisSink } from '../fleet/status-sink.ts'
+import { redisSink } from '../fleet/heartbeat.ts'
 import type { Repository } from '../git/repository.ts'
 import type { StatusSink } from '../state/status.ts'
 import { metricsSink } from '../view/metrics.ts'

@@ -3,56 +3,30 @@ import { headCommit } from '../git/checkout.ts'
 import { locateRepository } from '../git/repository.ts'
 import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
 import { isEnded, type Update, type UpdateState, wasInterrupted } from '../state/update-state.ts'
-import { TelecError } from '../system/errors.ts'
+import { orNull } from '../system/errors.ts'
 
-/** In which state a halted update left this computer. */
-export interface AfterHalt {
-  readonly checkout: {
-    /** Null where git does not say. */
-    readonly commit: string | null
-    /** `half-way`: files of both may be there; it is completed before anything else. */
-    readonly at: 'deployed' | 'target' | 'half-way' | 'elsewhere'
-  }
-  readonly service: {
-    /** `asked`: it was asked to leave, or to start, and was not seen to come up. */
-    readonly restarted: 'yes' | 'no' | 'asked'
-    readonly note: string | null
-  }
-  /** What was applied since what is deployed was; null where the record does not say. */
-  readonly migrations: readonly string[] | null
-}
+export type AfterHalt = Awaited<ReturnType<typeof afterHalt>>
 
-export async function afterHalt(
-  { world, config, paths }: Service,
-  { deployed, update }: UpdateState,
-): Promise<AfterHalt> {
-  const repository = () => locateRepository(world, config.deployment.checkout)
-  const commit = await orNull(() => headCommit(repository()))
-  const record = await orNull(async () => readMigrationRecord(paths))
+/** In which state a halted update left this computer; null: what git, or the record, does not say. */
+export async function afterHalt({ world, config, paths }: Service, { deployed, update }: UpdateState) {
+  const commit = await orNull(() => headCommit(locateRepository(world, config.deployment.checkout)))
+  const record = await orNull(() => readMigrationRecord(paths))
   return {
     checkout: { commit, at: placeOf(commit, deployed.commit, update) },
     service: serviceOf(update),
+    /** What was applied since what is deployed was. */
     migrations: record && migratedSince(record, deployed, update),
   }
 }
 
-/** What cannot be read is no reason to say nothing of the rest; whoever needs it says why. */
-async function orNull<Value>(read: () => Promise<Value>): Promise<Value | null> {
-  try {
-    return await read()
-  } catch (error) {
-    if (error instanceof TelecError) return null
-    throw error
-  }
-}
-
-function placeOf(head: string | null, deployed: string, update: Update | null): AfterHalt['checkout']['at'] {
-  if (update && wasInterrupted(update, 'checkout')) return 'half-way'
+function placeOf(head: string | null, deployed: string, update: Update | null) {
+  if (update && wasInterrupted(update, 'checkout')) return 'half-way' // it is completed before anything else
   if (head === update?.target.commit) return 'target'
   return head === deployed ? 'deployed' : 'elsewhere'
 }
 
-function serviceOf(update: Update | null): AfterHalt['service'] {
+/** `asked`: it was asked to leave, or to start, and was not seen to come up. */
+function serviceOf(update: Update | null): { restarted: 'yes' | 'no' | 'asked'; note: string | null } {
   const isAsked = update?.service?.asked === true
   if (!update || !isEnded(update, 'restart')) return { restarted: isAsked ? 'asked' : 'no', note: null }
   const note = update.steps.find(({ name }) => name === 'restart')?.note ?? null

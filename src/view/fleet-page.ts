@@ -1,7 +1,7 @@
 import compare from 'semver/functions/compare'
 import valid from 'semver/functions/valid'
 import type { Fleet, FleetMember } from '../fleet/read.ts'
-import { isHalted, isSilent } from './fleet.ts'
+import { countVersions, isHalted, isSilent } from './fleet.ts'
 import { relative } from './show.ts'
 
 /** The fleet as one page that needs nothing but itself: no network, light and dark, readable on a phone. Pure. */
@@ -14,7 +14,7 @@ export function fleetPage(fleet: Fleet, nowMs: number): string {
   })
   const halted = computers.filter(isHalted).length
   const silent = computers.filter((member) => isSilent(member, nowMs)).length
-  const behind = attention.length - attention.filter(({ why }) => why.kind !== 'behind').length
+  const behind = attention.filter(({ why: [kind] }) => kind === 'behind').length
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -35,46 +35,31 @@ ${figure(halted, 'halted', halted > 0 ? 'bad' : '')}
 ${figure(silent, 'silent', silent > 0 ? 'warn' : '')}
 ${figure(behind, 'behind', '')}
 </ul>
-<section>
-<h2>Versions</h2>
-${versionBar(computers)}
-</section>
-<section>
-<h2>Needs attention</h2>
-${attention.length === 0 ? '<p class="well">All computers run what their channel offers.</p>' : `<ul class="attention">\n${attention.map(({ member, why }) => attentionItem(member, why)).join('\n')}\n</ul>`}
-</section>
-<section>
-<h2>Last updates</h2>
-${timeline(computers, nowMs)}
-</section>
-<section>
-<h2>All computers</h2>
-${table(computers, nowMs)}
-</section>
+${section('Versions', versionBar(computers))}
+${section('Needs attention', attention.length === 0 ? '<p class="well">All computers run what their channel offers.</p>' : `<ul class="attention">\n${attention.map(({ member, why }) => attentionItem(member, why)).join('\n')}\n</ul>`)}
+${section('Last updates', timeline(computers, nowMs))}
+${section('All computers', table(computers, nowMs))}
 </main>
 </body>
 </html>
 `
 }
 
-interface Why {
-  readonly kind: 'halted' | 'silent' | 'behind'
-  readonly text: string
+function section(title: string, content: string): string {
+  return `<section>\n<h2>${title}</h2>\n${content}\n</section>`
 }
+
+type Why = readonly [kind: 'halted' | 'silent' | 'behind', text: string]
 
 function needsAttention(member: FleetMember, newest: ReadonlyMap<string, string>, nowMs: number): Why | null {
   const { status, heard_at } = member
   if (isHalted(member))
-    return {
-      kind: 'halted',
-      text: `at ${status?.step ?? 'an unknown step'}: ${status?.error ?? 'no reason given'}`,
-    }
-  if (isSilent(member, nowMs))
-    return { kind: 'silent', text: `last heard of ${ago(Date.parse(heard_at) - nowMs)}` }
+    return ['halted', `at ${status?.step ?? 'an unknown step'}: ${status?.error ?? 'no reason given'}`]
+  if (isSilent(member, nowMs)) return ['silent', `last heard of ${ago(Date.parse(heard_at) - nowMs)}`]
   const best = newest.get(status?.channel ?? '')
-  const version = status?.version ?? null
+  const version = status?.version
   if (best && version && valid(version) && compare(version, best) < 0)
-    return { kind: 'behind', text: `runs ${version}; others of its channel run ${best}` }
+    return ['behind', `runs ${version}; others of its channel run ${best}`]
   return null
 }
 
@@ -94,7 +79,7 @@ function figure(amount: number, what: string, kind: string): string {
   return `<li class="${kind}"><b>${amount}</b> ${what}</li>`
 }
 
-function attentionItem({ computer }: FleetMember, { kind, text }: Why): string {
+function attentionItem({ computer }: FleetMember, [kind, text]: Why): string {
   return `<li><span class="mark ${kind}">${kind}</span> <b>${show(computer)}</b> <span class="why">${show(text, 400)}</span></li>`
 }
 
@@ -102,12 +87,7 @@ function attentionItem({ computer }: FleetMember, { kind, text }: Why): string {
 const SHADES = 6
 
 function versionBar(computers: readonly FleetMember[]): string {
-  const counts = new Map<string, number>()
-  for (const { status } of computers) {
-    const name = status?.version ?? status?.commit?.slice(0, 12) ?? 'unknown'
-    counts.set(name, (counts.get(name) ?? 0) + 1)
-  }
-  const ordered = [...counts].toSorted(([a], [b]) => byVersion(b, a))
+  const ordered = countVersions(computers).toSorted(([a], [b]) => byVersion(b, a))
   const shown = ordered.slice(0, ordered.length > SHADES ? SHADES - 1 : SHADES)
   const rest = ordered.slice(shown.length).reduce((sum, [, count]) => sum + count, 0)
   const parts = rest > 0 ? [...shown, [`${ordered.length - shown.length} others`, rest] as const] : shown
@@ -176,17 +156,13 @@ function table(computers: readonly FleetMember[], nowMs: number): string {
   const rows = computers.map((member) => {
     const { computer, heard_at, status } = member
     const kind = isHalted(member) ? 'bad' : isSilent(member, nowMs) ? 'warn' : ''
-    const cells = [
-      show(computer),
-      show(status?.channel ?? '–'),
-      show(status?.version ?? '–'),
-      `<code>${show(status?.commit?.slice(0, 12) ?? '–')}</code>`,
-      show(status?.status ?? 'unknown'),
-      show(status?.step ?? '–'),
-      ago(Date.parse(heard_at) - nowMs),
-    ]
-    const [name, ...others] = cells
-    return `<tr class="${kind}"><th scope="row">${name}</th>${others.map((cell) => `<td>${cell}</td>`).join('')}</tr>`
+    const { channel, version, commit, status: name = 'unknown', step } = status ?? {}
+    const heard = ago(Date.parse(heard_at) - nowMs)
+    const cells = [channel, version, commit?.slice(0, 12), name, step, heard].map((cell, column) => {
+      const text = show(cell ?? '–')
+      return `<td>${column === 2 ? `<code>${text}</code>` : text}</td>`
+    })
+    return `<tr class="${kind}"><th scope="row">${show(computer)}</th>${cells.join('')}</tr>`
   })
   const heads = ['Computer', 'Channel', 'Version', 'Commit', 'Status', 'Step', 'Heard of']
   const body = `<div class="scroll"><table><thead><tr>${heads.map((head) => `<th scope="col">${head}</th>`).join('')}</tr></thead><tbody>\n${rows.join('\n')}\n</tbody></table></div>`

@@ -2,7 +2,7 @@ import type { Fleet, FleetMember } from '../fleet/read.ts'
 import { relative } from './show.ts'
 
 /** A computer is heard of every five minutes; after three of them it is silent. */
-export const SILENT_AFTER_MS = 15 * 60_000
+const SILENT_AFTER_MS = 15 * 60_000
 
 export function isSilent({ heard_at }: FleetMember, nowMs: number): boolean {
   return nowMs - Date.parse(heard_at) > SILENT_AFTER_MS
@@ -18,7 +18,7 @@ export function showFleet({ computers }: Fleet, nowMs: number): string {
   const rank = (member: FleetMember) => (isHalted(member) ? 0 : isSilent(member, nowMs) ? 1 : 2)
   const ordered = computers.toSorted((a, b) => rank(a) - rank(b) || (a.computer < b.computer ? -1 : 1))
   const rows = ordered.map((member) => row(member, nowMs))
-  return `${table([HEADINGS, ...rows])}\n${counts(computers)}${why(ordered.filter(isHalted))}`
+  return `${table([HEADINGS, ...rows])}\n${counts(computers)}${ordered.filter(isHalted).map(why).join('')}`
 }
 
 const HEADINGS = ['COMPUTER', 'CHANNEL', 'VERSION', 'COMMIT', 'STATUS', 'STEP', 'SINCE', 'HEARD']
@@ -26,26 +26,17 @@ const HEADINGS = ['COMPUTER', 'CHANNEL', 'VERSION', 'COMMIT', 'STATUS', 'STEP', 
 function row(member: FleetMember, nowMs: number): string[] {
   const { computer, heard_at, status } = member
   const heard = `${relative(Math.min(-1, Date.parse(heard_at) - nowMs))}${isSilent(member, nowMs) ? ' (silent)' : ''}`
-  if (status === null) return [computer, '-', '-', '-', 'unknown', '-', '-', heard]
-  const { channel, version, commit, step, timestamp } = status
-  const since = relative(timestamp * 1000 - nowMs)
-  return [computer, channel, version, commit?.slice(0, 12), status.status, step, since, heard].map(
-    (cell) => cell ?? '-',
-  )
+  const since = status && relative(status.timestamp * 1000 - nowMs)
+  const { channel, version, commit, status: name = 'unknown', step } = status ?? {}
+  const cells = [computer, channel, version, commit?.slice(0, 12), name, step, since, heard]
+  return cells.map((cell) => cut(cell ?? '-'))
 }
 
 function table(rows: readonly (readonly string[])[]): string {
-  const cells = rows.map((line) => line.map(cut))
-  const widths = HEADINGS.map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)))
-  return cells
-    .map(
-      (line) =>
-        `${line
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('')
+  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)))
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
+  return rows.map((cells) => `${line(cells).trimEnd()}\n`).join('')
 }
 
 /** One that another computer made endless must not push the others off the screen; nor may it end the line. */
@@ -54,23 +45,23 @@ function cut(cell: string): string {
   return line.length > 40 ? `${line.slice(0, 39)}…` : line
 }
 
-function counts(computers: readonly FleetMember[]): string {
-  const byVersion = new Map<string, number>()
+/** How many computers run each version, by its name. */
+export function countVersions(computers: readonly FleetMember[]): [version: string, count: number][] {
+  const counts = new Map<string, number>()
   for (const { status } of computers) {
-    const version = cut(status?.version ?? status?.commit?.slice(0, 12) ?? 'unknown')
-    byVersion.set(version, (byVersion.get(version) ?? 0) + 1)
+    const version = status?.version ?? status?.commit?.slice(0, 12) ?? 'unknown'
+    counts.set(version, (counts.get(version) ?? 0) + 1)
   }
-  const parts = [...byVersion]
-    .toSorted(([, a], [, b]) => b - a)
-    .map(([version, count]) => `${count} × ${version}`)
+  return [...counts]
+}
+
+function counts(computers: readonly FleetMember[]): string {
+  const ordered = countVersions(computers).toSorted(([, a], [, b]) => b - a)
+  const parts = ordered.map(([version, count]) => `${count} × ${cut(version)}`)
   return `${computers.length} computer(s): ${parts.join(', ')}\n`
 }
 
-function why(halted: readonly FleetMember[]): string {
-  return halted
-    .map(
-      ({ computer, status }) =>
-        `\n${computer} halted at ${cut(status?.step ?? '-')}: ${(status?.error ?? 'no reason given').slice(0, 300).replace(/\s+/g, ' ')}\n`,
-    )
-    .join('')
+function why({ computer, status }: FleetMember): string {
+  const error = (status?.error ?? 'no reason given').slice(0, 300).replace(/\s+/g, ' ')
+  return `\n${computer} halted at ${cut(status?.step ?? '-')}: ${error}\n`
 }

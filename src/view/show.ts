@@ -4,38 +4,40 @@ import type { Signal } from '../state/signal.ts'
 import type { Update } from '../state/update-state.ts'
 import type { WatchState } from '../state/watch-state.ts'
 import type { AfterHalt } from './after-halt.ts'
-import type { Overview, WindowOverview } from './collect.ts'
+import type { Overview } from './collect.ts'
+
+const NEXT_LINE = `\n${' '.repeat(11)}`
+
+type Ago = (time: string) => string
 
 /** `telec status` for people. Pure. */
 export function showOverview(overview: Overview, nowMs: number): string {
-  const { deployed, watch, update, halted, signal, service } = overview
-  const ago = (time: string) => relative(Date.parse(time) - nowMs)
-  const rows: [string, string][] = [
+  const { telec, deployed, last, watch, service, rolled_back, pause, window, halted, update, signal } =
+    overview
+  const ago: Ago = (time) => relative(Date.parse(time) - nowMs)
+  const next = overview.next_poll_at
+  const pid = service?.pid ? `, pid ${service.pid}` : ''
+  const rows: [label: string, text: string | null | undefined][] = [
     ['computer', overview.computer],
-    ['telec', `${overview.telec.version} (${overview.telec.commit.slice(0, 12)})`],
+    ['telec', `${telec.version} (${telec.commit.slice(0, 12)})`],
     ['channel', `${overview.channel}: ${overview.follows}`],
     ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
-    ...(overview.last ? [['updated', describeLast(overview.last)] as [string, string]] : []),
+    ['updated', last && describeLast(last)],
     ['offered', offered(overview)],
     ['last poll', lastPoll(watch, ago)],
-    [
-      'next poll',
-      overview.next_poll_at ? ago(overview.next_poll_at) : 'never: no timer is active (telec install)',
-    ],
+    ['next poll', next ? ago(next) : 'never: no timer is active (telec install)'],
+    ['service', service && `${service.name} is ${service.activity}${pid} (${service.manager})`],
+    ['held', rolled_back && describeRolledBack(rolled_back, ago)],
+    ['paused', pause && describePause(pause, ago)],
+    ['window', window && describeWindow(window, ago)],
+    halted
+      ? ['halted', describeHalt(halted, ago)]
+      : update
+        ? ['updating', describeUpdate(update, overview.step, ago)]
+        : ['waiting', signal && describeWaiting(signal, overview.held, ago)],
   ]
-  if (service)
-    rows.push([
-      'service',
-      `${service.name} is ${service.activity}${service.pid ? `, pid ${service.pid}` : ''} (${service.manager})`,
-    ])
-  if (overview.rolled_back) rows.push(['held', describeRolledBack(overview.rolled_back, ago)])
-  if (overview.pause) rows.push(['paused', describePause(overview.pause, ago)])
-  if (overview.window) rows.push(['window', describeWindow(overview.window, ago)])
-  if (halted) rows.push(['halted', describeHalt(halted, ago)])
-  else if (update) rows.push(['updating', describeUpdate(update, overview.step, ago)])
-  else if (signal) rows.push(['waiting', describeWaiting(signal, overview.held, ago)])
   return rows
-    .map(([label, text]) => `${label.padEnd(10)} ${text.replaceAll('\n', `\n${' '.repeat(11)}`)}\n`)
+    .flatMap(([label, text]) => (text ? [`${label.padEnd(10)} ${text.replaceAll('\n', NEXT_LINE)}\n`] : []))
     .join('')
 }
 
@@ -49,23 +51,23 @@ function offered({ watch, deployed }: Overview): string {
   return `${nameOf(watch.target)}, not taken: ${watch.reason}\nto take it: telec-update ${permit}`
 }
 
-function lastPoll(watch: WatchState | null, ago: (time: string) => string): string {
+function lastPoll(watch: WatchState | null, ago: Ago): string {
   const reached = watch?.polled_at ? ago(watch.polled_at) : 'never'
   if (!watch || watch.failures === 0) return reached
   return `${reached}; ${watch.failures} since then did not reach the remote: ${watch.last_failure}`
 }
 
-function describePause({ since, until }: Pause, ago: (time: string) => string): string {
+function describePause({ since, until }: Pause, ago: Ago): string {
   const end = until === null ? 'until: telec resume' : `until ${until}; sooner: telec resume`
   return `since ${ago(since)}, ${end}`
 }
 
-function describeWindow({ hours, opens_at }: WindowOverview, ago: (time: string) => string): string {
+function describeWindow({ hours, opens_at }: NonNullable<Overview['window']>, ago: Ago): string {
   const state = opens_at === null ? 'it is open' : `it opens ${ago(opens_at)}; sooner: telec-update --now`
   return `${hours.join(', ')}: ${state}`
 }
 
-function describeHalt(halt: NonNullable<Overview['halted']>, ago: (time: string) => string): string {
+function describeHalt(halt: NonNullable<Overview['halted']>, ago: Ago): string {
   return [
     `at ${halt.step}, ${ago(halt.at)}, on the way to ${nameOf(halt.target)}`,
     halt.error,
@@ -79,14 +81,9 @@ function describeHalt(halt: NonNullable<Overview['halted']>, ago: (time: string)
   ].join('\n')
 }
 
-function describeRolledBack(
-  { targets, at }: NonNullable<Overview['rolled_back']>,
-  ago: (time: string) => string,
-): string {
-  return [
-    `${targets.map(nameOf).join(', ')}: rolled back from, ${ago(at)}`,
-    'it is not taken again before there is another target; to take it: telec-update --retry',
-  ].join('\n')
+function describeRolledBack({ targets, at }: NonNullable<Overview['rolled_back']>, ago: Ago): string {
+  return `${targets.map(nameOf).join(', ')}: rolled back from, ${ago(at)}
+it is not taken again before there is another target; to take it: telec-update --retry`
 }
 
 function describeLeft({ checkout, service, migrations }: AfterHalt): string[] {
@@ -112,21 +109,19 @@ function describeLeft({ checkout, service, migrations }: AfterHalt): string[] {
 
 /** What people ask of the update that led here: what became of local changes, and of the service. */
 function describeLast({ from, rollback, steps }: Update): string {
-  const told = steps.filter(
-    ({ name, note }) => note && ['verify', 'migrate', 'restart', 'confirm'].includes(name),
-  )
+  const told = steps.filter(({ name, note }) => note && /^(verify|migrate|restart|confirm)$/.test(name))
   return [
     `${rollback ? 'rolled back ' : ''}from ${nameOf(from)}`,
     ...told.map(({ name, note }) => `${name}: ${note}`),
   ].join('\n')
 }
 
-function describeWaiting(signal: Signal, held: Overview['held'], ago: (time: string) => string): string {
+function describeWaiting(signal: Signal, held: Overview['held'], ago: Ago): string {
   const what = `an update to ${nameOf(signal.target)}, detected ${ago(signal.detected_at)}`
   return held ? `${what}\n${held.reason}; now: telec-update --now` : what
 }
 
-function describeUpdate(update: Update, step: string | null, ago: (time: string) => string): string {
+function describeUpdate(update: Update, step: string | null, ago: Ago): string {
   const at = step === null ? '' : `, at ${step}`
   return `${update.rollback ? 'back ' : ''}to ${nameOf(update.target)} since ${ago(update.started_at)}${at}`
 }

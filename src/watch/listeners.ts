@@ -1,5 +1,5 @@
-import { loadConfig } from '../config/load.ts'
 import { LOOKOUT, type Paths } from '../config/paths.ts'
+import { loadConfig } from '../config/service.ts'
 import { accessTo } from '../fleet/client.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'

@@ -4,17 +4,7 @@ import { parseConfig } from '../../src/config/parse.ts'
 import { type Answers, renderConfig } from '../../src/config/template.ts'
 import { pureWorld } from '../helpers/world.ts'
 
-const LEAST: Answers = {
-  computer: null,
-  channel: 'alpha',
-  pinnedMinor: null,
-  checkout: '/srv/web',
-  remote: null,
-  branch: null,
-  install: null,
-  service: null,
-  scope: null,
-}
+const LEAST: Answers = { channel: 'alpha', checkout: '/srv/web' }
 
 function roundTrip(answers: Answers) {
   return parseConfig(pureWorld(), 'config.yml', renderConfig(answers))

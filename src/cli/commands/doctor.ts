@@ -11,11 +11,6 @@ import { printable, usesColour } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
 import type { DefineCommand } from '../main.ts'
 
-interface Options {
-  readonly json: boolean
-  readonly restartContract: boolean
-}
-
 const CHECKS: Checks = { ...COMPUTER_CHECKS, ...DEPLOYMENT_CHECKS, ...UNIT_CHECKS }
 const CONTRACT: Checks = { contract: proveRestartContract }
 
@@ -39,47 +34,40 @@ Examples:
   telec doctor
   telec doctor --restart-contract   starts a throw-away unit that exits 42, and sees it come back`,
     )
-    .action(async ({ json, restartContract }: Options) => {
-      const findings = await diagnose(world, restartContract ? CONTRACT : CHECKS, (finding) => {
+    .action(async ({ json, restartContract }: Record<'json' | 'restartContract', boolean>) => {
+      const findings: Finding[] = []
+      for await (const finding of diagnose(world, restartContract ? CONTRACT : CHECKS)) {
+        findings.push(finding)
         if (!json) world.out(show(finding))
-      })
-      if (json) world.out(`${JSON.stringify(findings, null, 2)}\n`)
+      }
+      if (json) world.out(findings)
       if (findings.some(({ ok }) => !ok)) leave(EXIT.halted)
     })
 
 /** Each as it is found. Without a configuration there is nothing else to look at. */
-async function diagnose(
-  world: World,
-  checks: Checks,
-  onFinding: (finding: Finding) => void,
-): Promise<Finding[]> {
-  const findings: Finding[] = []
-  const add = (finding: Finding) => {
-    findings.push(finding)
-    onFinding(finding)
-  }
+async function* diagnose(world: World, checks: Checks): AsyncGenerator<Finding> {
   locate(world) // a home that is not to be trusted is no finding: nothing of it is looked at
   const opening = openService(world)
   const config = await examine('config', async () => {
     const { config, paths } = await opening
     return `${paths.config}: ${config.deployment.channel}, as ${config.computer}`
   })
-  add(config)
-  if (!config.ok) return findings
+  yield config
+  if (!config.ok) return
   const service = await opening
-  for (const [name, run] of Object.entries(checks)) add(await examine(name, () => run(service)))
-  return findings
+  for (const [name, run] of Object.entries(checks)) yield await examine(name, () => run(service))
 }
 
-const INDENT = ' '.repeat(12)
+const NEXT_LINE = `\n${' '.repeat(12)}`
 
 function show({ check, ok, message, because, hint }: Finding): string {
   const mark = ok ? paint('✓', '32') : paint('✗', '31')
-  const more = [
-    ...(because ? because.split('\n').map((line) => `  ${line}`) : []),
+  const lines = [
+    `${check.padEnd(9)} ${message}`,
+    ...(because ? [`  ${because.replaceAll('\n', `${NEXT_LINE}  `)}`] : []),
     ...(hint ? [`what to do: ${hint}`] : []),
   ]
-  return `${mark} ${printable([`${check.padEnd(9)} ${message}`, ...more.map((line) => `${INDENT}${line}`)].join('\n'))}\n`
+  return `${mark} ${printable(lines.join(NEXT_LINE))}\n`
 }
 
 function paint(text: string, code: string): string {

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander'
 import { nameOf } from '../../channel/target.ts'
 import { parseConfig } from '../../config/parse.ts'
 import { locate, type Paths } from '../../config/paths.ts'
-import type { Channel, Config } from '../../config/schema.ts'
+import type { Config } from '../../config/schema.ts'
 import type { Answers } from '../../config/template.ts'
 import { headCommit } from '../../git/checkout.ts'
 import { locateRepository } from '../../git/repository.ts'
@@ -16,16 +16,8 @@ import { adopt } from '../../update/adopt.ts'
 import { askForAnswers } from '../ask.ts'
 import type { DefineCommand } from '../main.ts'
 
-interface Options {
+interface Options extends Omit<Answers, 'checkout'> {
   readonly checkout?: string
-  readonly channel: Channel
-  readonly pinnedMinor?: string
-  readonly remote?: string
-  readonly branch?: string
-  readonly install?: string
-  readonly service?: string
-  readonly scope?: 'user' | 'system'
-  readonly computer?: string
   readonly system: boolean
 }
 
@@ -56,11 +48,7 @@ Examples:
     .action(async (options: Options) => {
       const paths = locate(world, options.system ? 'system' : undefined)
       verifyNotConfigured(paths)
-      const answers =
-        options.checkout === undefined
-          ? await askForAnswers(world)
-          : answersOf(world, { ...options, checkout: options.checkout })
-      await initialise(world, paths, answers)
+      await initialise(world, paths, await answersOf(world, options))
     })
 
 function verifyNotConfigured(paths: Paths): void {
@@ -70,17 +58,12 @@ function verifyNotConfigured(paths: Paths): void {
   })
 }
 
-function answersOf(world: World, options: Options & { checkout: string }): Answers {
+async function answersOf(world: World, { checkout, system, ...given }: Options): Promise<Answers> {
+  if (checkout === undefined) return askForAnswers(world)
   return {
-    computer: options.computer ?? null,
-    channel: options.channel,
-    pinnedMinor: options.pinnedMinor ?? null,
-    checkout: options.checkout.startsWith('~/') ? options.checkout : resolve(world.cwd, options.checkout),
-    remote: options.remote ?? null,
-    branch: options.branch ?? null,
-    install: options.install ?? null,
-    service: options.service ?? null,
-    scope: options.scope ?? (options.system ? 'system' : null),
+    ...given,
+    checkout: checkout.startsWith('~/') ? checkout : resolve(world.cwd, checkout),
+    scope: given.scope ?? (system ? 'system' : undefined),
   }
 }
 
@@ -90,10 +73,10 @@ function checked(world: World, paths: Paths, text: string): Config {
     return parseConfig(world, paths.config, text)
   } catch (error) {
     if (!(error instanceof TelecError)) throw error
-    const details = { hint: 'nothing was written; correct the flags: telec init --help', cause: error }
     throw new TelecError('config', 'the configuration would be wrong', {
-      ...details,
       ...(error.because === undefined ? {} : { because: error.because }),
+      hint: 'nothing was written; correct the flags: telec init --help',
+      cause: error,
     })
   }
 }
@@ -105,16 +88,12 @@ async function initialise(world: World, paths: Paths, answers: Answers): Promise
   const config = checked(world, paths, text)
   const repository = locateRepository(world, config.deployment.checkout)
   await headCommit(repository)
-  const unlock = acquireLock(world, paths.lock)
-  try {
-    verifyNotConfigured(paths)
-    await writeDurably(paths.config, text)
-    const state = readUpdateState(paths) ?? (await adopt({ world, config, paths }, repository))
-    world.out(`wrote ${paths.config}
+  acquireLock(world, paths.lock) // until this program ends
+  verifyNotConfigured(paths)
+  await writeDurably(paths.config, text)
+  const state = readUpdateState(paths) ?? (await adopt({ world, config, paths }, repository))
+  world.out(`wrote ${paths.config}
 ${nameOf(state.deployed)} is what is deployed here; later migrations are run from there on
 next: telec install, or telec run -- COMMAND where there is no systemd and no launchd
 `)
-  } finally {
-    unlock()
-  }
 }

@@ -1,7 +1,6 @@
 import { Command, Option } from 'commander'
-import { loadConfig } from '../../config/load.ts'
-import type { Scope } from '../../config/paths.ts'
-import { locate } from '../../config/paths.ts'
+import { locate, type Scope } from '../../config/paths.ts'
+import { loadConfig } from '../../config/service.ts'
 import { install, staleFiles, uninstall } from '../../service/install.ts'
 import { verifyInstallable, verifyLinger } from '../../service/installable.ts'
 import { planInstall, scopeOf } from '../../service/installation.ts'
@@ -11,11 +10,7 @@ import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import type { DefineCommand } from '../main.ts'
 
-interface Options {
-  readonly print: boolean
-  readonly refresh: boolean
-  readonly user: boolean
-  readonly system: boolean
+interface Options extends Record<'print' | 'refresh' | 'user' | 'system', boolean> {
   readonly manager: InstallPlan['manager']
 }
 
@@ -28,11 +23,7 @@ export const installCommand: DefineCommand = (world) =>
         .choices(['systemd', 'launchd'])
         .default(world.platform === 'darwin' ? 'launchd' : 'systemd'),
     )
-    .addOption(
-      new Option('--refresh', 'only where it is installed, and other files would be written')
-        .default(false)
-        .hideHelp(),
-    )
+    .addOption(new Option('--refresh', 'only where other files would be written').default(false).hideHelp())
     .addHelpText(
       'after',
       `
@@ -44,11 +35,12 @@ Examples:
   sudo telec install --system   as configured in /etc/telec`,
     )
     .action(async (options: Options) => {
-      const { config, paths, plan } = await planned(world, options)
+      const { service, plan } = await planned(world, options)
+      const { paths } = service
       if (options.print) return world.out(showPlan(plan))
       if (options.refresh && (readInstalled(paths) === null || staleFiles(paths, plan).length === 0)) return
-      await verifyInstallable({ world, config, paths }, plan)
-      const done = await install({ world, config, paths }, plan)
+      await verifyInstallable(service, plan)
+      const done = await install(service, plan)
       for (const line of done) world.out(`${line}\n`)
       world.out(`telec is installed${done.length === 0 ? ', and up to date' : ''}: telec status\n`)
       await warnOfLogout(world, plan)
@@ -70,9 +62,7 @@ export const uninstallCommand: DefineCommand = (world) =>
 function place(command: Command): Command {
   return command
     .addOption(new Option('--user', "the user's own units (default)").conflicts('system').default(false))
-    .addOption(
-      new Option('--system', "the computer's units, as configured in /etc/telec (root)").default(false),
-    )
+    .option('--system', "the computer's units, as configured in /etc/telec (root)", false)
 }
 
 function wantedScope({ user, system }: Options): Scope | undefined {
@@ -82,28 +72,22 @@ function wantedScope({ user, system }: Options): Scope | undefined {
 async function planned(world: World, options: Options) {
   const wanted = wantedScope(options)
   const paths = locate(world, wanted)
-  const config = await loadConfig(world, paths)
-  const plan = planInstall({ world, config, paths }, options.manager, scopeOf({ world, config, paths }))
-  if (wanted !== undefined && wanted !== plan.scope)
-    throw new TelecError(
-      'usage',
-      `--${wanted} does not fit service.scope: ${plan.scope} in ${paths.config}`,
-      {
-        hint: `telec's units belong where the service runs: telec install --${plan.scope}`,
-      },
-    )
-  return { config, paths, plan }
+  const service = { world, config: await loadConfig(world, paths), paths }
+  const scope = scopeOf(service)
+  if (wanted !== undefined && wanted !== scope)
+    throw new TelecError('usage', `--${wanted} does not fit service.scope: ${scope} in ${paths.config}`, {
+      hint: `telec's units belong where the service runs: telec install --${scope}`,
+    })
+  return { service, plan: planInstall(service, options.manager, scope) }
 }
 
 /** Not an error: on a computer with a desktop it may be what its user wants. */
 async function warnOfLogout(world: World, { manager, scope }: InstallPlan): Promise<void> {
   if (manager !== 'systemd' || scope !== 'user') return
-  try {
-    await verifyLinger(world)
-  } catch (error) {
+  await verifyLinger(world).catch((error: unknown) => {
     if (!(error instanceof TelecError)) throw error
     world.log.warning(`${error.message}; ${error.hint}`)
-  }
+  })
 }
 
 /** As a script that could be pasted, give or take. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { openService, type Service } from '../../config/service.ts'
 import { managerEnvironment } from '../../service/commands.ts'
 import { findService } from '../../service/find.ts'
@@ -7,6 +7,7 @@ import { journalSelection, unitName } from '../../service/systemd/systemctl.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import { runAttached } from '../../system/process.ts'
+import { parser } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options {
@@ -17,6 +18,7 @@ interface Options {
 }
 
 const UNITS = ['telec-watch.service', 'telec-poll.service', 'telec-update.service', 'telec-listen.service']
+const parseCount = parser('a number of lines', (text) => (/^\d{1,6}$/.test(text) ? Number(text) : null))
 const LOG_FILES = ['telec-watch.log', 'telec-update.log', 'telec-listen.log']
 
 export const logsCommand: DefineCommand = (world, leave) =>
@@ -28,8 +30,7 @@ export const logsCommand: DefineCommand = (world, leave) =>
     .option('--no-service', "telec's own only, not the service's")
     .addHelpText('after', '\nExamples:\n  telec logs -f\n  telec logs --since "1 h ago" --no-service')
     .action(async (options: Options) => {
-      const code = await show(await openService(world), options)
-      if (code !== 0) leave(EXIT.halted)
+      if ((await show(await openService(world), options)) !== 0) leave(EXIT.halted)
     })
 
 function show(service: Service, options: Options): Promise<number> {
@@ -66,9 +67,4 @@ async function showFiles({ world, paths }: Service, options: Options): Promise<n
       hint: 'telec logs --lines 500',
     })
   return runAttached('tail', [`-n${options.lines}`, ...(options.follow ? ['-F'] : []), ...files], world.env)
-}
-
-function parseCount(text: string): number {
-  if (/^\d{1,6}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It takes a number of lines.')
 }

@@ -1,12 +1,11 @@
 import { Command, Option } from 'commander'
-import { loadConfig } from '../../config/load.ts'
 import { locate } from '../../config/paths.ts'
 import { parseRedisUrl, REDIS_URL_FORMS } from '../../config/redis-url.ts'
-import type { Config } from '../../config/schema.ts'
+import type { RedisConfig } from '../../config/schema.ts'
+import { loadConfig } from '../../config/service.ts'
 import { announce } from '../../fleet/announcements.ts'
-import { describeFault, openRedis } from '../../fleet/client.ts'
+import { redisFault, withRedis } from '../../fleet/client.ts'
 import { TelecError } from '../../system/errors.ts'
-import { within } from '../../system/limit.ts'
 import type { World } from '../../system/world.ts'
 import type { DefineCommand } from '../main.ts'
 
@@ -17,6 +16,8 @@ interface Options {
 }
 
 const TIMEOUT_MS = 5_000
+/** An announcement of a person or of CI is for every computer, this one included: it bears the name of none. */
+const NOBODY = 'telec-notify'
 
 export const notifyCommand: DefineCommand = (world) =>
   new Command('notify')
@@ -39,45 +40,34 @@ Examples:
   TELEC_REDIS_URL=rediss://:PASSWORD@redis.example.org telec notify --channel beta --release 1.4.2`,
     )
     .action(async ({ channel, release, from }: Options) => {
-      const { computer, redis } = await destination(world)
-      const client = openRedis(redis, TIMEOUT_MS)
-      try {
-        const sending = client.ready().then(() =>
-          announce(client, {
-            channel,
-            version: release ?? null,
-            from_version: from ?? null,
-            daemon_id: computer,
-            timestamp: Math.floor(world.now() / 1000),
-          }),
-        )
-        world.out(`announced on ${channel}: ${await within(sending, TIMEOUT_MS)}\n`)
-      } catch (error) {
-        throw new TelecError('later', 'Redis did not take the announcement', {
-          because: describeFault(error),
-          hint: 'nothing is lost: every computer finds the version at its next poll',
-        })
-      } finally {
-        client.close()
+      const announcement = {
+        channel,
+        version: release ?? null,
+        from_version: from ?? null,
+        daemon_id: NOBODY,
+        timestamp: Math.floor(world.now() / 1000),
       }
+      const id = await withRedis(await destination(world), TIMEOUT_MS, (client) =>
+        announce(client, announcement),
+      ).catch(
+        redisFault(
+          'Redis did not take the announcement',
+          'nothing is lost: every computer finds the version at its next poll',
+        ),
+      )
+      world.out(`announced on ${channel}: ${id}\n`)
     })
 
-/** An announcement of a person or of CI is for every computer, this one included: it bears the name of none. */
-async function destination(world: World): Promise<{ computer: string; redis: NonNullable<Config['redis']> }> {
+async function destination(world: World): Promise<RedisConfig> {
   const url = world.env.TELEC_REDIS_URL
   if (url !== undefined) {
-    if (parseRedisUrl(url) === null)
-      throw new TelecError('usage', 'TELEC_REDIS_URL is no URL of a Redis', {
-        hint: REDIS_URL_FORMS,
-      })
-    return { computer: NOBODY, redis: { url } }
+    if (parseRedisUrl(url) !== null) return { url }
+    throw new TelecError('usage', 'TELEC_REDIS_URL is no URL of a Redis', { hint: REDIS_URL_FORMS })
   }
   const paths = locate(world)
   const { redis } = await loadConfig(world, paths)
-  if (redis) return { computer: NOBODY, redis }
+  if (redis) return redis
   throw new TelecError('config', 'there is no Redis to announce it over', {
     hint: `set redis.url in ${paths.config}, or TELEC_REDIS_URL`,
   })
 }
-
-const NOBODY = 'telec-notify'

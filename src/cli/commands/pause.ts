@@ -1,10 +1,13 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { locate } from '../../config/paths.ts'
 import { parseDuration } from '../../config/values.ts'
 import { endPause, readPause, writePause } from '../../state/pause.ts'
 import { touch } from '../../system/files.ts'
 import { isoTime } from '../../system/world.ts'
+import { parser } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
+
+const parseTime = parser('a time such as 90s, 5m or 2h', (text) => parseDuration(text) || null)
 
 export const pauseCommand: DefineCommand = (world) =>
   new Command('pause')
@@ -28,9 +31,3 @@ export const resumeCommand: DefineCommand = (world) =>
       await touch(paths.signal, world.now()) // whoever watches its path looks again
       world.out(pause === null ? 'updates were not paused\n' : 'updates go on\n')
     })
-
-function parseTime(text: string): number {
-  const ms = parseDuration(text)
-  if (ms !== null && ms > 0) return ms
-  throw new InvalidArgumentError('It takes a time such as 90s, 5m or 2h.')
-}

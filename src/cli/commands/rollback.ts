@@ -9,12 +9,7 @@ import { planRollback, type RollbackPlan } from '../../update/rollback.ts'
 import type { DefineCommand } from '../main.ts'
 import { runUpdate } from './run-update.ts'
 
-interface Options {
-  readonly force: boolean
-  readonly stash: boolean
-  readonly dryRun: boolean
-  readonly json: boolean
-}
+type Options = Record<'force' | 'stash' | 'dryRun' | 'json', boolean>
 
 export const rollbackCommand: DefineCommand = (world, leave) =>
   new Command('rollback')
@@ -48,22 +43,17 @@ Examples:
           hint: 'look what there is: telec status',
         })
       const plan = planRollback(state, readMigrationRecord(paths))
-      const tell = () =>
-        world.out(json ? `${JSON.stringify(plan, null, 2)}\n` : dryRun ? printable(described(plan)) : '')
-      if (dryRun) return tell()
+      if (dryRun) return world.out(json ? plan : printable(described(plan)))
       const permits = stash ? (['stash'] as const) : []
       const code = await runUpdate(service, { retry: false, now: false, permits, rollback: { force } })
-      tell()
+      if (json) world.out(plan)
       leave(code)
     })
 
 function described({ from, target, migrations }: RollbackPlan): string {
-  const ran = [
-    `${migrations.length} migration(s) ran since then, and are not undone (--force):\n`,
-    ...migrations.map((id) => `  ${id}\n`),
-  ]
-  return [
-    `from ${nameOf(from)} back to ${nameOf(target)}\n`,
-    ...(migrations.length > 0 ? ran : ['no migration ran since then\n']),
-  ].join('')
+  const ran =
+    migrations.length === 0
+      ? ['no migration ran since then']
+      : [`${migrations.length} migration(s) ran since then, and are not undone (--force):`, ...migrations]
+  return `from ${nameOf(from)} back to ${nameOf(target)}\n${ran.join('\n  ')}\n`
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { openService, type Service } from '../../config/service.ts'
-import { describeFault, openRedis } from '../../fleet/client.ts'
+import { redisFault, withRedis } from '../../fleet/client.ts'
 import { type Fleet, readFleet } from '../../fleet/read.ts'
 import { TelecError } from '../../system/errors.ts'
 import { writeDurably } from '../../system/files.ts'
@@ -13,10 +13,7 @@ import { changes } from '../../view/follow.ts'
 import { showOverview } from '../../view/show.ts'
 import type { DefineCommand } from '../main.ts'
 
-interface Options {
-  readonly json: boolean
-  readonly watch: boolean
-  readonly fleet: boolean
+interface Options extends Record<'json' | 'watch' | 'fleet', boolean> {
   readonly html?: string
 }
 
@@ -37,73 +34,61 @@ export const statusCommand: DefineCommand = (world) =>
     .action(async ({ json, watch, fleet, html }: Options) => {
       const service = await openService(world)
       if (html !== undefined) return writePage(service, resolve(world.cwd, html), fleet)
-      const view = fleet ? fleetView(service) : ownView(service)
+      const view = () => (fleet ? fleetView(service) : ownView(service))
       if (watch) return follow(service, view, json)
       const { data, text } = await view()
-      world.out(json ? `${JSON.stringify(data, null, 2)}\n` : text)
+      world.out(json ? data : text)
     })
 
 /** What is shown, as data and for people. */
 interface View {
-  readonly data: unknown
+  readonly data: object
   readonly text: string
   /** What tells it from the one before; times that pass do not. */
-  readonly lasting: string
+  readonly lasting: unknown
 }
 
-function ownView(service: Service): () => Promise<View> {
-  const { world } = service
-  return async () => {
-    const overview = await collectOverview(service)
-    const { next_poll_at: _, ...lasting } = overview
-    const text = printable(showOverview(overview, world.now()))
-    return { data: overview, text, lasting: JSON.stringify(lasting) }
-  }
+async function ownView(service: Service): Promise<View> {
+  const data = await collectOverview(service)
+  const { next_poll_at: _, ...lasting } = data
+  return { data, text: printable(showOverview(data, service.world.now())), lasting }
+}
+
+async function fleetView(service: Service): Promise<View> {
+  const data = await fleetOf(service)
+  const lasting = data.computers.map(({ status }) => status)
+  return { data, text: printable(showFleet(data, service.world.now())), lasting }
 }
 
 async function writePage(service: Service, file: string, isFleet: boolean): Promise<void> {
   const { world } = service
   if (!isFleet)
     throw new TelecError('usage', '--html is for the fleet', { hint: `telec status --fleet --html ${file}` })
-  const { data } = await fleetView(service)()
-  await writeDurably(file, fleetPage(data as Fleet, world.now()), { mode: PAGE_MODE })
+  await writeDurably(file, fleetPage(await fleetOf(service), world.now()), { mode: PAGE_MODE })
   world.out(`wrote ${file}\n`)
 }
 
 /** Web servers run as other users. */
 const PAGE_MODE = 0o644
+const REDIS_TIMEOUT_MS = 10_000
 
-function fleetView({ world, paths, config: { redis } }: Service): () => Promise<View> {
+async function fleetOf({ world, paths, config: { redis } }: Service): Promise<Fleet> {
   if (!redis)
     throw new TelecError('config', 'there is no Redis in which computers meet', {
       hint: `set redis.url in ${paths.config}`,
     })
-  return async () => {
-    const client = openRedis(redis, REDIS_TIMEOUT_MS)
-    try {
-      await client.ready()
-      const fleet = await readFleet(client, world.now())
-      const text = printable(showFleet(fleet, world.now()))
-      return { data: fleet, text, lasting: JSON.stringify(fleet.computers.map(({ status }) => status)) }
-    } catch (error) {
-      throw new TelecError('later', 'Redis is out of reach', {
-        because: describeFault(error),
-        hint: 'what this computer knows of itself: telec status',
-      })
-    } finally {
-      client.close()
-    }
-  }
+  return withRedis(redis, REDIS_TIMEOUT_MS, (client) => readFleet(client, world.now())).catch(
+    redisFault('Redis is out of reach', 'what this computer knows of itself: telec status'),
+  )
 }
-
-const REDIS_TIMEOUT_MS = 10_000
 
 /** In a terminal the screen is drawn anew; elsewhere each state is appended. */
 async function follow({ world, paths }: Service, view: () => Promise<View>, json: boolean): Promise<void> {
   const isTerminal = process.stdout.isTTY === true
   let shown = ''
   for await (const _ of changes(world, paths.home, isTerminal)) {
-    const { data, text, lasting } = await view()
+    const { data, text, ...now } = await view()
+    const lasting = JSON.stringify(now)
     // Only a terminal shows times that pass.
     if (!isTerminal && lasting === shown) continue
     shown = lasting

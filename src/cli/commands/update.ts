@@ -26,28 +26,18 @@ Examples:
   telec-update rollback            go back to what was deployed before`,
     )
     .action(async (options: Options) => {
+      const { retry, now } = options
+      const permits = PERMITS.filter((permit) => options[OPTION_OF[permit]])
       const service = await openService(world)
-      const asked = {
-        retry: options.retry,
-        now: options.now,
-        permits: PERMITS.filter((permit) => options[OPTION_OF[permit]]),
-        rollback: null,
-      }
-      await signalRefused(service, asked.permits)
-      leave(await runUpdate(service, asked))
+      await signalRefused(service, permits)
+      leave(await runUpdate(service, { retry, now, permits, rollback: null }))
     })
     .addCommand(rollbackCommand(world, leave))
-
-interface Options {
-  readonly retry: boolean
-  readonly now: boolean
-  readonly acceptRewrite: boolean
-  readonly allowDowngrade: boolean
-  readonly stash: boolean
-}
 
 const OPTION_OF = {
   rewrite: 'acceptRewrite',
   downgrade: 'allowDowngrade',
   stash: 'stash',
-} as const satisfies Record<Permit, keyof Options>
+} as const satisfies Record<Permit, string>
+
+type Options = Record<'retry' | 'now' | (typeof OPTION_OF)[Permit], boolean>

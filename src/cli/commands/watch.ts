@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import type { Considered, Decision } from '../../channel/decide.ts'
+import type { Decision } from '../../channel/decide.ts'
 import { nameOf } from '../../channel/target.ts'
 import { locate } from '../../config/paths.ts'
 import { listenAsLookout, listenAsOneself } from '../../watch/listeners.ts'
@@ -7,15 +7,7 @@ import { lookOut } from '../../watch/lookout.ts'
 import type { DefineCommand } from '../main.ts'
 import { runPoll } from './run-poll.ts'
 
-interface Options {
-  readonly dryRun: boolean
-  readonly explain: boolean
-  readonly json: boolean
-  readonly scheduled: boolean
-  readonly listen: boolean
-  readonly brief: boolean
-  readonly lookout: boolean
-}
+type Options = Record<'dryRun' | 'explain' | 'json' | 'scheduled' | 'listen' | 'brief' | 'lookout', boolean>
 
 export const watchCommand: DefineCommand = (world, leave) =>
   new Command('watch')
@@ -29,16 +21,8 @@ export const watchCommand: DefineCommand = (world, leave) =>
       'as the timer polls: less often while the remote is out of reach, saying so once',
       false,
     )
-    .addOption(
-      new Option('--brief', 'as telec-poll.service polls: tell the lookout what was found')
-        .default(false)
-        .hideHelp(),
-    )
-    .addOption(
-      new Option('--lookout', 'as telec-watch.service looks in system scope: without rights')
-        .default(false)
-        .hideHelp(),
-    )
+    .addOption(new Option('--brief', 'tell the lookout what was found').default(false).hideHelp())
+    .addOption(new Option('--lookout', 'as telec-watch.service: without rights').default(false).hideHelp())
     .addHelpText(
       'after',
       `
@@ -51,8 +35,7 @@ Examples:
       const paths = locate(world)
       if (isListener) return leave(await listenAsOneself(world, paths))
       const decision = await runPoll(world, { dryRun, scheduled, brief, heard: null })
-      if (json) world.out(`${JSON.stringify(decision, null, 2)}\n`)
-      else if (explain) world.out(explained(decision))
+      if (json || explain) world.out(json ? decision : explained(decision))
     })
 
 const TITLES: Record<Decision['kind'], string> = {
@@ -65,14 +48,13 @@ const TITLES: Record<Decision['kind'], string> = {
 /** The newest that were offered, a line each, and what came of them. */
 function explained(decision: Decision): string {
   const chosen = decision.kind === 'update' ? decision.target.commit : null
-  const line = ({ target, rule }: Considered) => {
-    const mark = target.commit === chosen ? '→' : ' '
-    return `${mark} ${nameOf(target)} at ${target.ref}${rule === null ? '' : ` ${rule}`}\n`
-  }
-  const malformed = decision.malformed.map((tag) => `  ${tag} is no version as semver.org writes it\n`)
   return [
-    `${TITLES[decision.kind]}: ${decision.reason}\n`,
-    ...decision.considered.map(line),
-    ...malformed,
-  ].join('')
+    `${TITLES[decision.kind]}: ${decision.reason}`,
+    ...decision.considered.map(
+      ({ target, rule }) =>
+        `${target.commit === chosen ? '→' : ' '} ${nameOf(target)} at ${target.ref}${rule === null ? '' : ` ${rule}`}`,
+    ),
+    ...decision.malformed.map((tag) => `  ${tag} is no version as semver.org writes it`),
+    '',
+  ].join('\n')
 }

@@ -1,27 +1,17 @@
-import { InvalidArgumentError } from 'commander'
 import { normalVersion } from '../../../channel/versions.ts'
 import { openService, type Service } from '../../../config/service.ts'
 import { locateRepository } from '../../../git/repository.ts'
 import { headTarget } from '../../../git/target.ts'
-import { type MigrationPlan, planMigrations } from '../../../migrate/engine.ts'
+import { planMigrations } from '../../../migrate/engine.ts'
 import { readUpdateState } from '../../../state/update-state.ts'
 import type { World } from '../../../system/world.ts'
-
-export interface Planning {
-  readonly service: Service
-  readonly plan: MigrationPlan
-  /** The version that this computer runs. */
-  readonly deployed: string | null
-}
+import { parser } from '../../command-line.ts'
 
 /** The plan of a run by hand: from what is deployed to the newest there is, or as the flags say. Asks no network. */
-export async function planByHand(
-  world: World,
-  bounds: { readonly from?: string; readonly to?: string },
-): Promise<Planning> {
+export async function planByHand(world: World, { from, to }: { from?: string; to?: string }) {
   const service = await openService(world)
   const deployed = await deployedVersion(service)
-  const plan = planMigrations(service, { deployed, from: bounds.from ?? null, to: bounds.to ?? null })
+  const plan = planMigrations(service, { deployed, from: from ?? null, to: to ?? null })
   return { service, plan, deployed }
 }
 
@@ -34,8 +24,4 @@ async function deployedVersion({ world, config, paths }: Service): Promise<strin
 }
 
 /** A version as a flag takes it. */
-export function parseVersion(text: string): string {
-  const version = normalVersion(text)
-  if (version !== null) return version
-  throw new InvalidArgumentError('It takes a version such as 1.2.0.')
-}
+export const parseVersion = parser('a version such as 1.2.0', normalVersion)

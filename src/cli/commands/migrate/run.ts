@@ -2,17 +2,14 @@ import { Command } from 'commander'
 import { locate, type Paths } from '../../../config/paths.ts'
 import { type MigrationPlan, runPlan } from '../../../migrate/engine.ts'
 import { migrationRows } from '../../../migrate/overview.ts'
-import type { Planned } from '../../../migrate/pending.ts'
 import { readMigrationRecord } from '../../../state/migrations.ts'
 import { TelecError } from '../../../system/errors.ts'
 import { guardGroups } from '../../../system/groups.ts'
 import { acquireLock } from '../../../system/lock.ts'
 import type { DefineCommand } from '../../main.ts'
+import { newCommand, verifyCommand } from './author.ts'
 import { parseVersion, planByHand } from './by-hand.ts'
-import { markCommand } from './mark.ts'
-import { newCommand } from './new.ts'
-import { statusCommand } from './status.ts'
-import { verifyCommand } from './verify.ts'
+import { markCommand, statusCommand } from './record.ts'
 
 interface Options {
   readonly dryRun: boolean
@@ -42,30 +39,21 @@ Examples:
   telec-migrate status --check            what ran here, and whether it still holds`,
     )
     .action(async (options: Options) => {
-      const unlock = options.dryRun ? () => undefined : acquireLock(world, locate(world).lock)
-      const unguard = options.dryRun ? () => undefined : guardGroups()
-      try {
-        const { service, plan, deployed } = await planByHand(world, options)
-        const { dryRun, json } = options
-        if (json && dryRun) return world.out(`${JSON.stringify(planAsData(plan), null, 2)}\n`)
-        if (!json) world.out(showPlan(plan))
-        if (dryRun) return
-        const versions = {
-          from: options.from ?? deployed,
-          to: options.to ?? plan.migrations.at(-1)?.version ?? null,
-        }
-        const counts = await runPlan(service, plan, versions).catch((error: unknown) => {
-          if (json && error instanceof TelecError)
-            world.out(`${JSON.stringify(failureAsData(plan, service.paths, error), null, 2)}\n`)
-          throw error
-        })
-        if (json) world.out(`${JSON.stringify({ ...planAsData(plan), ...counts }, null, 2)}\n`)
-        else if (plan.pending.length > 0)
-          world.out(`${counts.run} run, ${counts.satisfied} satisfied already\n`)
-      } finally {
-        unguard()
-        unlock()
-      }
+      const { dryRun, json } = options
+      if (!dryRun) acquireLock(world, locate(world).lock) // until this program ends
+      const { service, plan, deployed } = await planByHand(world, options)
+      if (!json || dryRun) world.out(json ? planAsData(plan) : showPlan(plan))
+      if (dryRun) return
+      const from = options.from ?? deployed
+      const to = options.to ?? plan.migrations.at(-1)?.version ?? null
+      const running = runPlan(service, plan, { from, to }).finally(guardGroups())
+      const counts = await running.catch((error: unknown) => {
+        if (json && error instanceof TelecError) world.out(failureAsData(plan, service.paths, error))
+        throw error
+      })
+      if (json) world.out({ ...planAsData(plan), ...counts })
+      else if (plan.pending.length > 0)
+        world.out(`${counts.run} run, ${counts.satisfied} satisfied already\n`)
     })
   for (const define of [statusCommand, newCommand, verifyCommand, markCommand])
     command.addCommand(define(world, leave))
@@ -73,8 +61,7 @@ Examples:
 }
 
 function planAsData(plan: MigrationPlan) {
-  const pending = plan.pending.map(({ id, late }) => ({ id, late }))
-  return { pending, ...remarkable(plan) }
+  return { pending: plan.pending.map(({ id, late }) => ({ id, late })), ...remarkable(plan) }
 }
 
 /** What was done all the same, as it is recorded, and what failed. */
@@ -96,10 +83,11 @@ function showPlan(plan: MigrationPlan): string {
     ...changed.map((id) => `${id} has changed since it was applied here; it is not run again\n`),
     ...gone.map((id) => `${id} was applied here, and is no longer in the checkout\n`),
   ]
-  if (plan.pending.length === 0) return ['nothing to migrate\n', ...remarks].join('')
-  const line = ({ id, late }: Planned) =>
-    `  ${id}${late ? '  (late: this computer runs that version already)' : ''}\n`
-  return [`${plan.pending.length} pending:\n`, ...plan.pending.map(line), ...remarks].join('')
+  const pending = plan.pending.map(
+    ({ id, late }) => `  ${id}${late ? '  (late: this computer runs that version already)' : ''}\n`,
+  )
+  const title = pending.length === 0 ? 'nothing to migrate\n' : `${pending.length} pending:\n`
+  return [title, ...pending, ...remarks].join('')
 }
 
 /** Applied scripts that are not what they were: worth a remark, and no reason to halt. */

@@ -1,14 +1,47 @@
 import { relative, resolve } from 'node:path'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
+import { checkoutOwner } from '../../../git/owner.ts'
 import { discoverMigrations } from '../../../migrate/discover.ts'
+import { migrationsFolder } from '../../../migrate/engine.ts'
 import { type Verdict, verifyMigrations } from '../../../migrate/prove.ts'
+import { newMigration, TEMPLATE_LANGUAGES, type TemplateLanguage } from '../../../migrate/scaffold.ts'
 import { EXIT, TelecError } from '../../../system/errors.ts'
 import type { DefineCommand } from '../../main.ts'
+import { parseVersion, planByHand } from './by-hand.ts'
 
-interface Options {
-  readonly home: string
-  readonly checkout: string
-  readonly migrations: string
+// For those who write migrations.
+
+interface Wanted {
+  readonly version?: string
+  readonly lang: TemplateLanguage
+  readonly json: boolean
+}
+
+export const newCommand: DefineCommand = (world) =>
+  new Command('new')
+    .description('write a working template with the next number')
+    .argument('<description>', 'what it does, in a few words')
+    .option('--version <version>', 'the version that needs it (default: the deployed one)', parseVersion)
+    .addOption(
+      new Option('--lang <language>', 'what to write it in').choices(TEMPLATE_LANGUAGES).default('ts'),
+    )
+    .option('--json', 'as JSON, for programs', false)
+    .addHelpText('after', "\nExample:\n  telec-migrate new 'rename the cache key' --version 1.3.0 --lang py")
+    .action(async (description: string, options: Wanted) => {
+      const { service, plan, deployed } = await planByHand(world, {})
+      const version = options.version ?? deployed
+      if (version === null)
+        throw new TelecError('usage', 'the checkout declares no version', {
+          hint: 'say which: --version 1.3.0',
+        })
+      const owner = checkoutOwner(world, service.config.deployment.checkout)
+      const wanted = { description, version, language: options.lang }
+      const folder = migrationsFolder(service.config)
+      const made = await newMigration(world, owner, folder, plan.migrations, wanted)
+      world.out(options.json ? made : `wrote ${made.path}\n`)
+    })
+
+interface Places extends Record<'home' | 'checkout' | 'migrations', string> {
   readonly json: boolean
 }
 
@@ -23,7 +56,7 @@ export const verifyCommand: DefineCommand = (world, leave) =>
     .option('--migrations <folder>', 'inside the checkout', 'migrations')
     .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExample, in CI:\n  telec-migrate verify --home test/fixtures/home-1.1.0')
-    .action(async (ids: string[], options: Options) => {
+    .action(async (ids: string[], options: Places) => {
       const checkout = resolve(world.cwd, options.checkout)
       const folder = resolve(checkout, options.migrations)
       if (relative(checkout, folder).startsWith('..'))
@@ -38,7 +71,7 @@ export const verifyCommand: DefineCommand = (world, leave) =>
           })
       const chosen = ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id))
       const verdicts = await verifyMigrations(world, resolve(world.cwd, options.home), checkout, chosen)
-      world.out(options.json ? `${JSON.stringify(verdicts, null, 2)}\n` : showAll(verdicts))
+      world.out(options.json ? verdicts : showAll(verdicts))
       if (verdicts.some(({ fault }) => fault !== null)) leave(EXIT.halted)
     })
 
