@@ -30,10 +30,11 @@ test(
       restore(computer)
       const { ended, isInjected } = await programs.update(cut, 'signal=SIGKILL')
       const where = `${cut.program} (${cut.start}) killed at ${cut.call} ${cut.occurrence}: ${ended.stderr}`
+      expect(isInjected, `not reached: ${where}`).toBe(true)
       // An install command that was killed has failed, for all that telec knows; what else is killed is tried again.
       expectDesigned(ended, cut.program === 'sh' ? [42, 75, 1] : [42, 75], where)
       expectReadable(computer, where)
-      tally.add(`${cut.program} ${cut.call}`, isInjected ? `exit code ${ended.code}` : 'not reached')
+      tally.add(`${cut.program} ${cut.call}`, `exit code ${ended.code}`)
       await goesOn(where, ['--retry'])
     }
     expect(tally.total()).toBeGreaterThan(isWhole ? 60 : 6)
@@ -61,8 +62,9 @@ test(
       restore(computer)
       const { ended, isInjected } = await stashing.update(cut, 'signal=SIGKILL')
       const where = `${cut.program} (${cut.start}) killed at ${cut.call} ${cut.occurrence}: ${ended.stderr}`
+      expect(isInjected, `not reached: ${where}`).toBe(true)
       expectDesigned(ended, [42, 75], where)
-      tally.add(`${cut.program} ${cut.call}`, isInjected ? `exit code ${ended.code}` : 'not reached')
+      tally.add(`${cut.program} ${cut.call}`, `exit code ${ended.code}`)
       const again = await computer.telec('telec-update', ['--retry', '--stash'])
       expect([0, 42], `${where}\nthen: ${again.stderr}`).toContain(again.code)
       expect(await computer.gitInCheckout('rev-parse', 'HEAD'), where).toBe(commit)

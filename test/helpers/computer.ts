@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
+import { afterAll } from 'vitest'
 import { DIST, type Ended, execute, type ProcessOptions, type ProgramName, succeed } from './programs.ts'
 
 /**
@@ -51,11 +52,80 @@ export const FIRST_FILES = {
   'server.js': 'process.on("SIGTERM", () => process.exit(42)); setInterval(() => {}, 1000)\n',
 }
 
-/** Makes a computer whose checkout is at version 1.0.0. `init: false` leaves it without a configuration. */
-export async function makeComputer(
-  options: { init?: boolean; initArgs?: readonly string[] } = {},
-): Promise<Computer> {
-  const folder = mkdtempSync(join(tmpdir(), 'telec-test-'))
+export interface ComputerOptions {
+  /** Without a configuration, that is without `telec init`, where false. */
+  readonly init?: boolean
+  readonly initArgs?: readonly string[]
+}
+
+/** A computer that is only copied, and which of its files hold the path of its folder. */
+interface Template {
+  readonly folder: string
+  readonly withPaths: readonly string[]
+}
+
+/** Those of this worker, by their options. */
+const templates = new Map<string, Promise<Template>>()
+
+afterAll(async () => {
+  for (const one of await Promise.allSettled(templates.values()))
+    if (one.status === 'fulfilled') rmSync(one.value.folder, { recursive: true })
+  templates.clear()
+})
+
+/** Makes a computer whose checkout is at version 1.0.0. */
+export async function makeComputer({ init = true, initArgs = [] }: ComputerOptions = {}): Promise<Computer> {
+  if (!init) return copy(await template('bare', makeBare))
+  return copy(
+    await template(JSON.stringify(initArgs), async () => {
+      const computer = await copy(await template('bare', makeBare))
+      const ended = await computer.telec('telec', ['init', '--checkout', computer.checkout, ...initArgs])
+      if (ended.code !== 0) throw new Error(`telec init: ${ended.stderr}`)
+      return computer
+    }),
+  )
+}
+
+function template(name: string, make: () => Promise<Computer>): Promise<Template> {
+  const made = templates.get(name) ?? make().then(asTemplate)
+  templates.set(name, made)
+  return made
+}
+
+function asTemplate({ folder }: Computer): Template {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile())
+  const paths = files.map((one) => join(one.parentPath, one.name))
+  for (const path of paths.filter((one) => one.endsWith('.sample'))) rmSync(path) // git's hooks, which none runs
+  const withPaths = paths.filter((path) => !path.endsWith('.sample') && readFileSync(path).includes(folder))
+  return { folder, withPaths: withPaths.map((path) => relative(folder, path)) }
+}
+
+async function makeBare(): Promise<Computer> {
+  const computer = computerIn(newFolder())
+  await git(computer.folder, ['init', '--quiet', '--bare', '--initial-branch=main', 'remote.git'])
+  await git(computer.folder, ['clone', '--quiet', 'remote.git', 'work'])
+  await computer.push(FIRST_FILES, { message: 'first' })
+  await git(computer.folder, ['clone', '--quiet', 'remote.git', 'app'])
+  return computer
+}
+
+async function copy({ folder, withPaths }: Template): Promise<Computer> {
+  const computer = computerIn(newFolder())
+  cpSync(folder, computer.folder, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+  for (const name of withPaths) {
+    const path = join(computer.folder, name)
+    writeFileSync(path, readFileSync(path, 'utf8').replaceAll(folder, computer.folder))
+  }
+  // The files of a copy have other numbers than those which git noted.
+  await computer.gitInCheckout('update-index', '--refresh')
+  return computer
+}
+
+function newFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'telec-test-'))
+}
+
+function computerIn(folder: string): Computer {
   const path = (name: string) => join(folder, name)
   const computer: Computer = {
     folder,
@@ -96,19 +166,6 @@ export async function makeComputer(
     writeState: (name, text) => writeFileSync(join(path('home'), name), text),
     writeConfig: (text) => writeFileSync(join(path('home'), 'config.yml'), text),
     dispose: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }), // a program may be on its way out
-  }
-  await git(folder, ['init', '--quiet', '--bare', '--initial-branch=main', 'remote.git'])
-  await git(folder, ['clone', '--quiet', 'remote.git', 'work'])
-  await computer.push(FIRST_FILES, { message: 'first' })
-  await git(folder, ['clone', '--quiet', 'remote.git', 'app'])
-  if (options.init !== false) {
-    const ended = await computer.telec('telec', [
-      'init',
-      '--checkout',
-      computer.checkout,
-      ...(options.initArgs ?? []),
-    ])
-    if (ended.code !== 0) throw new Error(`telec init: ${ended.stderr}`)
   }
   return computer
 }

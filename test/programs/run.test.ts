@@ -81,8 +81,9 @@ test('signals are for the service; TERM ends both, and its exit code is that of 
 })
 
 test('who asks twice does not wait for a service that takes its time', async () => {
-  const { computer } = await running("process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)\n")
+  const { computer, said } = await running(SAYING.replace('process.exit(7)', '{}'))
   const supervised = await telecRun(computer, [NODE, 'server.js'])
+  await until('the service to listen', async () => said().includes('up 1'))
   const exit = once(supervised.process, 'exit')
   supervised.process.kill('SIGTERM')
   await new Promise((resolve) => setTimeout(resolve, 700)) // two presses, not one that comes twice
@@ -91,29 +92,35 @@ test('who asks twice does not wait for a service that takes its time', async () 
 })
 
 test('a service that ends by itself with 0 ends telec run', async () => {
-  const { computer } = await running('setTimeout(() => {}, 1500)\n')
+  const { computer } = await running(
+    "const end = process.env.TELEC_HOME + '/end'; require('node:fs').watchFile(end, { interval: 50 }, (now) => { if (now.mtimeMs > 0) process.exit(0) })\n",
+  )
   const supervised = await telecRun(computer, [NODE, 'server.js'])
-  expect((await once(supervised.process, 'exit'))[0]).toBe(0)
+  const exit = once(supervised.process, 'exit')
+  writeFileSync(join(computer.home, 'end'), '')
+  expect((await exit)[0]).toBe(0)
 })
 
 test('one that leaves with 42 over and over is held back, and mended by a push, which does not wait', async () => {
-  const { computer } = await running(
+  const { computer, said } = await running(
     "require('node:fs').appendFileSync(process.env.TELEC_HOME + '/said', '.'); process.exit(42)\n",
   )
   configure(computer)
-  const supervised = await telecRun(computer, [NODE, 'server.js']).catch(() => null)
-  expect(supervised).not.toBeNull()
-  await until('a back-off of seconds', async () =>
-    /starting it again in (3200|6400) ms/.test(supervised?.output() ?? ''),
-  )
+  const supervised = await telecRun(computer, [NODE, 'server.js'])
+  await until('a back-off of seconds', async () => supervised.output().includes('again in 3200 ms'))
   const commit = await computer.push({ ...version('1.1.0'), 'server.js': SAYING })
   await until(
     'the update',
     async () =>
       (computer.state('update_state.json') as { deployed: { commit: string } }).deployed.commit === commit,
   )
-  expect(readFileSync(join(computer.home, 'said'), 'utf8')).toMatch(/^\.{6,9}up 1\n$/)
-  await supervised?.stop()
+  const waits = [...supervised.output().matchAll(/starting it again in (\d+) ms/g)].map(([, ms]) =>
+    Number(ms),
+  )
+  expect(waits).toEqual(waits.map((_, index) => Math.min(100 * 2 ** index, 30_000)))
+  // Where a wait ended between the checkout and the restart, the new code was up before it was asked for.
+  expect(said()).toMatch(new RegExp(`^\\.{${waits.length}}(up 1\nSIGTERM\n)?up 1\n$`))
+  await supervised.stop()
 })
 
 test('the service that a killed telec run left behind is ended before the next one starts its own', async () => {

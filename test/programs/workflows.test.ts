@@ -16,6 +16,7 @@ interface Step {
 interface Workflow {
   readonly permissions: unknown
   readonly concurrency: unknown
+  readonly on: unknown
   readonly jobs: Readonly<Record<string, { 'timeout-minutes': number; steps: readonly Step[] }>>
 }
 
@@ -56,18 +57,18 @@ function stepsOf(text: string): Step[] {
   return Object.values((parse(text) as Workflow).jobs).flatMap(({ steps }) => steps)
 }
 
-const sources: [string, () => string][] = [
-  ["telec's own", () => ROOT],
-  ...examples.map((kind): [string, () => string] => [`the example for ${kind}`, () => copied(kind)]),
+const sources: [string, string[], () => string][] = [
+  ["telec's own", ['ci.yml', 'release.yml', 'weekly.yml'], () => ROOT],
+  ...examples.map((kind): [string, string[], () => string] => [
+    `the example for ${kind}`,
+    ['ci.yml', 'release.yml'],
+    () => copied(kind),
+  ]),
 ]
 
-describe.each(sources)('the workflows: %s', (_, source) => {
-  test('are a CI and a release, in which actionlint finds nothing', async () => {
-    const root = source()
-    expect([...workflowsOf(root).keys()].sort()).toEqual(['ci.yml', 'release.yml'])
-    const { code, stdout, stderr } = await lint(root)
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toContain('Checking 2 workflow file(s)')
+describe.each(sources)('the workflows: %s', (_, names, source) => {
+  test('are those that are expected', () => {
+    expect([...workflowsOf(source()).keys()].sort()).toEqual(names)
   })
 
   test('may read, and only what publishes may more; have an end, and one run each', () => {
@@ -90,6 +91,18 @@ describe.each(sources)('the workflows: %s', (_, source) => {
       for (const one of checkouts) expect(one).toMatchObject({ with: { 'persist-credentials': false } })
     }
   })
+})
+
+test('actionlint finds nothing in any of them', async () => {
+  const folder = emptyFolder()
+  mkdirSync(join(folder, '.github/workflows'), { recursive: true })
+  const texts = sources.flatMap(([, , source], index) =>
+    [...workflowsOf(source())].map(([name, text]): [string, string] => [`${index}-${name}`, text]),
+  )
+  for (const [name, text] of texts) writeFileSync(join(folder, '.github/workflows', name), text)
+  const { code, stdout, stderr } = await lint(folder) // all at once: it takes seconds to start
+  expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: '' })
+  expect(stdout).toContain(`Checking ${texts.length} workflow file(s)`)
 })
 
 test('actionlint is asked: it finds what is wrong', async () => {
@@ -129,6 +142,16 @@ describe('the examples', () => {
     for (const channel of ['beta', 'stable'])
       expect(workflows.get('release.yml')).toContain(`${notify} ${channel} --release "\${GITHUB_REF_NAME#v}"`)
   })
+})
+
+test('once a week the sweeps are run whole, with time for it', () => {
+  const text = readFileSync(join(ROOT, '.github/workflows/weekly.yml'), 'utf8')
+  const { on, jobs } = parse(text) as Workflow
+  expect(on).toMatchObject({ schedule: [{ cron: expect.stringMatching(/^\d+ \d+ \* \* [0-6]$/) }] })
+  expect(stepsOf(text).flatMap(({ run }) => run ?? [])).toEqual([
+    expect.stringMatching(/ CI=true \.\/scripts\/test --all$/),
+  ])
+  expect(Object.values(jobs).map((job) => job['timeout-minutes'])).toEqual([300])
 })
 
 describe("telec's own release", () => {

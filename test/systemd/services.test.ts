@@ -16,14 +16,15 @@ beforeAll(async () => {
   await subscriber.telec('telec install')
   // Driven by hand from here on: one poll and one update each.
   await subscriber.systemctl(`stop ${TIMERS}`)
-  await subscriber.sh("sed -i 's/^service:/service:\\n  stop_timeout: 2s/' ~/.teleclaude/config.yml")
+  await subscriber.sh("sed -i 's/^service:/service:\\n  stop_timeout: 1m/' ~/.teleclaude/config.yml")
 })
 afterAll(() => subscriber?.dispose())
 
 const TIMERS = 'telec-watch.timer telec-poll.path telec-poll.timer telec-update.path telec-update.timer'
 
-const configure = (restart: string) =>
-  subscriber.sh(`sed -i 's/^  \\(# \\)\\?restart: [^ ]*/  restart: ${restart}/' ~/.teleclaude/config.yml`)
+/** Sets a key of `service:`. */
+const configure = (key: string, value: string) =>
+  subscriber.sh(`sed -i 's/^  \\(# \\)\\?${key}: [^ ]*/  ${key}: ${value}/' ~/.teleclaude/config.yml`)
 
 const property = (name: string) => subscriber.systemctl(`show ${SERVICE} --property=${name} --value`)
 
@@ -132,18 +133,23 @@ describe('a service that leaves with', () => {
 
 test('one that ignores SIGTERM is restarted by force after stop_timeout', async () => {
   await given(IGNORES, 'TimeoutStopSec=1s')
+  await configure('stop_timeout', '2s')
   const { restart } = await update()
   expect(restart).toMatch(/new pid \d+; it did not leave within 2 s: systemd had to restart it$/)
+  await configure('stop_timeout', '1m')
 })
 
 test('one that crashes at once with the new code halts at confirm, and a push that mends it is taken', async () => {
   await given(SERVER, 'Restart=on-failure')
+  await configure('healthy_after', '1m') // so that it crashes before that, however slow the computer is
   const { code, halted } = await update(CRASHES)
   expect(code).toBe(1)
   expect(halted).toMatch(
     /^(confirm|restart): web\.service (did not stay up after the update|does not start): .*exit code 3|^confirm: .*started again/,
   )
+  await unit(EXEC, 'Restart=on-failure', '[Unit]', 'StartLimitIntervalSec=1h') // five starts, however long they take
   await until('its start limit', async () => (await property('ActiveState')) === 'failed')
+  await configure('healthy_after', '300ms')
   const mended = await update()
   expect(mended).toMatchObject({ code: 0 })
   expect(mended.restart).toMatch(
@@ -165,7 +171,8 @@ test('one that was stopped on purpose stays stopped, and the update counts', asy
 })
 
 test('one that somebody stops while it is to restart stays stopped, too', async () => {
-  await given(server('setTimeout(() => process.exit(42), 1500)'), 'RestartSec=1s')
+  await given(SERVER)
+  await unit(EXEC, 'RestartSec=1min')
   const before = await property('MainPID')
   const updating = update()
   await until(
@@ -222,7 +229,7 @@ test('one that forks away is known by its PID file', async () => {
 
 test('restart: manager has systemd stop and start it', async () => {
   await given(SERVER)
-  await configure('manager')
+  await configure('restart', 'manager')
   const { code, restart } = await update()
   expect(code).toBe(0)
   expect(restart).toMatch(/^old pid \d+ stopped by systemd, new pid \d+$/)
@@ -230,11 +237,11 @@ test('restart: manager has systemd stop and start it', async () => {
 
 test('a unit without a main process takes no restart by exit code 42; with restart: manager systemd restarts it', async () => {
   await unit('Type=oneshot', 'RemainAfterExit=yes', `ExecStart=/bin/sh -c 'echo up >>%h/ups'`)
-  await configure('exit-42')
+  await configure('restart', 'exit-42')
   const refused = await subscriber.telec('telec install', { allowFailure: true })
   expect(refused.code).toBe(78)
   expect(refused.stderr).toMatch(/Type=oneshot, for which systemd refuses.*\n.*service\.restart: manager/)
-  await configure('manager')
+  await configure('restart', 'manager')
   await subscriber.telec('telec install')
   await subscriber.systemctl(`stop ${TIMERS}`)
   await subscriber.systemctl(`restart ${SERVICE}`)
@@ -247,7 +254,7 @@ test('a unit without a main process takes no restart by exit code 42; with resta
 })
 
 test('restart: none leaves it as it is, and exits with 42', async () => {
-  await configure('none')
+  await configure('restart', 'none')
   await given(SERVER)
   const pid = await property('MainPID')
   await push(SERVER)
