@@ -76,6 +76,7 @@ export async function recordPoll(
 export async function writeWatchState(paths: Paths, state: WatchState): Promise<void> {
   await forgetQuiet(paths)
   await writeJson(paths.watchState, state)
+  if (state.polled_at) await touch(paths.watchState, Date.parse(state.polled_at)) // its time is that of the poll
 }
 
 /** Of a computer that never polled. */
