@@ -49,6 +49,12 @@ const CAUSES: readonly Cause[] = [
     hint: () => 'look at its limits: ulimit -a; free -h',
   },
   {
+    words: /died of signal|expected flush after/,
+    kind: 'later',
+    message: (where) => `a program that git started in ${where} was killed`,
+    hint: () => 'it is tried again; where that goes on, look at what kills it: free -h; journalctl -k',
+  },
+  {
     words: /unknown option `|unknown switch `|is not a git command/,
     kind: 'config',
     message: () => 'this git is too old for telec',
