@@ -219,12 +219,7 @@ describe('with a telec that is killed ends', () => {
     })
     await until('the migration to run', async () => readdirSync(computer.home).includes('runs'))
     telec.kill('SIGKILL')
-    await until(
-      'all of its processes to end',
-      async () => processesWith(`TELEC_HOME=${computer.home}`).length === 0,
-      {
-        timeoutMs: 5_000,
-      },
-    )
+    const home = `TELEC_HOME=${computer.home}`
+    await until('all of its processes to end', async () => processesWith(home).length === 0)
   })
 })
