@@ -3,7 +3,10 @@ import { version } from '../helpers/computer.ts'
 import { type Scope, SERVER, SERVICE, type Subscriber, subscribe } from '../helpers/subscriber.ts'
 import { until } from '../helpers/until.ts'
 
-/** Where the power is cut: while this step is under way, which waits for a file that comes only after the boot. */
+/**
+ * Where the power is cut: while this step is under way. What it runs says so by a file `~/at-STEP`, and waits for a file
+ * that comes only after the boot.
+ */
 const STEPS = ['fetch', 'migrate', 'install', 'restart', 'confirm'] as const
 const CASES: [Scope, (typeof STEPS)[number]][] = [
   ...STEPS.map((step): [Scope, (typeof STEPS)[number]] => ['user', step]),
@@ -12,11 +15,13 @@ const CASES: [Scope, (typeof STEPS)[number]][] = [
 ]
 
 /** Waits for `~/go-on` when it is to be slow, and leaves one line, once. */
-const migration = (name: string, isSlow: boolean) => `import { appendFileSync, existsSync } from 'node:fs'
-const marker = process.env.HOME + '/${name}'
+const migration = (name: string) => `import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
+const home = process.env.HOME
+const marker = home + '/${name}'
 export const check = () => existsSync(marker)
 export async function migrate() {
-  while (${isSlow} && !existsSync(process.env.HOME + '/go-on')) await new Promise((resolve) => setTimeout(resolve, 50))
+  writeFileSync(home + '/at-migrate', '')
+  while (existsSync(home + '/slow-migrate') && !existsSync(home + '/go-on')) await new Promise((resolve) => setTimeout(resolve, 50))
   appendFileSync(marker, 'ran\\n')
   return true
 }
@@ -26,7 +31,9 @@ export async function migrate() {
 const SLOW = SERVER.replace(
   'process.exit(42)',
   `{
-  const is = (name) => require('node:fs').existsSync(process.env.HOME + '/' + name)
+  const { existsSync, writeFileSync } = require('node:fs')
+  const is = (name) => existsSync(process.env.HOME + '/' + name)
+  writeFileSync(process.env.HOME + '/at-restart', '')
   setInterval(() => (is('slow-restart') && !is('go-on')) || process.exit(42), 50)
 }`,
 )
@@ -38,8 +45,11 @@ describe.each(['user', 'system'] as const)('a power cut, %s scope', (scope) => {
   beforeAll(async () => {
     subscriber = await subscribe(scope, { healthy_after: '0s' })
     await subscriber.sh(
-      `printf '#!/bin/sh\\nwhile [ -e ~/slow-%s ] && ! [ -e ~/go-on ]; do sleep 0.05; done\\n' install >~/install.sh
-printf '#!/bin/sh\\nwhile [ -e ~/slow-%s ] && ! [ -e ~/go-on ]; do sleep 0.05; done\\n' confirm >~/health.sh
+      `slow() {
+  printf '#!/bin/sh\\n: >~/at-%s\\nwhile [ -e ~/slow-%s ] && ! [ -e ~/go-on ]; do sleep 0.05; done\\n' $1 $1
+}
+slow install >~/install.sh
+slow confirm >~/health.sh
 chmod +x ~/install.sh ~/health.sh`,
     )
     const config = scope === 'user' ? '~/.teleclaude/config.yml' : '/etc/telec/config.yml'
@@ -50,15 +60,18 @@ chmod +x ~/install.sh ~/health.sh`,
   })
   afterAll(() => subscriber?.dispose())
 
-  const stepUnderWay = async () => {
-    const { update } = (await subscriber.state('update_state.json')) as {
-      update: { target: { commit: string }; steps: { name: string; ended_at: string | null }[] } | null
-    }
-    return {
-      commit: update?.target.commit,
-      step: update?.steps.find(({ ended_at }) => ended_at === null)?.name,
-    }
-  }
+  const begun = (commit: string) =>
+    until('the update to begin', async () => {
+      const { update } = (await subscriber.state('update_state.json')) as {
+        update: { target: { commit: string } } | null
+      }
+      return update?.target.commit === commit
+    })
+  const underWay = (step: string) =>
+    until(`${step} to be under way`, async () => {
+      const { code } = await subscriber.sh(`test -e ~/at-${step}`, { allowFailure: true })
+      return code === 0
+    })
 
   test.each(CASES.filter(([of]) => of === scope))('%s: in %s', async (_, step) => {
     number += 1
@@ -68,19 +81,14 @@ chmod +x ~/install.sh ~/health.sh`,
     // The code that is asked to leave is the one that runs: the slow one has to be there first.
     if (step === 'restart')
       await subscriber.deployed(await subscriber.push({ ...version(`1.${number}.0`), 'server.js': code }))
-    await subscriber.sh(`touch ~/slow-${step}`)
+    await subscriber.sh(`rm -f ~/at-*; touch ~/slow-${step}`)
     const commit = await subscriber.push({
       ...version(`1.${number}.1`),
       'server.js': `${code}// ${number}\n`,
-      [`migrations/v1.${number}.1/${name}.mjs`]: migration(name, step === 'migrate'),
+      [`migrations/v1.${number}.1/${name}.mjs`]: migration(name),
     })
-    if (step === 'fetch')
-      await until('the update to begin', async () => (await stepUnderWay()).commit === commit)
-    else
-      await until(
-        `${step} to be under way`,
-        async () => (await stepUnderWay()).step === step && (await stepUnderWay()).commit === commit,
-      )
+    await begun(commit)
+    if (step !== 'fetch') await underWay(step)
     await subscriber.box.cut()
     await subscriber.box.boot()
     await subscriber.sh('touch ~/go-on')
@@ -95,12 +103,9 @@ chmod +x ~/install.sh ~/health.sh`,
   })
 
   test('a push during an update is applied after it', async () => {
-    await subscriber.sh('rm -f ~/go-on ~/slow-*; touch ~/slow-install')
-    const first = await subscriber.push(version('2.0.0'))
-    await until(
-      'the install',
-      async () => (await stepUnderWay()).step === 'install' && (await stepUnderWay()).commit === first,
-    )
+    await subscriber.sh('rm -f ~/go-on ~/slow-* ~/at-*; touch ~/slow-install')
+    await begun(await subscriber.push(version('2.0.0')))
+    await underWay('install')
     const second = await subscriber.push(version('2.0.1'))
     await subscriber.polledAgain()
     await subscriber.sh('touch ~/go-on')
