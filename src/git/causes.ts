@@ -21,7 +21,7 @@ export function explain(result: RunResult): string {
 
 /** What a server or the way to it is to blame for, also where the repository is well. */
 export const NETWORK =
-  /early EOF|hung up unexpectedly|unexpected disconnect|RPC failed|Could not resolve host|Connection (refused|reset|timed out|closed)|Operation timed out|unable to access '|Could not read from remote repository/
+  /early EOF|expected flush after|hung up unexpectedly|unexpected disconnect|RPC failed|Could not resolve host|Connection (refused|reset|timed out|closed)|Operation timed out|unable to access '|Could not read from remote repository/
 
 /** The first that git has to have for what telec asks of it: fetch --no-write-fetch-head is of 2.29, its siblings of 2.30. */
 export const LEAST_GIT = '2.30'
@@ -49,7 +49,7 @@ const CAUSES: readonly Cause[] = [
     hint: () => 'look at its limits: ulimit -a; free -h',
   },
   {
-    words: /died of signal|expected flush after/,
+    words: /died of signal/,
     kind: 'later',
     message: (where) => `a program that git started in ${where} was killed`,
     hint: () => 'it is tried again; where that goes on, look at what kills it: free -h; journalctl -k',

@@ -162,7 +162,7 @@ describe('the remote', () => {
   test('is named without the password that may be in its URL', async () => {
     const { computer, github } = await computerOnGitHub([])
     const url = `https://ann:${SECRET}@example.org/web`
-    await computer.gitInCheckout('config', `url.${computer.remote}.insteadOf`, 'https://example.org/web')
+    await computer.gitInCheckout('config', `url.${computer.remote}.insteadOf`, url)
     configure(computer, github, `  remote: ${url}\n`)
     const ended = await watch(computer)
     expectFailure(ended, 78, ['no repository there'])
