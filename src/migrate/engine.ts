@@ -1,12 +1,10 @@
 import { join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
-import { checkoutOwner } from '../git/owner.ts'
 import { type MigrationRecord, readMigrationRecord } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
 import { discoverMigrations, type Migration } from './discover.ts'
 import { type Planned, pendingMigrations } from './pending.ts'
-import { runMigrations } from './run.ts'
 
 export interface MigrationPlan {
   readonly record: MigrationRecord
@@ -47,33 +45,4 @@ export function verifyVersionIsKnown({ migrations }: MigrationPlan, version: str
       hint: 'name the file that holds the version: deployment.version_file',
     },
   )
-}
-
-/** Runs what is planned; a log line as each ends, and in a terminal one that says which is under way. */
-export async function runPlan(
-  service: Service,
-  { record, pending }: MigrationPlan,
-  versions: { readonly from: string | null; readonly to: string | null },
-): Promise<{ run: number; satisfied: number }> {
-  const { world, config, paths } = service
-  try {
-    return await runMigrations(service, {
-      pending,
-      record,
-      home: paths.home,
-      checkout: config.deployment.checkout,
-      owner: checkoutOwner(world, config.deployment.checkout),
-      ...versions,
-      onBegin({ id }, index) {
-        world.log.debug(`migrate: ${id} begins`)
-        world.log.progress(`migrating ${index + 1} of ${pending.length}: ${id}`)
-      },
-      onEnd: ({ id }, how, ms) =>
-        world.log.info(
-          `migrate: ${id} ${how === 'run' ? 'done' : 'satisfied already'} (${(ms / 1000).toFixed(2)} s)`,
-        ),
-    })
-  } finally {
-    world.log.progress(null)
-  }
 }

@@ -2,9 +2,9 @@ import compare from 'semver/functions/compare'
 import type { Detail } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
 import { printable } from '../system/log.ts'
-import type { Migration } from './discover.ts'
+import type { World } from '../system/world.ts'
 import type { MigrationPlan } from './engine.ts'
-import { type Caller, hashOf } from './run.ts'
+import { hashOf, type Surroundings, withMigration } from './run.ts'
 
 /** `gone`: recorded, and no longer in the checkout. `before`: came with the version at which telec was set up. */
 export type State = 'applied' | 'pending' | 'late' | 'gone' | 'before' | 'later'
@@ -46,32 +46,30 @@ export function migrationRows({ record, migrations, pending }: MigrationPlan): R
 }
 
 /** The same rows with what each script's `check()` says of this computer now. */
-export async function askForDrift(rows: readonly Row[], plan: MigrationPlan, caller: Caller): Promise<Row[]> {
-  const scripts = new Map(plan.migrations.map((migration) => [migration.id, migration]))
+export async function askForDrift(
+  world: World,
+  rows: readonly Row[],
+  { migrations }: MigrationPlan,
+  surroundings: Surroundings,
+): Promise<Row[]> {
   const asked: Row[] = []
   for (const row of rows) {
-    const script = scripts.get(row.id)
-    const isAsked = row.state === 'applied' || row.state === 'pending' || row.state === 'late'
-    if (!script || !isAsked) asked.push(row)
-    else asked.push({ ...row, ...(await driftOf(row, script, caller)) })
+    const script = migrations.find(({ id }) => id === row.id)
+    if (!script || row.state === 'before' || row.state === 'later') {
+      asked.push(row)
+      continue
+    }
+    try {
+      const isTrue = await withMigration(world, surroundings, script, (call) => call('check'))
+      const drift = isTrue ? 'true, but not recorded' : 'no longer true'
+      asked.push({ ...row, drift: isTrue === (row.state === 'applied') ? null : drift })
+    } catch (error) {
+      // The others are asked all the same.
+      if (!(error instanceof TelecError)) throw error
+      asked.push({ ...row, drift: 'check() failed', error: error.because ?? error.message })
+    }
   }
   return asked
-}
-
-async function driftOf(
-  { state }: Row,
-  script: Migration,
-  caller: Caller,
-): Promise<Pick<Row, 'drift' | 'error'>> {
-  try {
-    const isTrue = await caller.call(script, 'check')
-    if (isTrue === (state === 'applied')) return { drift: null, error: null }
-    return { drift: isTrue ? 'true, but not recorded' : 'no longer true', error: null }
-  } catch (error) {
-    // The others are asked all the same.
-    if (!(error instanceof TelecError)) throw error
-    return { drift: 'check() failed', error: error.because ?? error.message }
-  }
 }
 
 /** The rows for people, one a line, and below it why its `check()` gave no answer. */

@@ -5,7 +5,7 @@ import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { copyWhole } from './copy.ts'
 import type { Migration } from './discover.ts'
-import { hashOf, migrationCaller } from './run.ts'
+import { hashOf, withMigration } from './run.ts'
 
 export interface Verdict {
   readonly id: string
@@ -46,28 +46,27 @@ async function verifyOne(
   copies: { readonly home: string; readonly checkout: string },
   migration: Migration,
 ): Promise<Verdict> {
-  const caller = migrationCaller(world, { ...copies, owner: null, from: null, to: migration.version })
   const verdict = (fault: string | null, differences: readonly string[] = []): Verdict => ({
     id: migration.id,
     fault,
     differences,
   })
+  const surroundings = { ...copies, owner: null, from: null, to: migration.version }
   try {
     hashOf(migration) // says it better than its runtime where the file cannot be read
-    await caller.call(migration, 'check')
-    if (!(await caller.call(migration, 'migrate'))) return verdict('migrate() returned false')
-    if (!(await caller.call(migration, 'check'))) return verdict('check() is false after migrate()')
-    const before = contents(copies)
-    if (!(await caller.call(migration, 'migrate'))) return verdict('migrate() returned false the second time')
-    const differences = differing(before, contents(copies))
-    if (!(await caller.call(migration, 'check')))
-      return verdict('check() is false after the second migrate()', differences)
-    return verdict(differences.length > 0 ? 'the second migrate() changed something' : null, differences)
+    return await withMigration(world, surroundings, migration, async (call) => {
+      await call('check')
+      if (!(await call('migrate'))) return verdict('migrate() returned false')
+      if (!(await call('check'))) return verdict('check() is false after migrate()')
+      const before = contents(copies)
+      if (!(await call('migrate'))) return verdict('migrate() returned false the second time')
+      const differences = differing(before, contents(copies))
+      if (!(await call('check'))) return verdict('check() is false after the second migrate()', differences)
+      return verdict(differences.length > 0 ? 'the second migrate() changed something' : null, differences)
+    })
   } catch (error) {
     if (!(error instanceof TelecError)) throw error
     return verdict([error.message, error.because].filter(Boolean).join('\n'))
-  } finally {
-    await caller.close()
   }
 }
 

@@ -1,9 +1,8 @@
-import { closeSync, constants, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs'
+import { appendFileSync, closeSync, fdatasyncSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { VersionSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
-import { appendEntry } from '../system/append.ts'
 import { TelecError } from '../system/errors.ts'
 import { readJson, readText, remove, syncFolder, writeFailure, writeJson } from '../system/files.ts'
 import { NumberSchema } from '../system/schemas.ts'
@@ -85,86 +84,36 @@ export async function writeMigrationRecord(paths: Paths, record: MigrationRecord
   await remove(paths.migrationJournal)
 }
 
-export interface Recorder {
-  /** Records one; durable when it returns. */
-  add(entry: Entry): void
-  /** The journal, for a process that records by `appendEntry` what it applied itself. */
-  journal(): number
-  /** Takes note of what such a process recorded. */
-  note(entry: Entry): void
-  /** What it is to telec that such a process could not record something. */
-  failure(error: unknown): TelecError
-  /** Takes the journal into the file. */
-  close(): Promise<void>
-}
-
-/** What an entry takes in the journal, about. */
-const ENTRY_BYTES = 256
-
 /**
  * Records one migration after the other: a synced line in a journal, which does not grow dearer with what is recorded
  * already, and at the end the file anew. Only for the holder of telec's lock.
- *
- * @param expected how many there will be, about.
  */
-export async function openRecorder(
-  paths: Paths,
-  record: MigrationRecord,
-  expected: number,
-): Promise<Recorder> {
-  if (readText(paths.migrationJournal) !== null) await writeMigrationRecord(paths, record) // of a run that was killed
+export async function openRecorder(paths: Paths, record: MigrationRecord) {
+  const journal = paths.migrationJournal
+  if (readText(journal) !== null) await writeMigrationRecord(paths, record) // of a run that was killed
   const applied = new Map(record.applied)
-  let fd: number | null = null
-  const failure = (error: unknown) => writeFailure(paths.migrationJournal, error)
-  const attempt = <Result>(action: () => Result): Result => {
-    try {
-      return action()
-    } catch (error) {
-      throw failure(error)
-    }
-  }
-  const journal = () => {
-    fd ??= attempt(() => createJournal(paths.migrationJournal, expected * ENTRY_BYTES))
-    return fd
-  }
-  const note = ({ id, ...detail }: Entry) => applied.set(id, detail)
   return {
-    journal,
-    note,
-    failure,
-    add(entry) {
-      const to = journal()
-      attempt(() => appendEntry(to, entry))
-      note(entry)
+    /** Records one; durable when it returns. */
+    add({ id, ...detail }: Entry): void {
+      try {
+        const fd = openSync(journal, 'a', 0o600)
+        try {
+          appendFileSync(fd, `${JSON.stringify({ id, ...detail })}\n`)
+          fdatasyncSync(fd)
+        } finally {
+          closeSync(fd)
+        }
+        if (applied.size === record.applied.size) syncFolder(dirname(journal))
+      } catch (error) {
+        throw writeFailure(journal, error)
+      }
+      applied.set(id, detail)
     },
-    async close() {
-      if (fd === null) return
-      closeSync(fd)
+    /** Takes the journal into the file. */
+    async close(): Promise<void> {
       if (applied.size > record.applied.size) await writeMigrationRecord(paths, { ...record, applied })
-      else await remove(paths.migrationJournal)
+      else await remove(journal)
     },
-  }
-}
-
-/**
- * A new journal with room for so many bytes: empty lines, written over later. A line that does not make the file grow
- * is synced in two thirds of the time, since only the line goes to the disk.
- *
- * @returns its descriptor. A process that inherits it shares the place where it stands (dup(2)).
- */
-function createJournal(path: string, room: number): number {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
-  try {
-    const empty = Buffer.alloc(room, '\n')
-    // With a position: the descriptor goes on standing at the start.
-    for (let written = 0; written < room; ) written += writeSync(fd, empty, written, room - written, written)
-    fsyncSync(fd)
-    syncFolder(dirname(path))
-    return fd
-  } catch (error) {
-    closeSync(fd)
-    unlinkSync(path)
-    throw error
   }
 }
 

@@ -24,7 +24,6 @@ afterAll(() => computer.dispose())
 test.each([
   ['write', 'ENOSPC', true],
   ['write', 'EIO', true],
-  ['pwrite64', 'ENOSPC', true],
   ['openat', 'EROFS', true],
   ['openat', 'EMFILE', true],
   ['read', 'EIO', true],

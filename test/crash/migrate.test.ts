@@ -19,7 +19,7 @@ const IDS = [
 /** What only ever happens to the state, wherever its temporary file lies. */
 const EVERYWHERE = ['fsync', 'fdatasync', 'rename', 'unlink']
 /** What telec does to other files, too: counted on the state alone. */
-const ON_STATE = ['write', 'pwrite64', 'openat']
+const ON_STATE = ['write', 'openat']
 
 let computer: Computer
 

@@ -1,32 +1,19 @@
-// Runs migrations in a Node.js process of its own: one that hangs, exits or crashes takes this process with it, not
+// Runs a migration in a Node.js process of its own: one that hangs, exits or crashes takes this process with it, not
 // telec. Given to `node -` as text, so that an update which replaces telec's bundles does not change it half-way.
 import { writeSync } from 'node:fs'
 import * as modules from 'node:module'
 import { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
-import { appendEntry } from '../../system/append.ts'
-import {
-  ANSWERS_FD,
-  type Answer,
-  type Applied,
-  type FunctionName,
-  JOURNAL_FD,
-  type Job,
-  REQUESTS_FD,
-  type Request,
-} from './protocol.ts'
+import { ANSWERS_FD, type Answer, type FunctionName, REQUESTS_FD, type TimeLimit } from './protocol.ts'
 
 /** A loader for TypeScript where this Node.js needs one; put in front of this file's text. */
 declare const TYPESCRIPT_LOADER: string | null
 
-const folder = process.cwd()
-const surroundings = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => name.startsWith('TELEC_')),
-)
+const file = process.argv.pop() as string
 
-/** Takes absolute paths; what a file imports is looked up from where the file lies. */
-const requireFile = modules.createRequire(`${folder}/`)
+/** What a file imports is looked up from where the file lies. */
+const requireFile = modules.createRequire(file)
 
 /** Node.js keeps time in 32 bits of milliseconds. */
 const LONGEST_TIMEOUT_S = 2_147_483
@@ -34,94 +21,36 @@ const LONGEST_TIMEOUT_S = 2_147_483
 /** What is closing at the end of a function may take a moment to be closed. */
 const SETTLE_MS = 100
 
-let isBroken = false
 let takesTypeScript = false
 
 const requests = new Socket({ fd: REQUESTS_FD, readable: true })
-const own = count([...process.getActiveResourcesInfo(), ...outputs()])
 // Without this Node.js keeps in memory what a loop prints, and loses it where the process ends early.
 for (const stream of [process.stdout, process.stderr])
   (stream as { _handle?: { setBlocking?(on: boolean): void } })._handle?.setBlocking?.(true)
-let pending = ''
-requests.setEncoding('utf8')
-requests.on('data', (text: string) => {
-  const lines = (pending + text).split('\n')
-  pending = lines.pop() ?? ''
-  for (const line of lines) void serve(JSON.parse(line) as Request)
-})
+const own = count(process.getActiveResourcesInfo())
+// telec asks for one thing at a time, and awaits its answer.
+requests.setEncoding('utf8').on('data', (name: string) => void answer(name.trim() as FunctionName).then(send))
 requests.on('end', () => process.exit()) // telec is gone
 // Rejections that nobody handles come here, too.
-process.on('uncaughtException', (error) => {
-  isBroken = true
-  send({ error: `an error that nobody caught: ${ownFrames(error.stack ?? String(error))}`, at: null })
-})
+process.on('uncaughtException', (error) =>
+  send({ error: `an error that nobody caught: ${ownFrames(error.stack ?? String(error))}`, at: null }),
+)
 
-async function serve(request: Request): Promise<void> {
-  if (request.name !== 'apply') return send(await answer(request.file, request.name))
-  for (const job of request.jobs) {
-    const startedMs = performance.now()
-    const written = bytesWritten()
-    const result = await answer(job.file, 'apply')
-    if (isBroken) return
-    // What it printed, what it left and what it started is for telec to look at first.
-    const isClear = 'value' in result && !result.left?.length && !result.spawns && bytesWritten() === written
-    const isRecorded = isClear && request.records
-    if (!isRecorded || (result.value !== 'run' && result.value !== 'satisfied')) return send(result)
-    const answered = record(job, result.value, performance.now() - startedMs)
-    send(answered)
-    if ('unrecorded' in answered) return
-  }
-}
-
-function record({ id, telec, sha256 }: Job, value: 'run' | 'satisfied', ms: number): Answer {
-  const entry = { id, at: new Date().toISOString(), ms: Math.round(ms), how: value, telec, sha256 }
-  try {
-    appendEntry(JOURNAL_FD, entry)
-    return { value, entry }
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    return { unrecorded: { code, message } }
-  }
-}
-
-function bytesWritten(): number {
-  return (
-    (process.stdout as unknown as Socket).bytesWritten + (process.stderr as unknown as Socket).bytesWritten
-  )
-}
-
-function send(message: Answer): void {
+function send(message: Answer | TimeLimit): void {
   writeSync(ANSWERS_FD, `${JSON.stringify(message)}\n`)
 }
 
-async function answer(file: string, name: FunctionName | 'apply'): Promise<Answer> {
-  let at: FunctionName | null = name === 'apply' ? null : name
+async function answer(name: FunctionName): Promise<Answer> {
+  let at: FunctionName | null = null
   try {
-    restoreSurroundings()
-    const exports = await load(file)
+    const exports = await load()
     if (typeof exports.timeout === 'number' && exports.timeout > 0)
       send({ timeout: Math.min(exports.timeout, LONGEST_TIMEOUT_S) })
-    const call = (one: FunctionName): Promise<boolean> => {
-      at = one
-      return callFunction(exports, one)
-    }
-    const value = name === 'apply' ? await apply(call) : await call(name)
-    return { value, left: await workLeft(), spawns: hasLoaded('child_process') }
+    at = name
+    return { value: await callFunction(exports, name), left: await workLeft() }
   } catch (error) {
     return { error: error instanceof Error ? ownFrames(error.stack ?? error.message) : String(error), at }
   }
-}
-
-/** A migration may have changed the folder or the variables that the next one is promised. */
-function restoreSurroundings(): void {
-  process.chdir(folder)
-  Object.assign(process.env, surroundings)
-}
-
-async function apply(call: (name: FunctionName) => Promise<boolean>): Promise<Applied> {
-  if (await call('check')) return 'satisfied'
-  if (!(await call('migrate'))) return 'refused'
-  return (await call('check')) ? 'run' : 'pending'
 }
 
 async function callFunction(exports: Record<string, unknown>, name: FunctionName): Promise<boolean> {
@@ -134,7 +63,7 @@ async function callFunction(exports: Record<string, unknown>, name: FunctionName
 }
 
 /** By require, which is four times as fast as import() and takes ES modules, too; what it cannot take is imported. */
-async function load(file: string): Promise<Record<string, unknown>> {
+async function load(): Promise<Record<string, unknown>> {
   const isTyped = /\.m?ts$/.test(file)
   if (isTyped) takeTypeScript()
   if (!isTyped || TYPESCRIPT_LOADER === null) {
@@ -195,18 +124,6 @@ function count(kinds: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>()
   for (const kind of kinds) counts.set(kind, (counts.get(kind) ?? 0) + 1)
   return counts
-}
-
-/** The standard streams become active only when they are first written to. */
-function outputs(): string[] {
-  const before = process.getActiveResourcesInfo().length
-  void [process.stdout, process.stderr]
-  return process.getActiveResourcesInfo().slice(before)
-}
-
-function hasLoaded(builtin: string): boolean {
-  const { moduleLoadList } = process as unknown as { moduleLoadList?: readonly string[] }
-  return moduleLoadList?.includes(`NativeModule ${builtin}`) ?? true
 }
 
 /** A stack without the lines of telec and of Node.js, which are none of the author's business. */

@@ -1,4 +1,5 @@
-import { planMigrations, runPlan, verifyVersionIsKnown } from '../../migrate/engine.ts'
+import { planMigrations, verifyVersionIsKnown } from '../../migrate/engine.ts'
+import { runPlan } from '../../migrate/run.ts'
 import type { StepContext } from '../step.ts'
 
 /** Runs the target's migrations, while the service goes on running the old code. */

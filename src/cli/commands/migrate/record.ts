@@ -1,8 +1,7 @@
 import { Command } from 'commander'
 import { locate } from '../../../config/paths.ts'
-import { checkoutOwner } from '../../../git/owner.ts'
 import { askForDrift, migrationRows, showRows } from '../../../migrate/overview.ts'
-import { hashOf, migrationCaller } from '../../../migrate/run.ts'
+import { hashOf, surroundingsOf } from '../../../migrate/run.ts'
 import { writeMigrationRecord } from '../../../state/migrations.ts'
 import { EXIT, TelecError } from '../../../system/errors.ts'
 import { acquireLock } from '../../../system/lock.ts'
@@ -27,11 +26,8 @@ export const statusCommand: DefineCommand = (world, leave) =>
       const { service, plan, deployed } = await planByHand(world, {})
       let rows = migrationRows(plan)
       if (check) {
-        const { checkout } = service.config.deployment
-        const owner = checkoutOwner(world, checkout)
-        const { home } = service.paths
-        const caller = migrationCaller(world, { home, checkout, owner, from: deployed, to: deployed })
-        rows = await askForDrift(rows, plan, caller).finally(() => caller.close())
+        const surroundings = surroundingsOf(service, { from: deployed, to: deployed })
+        rows = await askForDrift(world, rows, plan, surroundings)
       }
       world.out(json ? rows : showRows(rows))
       if (rows.some(({ drift }) => drift !== null)) leave(EXIT.halted)

@@ -1,0 +1,30 @@
+import { TelecError } from '../system/errors.ts'
+import type { Migration } from './discover.ts'
+import type { FunctionName } from './runtimes/protocol.ts'
+
+/** Characters; the whole of it went to the log. */
+const LONGEST_MESSAGE = 8_000
+
+export function migrationFailure(
+  { id, path }: Migration,
+  what: string,
+  because: string,
+  kind: 'halted' | 'later' = 'halted',
+): TelecError {
+  return new TelecError(kind, `migration ${id} ${what}`, {
+    because,
+    migration: id,
+    hint: `mend ${path} in a new commit, or here and then: telec-update --retry`,
+  })
+}
+
+/** A call failed: `at` says in which function, if that is known; `output` is the end of what it printed. */
+export function callFailure(
+  migration: Migration,
+  at: FunctionName | null,
+  error: string,
+  output: string,
+): TelecError {
+  const because = [output, error].filter(Boolean).join('\n').slice(-LONGEST_MESSAGE)
+  return migrationFailure(migration, at === null ? 'failed' : `failed in ${at}()`, because)
+}

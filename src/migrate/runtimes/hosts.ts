@@ -1,0 +1,28 @@
+import nodeHost from 'program:migrate/runtimes/node-host.ts'
+import loader from 'program:migrate/runtimes/typescript-loader.ts'
+import { hostRuntime } from './host-process.ts'
+import pythonHost from './python-host.py'
+
+/** What Node.js would say about the author's choice of file format: true, and of no use in a log. */
+const QUIET = ['ExperimentalWarning', 'MODULE_TYPELESS_PACKAGE_JSON'].map(
+  (name) => `--disable-warning=${name}`,
+)
+
+/** `.ts .mts .js .mjs .cjs`, by the Node.js that telec runs on. Before 22.18 it needs help with types. */
+export const nodeRuntime = hostRuntime(({ program }) => {
+  const stripsTypes = (process.features as { typescript?: unknown }).typescript
+  return {
+    command: program.node,
+    args: [...QUIET, '-'],
+    input: `const TYPESCRIPT_LOADER=${stripsTypes ? 'null' : JSON.stringify(loader)};${nodeHost}`,
+    hint: 'is it the Node.js that telec was installed with?',
+  }
+})
+
+/** `.py` with `check()` and `migrate()` as module functions, by the python3 on the PATH. */
+export const pythonRuntime = hostRuntime(() => ({
+  command: 'python3',
+  args: ['-c', pythonHost],
+  input: '',
+  hint: 'migrations in Python need python3 on the PATH',
+}))
