@@ -146,6 +146,58 @@ describe('a migration has failed, and nothing but it, when', () => {
   })
 })
 
+test.each([
+  [
+    '.mjs',
+    `import { appendFileSync } from 'node:fs'
+const seen = () => [process.pid, process.cwd(), process.umask(), process.env.LEAK, process.env.TELEC_TO, globalThis.leak]
+let done = false
+export const check = () => done
+export const migrate = () => {
+  appendFileSync(process.env.TELEC_HOME + '/seen', seen().join(' ') + '\\n')
+  process.chdir('/')
+  process.umask(0o777)
+  globalThis.leak = process.env.LEAK = process.env.TELEC_TO = 'leaked'
+  return (done = true)
+}
+`,
+  ],
+  [
+    '.py',
+    `import os, sys
+done = False
+def check():
+    return done
+def migrate():
+    global done
+    umask = os.umask(0o777)
+    os.umask(umask)
+    seen = [os.getpid(), os.getcwd(), umask, os.environ.get("LEAK"), os.environ["TELEC_TO"], getattr(sys, "leak", None)]
+    with open(os.environ["TELEC_HOME"] + "/seen", "a") as file:
+        print(*seen, file=file)
+    os.chdir("/")
+    os.umask(0o777)
+    sys.leak = os.environ["LEAK"] = os.environ["TELEC_TO"] = "leaked"
+    done = True
+    return True
+`,
+  ],
+])('what a migration %s does to its process, the next one does not see', async (extension, text) => {
+  const computer = await freshComputer()
+  for (const name of ['001_a', '002_b', '003_c'])
+    place(computer, `migrations/v1.1.0/${name}${extension}`, text)
+  const ended = await computer.telec('telec-migrate')
+  expect(ended, ended.stderr).toMatchObject({ code: 0 })
+  const lines = readFileSync(join(computer.home, 'seen'), 'utf8').split('\n').filter(Boolean)
+  const [pids, surroundings] = [/^\d+/, / .*/].map(
+    (part) => new Set(lines.map((line) => part.exec(line)?.[0])),
+  )
+  expect(lines).toHaveLength(3)
+  expect(pids?.size).toBe(3)
+  expect(surroundings?.size).toBe(1)
+  expect(lines.join('\n')).not.toContain('leaked')
+})
+
 test('a migration may print much, and its log is cut', async () => {
   const computer = await freshComputer()
   place(
