@@ -1,8 +1,8 @@
 import * as v from 'valibot'
 import { TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
-import { readJson, writeJson } from '../system/files.ts'
 import { CountSchema, NumberSchema, TimeSchema } from '../system/schemas.ts'
+import { stateFile } from './file.ts'
 import type { Halt, Update } from './update-state.ts'
 
 const EntrySchema = v.object({
@@ -24,11 +24,14 @@ export type HistoryEntry = v.InferOutput<typeof EntrySchema>
 
 const KEPT = 50
 
+const { read, write } = stateFile(
+  'history',
+  v.array(EntrySchema),
+  'remove it: the next update begins a new one (rm FILE)',
+)
+
 /** The last updates, oldest first; empty before the first one. */
-export function readHistory(paths: Paths): HistoryEntry[] {
-  const hint = `remove it: the next update begins a new one (rm ${paths.history})`
-  return readJson(paths.history, v.array(EntrySchema), hint) ?? []
-}
+export const readHistory = (paths: Paths): HistoryEntry[] => read(paths) ?? []
 
 /** Records how an update ended, for now: one that is tried again replaces what was said of it. Durable with the next write. */
 export async function recordEnd(paths: Paths, update: Update, halt: Halt | null, at: string): Promise<void> {
@@ -45,7 +48,7 @@ export async function recordEnd(paths: Paths, update: Update, halt: Halt | null,
   const others = readHistory(paths).filter(
     ({ started_at, target }) => started_at !== entry.started_at || target.commit !== entry.target.commit,
   )
-  await writeJson(paths.history, [...others, entry].slice(-KEPT), { folder: 'synced later' })
+  await write(paths, [...others, entry].slice(-KEPT), { folder: 'synced later' })
 }
 
 function secondsOf({ steps }: Update): Record<string, number> {

@@ -1,7 +1,5 @@
 import * as v from 'valibot'
-import type { Paths } from '../config/paths.ts'
-import { readJson, writeJson } from '../system/files.ts'
-import { forgetQuiet } from './quiet.ts'
+import { stateFile } from './file.ts'
 
 /** From elsewhere it would be another file that telec uninstall removes. */
 const AbsoluteSchema = v.pipe(v.string(), v.startsWith('/', 'an absolute path'))
@@ -18,16 +16,8 @@ const InstalledSchema = v.object({
 /** What `telec install` put into this computer, so that it can be found again once the configuration says otherwise. */
 export type Installed = v.InferOutput<typeof InstalledSchema>
 
-/** Null where nothing is installed. */
-export function readInstalled(paths: Paths): Installed | null {
-  return readJson(
-    paths.installed,
-    InstalledSchema,
-    `move it away and install again: mv ${paths.installed} ${paths.installed}.broken; telec install`,
-  )
-}
-
-export async function writeInstalled(paths: Paths, installed: Installed): Promise<void> {
-  await forgetQuiet(paths)
-  await writeJson(paths.installed, installed)
-}
+export const { read: readInstalled, write: writeInstalled } = stateFile(
+  'installed',
+  InstalledSchema,
+  'move it away and install again: mv FILE FILE.broken; telec install',
+)

@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
-import { readJson, remove, writeJson } from '../system/files.ts'
+import { remove } from '../system/files.ts'
 import { TimeSchema } from '../system/schemas.ts'
+import { stateFile } from './file.ts'
 import { forgetQuiet } from './quiet.ts'
 
 const PauseSchema = v.object({
@@ -13,9 +14,13 @@ const PauseSchema = v.object({
 /** While it lasts nothing is updated; what is new is detected all the same. */
 export type Pause = v.InferOutput<typeof PauseSchema>
 
+const { read, write } = stateFile('pause', PauseSchema, 'remove it, which ends the pause: rm FILE')
+
+export const writePause = write
+
 /** The pause that a person asked for; null where there is none, or it is over. */
 export function readPause(paths: Paths, nowMs: number): Pause | null {
-  const pause = readJson(paths.pause, PauseSchema, `remove it, which ends the pause: rm ${paths.pause}`)
+  const pause = read(paths)
   const isOver = pause?.until != null && Date.parse(pause.until) <= nowMs
   return isOver ? null : pause
 }
@@ -29,11 +34,6 @@ export async function mendPause(paths: Paths, nowMs: number): Promise<void> {
   if (!pause?.until || Date.parse(pause.since) <= nowMs + CLOCK_TOLERANCE_MS) return
   const until = nowMs + Date.parse(pause.until) - Date.parse(pause.since)
   await writePause(paths, { since: new Date(nowMs).toISOString(), until: new Date(until).toISOString() })
-}
-
-export async function writePause(paths: Paths, pause: Pause): Promise<void> {
-  await forgetQuiet(paths)
-  await writeJson(paths.pause, pause)
 }
 
 export async function endPause(paths: Paths): Promise<void> {

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
-import { readJson, writeJson } from '../system/files.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
+import { stateFile } from './file.ts'
 
 const RedisStateSchema = v.object({
   /** Which status was sent last; see `statusId`. */
@@ -18,13 +18,11 @@ export type RedisState = v.InferOutput<typeof RedisStateSchema>
 
 export const NO_REDIS_YET: RedisState = { sent: null, reached_at: null, failures: 0, last_failure: null }
 
-export function readRedisState(paths: Paths): RedisState {
-  return (
-    readJson(paths.redis, RedisStateSchema, `remove it: the next poll writes it anew (rm ${paths.redis})`) ??
-    NO_REDIS_YET
-  )
-}
+const { read, write } = stateFile(
+  'redis',
+  RedisStateSchema,
+  'remove it: the next poll writes it anew (rm FILE)',
+)
 
-export function writeRedisState(paths: Paths, link: RedisState): Promise<void> {
-  return writeJson(paths.redis, link)
-}
+export const readRedisState = (paths: Paths): RedisState => read(paths) ?? NO_REDIS_YET
+export const writeRedisState = write

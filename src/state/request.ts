@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
-import { readJson, remove, writeJson } from '../system/files.ts'
+import { remove } from '../system/files.ts'
 import { TimeSchema } from '../system/schemas.ts'
+import { stateFile } from './file.ts'
 import { PERMITS } from './update-state.ts'
 
 const RequestSchema = v.object({
@@ -20,13 +21,13 @@ export type Request = v.InferOutput<typeof RequestSchema>
 /** One that nobody took up is no longer what anybody wants. */
 const VALID_MS = 10 * 60_000
 
-export function writeRequest(paths: Paths, request: Request): Promise<void> {
-  return writeJson(paths.request, request)
-}
+const { read, write } = stateFile('request', RequestSchema, 'remove it and ask again: rm FILE')
+
+export const writeRequest = write
 
 /** Takes a request up: it is there no more. Null where there is none, or an old one. */
 export async function takeRequest(paths: Paths, nowMs: number): Promise<Request | null> {
-  const request = readJson(paths.request, RequestSchema, `remove it and ask again: rm ${paths.request}`)
+  const request = read(paths)
   if (request === null) return null
   await remove(paths.request)
   return Math.abs(nowMs - Date.parse(request.at)) < VALID_MS ? request : null

@@ -2,10 +2,10 @@ import * as v from 'valibot'
 import { CommitSchema, type Target, TargetSchema, VersionSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
-import { readJson, remove, writeJson } from '../system/files.ts'
+import { remove } from '../system/files.ts'
 import { TimeSchema } from '../system/schemas.ts'
 import { isoTime } from '../system/world.ts'
-import { forgetQuiet } from './quiet.ts'
+import { stateFile } from './file.ts'
 
 const SignalSchema = v.object({
   channel: v.picklist(['alpha', 'beta', 'stable']),
@@ -20,14 +20,14 @@ const SignalSchema = v.object({
 /** The file by which telec-watch asks telec-update for an update. */
 export type Signal = v.InferOutput<typeof SignalSchema>
 
-/** The signal; null when nothing is asked for. Throws when the file cannot be understood. */
-export function readSignal(paths: Paths): Signal | null {
-  return readJson(
-    paths.signal,
-    SignalSchema,
-    `look at it, then remove it: the next poll writes it anew (rm ${paths.signal})`,
-  )
-}
+const { read, write } = stateFile(
+  'signal',
+  SignalSchema,
+  'look at it, then remove it: the next poll writes it anew (rm FILE)',
+)
+
+/** The signal; null when nothing is asked for. */
+export const readSignal = read
 
 /** Asks for the update of a computer that runs `from`; `source` says which program asks. */
 export async function writeSignal(
@@ -36,16 +36,8 @@ export async function writeSignal(
   target: Target,
   source: string,
 ): Promise<void> {
-  await forgetQuiet(paths)
   const { channel } = config.deployment
-  const from = { version, commit }
-  await writeJson(paths.signal, {
-    channel,
-    from,
-    target,
-    detected_at: isoTime(world),
-    source,
-  } satisfies Signal)
+  await write(paths, { channel, from: { version, commit }, target, detected_at: isoTime(world), source })
 }
 
 /** Removes the signal that asked for `commit`; a newer one that came meanwhile stays. */

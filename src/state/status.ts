@@ -1,10 +1,9 @@
 import * as v from 'valibot'
 import type { Target } from '../channel/target.ts'
-import type { Paths } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
-import { readJson, type WriteOptions, writeJson } from '../system/files.ts'
 import { NumberSchema } from '../system/schemas.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
+import { stateFile } from './file.ts'
 
 export const STATUSES = [
   'updating',
@@ -60,17 +59,11 @@ export function statusOfDeployed(
   }
 }
 
-export function readStatus(paths: Paths): StatusRecord | null {
-  return readJson(
-    paths.status,
-    StatusSchema,
-    `remove it: the next update writes it anew (rm ${paths.status})`,
-  )
-}
-
-export function writeStatus(paths: Paths, record: StatusRecord, options?: WriteOptions): Promise<void> {
-  return writeJson(paths.status, record, options)
-}
+export const { read: readStatus, write: writeStatus } = stateFile(
+  'status',
+  StatusSchema,
+  'remove it: the next update writes it anew (rm FILE)',
+)
 
 /** Where a status goes beside the file. What fails there never fails an update, nor holds it up. */
 export interface StatusSink {

@@ -1,10 +1,8 @@
 import * as v from 'valibot'
 import { CommitSchema, type Target, TargetSchema } from '../channel/target.ts'
-import type { Paths } from '../config/paths.ts'
 import { RETRY } from '../system/errors.ts'
-import { readJson, type WriteOptions, writeJson } from '../system/files.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
-import { forgetQuiet } from './quiet.ts'
+import { stateFile } from './file.ts'
 
 const StepSchema = v.object({
   name: v.string(),
@@ -86,22 +84,11 @@ export type Halt = v.InferOutput<typeof HaltSchema>
 export type StepRecord = v.InferOutput<typeof StepSchema>
 
 /** What this computer has deployed and what it is doing about it; null before the first run. */
-export function readUpdateState(paths: Paths): UpdateState | null {
-  return readJson(
-    paths.updateState,
-    UpdateStateSchema,
-    `restore it from a backup, or move it away and let telec adopt the checkout as it is: mv ${paths.updateState} ${paths.updateState}.broken`,
-  )
-}
-
-export async function writeUpdateState(
-  paths: Paths,
-  state: UpdateState,
-  options?: WriteOptions,
-): Promise<void> {
-  await forgetQuiet(paths)
-  await writeJson(paths.updateState, state, options)
-}
+export const { read: readUpdateState, write: writeUpdateState } = stateFile(
+  'updateState',
+  UpdateStateSchema,
+  'restore it from a backup, or move it away and let telec adopt the checkout as it is: mv FILE FILE.broken',
+)
 
 /** The record of a computer on which nothing was ever updated. */
 export function firstState(deployed: Deployment, at: string): UpdateState {

@@ -2,10 +2,10 @@ import * as v from 'valibot'
 import { SightingSchema } from '../channel/sightings.ts'
 import { TargetSchema } from '../channel/target.ts'
 import { LOOKOUT, type Paths } from '../config/paths.ts'
-import { modifiedAt, readJson, touch, writeJson } from '../system/files.ts'
+import { modifiedAt, touch } from '../system/files.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
+import { stateFile } from './file.ts'
 import { readInstalled } from './installed.ts'
-import { forgetQuiet } from './quiet.ts'
 
 const WatchStateSchema = v.object({
   /** The last poll that reached the remote, and what came of it. */
@@ -30,12 +30,14 @@ const WatchStateSchema = v.object({
 /** What telec-watch leaves behind, so that quiet is told from dead. */
 export type WatchState = v.InferOutput<typeof WatchStateSchema>
 
+const { read, write } = stateFile(
+  'watchState',
+  WatchStateSchema,
+  'remove it: the next poll writes it anew (rm FILE)',
+)
+
 export function readWatchState(paths: Paths): WatchState | null {
-  const state = readJson(
-    paths.watchState,
-    WatchStateSchema,
-    `remove it: the next poll writes it anew (rm ${paths.watchState})`,
-  )
+  const state = read(paths)
   if (state === null || state.polled_at === null || state.failures > 0) return state
   const touchedAt = modifiedAt(paths.watchState)
   const isLater = touchedAt !== null && touchedAt.getTime() > Date.parse(state.polled_at) + WRITING_MS
@@ -74,8 +76,7 @@ export async function recordPoll(
 }
 
 export async function writeWatchState(paths: Paths, state: WatchState): Promise<void> {
-  await forgetQuiet(paths)
-  await writeJson(paths.watchState, state)
+  await write(paths, state)
   if (state.polled_at) await touch(paths.watchState, Date.parse(state.polled_at)) // its time is that of the poll
 }
 
