@@ -72,37 +72,25 @@ function versionFolders(folder: string, faults: string[]): { name: string; versi
     })
 }
 
-/** The name of a file in a known language, which most are: nothing more has to be asked about it. */
-const PLAIN = /^(\d{3,})_[A-Za-z0-9][\w-]*(\.(?:[mc]?js|m?ts|py))$/
+/** What is named so is a migration, whatever else its name may look like. */
+const PLAIN = /^\d{3,}_[A-Za-z0-9][\w-]*\.([mc]?js|m?ts|py)$/
 
 function migrationsOf(folder: string, versionFolder: string, version: string, faults: string[]): Migration[] {
-  const found: Migration[] = []
-  for (const entry of list(join(folder, versionFolder))) {
+  return list(join(folder, versionFolder)).flatMap((entry) => {
     const file = entry.name
-    if (!/^\d/.test(file)) continue
+    if (!/^\d/.test(file) || (!PLAIN.test(file) && BESIDE.some((pattern) => pattern.test(file)))) return []
     const path = `${folder}/${versionFolder}/${file}`
-    const [, plainNumber, extension = ''] = PLAIN.exec(file) ?? []
-    const language = LANGUAGES[extension]
-    if (plainNumber && language && entry.isFile())
-      found.push({ id: `${version}/${file}`, version, number: Number(plainNumber), path, language })
-    else if (!BESIDE.some((pattern) => pattern.test(file))) {
-      const unusual = unusualMigration(file, path)
-      if (typeof unusual === 'string') faults.push(`${versionFolder}/${file}: ${unusual}`)
-      else found.push({ id: `${version}/${file}`, version, path, ...unusual })
+    const fail = (fault: string) => {
+      faults.push(`${versionFolder}/${file}: ${fault}`)
+      return []
     }
-  }
-  return found
-}
-
-/** Any other name that begins with a digit: a migration, or what is wrong with it. */
-function unusualMigration(file: string, path: string): Pick<Migration, 'number' | 'language'> | string {
-  const [, number] = /^(\d{3,})_[A-Za-z0-9][\w.-]*$/.exec(file) ?? []
-  if (!number) return 'a migration is named NNN_description.EXT'
-  if (isFolder(path)) return 'is a folder; a migration is a file'
-  const language = LANGUAGES[extname(file)] ?? (isExecutable(path) ? 'executable' : null)
-  return language
-    ? { number: Number(number), language }
-    : 'is not executable (chmod +x), nor .ts .mts .js .mjs .cjs or .py'
+    const [, number] = /^(\d{3,})_[A-Za-z0-9][\w.-]*$/.exec(file) ?? []
+    if (!number) return fail('a migration is named NNN_description.EXT')
+    if (!entry.isFile() && isFolder(path)) return fail('is a folder; a migration is a file')
+    const language = LANGUAGES[extname(file)] ?? (isExecutable(path) ? 'executable' : null)
+    if (!language) return fail('is not executable (chmod +x), nor .ts .mts .js .mjs .cjs or .py')
+    return [{ id: `${version}/${file}`, version, number: Number(number), path, language }]
+  })
 }
 
 function isFolder(path: string): boolean {

@@ -3,7 +3,7 @@ import type { Detail } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
 import { printable } from '../system/log.ts'
 import type { World } from '../system/world.ts'
-import type { MigrationPlan } from './engine.ts'
+import type { MigrationPlan } from './plan.ts'
 import { hashOf, type Surroundings, withMigration } from './run.ts'
 
 /** `gone`: recorded, and no longer in the checkout. `before`: came with the version at which telec was set up. */
@@ -37,12 +37,8 @@ export function migrationRows({ record, migrations, pending }: MigrationPlan): R
   })
   const present = new Set(migrations.map(({ id }) => id))
   const gone = [...record.applied].filter(([id]) => !present.has(id))
-  return [
-    ...here,
-    ...gone.map(
-      ([id, detail]): Row => ({ id, state: 'gone', detail, changed: false, drift: null, error: null }),
-    ),
-  ]
+  const nothing = { changed: false, drift: null, error: null }
+  return [...here, ...gone.map(([id, detail]): Row => ({ id, state: 'gone', detail, ...nothing }))]
 }
 
 /** The same rows with what each script's `check()` says of this computer now. */

@@ -81,16 +81,11 @@ export async function writeWatchState(paths: Paths, state: WatchState): Promise<
 }
 
 /** Of a computer that never polled. */
-export const NEVER_POLLED: WatchState = {
+export const NEVER_POLLED = v.parse(WatchStateSchema, {
   polled_at: null,
   outcome: null,
   reason: null,
   target: null,
-  refusal: null,
-  seen: [],
-  malformed: [],
-  via: null,
   failures: 0,
   last_failure: null,
-  next_poll_at: null,
-}
+})

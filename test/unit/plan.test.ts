@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Migration } from '../../src/migrate/discover.ts'
-import { type PlanInputs, pendingMigrations } from '../../src/migrate/pending.ts'
+import { type PlanInputs, pendingMigrations } from '../../src/migrate/plan.ts'
 
 const ALL: PlanInputs = { applied: new Set(), baseline: null, deployed: null, from: null, to: null }
 

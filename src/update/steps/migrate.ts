@@ -1,4 +1,4 @@
-import { planMigrations, verifyVersionIsKnown } from '../../migrate/engine.ts'
+import { planMigrations, verifyVersionIsKnown } from '../../migrate/plan.ts'
 import { runPlan } from '../../migrate/run.ts'
 import type { StepContext } from '../step.ts'
 

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { locate, type Paths } from '../../../config/paths.ts'
-import type { MigrationPlan } from '../../../migrate/engine.ts'
 import { migrationRows } from '../../../migrate/overview.ts'
+import type { MigrationPlan } from '../../../migrate/plan.ts'
 import { runPlan } from '../../../migrate/run.ts'
 import { readMigrationRecord } from '../../../state/migrations.ts'
 import { TelecError } from '../../../system/errors.ts'
