@@ -19,7 +19,11 @@ export const VERSION_FILES = ['package.json', 'pyproject.toml', 'Cargo.toml', 'V
  * @param name decides how it is read: `.json`, `.toml`, or any text with a version in it.
  */
 export async function versionIn(name: string, text: string): Promise<string | null> {
-  if (name.endsWith('.json')) return declared(jsonObject(text), ['version'])
+  if (name.endsWith('.json'))
+    return declared(
+      attempt(() => JSON.parse(text)),
+      ['version'],
+    )
   if (name.endsWith('.toml')) {
     const { parse: parseToml } = await import('smol-toml')
     const table = attempt(() => parseToml(text))
@@ -36,10 +40,6 @@ function declared(table: unknown, keys: readonly string[]): string | null {
   let value = table
   for (const key of keys) value = (value as Record<string, unknown> | null | undefined)?.[key]
   return typeof value === 'string' ? normalVersion(value) : null
-}
-
-function jsonObject(text: string): unknown {
-  return attempt(() => JSON.parse(text))
 }
 
 /** A file that does not parse declares no version: the next one may. */

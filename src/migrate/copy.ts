@@ -1,15 +1,4 @@
-import {
-  chmodSync,
-  copyFileSync,
-  type Dirent,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readlinkSync,
-  realpathSync,
-  statSync,
-  symlinkSync,
-} from 'node:fs'
+import * as fs from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { TelecError } from '../system/errors.ts'
 
@@ -20,12 +9,12 @@ import { TelecError } from '../system/errors.ts'
  */
 export function copyWhole(from: string, to: string, except: string): void {
   try {
-    if (!statSync(from, { throwIfNoEntry: false })?.isDirectory())
+    if (!fs.statSync(from, { throwIfNoEntry: false })?.isDirectory())
       throw new TelecError('usage', `there is no folder ${from}`, {
         hint: `look what is there: ls -l ${dirname(from)}`,
       })
-    const root = realpathSync(from)
-    copyFolder({ root, to, except: realpathSync(except) }, root, to, [])
+    const root = fs.realpathSync(from)
+    copyFolder({ root, to, except: fs.realpathSync(except) }, root, to, [])
   } catch (error) {
     if (error instanceof TelecError) throw error
     throw new TelecError('halted', `cannot copy ${from}`, {
@@ -44,9 +33,9 @@ interface Copying {
 
 /** @param above the folders outside that links have led into, down to here. */
 function copyFolder(copying: Copying, from: string, to: string, above: readonly string[]): void {
-  mkdirSync(to)
-  chmodSync(to, lstatSync(from).mode | 0o700) // a copy must take its entries, and be removed again
-  for (const entry of readdirSync(from, { withFileTypes: true })) {
+  fs.mkdirSync(to)
+  fs.chmodSync(to, fs.lstatSync(from).mode | 0o700) // a copy must take its entries, and be removed again
+  for (const entry of fs.readdirSync(from, { withFileTypes: true })) {
     const path = join(from, entry.name)
     if (entry.name !== '.git' && path !== copying.except)
       copyEntry(copying, entry, path, join(to, entry.name), above)
@@ -55,22 +44,22 @@ function copyFolder(copying: Copying, from: string, to: string, above: readonly 
 
 function copyEntry(
   copying: Copying,
-  entry: Pick<Dirent, 'isFile' | 'isDirectory' | 'isSymbolicLink'>,
+  entry: Pick<fs.Dirent, 'isFile' | 'isDirectory' | 'isSymbolicLink'>,
   path: string,
   to: string,
   above: readonly string[],
 ): void {
-  if (entry.isFile()) copyFileSync(path, to)
+  if (entry.isFile()) fs.copyFileSync(path, to)
   else if (entry.isDirectory()) copyFolder(copying, path, to, above)
   else if (entry.isSymbolicLink()) copyLink(copying, path, to, above)
 }
 
 function copyLink(copying: Copying, path: string, to: string, above: readonly string[]): void {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  const target = stat ? realpathSync(path) : resolve(dirname(path), readlinkSync(path))
+  const stat = fs.statSync(path, { throwIfNoEntry: false })
+  const target = stat ? fs.realpathSync(path) : resolve(dirname(path), fs.readlinkSync(path))
   if (isWithin(target, copying.root)) {
     const inCopy = join(copying.to, relative(copying.root, target))
-    symlinkSync(relative(dirname(to), inCopy) || '.', to)
+    fs.symlinkSync(relative(dirname(to), inCopy) || '.', to)
     return
   }
   if (!stat) return
