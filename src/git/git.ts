@@ -187,8 +187,13 @@ function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 /** Throws `config` where the git on the PATH is missing or older than what telec asks of it; else its version. */
 export async function verifyGit(world: World): Promise<string> {
   const options = { cwd: '/', env: gitEnvironment(world.env), timeoutMs: 10_000 }
-  const { stdout } = await world.run('git', ['--version'], options)
-  const [, version = 'of an unknown version', major, minor] = /((\d+)\.(\d+)\S*)/.exec(stdout) ?? []
+  const result = await world.run('git', ['--version'], options)
+  if (result.code !== 0)
+    throw new TelecError('later', 'git does not say which version it is', {
+      because: explain(result),
+      hint: 'try it by hand: git --version',
+    })
+  const [, version = 'of an unknown version', major, minor] = /((\d+)\.(\d+)\S*)/.exec(result.stdout) ?? []
   const [leastMajor = 0, leastMinor = 0] = LEAST_GIT.split('.').map(Number)
   const [foundMajor, foundMinor] = [Number(major), Number(minor)]
   if (foundMajor > leastMajor || (foundMajor === leastMajor && foundMinor >= leastMinor)) return version

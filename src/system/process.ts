@@ -16,7 +16,11 @@ export interface RunOptions {
   onLine?(line: string): void
   /** Look for what it left running: `keep` ends that only where it failed itself, and did not leave the group. */
   readonly leftovers?: 'keep' | 'end'
+  /** Gives what starts it, where that is not Node.js itself. */
+  loadLaunch?(): Promise<Launch>
 }
+
+export type Launch = (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess
 
 export interface RunResult {
   readonly code: number | null // null: a signal ended it
@@ -51,7 +55,7 @@ const LOOK_MS = 20
 const QUIET_MS = 100
 const LONGEST_DRAIN_MS = 2_000
 
-export const run: Run = async (command, args, { input, onLine, leftovers, ...options }) => {
+export const run: Run = async (command, args, { input, onLine, leftovers, loadLaunch, ...options }) => {
   const lines = onLine ? collectLines(onLine) : null
   const printed = { stdout: '', stderr: '' }
   const limit = options.maxOutput ?? (lines ? Number.POSITIVE_INFINITY : MOST_OUTPUT)
@@ -61,8 +65,6 @@ export const run: Run = async (command, args, { input, onLine, leftovers, ...opt
     endedBy ??= why
     program.end()
   }
-  // What people wrote takes its time; git and systemctl do not: to load execa takes longer than a poll's git.
-  const launch = onLine ? await execaLaunch() : spawn
   const starting = {
     ...options,
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
@@ -74,7 +76,7 @@ export const run: Run = async (command, args, { input, onLine, leftovers, ...opt
       else printed[stream] += text
     },
   } satisfies StartOptions
-  const program = start(command, args, starting, launch)
+  const program = start(command, args, starting, await loadLaunch?.())
   if (input !== undefined) program.child.stdin?.end(input)
   const timer = setTimeout(() => end('timeout'), options.timeoutMs)
   const { code, signal } = await program.ended.finally(() => clearTimeout(timer))
@@ -150,18 +152,6 @@ export function start(
     kill,
     /** What it started and is running; once it has ended: what it left running. */
     left,
-  }
-}
-
-type Launch = (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess
-
-async function execaLaunch(): Promise<Launch> {
-  const { execa } = await import('execa')
-  return (command, args, { stdio = 'pipe', ...options }) => {
-    const ours = { ...options, stdio, extendEnv: false, buffer: false, reject: false, cleanup: false }
-    const child = execa(command, args, ours as object)
-    if (child.pid === undefined) void child.then(({ cause }) => child.emit('error', cause)) // it could not be started
-    return child
   }
 }
 

@@ -1,6 +1,7 @@
 import { commandAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import { namesOf } from '../../system/groups.ts'
+import { loadLaunch } from '../../system/launch.ts'
 import { type RunResult, run } from '../../system/process.ts'
 import { callFailure } from '../failure.ts'
 import type { FunctionName } from './protocol.ts'
@@ -11,10 +12,12 @@ export const executableRuntime: Runtime = (migration, { owner, cwd, env, onLine 
   async call(name) {
     const [command = '', ...args] = commandAs(owner, [migration.path, name])
     const bounds = { timeoutMs: CALL_TIMEOUT_MS, maxOutput: MOST_OUTPUT, leftovers: 'end' } as const
-    const result = await run(command, args, { cwd, env, onLine, ...bounds }).catch((error: unknown) => {
-      if (!(error instanceof TelecError)) throw error
-      throw callFailure(migration, name, `cannot be started: ${error.because}`, '')
-    })
+    const result = await run(command, args, { cwd, env, onLine, loadLaunch, ...bounds }).catch(
+      (error: unknown) => {
+        if (!(error instanceof TelecError)) throw error
+        throw callFailure(migration, name, `cannot be started: ${error.because}`, '')
+      },
+    )
     const fault = faultIn(result, name)
     if (fault !== null) throw callFailure(migration, name, fault, result.stdout)
     return result.code === 0

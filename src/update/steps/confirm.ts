@@ -1,5 +1,6 @@
 import type { Supervised } from '../../service/find.ts'
 import { actAs } from '../../system/account.ts'
+import { loadLaunch } from '../../system/launch.ts'
 import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
 import { notWell } from './restart.ts'
@@ -60,6 +61,7 @@ async function verifyHealth({ world, config, repository }: StepContext): Promise
       cwd: repository.workTree,
       env: as.env,
       timeoutMs: Math.max(1_000, deadline - world.monotonic()),
+      loadLaunch,
       onLine: () => undefined, // of what it prints only the end is of interest, however much it is
     })
     if (result.code === 0) return true

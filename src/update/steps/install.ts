@@ -1,6 +1,7 @@
 import { actAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import { namesOf } from '../../system/groups.ts'
+import { loadLaunch } from '../../system/launch.ts'
 import type { StepContext } from '../step.ts'
 
 /** Runs the configured install command in the checkout, its output line by line into the log. */
@@ -17,6 +18,7 @@ export async function install({ world, config, paths, repository, update }: Step
       TELEC_TO: update.target.version ?? '',
     },
     timeoutMs: install_timeout,
+    loadLaunch,
     onLine: (line) => world.log.info(`  | ${line}`),
     leftovers: 'keep',
   })
