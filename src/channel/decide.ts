@@ -24,22 +24,19 @@ export interface Considered {
   readonly until: string | null
 }
 
-interface Explanation {
+export type Decision = {
   readonly reason: string
   /** The newest that were offered, newest first. */
   readonly considered: readonly Considered[]
   /** Tags that look like a version and are none, which somebody may have meant to be released. */
   readonly malformed: readonly string[]
-}
-
-export type Decision = Explanation &
-  (
-    | { readonly kind: 'update'; readonly target: Target }
-    | { readonly kind: 'current' }
-    /** Newer ones are offered, and none of them old enough yet, or all rolled back from. */
-    | { readonly kind: 'held'; readonly target: Target }
-    | { readonly kind: 'refused'; readonly target: Target; readonly refusal: Refusal }
-  )
+} & (
+  | { readonly kind: 'update'; readonly target: Target }
+  | { readonly kind: 'current' }
+  /** Newer ones are offered, and none of them old enough yet, or all rolled back from. */
+  | { readonly kind: 'held'; readonly target: Target }
+  | { readonly kind: 'refused'; readonly target: Target; readonly refusal: Refusal }
+)
 
 export type ChannelConfig = Pick<
   Config['deployment'],

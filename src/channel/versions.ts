@@ -19,34 +19,31 @@ export const VERSION_FILES = ['package.json', 'pyproject.toml', 'Cargo.toml', 'V
  * @param name decides how it is read: `.json`, `.toml`, or any text with a version in it.
  */
 export async function versionIn(name: string, text: string): Promise<string | null> {
-  if (name.endsWith('.json'))
-    return declared(
-      attempt(() => JSON.parse(text)),
-      ['version'],
-    )
+  if (name.endsWith('.json')) return declared(() => JSON.parse(text), [[]])
   if (name.endsWith('.toml')) {
     const { parse: parseToml } = await import('smol-toml')
-    const table = attempt(() => parseToml(text))
-    const places = [['project'], ['tool', 'poetry'], ['package'], ['workspace', 'package']]
-    return (
-      places.map((place) => declared(table, [...place, 'version'])).find((found) => found !== null) ?? null
-    )
+    return declared(() => parseToml(text), TOML_TABLES)
   }
   const [, version] = /(?:^|[\s"'=v])(\d+\.\d+[\w.+-]*)/.exec(text) ?? []
   return version ? normalVersion(version) : null
 }
 
-function declared(table: unknown, keys: readonly string[]): string | null {
-  let value = table
-  for (const key of keys) value = (value as Record<string, unknown> | null | undefined)?.[key]
-  return typeof value === 'string' ? normalVersion(value) : null
-}
+const TOML_TABLES = [['project'], ['tool', 'poetry'], ['package'], ['workspace', 'package']]
 
-/** A file that does not parse declares no version: the next one may. */
-function attempt(parseText: () => unknown): unknown {
+/** The `version` in the first of these tables; a file that does not parse declares none: the next one may. */
+function declared(parseText: () => unknown, tables: readonly (readonly string[])[]): string | null {
+  let data: unknown
   try {
-    return parseText()
+    data = parseText()
   } catch {
     return null
   }
+  for (const table of tables) {
+    let value = data
+    for (const key of [...table, 'version'])
+      value = (value as Record<string, unknown> | null | undefined)?.[key]
+    const version = typeof value === 'string' ? normalVersion(value) : null
+    if (version !== null) return version
+  }
+  return null
 }

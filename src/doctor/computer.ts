@@ -13,7 +13,7 @@ import { readStatus } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
-import { freeBytes, freeFiles } from '../system/files.ts'
+import { freeSpace } from '../system/files.ts'
 import { isLocked } from '../system/lock.ts'
 import { LEAST_FREE_BYTES } from '../update/steps/preflight.ts'
 import type { Checks } from './check.ts'
@@ -70,7 +70,7 @@ async function state({ world, paths }: Service): Promise<string> {
 async function disk({ config, paths }: Service): Promise<string> {
   let least = Number.POSITIVE_INFINITY
   for (const folder of [paths.home, config.deployment.checkout]) {
-    const [bytes, files] = [await freeBytes(folder), freeFiles(folder)]
+    const { bytes, files } = freeSpace(folder)
     if (bytes < LEAST_FREE_BYTES || files < LEAST_FREE_FILES)
       throw new TelecError('later', `the disk of ${folder} is full`, {
         because: `${Math.round(bytes / 1024)} KiB and ${files} files are free`,

@@ -123,11 +123,11 @@ export async function moveTo(
   const move = onBranch ? (rewrite ? anywhere : forwards) : ['checkout', '--quiet', '--detach', commit]
   const result = await tryGit(repository, move)
   if (result.code === 0) return
-  const REFUSED =
-    /would be overwritten|would lose untracked|not possible to fast-forward|^error: invalid path/im
-  const refused = REFUSED.test(result.stderr)
-  throw gitError(repository, move, result, refused ? 'halted' : 'interrupted')
+  throw gitError(repository, move, result, REFUSED.test(result.stderr) ? 'halted' : 'interrupted')
 }
+
+const REFUSED =
+  /would be overwritten|would lose untracked|not possible to fast-forward|^error: invalid path/im
 
 /**
  * Completes a move that was killed half-way. Only what differs between the two commits is written (git-read-tree(1), two

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
-import { freeBytes } from '../system/files.ts'
+import { freeSpace } from '../system/files.ts'
 import { printableRemote } from './causes.ts'
 import { gitRemote } from './git.ts'
 import { filesBelow, removeFiles } from './leftovers.ts'
@@ -58,7 +58,7 @@ async function fetchFrom(
   const alone = ['--no-tags', '--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance']
   // An empty refmap: the branches that the checkout knows of its remote are not telec's to move.
   const args = ['fetch', '--quiet', ...alone, '--refmap=', '--', source, `+${target.ref}:${kept}`]
-  const fileBytes = Math.max(0, (await freeBytes(repository.gitDir)) - KEPT_FREE_BYTES)
+  const fileBytes = Math.max(0, freeSpace(repository.gitDir).bytes - KEPT_FREE_BYTES)
   const before = new Set(halfWritten(repository))
   try {
     await gitRemote(repository, source, args, { timeoutMs, limits: { d: MEMORY_KIB, f: fileBytes / 512 } })

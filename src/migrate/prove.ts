@@ -46,11 +46,8 @@ async function verifyOne(
   copies: { readonly home: string; readonly checkout: string },
   migration: Migration,
 ): Promise<Verdict> {
-  const verdict = (fault: string | null, differences: readonly string[] = []): Verdict => ({
-    id: migration.id,
-    fault,
-    differences,
-  })
+  const { id } = migration
+  const verdict = (fault: string | null, differences: readonly string[] = []) => ({ id, fault, differences })
   const surroundings = { ...copies, owner: null, from: null, to: migration.version }
   try {
     hashOf(migration) // says it better than its runtime where the file cannot be read

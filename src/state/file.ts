@@ -14,7 +14,7 @@ const ASKED_BY_POLLS = new Set(['signal', 'updateState', 'watchState', 'pause', 
 export function stateFile<Schema extends v.GenericSchema>(
   name: Exclude<keyof Paths, 'scope'>,
   schema: Schema,
-  hint: string,
+  hint = 'remove it: telec writes it anew (rm FILE)',
 ) {
   return {
     /** Null where there is none. Throws where it cannot be understood. */

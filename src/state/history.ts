@@ -24,11 +24,7 @@ export type HistoryEntry = v.InferOutput<typeof EntrySchema>
 
 const KEPT = 50
 
-const { read, write } = stateFile(
-  'history',
-  v.array(EntrySchema),
-  'remove it: the next update begins a new one (rm FILE)',
-)
+const { read, write } = stateFile('history', v.array(EntrySchema))
 
 /** The last updates, oldest first; empty before the first one. */
 export const readHistory = (paths: Paths): HistoryEntry[] => read(paths) ?? []

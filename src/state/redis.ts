@@ -18,11 +18,7 @@ export type RedisState = v.InferOutput<typeof RedisStateSchema>
 
 export const NO_REDIS_YET: RedisState = { sent: null, reached_at: null, failures: 0, last_failure: null }
 
-const { read, write } = stateFile(
-  'redis',
-  RedisStateSchema,
-  'remove it: the next poll writes it anew (rm FILE)',
-)
+const { read, write } = stateFile('redis', RedisStateSchema)
 
 export const readRedisState = (paths: Paths): RedisState => read(paths) ?? NO_REDIS_YET
 export const writeRedisState = write

@@ -20,11 +20,7 @@ const SignalSchema = v.object({
 /** The file by which telec-watch asks telec-update for an update. */
 export type Signal = v.InferOutput<typeof SignalSchema>
 
-const { read, write } = stateFile(
-  'signal',
-  SignalSchema,
-  'look at it, then remove it: the next poll writes it anew (rm FILE)',
-)
+const { read, write } = stateFile('signal', SignalSchema)
 
 /** The signal; null when nothing is asked for. */
 export const readSignal = read

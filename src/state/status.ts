@@ -59,11 +59,7 @@ export function statusOfDeployed(
   }
 }
 
-export const { read: readStatus, write: writeStatus } = stateFile(
-  'status',
-  StatusSchema,
-  'remove it: the next update writes it anew (rm FILE)',
-)
+export const { read: readStatus, write: writeStatus } = stateFile('status', StatusSchema)
 
 /** Where a status goes beside the file. What fails there never fails an update, nor holds it up. */
 export interface StatusSink {

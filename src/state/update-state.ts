@@ -66,7 +66,7 @@ const DeploymentSchema = v.object({
 const UpdateStateSchema = v.object({
   deployed: v.object({ ...DeploymentSchema.entries, at: TimeSchema }),
   /** What was deployed before, newest last: along this a rollback goes back. */
-  previous: v.optional(v.array(DeploymentSchema)),
+  previous: v.optional(v.array(DeploymentSchema), []),
   /** From what a person went back, newest last: none of it is taken again before there is another target. */
   rolled_back: v.optional(v.nullable(v.object({ targets: v.array(TargetSchema), at: TimeSchema })), null),
   update: v.nullable(UpdateSchema),
@@ -101,11 +101,6 @@ export function firstState(deployed: Deployment, at: string): UpdateState {
     halted: null,
     held: null,
   }
-}
-
-/** What was deployed before, newest last. A state that an older telec wrote knows of one at most. */
-export function previousDeployments({ previous, last }: UpdateState): readonly Deployment[] {
-  return previous ?? (last ? [last.from] : [])
 }
 
 /** The update to `target`: the one under way where it has the same target, else a new one. Counts the attempt. */

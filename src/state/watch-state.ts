@@ -30,11 +30,7 @@ const WatchStateSchema = v.object({
 /** What telec-watch leaves behind, so that quiet is told from dead. */
 export type WatchState = v.InferOutput<typeof WatchStateSchema>
 
-const { read, write } = stateFile(
-  'watchState',
-  WatchStateSchema,
-  'remove it: the next poll writes it anew (rm FILE)',
-)
+const { read, write } = stateFile('watchState', WatchStateSchema)
 
 export function readWatchState(paths: Paths): WatchState | null {
   const state = read(paths)

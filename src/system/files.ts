@@ -193,14 +193,8 @@ export function writeFailure(path: string, error: unknown): TelecError {
   })
 }
 
-/** Bytes that this user can still write to the file system of `path`. */
-export async function freeBytes(path: string): Promise<number> {
-  const { bavail, bsize } = fs.statfsSync(path)
-  return bavail * bsize
-}
-
-/** Files that can still be made there; a full disk may have room and no inodes. */
-export function freeFiles(path: string): number {
-  const { files, ffree } = fs.statfsSync(path)
-  return files === 0 ? Number.POSITIVE_INFINITY : ffree // btrfs and its kind have no fixed number
+/** What this user can still write to the file system of `path`; a full disk may have room and no inodes. */
+export function freeSpace(path: string): { bytes: number; files: number } {
+  const { bavail, bsize, files, ffree } = fs.statfsSync(path)
+  return { bytes: bavail * bsize, files: files === 0 ? Number.POSITIVE_INFINITY : ffree } // btrfs has no fixed number
 }

@@ -6,7 +6,7 @@ import { printableName } from './log.ts'
 /** What telec starts leads a process group of its own: these are running now, and are taken along when telec exits. */
 const groups = new Set<number>()
 
-let tellGuardian: () => void = () => undefined
+let tellGuardian: () => unknown = () => undefined
 
 /** Registers a group that was started; returns how to forget it once it has ended. */
 export function adoptGroup(pid: number): () => void {
@@ -29,16 +29,12 @@ for group in $groups; do kill -s KILL -- "-$group"; done`
  * @returns how to do without it again.
  */
 export function guardGroups(): () => void {
-  let guardian: ReturnType<typeof startGuardian> | null = null
-  tellGuardian = () => {
-    if (guardian === null && groups.size === 0) return
-    guardian ??= startGuardian()
-    guardian.stdin.write(`${[...groups].join(' ')}\n`)
-  }
+  const { stdin } = startGuardian() // before the first group, which a kill might come right after
+  tellGuardian = () => stdin.write(`${[...groups].join(' ')}\n`)
   tellGuardian()
   return () => {
     tellGuardian = () => undefined
-    guardian?.stdin.end('\n')
+    stdin.end('\n')
   }
 }
 

@@ -7,7 +7,6 @@ import {
   type Deployment,
   firstState,
   type Halt,
-  previousDeployments,
   type Update,
   type UpdateState,
   writeUpdateState,
@@ -43,9 +42,8 @@ export async function finish(context: UpdateContext, before: UpdateState, update
 }
 
 /** What was deployed before, once this update is done. */
-function previousOnce(before: UpdateState, { target, rollback }: Update): Deployment[] {
-  const previous = [...previousDeployments(before)]
-  const { at: _, ...deployed } = before.deployed
+function previousOnce({ deployed: last, previous }: UpdateState, { target, rollback }: Update): Deployment[] {
+  const { at: _, ...deployed } = last
   if (target.commit === deployed.commit) return previous // back from one that halted half-way
   return rollback ? previous.slice(0, -1) : [...previous, deployed].slice(-KEPT_DEPLOYMENTS)
 }

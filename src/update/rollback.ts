@@ -6,7 +6,6 @@ import {
   hasMoved,
   leftAt,
   type Permit,
-  previousDeployments,
   takeUp,
   type Update,
   type UpdateState,
@@ -44,7 +43,7 @@ export function planRollback(state: UpdateState, record: MigrationRecord): Rollb
       because: 'it has begun to change the checkout, and did not come to its end',
       hint: 'have it go on: telec-update; after that, or where it halts: telec-update rollback',
     })
-  const target = isHalfWay ? deployed : previousDeployments(state).at(-1)
+  const target = isHalfWay ? deployed : state.previous.at(-1)
   if (!target)
     throw new TelecError('halted', `there is no deployment before ${nameOf(deployed)} to go back to`, {
       because: 'telec goes back to what it deployed or adopted itself',

@@ -56,7 +56,8 @@ describe('where a call fails that changes something', () => {
         restore(computer)
         const paths = call === 'write' ? pathsIn(computer.home, 'telec.lock', 'migration_state.journal') : []
         const effect = `error=${fault}`
-        const injection = { call, occurrence, effect, paths, env: computer.env, trace, alone: true }
+        const own = { env: computer.env, trace, alone: true, apart: true }
+        const injection = { call, occurrence, effect, paths, ...own }
         const ended = await runInjected('telec-update', [], injection)
         const where = `${fault} at ${call} ${occurrence}: ${ended.stderr}`
         expect(injectedBelow(computer.folder, trace), `not reached: ${where}`).not.toBeNull()
@@ -122,7 +123,8 @@ describe('where a call fails that changes something', () => {
       for (const { call, occurrence, fault } of sampled(withFaults(calls), 5)) {
         forget()
         const effect = `error=${fault}`
-        const injection = { call, occurrence, effect, paths: [], env: computer.env, trace, alone: true }
+        const own = { env: computer.env, trace, alone: true, apart: true }
+        const injection = { call, occurrence, effect, paths: [], ...own }
         const ended = await runInjected('telec-watch', [], injection)
         const where = `${fault} at ${call} ${occurrence}: ${ended.stderr}`
         expect(injectedBelow(computer.folder, trace), `not reached: ${where}`).not.toBeNull()

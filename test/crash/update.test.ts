@@ -38,6 +38,7 @@ test(
         paths,
         env: computer.env,
         alone: true,
+        apart: true,
       })
       const where = `killed at ${call} ${occurrence}: ${killed.stderr}`
       expect(killed.signal, where).toBe('SIGKILL')

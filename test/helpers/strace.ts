@@ -16,6 +16,8 @@ export interface Injection {
   readonly trace?: string
   /** Leave alone what the program starts. */
   readonly alone?: boolean
+  /** Where others' processes are not in its /proc: how often it opens a file there is then the same in each run. */
+  readonly apart?: boolean
 }
 
 /** Runs a bundle under strace(1), which does something to one of its system calls. */
@@ -24,24 +26,34 @@ export function runInjected(
   args: readonly string[],
   injection: Injection,
 ): Promise<Ended> {
-  const { call, occurrence, effect = 'signal=SIGKILL', paths, env, trace = '/dev/null', alone } = injection
+  const { call, occurrence, effect = 'signal=SIGKILL', paths, env, trace = '/dev/null' } = injection
   const options = ['-f', '-qq', '-y', '-o', trace, ...paths.flatMap((path) => ['-P', path])]
   const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:${effect}:when=${occurrence}`]
-  return underStrace([...options, ...(alone ? ALONE : []), ...inject], program, args, env)
+  const traced = [...options, ...(injection.alone ? ALONE : []), ...inject]
+  return underStrace(traced, program, args, env, injection.apart)
 }
 
 /** Threads are followed, programs that are started are not. */
 const ALONE = ['--detach-on=execve']
 
-function underStrace(
+/** The init of a process namespace: runs a command, and ends when whatever that left behind has ended, too. */
+const INIT = '"$@"; code=$?; while set -- /proc/[0-9]* && [ $# -gt 1 ]; do sleep 0.01; done; exit $code'
+
+async function underStrace(
   options: readonly string[],
   program: ProgramName,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
+  apart = false,
 ): Promise<Ended> {
   // Node's threads are counted one by one: with a single one, the n-th call is the program's n-th.
   const oneThread = { ...env, UV_THREADPOOL_SIZE: '1' }
-  return execute('strace', [...options, process.execPath, join(DIST, program), ...args], { env: oneThread })
+  const command = ['strace', ...options, process.execPath, join(DIST, program), ...args]
+  const namespace = ['--pid', '--fork', '--kill-child', '--mount-proc', '/bin/sh', '-c', INIT, 'sh']
+  const ended = await execute(apart ? 'unshare' : 'env', [...(apart ? namespace : []), ...command], {
+    env: oneThread,
+  })
+  return ended.code === 128 + 9 ? { ...ended, code: null, signal: 'SIGKILL' } : ended // as a shell says it
 }
 
 /** A folder and what is in it now: the paths of a telec home. */
@@ -68,14 +80,14 @@ export function recordOptions(trace: string): string[] {
   return ['-f', '-qq', '-y', '-o', trace, '-e', `trace=${MUTATING.map((call) => `?${call}`).join(',')}`]
 }
 
-/** Runs a bundle to its end and lists what it changes itself, for `runInjected` with `alone`. */
+/** Runs a bundle to its end and lists what it changes itself, for `runInjected` with `alone` and `apart`. */
 export async function callsOf(
   program: ProgramName,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
   { trace, folder, reads }: { readonly trace: string; readonly folder: string; readonly reads?: boolean },
 ): Promise<Call[]> {
-  await underStrace([...recordOptions(trace), ...ALONE], program, args, env)
+  await underStrace([...recordOptions(trace), ...ALONE], program, args, env, true)
   return callsIn(readFileSync(trace, 'utf8'), folder, reads)
 }
 

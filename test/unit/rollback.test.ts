@@ -77,12 +77,6 @@ describe('a rollback', () => {
     expect(() => planRollback(state, recordOf())).toThrow(message)
   })
 
-  test('knows from a state of an older telec what the last update came from', () => {
-    const { previous: _, ...older } = STATE
-    const last = moved({ ...toThree(), from: ONE, target: TWO })
-    expect(planRollback({ ...older, last }, recordOf()).target).toEqual(ONE)
-  })
-
   test('is refused where migrations ran since, unless a person says that it may', () => {
     const plan = { from: TWO, target: ONE, migrations: ['1.1.0/001_a.ts'] }
     expect(() => verifyMigrations(plan, { force: false })).toThrow('1 migration(s) ran since 1.0.0')

@@ -2,7 +2,7 @@ import { indexLockAgeMs } from '../../git/checkout.ts'
 import { verifyGit } from '../../git/git.ts'
 import { wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
-import { freeBytes } from '../../system/files.ts'
+import { freeSpace } from '../../system/files.ts'
 import type { StepContext } from '../step.ts'
 
 /** With less than this, git or the install would run full half-way. */
@@ -15,7 +15,7 @@ const OTHER_GIT_WAIT_MS = 3_000
 export async function preflight(context: StepContext): Promise<string> {
   const { world, repository, supervised } = context
   await verifyGit(world)
-  const free = await freeBytes(repository.workTree)
+  const { bytes: free } = freeSpace(repository.workTree)
   if (free < LEAST_FREE_BYTES)
     throw new TelecError('later', `the disk of ${repository.workTree} is full`, {
       because: `${Math.round(free / 1024)} KiB are free; an update needs at least 64 MiB`,
