@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { embedded } from './helpers/embedded.ts'
+import { LongFirst } from './helpers/long-first.ts'
 import { summaryReporter } from './helpers/summary-reporter.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -39,6 +40,7 @@ export default defineConfig({
   define: { TELEC_VERSION: '"0.0.0-test"', TELEC_COMMIT: '"unknown"' },
   test: {
     pool: 'forks',
+    sequence: { sequencer: LongFirst },
     // For two cores: each waits for processes, disks and clocks a third of its time.
     maxWorkers: 3,
     reporters: ['default', summaryReporter],

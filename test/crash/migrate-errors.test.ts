@@ -8,6 +8,7 @@ import { place, placeMarker, timesRun } from '../helpers/migrations.ts'
 import { execute, succeed } from '../helpers/programs.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
 import { pathsIn, runInjected } from '../helpers/strace.ts'
+import { EVERY, SWEEP_TIMEOUT_MS } from '../helpers/sweeps.ts'
 
 const IDS = ['1.1.0/001_a.mjs', '1.1.0/002_b.mjs', '1.1.0/003_c.py', '1.2.0/001_d.sh']
 
@@ -36,7 +37,7 @@ test.each([
   async (call, code, onState) => {
     const trace = join(computer.folder, 'trace')
     let failures = 0
-    for (let occurrence = 1; ; occurrence += 1) {
+    for (let occurrence = 1; ; occurrence += EVERY) {
       restore(computer)
       const paths = onState ? pathsIn(computer.home, 'migration_state.journal') : []
       const effect = `error=${code}`
@@ -59,7 +60,7 @@ test.each([
     }
     expect(failures).toBeGreaterThan(0)
   },
-  120_000,
+  SWEEP_TIMEOUT_MS,
 )
 
 /** Applied by others before: the record takes several pages of the disk. */

@@ -5,6 +5,7 @@ import { type Computer, makeComputer } from '../helpers/computer.ts'
 import { placeMarker, timesRun } from '../helpers/migrations.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
 import { pathsIn, runInjected } from '../helpers/strace.ts'
+import { EVERY, SWEEP_TIMEOUT_MS } from '../helpers/sweeps.ts'
 
 const IDS = [
   '1.1.0/001_a.mjs',
@@ -38,26 +39,30 @@ function recorded(): string[] {
   return [...new Set([...applied, ...lines.map((line) => (JSON.parse(line) as { id: string }).id)])]
 }
 
-test('telec-migrate, killed at every system call on its home and started again, ends as if it had not been', async () => {
-  const cuts: Record<string, number> = {}
-  for (const call of [...EVERYWHERE, ...ON_STATE]) {
-    for (let occurrence = 1; ; occurrence += 1) {
-      restore(computer)
-      const paths = EVERYWHERE.includes(call) ? [] : pathsIn(computer.home, 'migration_state.journal')
-      const killed = await runInjected('telec-migrate', [], { call, occurrence, paths, env: computer.env })
-      if (killed.code === 0) break // fewer calls than that
-      expect(killed.signal).toBe('SIGKILL')
-      cuts[call] = occurrence
-      for (const id of recorded())
-        expect(timesRun(computer, id), `${id}, recorded at ${call} ${occurrence}`).toBe(1)
-      const again = await computer.telec('telec-migrate')
-      expect(again, `after ${call} ${occurrence}: ${again.stderr}`).toMatchObject({ code: 0 })
-      expect(computer.state('migration_state.json')).toMatchObject({ baseline: '1.0.0', applied: IDS })
-      expect(existsSync(join(computer.home, 'migration_state.journal'))).toBe(false)
-      for (const id of IDS) expect(timesRun(computer, id)).toBe(1) // their check() sees a run that was not recorded
+test(
+  'telec-migrate, killed at system calls on its home and started again, ends as if it had not been',
+  async () => {
+    const cuts: Record<string, number> = {}
+    for (const call of [...EVERYWHERE, ...ON_STATE]) {
+      for (let occurrence = 1; ; occurrence += EVERY) {
+        restore(computer)
+        const paths = EVERYWHERE.includes(call) ? [] : pathsIn(computer.home, 'migration_state.journal')
+        const killed = await runInjected('telec-migrate', [], { call, occurrence, paths, env: computer.env })
+        if (killed.code === 0) break // fewer calls than that
+        expect(killed.signal).toBe('SIGKILL')
+        cuts[call] = (cuts[call] ?? 0) + 1
+        for (const id of recorded())
+          expect(timesRun(computer, id), `${id}, recorded at ${call} ${occurrence}`).toBe(1)
+        const again = await computer.telec('telec-migrate')
+        expect(again, `after ${call} ${occurrence}: ${again.stderr}`).toMatchObject({ code: 0 })
+        expect(computer.state('migration_state.json')).toMatchObject({ baseline: '1.0.0', applied: IDS })
+        expect(existsSync(join(computer.home, 'migration_state.journal'))).toBe(false)
+        for (const id of IDS) expect(timesRun(computer, id)).toBe(1) // their check() sees a run that was not recorded
+      }
     }
-  }
-  const total = Object.values(cuts).reduce((sum, amount) => sum + amount, 0)
-  process.stdout.write(`${total} cuts of telec-migrate, each gone on from: ${JSON.stringify(cuts)}\n`)
-  expect(total).toBeGreaterThan(15)
-}, 300_000)
+    const total = Object.values(cuts).reduce((sum, amount) => sum + amount, 0)
+    process.stdout.write(`${total} cuts of telec-migrate, each gone on from: ${JSON.stringify(cuts)}\n`)
+    expect(total).toBeGreaterThan(15 / EVERY)
+  },
+  SWEEP_TIMEOUT_MS,
+)

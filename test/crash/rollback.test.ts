@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Computer, makeComputer, markerMigration, version } from '../helpers/computer.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
 import { runInjected } from '../helpers/strace.ts'
+import { EVERY } from '../helpers/sweeps.ts'
 import { readTree } from '../helpers/tree.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
 
@@ -11,7 +12,6 @@ import { watchAndUpdate } from '../helpers/update.ts'
  * telec-update rollback is killed at a system call of its own on telec's home, or of the git that moves the checkout;
  * telec-update goes on with it. Killed before it was in the journal, it was never asked for.
  */
-const EVERY = process.env.TELEC_TEST_ALL ? 1 : 3
 
 let computer: Computer
 let one: string

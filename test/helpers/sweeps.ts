@@ -5,6 +5,9 @@ import { onTestFinished } from 'vitest'
 /** Long sweeps are sampled, except under scripts/test --all. */
 export const isWhole = process.env.TELEC_TEST_ALL === '1'
 
+/** Of calls that are not known before they are made, each n-th is tried; all under scripts/test --all. */
+export const EVERY = isWhole ? 1 : 3
+
 /** A computer may have other things to do. */
 export const SWEEP_TIMEOUT_MS = (isWhole ? 4 * 60 : 15) * 60_000
 
