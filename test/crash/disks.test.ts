@@ -8,7 +8,7 @@ import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { execute, succeed } from '../helpers/programs.ts'
 import { restore } from '../helpers/snapshot.ts'
-import { callsOf, pathsIn, runInjected } from '../helpers/strace.ts'
+import { type Call, callsOf, pathsIn, runInjected } from '../helpers/strace.ts'
 import { createTally, isWhole, SWEEP_TIMEOUT_MS, sampled } from '../helpers/sweeps.ts'
 import { readTree } from '../helpers/tree.ts'
 import {
@@ -26,7 +26,7 @@ const TRANSIENT = ['ENOSPC', 'EMFILE', 'EINTR']
 const STARTS = ['clone', 'clone3', 'fork', 'vfork', 'execve']
 
 /** Each call once, with the faults in turn. */
-function withFaults<Item extends { readonly call: string }>(calls: readonly Item[]) {
+function withFaults<Item extends Call>(calls: readonly Item[]) {
   return calls
     .filter(({ call }) => !STARTS.includes(call))
     .map((cut, index) => ({ ...cut, fault: FAULTS[index % FAULTS.length] ?? '' }))
@@ -51,10 +51,11 @@ describe('where a call fails that changes something', () => {
       const calls = (await callsOf('telec-update', [], computer.env, own)).filter(
         ({ call }) => call !== 'write',
       )
-      const writes = [1, 2].map((occurrence) => ({ call: 'write', occurrence }))
-      for (const { call, occurrence, fault } of sampled(withFaults([...calls, ...writes]), 8)) {
+      const writes: Call[] = [1, 2].map((occurrence) => ({ call: 'write', occurrence }))
+      for (const { call, occurrence, path, fault } of sampled(withFaults([...calls, ...writes]), 8)) {
         restore(computer)
-        const paths = call === 'write' ? pathsIn(computer.home, 'telec.lock', 'migration_state.journal') : []
+        const ofWrites = pathsIn(computer.home, 'telec.lock', 'migration_state.journal')
+        const paths = call === 'write' ? ofWrites : path ? [path] : []
         const effect = `error=${fault}`
         const own = { env: computer.env, trace, alone: true, apart: true }
         const injection = { call, occurrence, effect, paths, ...own }
@@ -120,11 +121,11 @@ describe('where a call fails that changes something', () => {
       const calls = (await callsOf('telec-watch', [], computer.env, own)).filter(
         ({ call }) => call !== 'write',
       )
-      for (const { call, occurrence, fault } of sampled(withFaults(calls), 5)) {
+      for (const { call, occurrence, path, fault } of sampled(withFaults(calls), 5)) {
         forget()
         const effect = `error=${fault}`
         const own = { env: computer.env, trace, alone: true, apart: true }
-        const injection = { call, occurrence, effect, paths: [], ...own }
+        const injection = { call, occurrence, effect, paths: path ? [path] : [], ...own }
         const ended = await runInjected('telec-watch', [], injection)
         const where = `${fault} at ${call} ${occurrence}: ${ended.stderr}`
         expect(injectedBelow(computer.folder, trace), `not reached: ${where}`).not.toBeNull()

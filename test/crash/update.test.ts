@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { restore } from '../helpers/snapshot.ts'
-import { callsOf, pathsIn, runInjected } from '../helpers/strace.ts'
+import { type Call, callsOf, pathsIn, runInjected } from '../helpers/strace.ts'
 import { createTally, isWhole, SWEEP_TIMEOUT_MS, sampled } from '../helpers/sweeps.ts'
 import { makeSweep, type Sweep } from '../helpers/update-sweep.ts'
 
@@ -22,16 +22,17 @@ test(
     restore(computer)
     const calls = await callsOf('telec-update', [], computer.env, { trace, folder: computer.folder })
     // Most writes of Node are to wake its own threads; those to a file whose name is known are told from them.
-    const named = (call: string) =>
-      call === 'write' ? pathsIn(computer.home, 'telec.lock', 'migration_state.journal') : []
+    const named = ({ call, path }: Call) =>
+      call === 'write' ? pathsIn(computer.home, 'telec.lock', 'migration_state.journal') : path ? [path] : []
     const byName = (call: string) => calls.filter((one) => one.call === call).length
     expect(byName('rename')).toBeGreaterThan(8)
-    const writes = [1, 2].map((occurrence) => ({ call: 'write', occurrence }))
+    const writes: Call[] = [1, 2].map((occurrence) => ({ call: 'write', occurrence }))
     // Whoever is killed at execve is no longer telec-update: that is programs.test.ts.
     const others = calls.filter(({ call }) => call !== 'write' && call !== 'execve')
-    for (const { call, occurrence } of sampled([...others, ...writes], 10)) {
+    for (const cut of sampled([...others, ...writes], 10)) {
+      const { call, occurrence } = cut
       restore(computer)
-      const paths = named(call)
+      const paths = named(cut)
       const killed = await runInjected('telec-update', [], {
         call,
         occurrence,

@@ -16,7 +16,7 @@ export interface Injection {
   readonly trace?: string
   /** Leave alone what the program starts. */
   readonly alone?: boolean
-  /** Where others' processes are not in its /proc: how often it opens a file there is then the same in each run. */
+  /** In a namespace where its pid, and with that the names of its temporary files, are the same in each run. */
   readonly apart?: boolean
 }
 
@@ -73,6 +73,8 @@ export const MUTATING = [
 export interface Call {
   readonly call: string
   readonly occurrence: number
+  /** The file that is opened, where its calls alone are counted: what is opened in /proc is never the same. */
+  readonly path?: string
 }
 
 /** strace's options to record what a program changes, for `callsIn`. */
@@ -88,26 +90,31 @@ export async function callsOf(
   { trace, folder, reads }: { readonly trace: string; readonly folder: string; readonly reads?: boolean },
 ): Promise<Call[]> {
   await underStrace([...recordOptions(trace), ...ALONE], program, args, env, true)
-  return callsIn(readFileSync(trace, 'utf8'), folder, reads)
+  return callsIn(readFileSync(trace, 'utf8'), folder, { reads, byPath: true })
 }
 
 /**
  * The calls of a recorded run, each once, in their order: those that change files below `folder`, or start something.
  * A write to a pipe or a terminal is left out, and so is a file that is opened to be read, unless `reads` says otherwise.
  */
-export function callsIn(trace: string, folder: string, reads = false): Call[] {
+export function callsIn(
+  trace: string,
+  folder: string,
+  { reads = false, byPath = false }: { reads?: boolean | undefined; byPath?: boolean } = {},
+): Call[] {
   const counts = new Map<string, number>()
   const calls = new Map<string, Call>()
   for (const line of trace.split('\n')) {
     const [, pid = '', call = '', rest = ''] = /^(\d+) +(\w+)\((.*)$/.exec(line) ?? []
     if (call === '') continue
-    const counted = `${pid} ${call}`
+    const path = byPath && call === 'openat' ? (/"([^"]*)"/.exec(rest)?.[1] ?? '') : undefined
+    const counted = `${pid} ${call} ${path}`
     const occurrence = (counts.get(counted) ?? 0) + 1
     counts.set(counted, occurrence)
     const isStart = /^(clone3?|v?fork|execve)$/.test(call) && !/CLONE_THREAD/.test(rest)
     const isRead = !reads && call === 'openat' && !/O_(WRONLY|RDWR|CREAT)/.test(rest)
     if (isStart || (rest.includes(folder) && !isRead))
-      calls.set(`${call} ${occurrence}`, { call, occurrence })
+      calls.set(`${call} ${occurrence} ${path}`, { call, occurrence, ...(path && { path }) })
   }
   return [...calls.values()]
 }
