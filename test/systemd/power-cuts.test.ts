@@ -60,13 +60,15 @@ chmod +x ~/install.sh ~/health.sh`,
   })
   afterAll(() => subscriber?.dispose())
 
-  const begun = (commit: string) =>
-    until('the update to begin', async () => {
+  const begun = async (commit: string) => {
+    await subscriber.systemctl('start telec-watch.service') // no need to wait for its timer
+    await until('the update to begin', async () => {
       const { update } = (await subscriber.state('update_state.json')) as {
         update: { target: { commit: string } } | null
       }
       return update?.target.commit === commit
     })
+  }
   const underWay = (step: string) =>
     until(`${step} to be under way`, async () => {
       const { code } = await subscriber.sh(`test -e ~/at-${step}`, { allowFailure: true })
