@@ -15,7 +15,8 @@ async function member(url: string, name: string, fleet: string, install = 'test 
   computer.writeConfig(
     `computer: ${name}\ndeployment:\n  checkout: ${computer.checkout}\n  install: ${install}\nredis:\n  url: ${url}\nfleet: ${fleet}\n`,
   )
-  await computer.push(version('1.1.0'))
+  // Two commits of one second and one content would be one, and what halted the first would hold the second.
+  await computer.push({ ...version('1.1.0'), 'member.txt': `${name}\n` })
   await computer.telec('telec-watch')
   return computer
 }
