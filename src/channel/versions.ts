@@ -38,10 +38,9 @@ function declared(parseText: () => unknown, tables: readonly (readonly string[])
   } catch {
     return null
   }
+  const at = (value: unknown, key: string) => (value as Record<string, unknown> | null | undefined)?.[key]
   for (const table of tables) {
-    let value = data
-    for (const key of [...table, 'version'])
-      value = (value as Record<string, unknown> | null | undefined)?.[key]
+    const value = [...table, 'version'].reduce(at, data)
     const version = typeof value === 'string' ? normalVersion(value) : null
     if (version !== null) return version
   }

@@ -126,8 +126,7 @@ export async function moveTo(
   throw gitError(repository, move, result, REFUSED.test(result.stderr) ? 'halted' : 'interrupted')
 }
 
-const REFUSED =
-  /would be overwritten|would lose untracked|not possible to fast-forward|^error: invalid path/im
+const REFUSED = /would (be overwritten|lose untracked)|not possible to fast-forward|^error: invalid path/im
 
 /**
  * Completes a move that was killed half-way. Only what differs between the two commits is written (git-read-tree(1), two

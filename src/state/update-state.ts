@@ -63,19 +63,26 @@ const DeploymentSchema = v.object({
   last_migration: v.optional(v.nullable(v.string())),
 })
 
-const UpdateStateSchema = v.object({
-  deployed: v.object({ ...DeploymentSchema.entries, at: TimeSchema }),
-  /** What was deployed before, newest last: along this a rollback goes back. */
-  previous: v.optional(v.array(DeploymentSchema), []),
-  /** From what a person went back, newest last: none of it is taken again before there is another target. */
-  rolled_back: v.optional(v.nullable(v.object({ targets: v.array(TargetSchema), at: TimeSchema })), null),
-  update: v.nullable(UpdateSchema),
-  /** The journal of the update that led to `deployed`. */
-  last: v.nullable(UpdateSchema),
-  halted: v.nullable(HaltSchema),
-  /** Why the update that is signalled has to wait for others of the fleet. */
-  held: v.optional(v.nullable(v.object({ reason: v.string(), at: TimeSchema })), null),
-})
+const UpdateStateSchema = v.pipe(
+  v.object({
+    deployed: v.object({ ...DeploymentSchema.entries, at: TimeSchema }),
+    /** What was deployed before, newest last: along this a rollback goes back. */
+    previous: v.optional(v.array(DeploymentSchema)),
+    /** From what a person went back, newest last: none of it is taken again before there is another target. */
+    rolled_back: v.optional(v.nullable(v.object({ targets: v.array(TargetSchema), at: TimeSchema })), null),
+    update: v.nullable(UpdateSchema),
+    /** The journal of the update that led to `deployed`. */
+    last: v.nullable(UpdateSchema),
+    halted: v.nullable(HaltSchema),
+    /** Why the update that is signalled has to wait for others of the fleet. */
+    held: v.optional(v.nullable(v.object({ reason: v.string(), at: TimeSchema })), null),
+  }),
+  // One that an older telec wrote knows of one at most.
+  v.transform(({ previous, ...state }) => {
+    const before: Deployment[] = previous ?? (state.last ? [state.last.from] : [])
+    return { ...state, previous: before }
+  }),
+)
 
 export type UpdateState = v.InferOutput<typeof UpdateStateSchema>
 export type Update = v.InferOutput<typeof UpdateSchema>

@@ -54,6 +54,7 @@ test(
       await until('all but one to have left', async () => Object.keys(left).length === 3)
       await until('that one to work', async () => existsSync(join(computer.home, 'began')))
       const holder = readFileSync(join(computer.home, 'telec.lock'), 'utf8').trim()
+      expectFailure(await computer.telec('telec-update'), 75, [`another telec is at work: ${holder}`])
       for (const [name, ended] of Object.entries(left)) {
         expectFailure(ended, 75, ['another telec is at work: '])
         // Between the lock and the note of who has it there is a moment.

@@ -38,6 +38,14 @@ async function updatedOnce(
 }
 
 describe('telec-update rollback', () => {
+  test('knows from the state of an older telec what the last update came from', async () => {
+    const { computer, one } = await updatedOnce()
+    const { previous: _, ...older } = computer.state('update_state.json') as Record<string, unknown>
+    computer.writeState('update_state.json', JSON.stringify(older))
+    expect(await rollback(computer)).toMatchObject({ code: 42 })
+    expect(await headOf(computer)).toBe(one)
+  })
+
   test('goes back on the branch, installs, holds what it went back from, and goes on with what follows that', async () => {
     const { computer, one, two } = await updatedOnce(INSTALL)
     const dry = await rollback(computer, '--dry-run', '--json')
