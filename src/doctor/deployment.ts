@@ -29,8 +29,8 @@ async function checkout({ world, config }: Service): Promise<string> {
       hint: `where no git runs: rm ${repository.gitDir}/index.lock`,
     })
   await verifyOwnerCanRun(repository)
-  const { modified } = await localChanges(repository)
-  const changes = modified.length === 0 ? '' : `, ${modified.length} file(s) changed by hand`
+  const { size } = await localChanges(repository)
+  const changes = size === 0 ? '' : `, ${size} file(s) changed by hand`
   const as = repository.owner === null ? '' : `, run as ${repository.owner.name}`
   return `${repository.workTree} is at ${head.slice(0, 12)}${as}${changes}`
 }

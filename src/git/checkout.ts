@@ -4,7 +4,6 @@ import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
 import { askGit, git, gitError, tryGit } from './git.ts'
-import { removeStaleLocks } from './leftovers.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 
@@ -23,6 +22,17 @@ export async function headCommit(repository: Repository): Promise<string> {
 export async function hasCommit(repository: Repository, commit: string): Promise<boolean> {
   const whole = ['rev-list', '--quiet', '--objects', '--no-walk', commit, '--']
   return (await tryGit(repository, whole)).code === 0
+}
+
+/** The commit that HEAD names, by its id alone: whether it is there git says where it is asked for more. */
+export async function headId(repository: Repository): Promise<string> {
+  const read = (path: string) => readPlainText(path)?.trim() ?? ''
+  const head = read(join(repository.gitDir, 'HEAD'))
+  // Most often a plain file names it (gitrepository-layout(5)).
+  const id = head.startsWith('ref: refs/heads/')
+    ? read(join(repository.commonDir, head.slice('ref: '.length)))
+    : head
+  return /^[0-9a-f]{40,64}$/.test(id) ? id : headCommit(repository)
 }
 
 /** The branch that HEAD is on; null when it is detached. */
@@ -101,45 +111,20 @@ export async function commitsBetween(repository: Repository, from: string, to: s
   return output.split('\n').filter(Boolean)
 }
 
-/** Paths that differ between two commits. */
-export async function pathsBetween(repository: Repository, from: string, to: string): Promise<string[]> {
-  const output = await git(repository, ['diff-tree', '-r', '-z', '--name-only', '--no-renames', from, to])
-  return output.split('\0').filter(Boolean)
-}
+/** What git keeps in its folder while an operation of several commands is open, and how it is left (gitrepository-layout(5)). */
+const OPEN: readonly (readonly [file: string, what: string, leave: string])[] = [
+  ['MERGE_HEAD', 'a merge', 'merge --abort'],
+  ['CHERRY_PICK_HEAD', 'a cherry-pick', 'cherry-pick --abort'],
+  ['REVERT_HEAD', 'a revert', 'revert --abort'],
+  ['rebase-merge', 'a rebase', 'rebase --abort'],
+  ['rebase-apply', 'a rebase', 'rebase --abort'],
+  ['BISECT_LOG', 'a bisection', 'bisect reset'],
+]
 
-/**
- * Moves HEAD and the work tree to a commit: the branch by fast-forward (`rewrite`: anywhere), or with HEAD detached. Where
- * a local file is in the way git refuses; any other failure may leave the move half-way, for `completeMove`.
- */
-export async function moveTo(
-  repository: Repository,
-  branch: string | null,
-  commit: string,
-  rewrite: boolean,
-): Promise<void> {
-  const onBranch = branch !== null && (await currentBranch(repository)) === branch
-  const forwards = ['merge', '--quiet', '--ff-only', '--no-stat', commit]
-  const anywhere = ['checkout', '--quiet', '--no-track', '-B', branch ?? '', commit]
-  const move = onBranch ? (rewrite ? anywhere : forwards) : ['checkout', '--quiet', '--detach', commit]
-  const result = await tryGit(repository, move)
-  if (result.code === 0) return
-  throw gitError(repository, move, result, REFUSED.test(result.stderr) ? 'halted' : 'interrupted')
-}
-
-const REFUSED = /would (be overwritten|lose untracked)|not possible to fast-forward|^error: invalid path/im
-
-/**
- * Completes a move that was killed half-way. Only what differs between the two commits is written (git-read-tree(1), two
- * tree merge); what stood there is kept under `refs/telec/rescued/`.
- */
-export async function completeMove(repository: Repository, commit: string): Promise<void> {
-  await removeStaleLocks(repository)
-  const head = await headCommit(repository)
-  if (head === commit) return // git moves HEAD last
-  const stash = await askGit(repository, ['stash', 'create', 'before telec completed an update'])
-  const rescued = stash.stdout.trim() // nothing where nothing differs; git then leaves with 1
-  if (rescued) await keepCommit(repository, 'rescued', rescued)
-  await git(repository, ['read-tree', '--reset', '-u', head, commit])
+/** What a person has begun in the checkout and not ended: HEAD must not move under it. Null: nothing. */
+export function openOperation({ gitDir }: Repository): { what: string; leave: string } | null {
+  const found = OPEN.find(([file]) => existsSync(join(gitDir, file)))
+  return found ? { what: found[1], leave: found[2] } : null
 }
 
 /** How old the lock is that another git holds, or left behind; null: there is none. */

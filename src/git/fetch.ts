@@ -10,7 +10,7 @@ import { gitRemote } from './git.ts'
 import { filesBelow, removeFiles } from './leftovers.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
-import { fetchedVersion, noLongerOffered } from './target.ts'
+import { type Declared, fetchedTarget, noLongerOffered } from './target.ts'
 
 type Deployment = Config['deployment']
 
@@ -23,12 +23,12 @@ const DIED_OF_SIZE = new RegExp(`died of signal ${constants.signals.SIGXFSZ}\\b`
 /** Nobody's git writes nothing for so long. */
 const STALE_MS = 60 * 60_000
 
-/** Fetches the target, and nothing else, from the remote or the first mirror that has it; the version that it declares. */
+/** Fetches the target, and nothing else, from the remote or the first mirror that has it; what it declares. */
 export async function fetchTarget(
   repository: Repository,
   deployment: Deployment,
   target: Target,
-): Promise<string | null> {
+): Promise<Declared> {
   const { world } = repository
   const { remote, mirrors } = deployment
   try {
@@ -37,9 +37,9 @@ export async function fetchTarget(
     if (!(error instanceof TelecError) || error.kind !== 'later') throw error
     for (const mirror of mirrors)
       try {
-        const version = await fetchFrom(repository, deployment, mirror, target)
+        const declared = await fetchFrom(repository, deployment, mirror, target)
         world.log.notice(`fetched from the mirror ${printableRemote(mirror)}`)
-        return version
+        return declared
       } catch (fault) {
         if (!(fault instanceof TelecError)) throw fault
         world.log.warning(`the mirror ${printableRemote(mirror)} was passed over: ${fault.message}`)
@@ -53,7 +53,7 @@ async function fetchFrom(
   { fetch_timeout: timeoutMs, version_file }: Deployment,
   source: string,
   target: Target,
-): Promise<string | null> {
+): Promise<Declared> {
   const kept = keptRef(target.ref)
   const alone = ['--no-tags', '--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance']
   // An empty refmap: the branches that the checkout knows of its remote are not telec's to move.
@@ -78,7 +78,7 @@ async function fetchFrom(
       hint: `free some space: df -h ${repository.commonDir}`,
     })
   }
-  return fetchedVersion(repository, target, version_file)
+  return fetchedTarget(repository, target, version_file)
 }
 
 /** A git that was killed on its way leaves what came so far, for ever (git-gc(1), which telec has git not run). */

@@ -7,8 +7,6 @@ const TIMEOUT_MS = 30 * 60_000
 
 /** Fetches what the commit's tree keeps in git LFS: the checkout then needs no network. */
 export async function fetchLargeFiles(repository: Repository, remote: string, commit: string): Promise<void> {
-  const attributes = ['grep', '--quiet', '-e', 'filter=lfs', commit, '--', ':(glob)**/.gitattributes']
-  if ((await askGit(repository, attributes)).code !== 0) return
   // Without it the files of the checkout would be pointers.
   const missing = (what: string, hint: string) =>
     new TelecError('halted', `the target has files in git LFS, and ${what}`, {

@@ -1,55 +1,93 @@
-import { join } from 'node:path'
+import { lstatSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import type { Change } from './changes.ts'
 import { keepCommit } from './checkout.ts'
+import { SUBMODULE } from './content.ts'
 import { git } from './git.ts'
-import { removeFiles } from './leftovers.ts'
+import { filesBelow, removeFiles } from './leftovers.ts'
+import { type Fold, foldersOf } from './names.ts'
 import type { Repository } from './repository.ts'
 
-/** Tracked files that differ from HEAD, and untracked ones, by path. */
-export interface LocalChanges {
-  readonly modified: readonly string[]
-  /** A folder that git ignores as a whole is listed with a slash at its end. */
-  readonly untracked: readonly string[]
+/** Tracked files that differ from HEAD, by path; a letter each, as git-diff(1) has it: `U` for a conflict. */
+export async function localChanges(repository: Repository): Promise<Map<string, string>> {
+  const which = ['--no-renames', '--no-ext-diff', '--ignore-submodules=all', 'HEAD', '--']
+  const output = (await git(repository, ['diff', '--name-status', '-z', ...which])).split('\0')
+  const found = new Map<string, string>()
+  for (let at = 0; at + 1 < output.length; at += 2) {
+    const [letter = '', path = ''] = output.slice(at, at + 2)
+    if (found.get(path) !== 'U') found.set(path, letter)
+  }
+  return found
 }
 
-export async function localChanges(repository: Repository): Promise<LocalChanges> {
-  // An ignored file that the target tracks is in its way all the same.
-  const which = ['--no-renames', '--untracked-files=all', '--ignored=matching', '--ignore-submodules=all']
-  const entries = (await git(repository, ['status', '--porcelain=v1', '-z', ...which]))
-    .split('\0')
-    .filter(Boolean)
-  const paths = (isTracked: boolean) =>
-    entries.filter((entry) => /^[^?!]/.test(entry) === isTracked).map((entry) => entry.slice(3))
-  return { modified: paths(true), untracked: paths(false) }
+/** What stands where the commits have something new, and is not known to git, by path. */
+export function untrackedInTheWay(
+  { workTree }: Repository,
+  changes: readonly Change[],
+  fold: Fold,
+): string[] {
+  const tracked = new Set(changes.filter(({ before }) => before).map(({ path }) => fold(path)))
+  const found = new Set<string>()
+  for (const { path } of changes.filter(({ before, after }) => !before && after?.mode !== SUBMODULE))
+    for (const name of [...foldersOf(path).slice(1), path]) {
+      const stat = lstatSync(join(workTree, name), { throwIfNoEntry: false })
+      if (!stat) break
+      const isFolder = stat.isDirectory()
+      if (isFolder && name !== path) continue
+      const files = isFolder
+        ? filesBelow(join(workTree, name), /./).map((file) => relative(workTree, file))
+        : [name]
+      for (const file of files) if (!tracked.has(fold(file))) found.add(file)
+      break
+    }
+  return [...found]
 }
 
 const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
 
-/** Puts local changes aside as a commit, and returns its ref. Done again after a kill, it puts aside what was left. */
-export async function stashPaths(
+/** Keeps what the disk has at these paths as a commit on HEAD, and returns its ref. */
+export async function keepPaths(
   repository: Repository,
-  { modified, untracked }: LocalChanges,
+  paths: readonly string[],
+  kind: 'stash' | 'rescued',
+  message: string,
 ): Promise<string> {
   const indexFile = join(repository.gitDir, 'telec-stash-index') // git's own has what a person staged
   const env = { GIT_INDEX_FILE: indexFile }
-  const of = (paths: readonly string[]) => ({ input: paths.map((path) => `${path}\0`).join('') })
-  const fromInput = ['--pathspec-from-file=-', '--pathspec-file-nul']
-  const literal = (args: readonly string[]) => ['--literal-pathspecs', ...args]
   const removeIndex = () => removeFiles(repository, [indexFile, `${indexFile}.lock`])
   await removeIndex()
   try {
     await git(repository, ['read-tree', 'HEAD'], { env })
-    const all = { ...of([...modified, ...untracked]), env }
-    await git(repository, literal(['add', '--force', '--all', ...fromInput]), all)
+    await git(repository, literal(['add', '--force', '--all']), { ...inputOf(paths), env })
     const tree = (await git(repository, ['write-tree'], { env })).trim()
-    const message = 'Local changes that an update would have overwritten'
     const commit = [...TELEC_IDENTITY, 'commit-tree', '-p', 'HEAD', '-m', message, tree]
-    const ref = await keepCommit(repository, 'stash', (await git(repository, commit)).trim())
-    const restore = ['restore', '--source=HEAD', '--staged', '--worktree', ...fromInput]
-    if (modified.length > 0) await git(repository, literal(restore), of(modified))
-    const inTheWay = untracked.map((path) => join(repository.workTree, path))
-    await removeFiles(repository, inTheWay)
-    return ref
+    return keepCommit(repository, kind, (await git(repository, commit)).trim())
   } finally {
     await removeIndex()
   }
+}
+
+function inputOf(paths: readonly string[]): { input: string } {
+  return { input: paths.map((path) => `${path}\0`).join('') }
+}
+
+function literal(args: readonly string[]): string[] {
+  return ['--literal-pathspecs', ...args, '--pathspec-from-file=-', '--pathspec-file-nul']
+}
+
+/** Puts local changes aside, and returns the ref that has them. Done again after a kill, it puts aside what was left. */
+export async function stashPaths(
+  repository: Repository,
+  modified: readonly string[],
+  untracked: readonly string[],
+): Promise<string> {
+  const message = 'Local changes that an update would have overwritten'
+  const ref = await keepPaths(repository, [...modified, ...untracked], 'stash', message)
+  const restore = ['restore', '--source=HEAD', '--staged', '--worktree']
+  if (modified.length > 0) await git(repository, literal(restore), inputOf(modified))
+  await removeFiles(
+    repository,
+    untracked.map((path) => join(repository.workTree, path)),
+  )
+  return ref
 }

@@ -3,7 +3,7 @@ import { VERSION_FILES, versionIn } from '../channel/versions.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { currentBranch, headCommit, isAncestor } from './checkout.ts'
-import { git } from './git.ts'
+import { askGit } from './git.ts'
 import { keptCommit } from './refs.ts'
 import type { Repository } from './repository.ts'
 
@@ -24,33 +24,71 @@ export async function versionAt(
   commit: string,
   versionFile?: string,
 ): Promise<string | null> {
-  const names = versionFile ? [versionFile] : VERSION_FILES
-  // Sizes count bytes, of which a text that is not UTF-8 loses some: after each answer comes one that no tree has, and
-  // no file of the commit can name (git-cat-file(1), --batch).
-  const nothing = `${commit}:.git`
-  const input = names.map((name) => `${commit}:${name}\n${nothing}\n`).join('')
-  const answers = (await git(repository, ['cat-file', '--batch'], { input })).split(`${nothing} missing\n`)
-  for (const [index, name] of names.entries()) {
-    const [, text = ''] = /^[0-9a-f]{40,64} blob \d+\n([\s\S]*)\n$/.exec(answers[index] ?? '') ?? []
-    const version = await versionIn(name, text)
+  return declaredVersion(await filesOf(repository, commit, versionFiles(versionFile)), versionFile)
+}
+
+function versionFiles(versionFile?: string): readonly string[] {
+  return versionFile ? [versionFile] : VERSION_FILES
+}
+
+async function declaredVersion(
+  files: ReadonlyMap<string, string>,
+  versionFile?: string,
+): Promise<string | null> {
+  for (const name of versionFiles(versionFile)) {
+    const version = await versionIn(name, files.get(name) ?? '')
     if (version !== null) return version
   }
   return null
 }
 
-/** The version that the fetched target declares. Throws `halted` where the remote has something else there by now. */
-export async function fetchedVersion(
+/** Whatever the user's settings say of its output. */
+const GREP = ['grep', '-z', '-a', '--full-name', '--no-line-number', '--no-column', '--no-color', '-e', '']
+
+/** The text of these files in a commit, of all that fit where one is a pattern, by path; by one git, line by line. */
+async function filesOf(
+  repository: Repository,
+  commit: string,
+  names: readonly string[],
+  patterns: readonly string[] = [],
+): Promise<Map<string, string>> {
+  const paths = [...names.map((name) => `:(top,literal)${name}`), ...patterns]
+  const result = await askGit(repository, [...GREP, commit, '--', ...paths])
+  const found = new Map<string, string>()
+  for (const line of result.stdout.split('\n')) {
+    const [where = '', text] = line.split('\0', 2)
+    const path = where.slice(commit.length + 1)
+    if (text !== undefined) found.set(path, `${found.get(path) ?? ''}${text}\n`)
+  }
+  return found
+}
+
+/** What the tree of a fetched target says of itself. */
+export interface Declared {
+  readonly version: string | null
+  /** It keeps files in git LFS (gitattributes(5), `filter`). */
+  readonly hasLargeFiles: boolean
+}
+
+/** What the fetched target declares. Throws `halted` where the remote has something else there by now. */
+export async function fetchedTarget(
   repository: Repository,
   target: Target,
   versionFile?: string,
-): Promise<string | null> {
+): Promise<Declared> {
   const fetched = await keptCommit(repository, target.ref)
   // A branch may have moved on meanwhile; a tag is that commit or has moved.
   const isOnBranch = target.ref.startsWith('refs/heads/')
   const isThere =
     fetched === target.commit || (isOnBranch && (await isAncestor(repository, target.commit, fetched)))
   if (!isThere) throw noLongerOffered(target, `the remote has ${fetched.slice(0, 12)} there now`)
-  return target.version ?? versionAt(repository, target.commit, versionFile)
+  const attributes = ':(top,glob)**/.gitattributes'
+  const files = await filesOf(repository, target.commit, versionFiles(versionFile), [attributes])
+  const isAttributes = ([path]: [string, string]) => /(^|\/)\.gitattributes$/.test(path)
+  return {
+    version: target.version ?? (await declaredVersion(files, versionFile)),
+    hasLargeFiles: [...files].filter(isAttributes).some(([, text]) => text.includes('filter=lfs')),
+  }
 }
 
 /** A target that the remote offered to a poll, and does not any more. */

@@ -161,7 +161,7 @@ const KINDS: Record<string, Kind> = {
       await computer.gitInCheckout('config', 'filter.broken.required', 'true')
     },
     step: 'checkout',
-    cause: 'git merge failed',
+    cause: 'git read-tree failed',
     checkout: 'half-way',
   },
   'a migration that throws': {

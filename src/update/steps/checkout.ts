@@ -1,4 +1,5 @@
-import { completeMove, moveTo, nameTag, syncCheckout } from '../../git/checkout.ts'
+import { nameTag } from '../../git/checkout.ts'
+import { moveTo, type PutAside } from '../../git/move.ts'
 import { followSubmodules, hasSubmodules } from '../../git/submodules.ts'
 import {
   ended,
@@ -10,17 +11,20 @@ import {
 import { isoTime } from '../../system/world.ts'
 import type { UpdateContext } from '../context.ts'
 import type { StepContext } from '../step.ts'
+import { putAside } from './verify.ts'
 
 /** Moves the checkout to the target. */
 export async function checkout(context: StepContext): Promise<string> {
   const { config, repository, update, interrupted } = context
   const { target } = update
   await context.writeDown()
-  await move(context, update, interrupted)
-  const submodules = await bringSubmodules()
+  let submodules = ''
+  const aside = await move(context, update, interrupted, async () => {
+    submodules = await bringSubmodules()
+  })
   await nameTag(repository, target.ref, update.permits.includes('rewrite'))
-  await syncCheckout(repository)
-  return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}${submodules}`
+  const rescued = aside ? `; ${putAside(repository, aside.paths, aside.ref)}` : ''
+  return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}${submodules}${rescued}`
 
   async function bringSubmodules(): Promise<string> {
     if (!hasSubmodules(repository)) return ''
@@ -34,11 +38,10 @@ async function move(
   { config, repository }: UpdateContext,
   update: Update,
   interrupted: boolean,
-): Promise<void> {
-  const { commit } = update.target
-  if (interrupted) await completeMove(repository, commit)
+  bringMore: () => Promise<void>,
+): Promise<PutAside | null> {
   const branch = update.channel === 'alpha' ? config.deployment.branch : null
-  await moveTo(repository, branch, commit, update.permits.includes('rewrite') || update.rollback !== null)
+  return moveTo(repository, { branch, commit: update.target.commit, interrupted, bringMore })
 }
 
 /** Completes a checkout that was killed on its way to another target: half of it would look like local changes. */
@@ -49,7 +52,8 @@ export async function settle(
 ): Promise<UpdateState> {
   const { update } = state
   if (!update || update.target.commit === commit || !wasInterrupted(update, 'checkout')) return state
-  await move(context, update, true)
+  const aside = await move(context, update, true, async () => undefined)
+  if (aside) context.world.log.notice(putAside(context.repository, aside.paths, aside.ref))
   const at = isoTime(context.world)
   const settled = { ...state, update: ended(update, 'checkout', at, 'completed for another target') }
   await writeUpdateState(context.paths, settled)

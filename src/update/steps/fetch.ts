@@ -14,8 +14,8 @@ export async function fetch(context: StepContext): Promise<string> {
     return `${target.commit.slice(0, 12)} is here already`
   await context.writeDown({ folder: 'synced later' }) // older on the disk than the locks that git may leave
   await removeStaleObjects(repository)
-  const version = await fetchTarget(repository, config.deployment, target)
-  await fetchLargeFiles(repository, config.deployment.remote, target.commit)
+  const { version, hasLargeFiles } = await fetchTarget(repository, config.deployment, target)
+  if (hasLargeFiles) await fetchLargeFiles(repository, config.deployment.remote, target.commit)
   if (version !== target.version) context.remember({ target: { ...target, version } })
   return `${target.commit.slice(0, 12)} of ${target.ref.replace(/^refs\/(heads|tags)\//, '')}`
 }

@@ -1,4 +1,4 @@
-import { indexLockAgeMs } from '../../git/checkout.ts'
+import { indexLockAgeMs, openOperation } from '../../git/checkout.ts'
 import { verifyGit } from '../../git/git.ts'
 import { wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
@@ -22,6 +22,11 @@ export async function preflight(context: StepContext): Promise<string> {
       hint: `free some space: df -h ${repository.workTree}`,
     })
   await waitForOtherGit(context)
+  const open = openOperation(repository)
+  if (open !== null)
+    throw new TelecError('halted', `somebody is in the middle of ${open.what} in ${repository.workTree}`, {
+      hint: `finish it, or leave it: git -C ${repository.workTree} ${open.leave}; then: telec-update --retry`,
+    })
   if (!supervised) return `no service to restart`
   const { manager } = supervised
   const state = await manager.inspect()

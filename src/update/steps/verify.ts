@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import compare from 'semver/functions/compare'
 import { nameOf, type Target } from '../../channel/target.ts'
+import { type Change, changesBetween } from '../../git/changes.ts'
 import {
   areBehind,
   areRelated,
@@ -9,10 +8,10 @@ import {
   headCommit,
   isAncestor,
   keepCommit,
-  pathsBetween,
 } from '../../git/checkout.ts'
+import { standings } from '../../git/content.ts'
 import { removeStaleLocks } from '../../git/leftovers.ts'
-import { type LocalChanges, localChanges, stashPaths } from '../../git/local-changes.ts'
+import { localChanges, stashPaths, untrackedInTheWay } from '../../git/local-changes.ts'
 import { collisions, type Fold, foldersOf, foldOf } from '../../git/names.ts'
 import type { Repository } from '../../git/repository.ts'
 import { verifySignatures } from '../../git/signatures.ts'
@@ -107,13 +106,16 @@ async function verifyNothingInTheWay(
   head: string,
 ): Promise<string> {
   const { commit } = update.target
-  const [local, touched] = await together(localChanges(repository), pathsBetween(repository, head, commit))
+  const [local, changes] = await together(localChanges(repository), changesBetween(repository, head, commit))
+  verifyNoConflicts(repository, local)
+  const touched = changes.map(({ path }) => path)
   const fold = foldOf(repository)
   if (fold) await verifyNamesApart(repository, update.target, touched, fold)
-  const inTheWay = changesInTheWay(repository, local, touched, fold ?? ((name) => name))
-  const named = (paths: readonly string[]) => paths.map(printableName)
-  const paths = named([...inTheWay.modified, ...inTheWay.untracked])
-  const left = named(local.modified.filter((path) => !inTheWay.modified.includes(path)))
+  const asItIs = fold ?? ((name: string) => name)
+  const modified = await theirs(repository, changes, modifiedInTheWay([...local.keys()], touched, asItIs))
+  const untracked = await theirs(repository, changes, untrackedInTheWay(repository, changes, asItIs))
+  const paths = [...modified, ...untracked].map(printableName)
+  const left = [...local.keys()].filter((path) => !modified.includes(path)).map(printableName)
   const remarks = [`${touched.length} file(s) differ`]
   if (paths.length > 0 && !update.permits.includes('stash'))
     throw new TelecError('halted', `the update would overwrite ${paths.length} local file(s)`, {
@@ -123,11 +125,40 @@ async function verifyNothingInTheWay(
     })
   if (paths.length > 0) {
     await writeDown()
-    const back = `git -C ${repository.workTree} cherry-pick --no-commit ${await stashPaths(repository, inTheWay)}`
-    remarks.push(`put aside: ${paths.join(', ')}; to have them back: ${back}`)
+    remarks.push(putAside(repository, paths, await stashPaths(repository, modified, untracked)))
   }
   if (left.length > 0) remarks.push(`left as they are, with local changes: ${left.join(', ')}`)
   return remarks.join('; ')
+}
+
+/** What people are told of files that are under a ref now. */
+export function putAside({ workTree }: Repository, paths: readonly string[], ref: string): string {
+  const back = `git -C ${workTree} cherry-pick --no-commit ${ref}`
+  return `put aside: ${paths.map(printableName).join(', ')}; to have them back: ${back}`
+}
+
+function verifyNoConflicts({ workTree }: Repository, local: ReadonlyMap<string, string>): void {
+  const paths = [...local].filter(([, letter]) => letter === 'U').map(([path]) => printableName(path))
+  if (paths.length === 0) return
+  throw new TelecError('halted', `${paths.length} file(s) have conflicts that somebody is resolving`, {
+    because: paths.join('\n'),
+    hint: `git moves nothing meanwhile: finish it (git -C ${workTree} add PATH), or leave it (git -C ${workTree} status says how); then: telec-update --retry`,
+  })
+}
+
+/** Those of these paths whose bytes are of neither commit. */
+async function theirs(
+  repository: Repository,
+  changes: readonly Change[],
+  paths: readonly string[],
+): Promise<string[]> {
+  if (paths.length === 0) return []
+  const asked = new Set(paths)
+  const found = await standings(
+    repository,
+    changes.filter(({ path }) => asked.has(path)),
+  )
+  return paths.filter((path) => !['before', 'after'].includes(found.get(path) ?? ''))
 }
 
 /** Of two that the disk takes for one the second to be written would replace the first, without a word. */
@@ -146,22 +177,12 @@ async function verifyNamesApart(
   })
 }
 
-/** Those local changes that a move over the touched paths would overwrite. */
-function changesInTheWay(
-  { workTree }: Repository,
-  { modified, untracked }: LocalChanges,
-  touched: readonly string[],
-  fold: Fold,
-): LocalChanges {
+/** Those that a move over the touched paths would overwrite. */
+function modifiedInTheWay(modified: readonly string[], touched: readonly string[], fold: Fold): string[] {
   const files = new Set(touched.map(fold))
   const folders = new Set(touched.flatMap(foldersOf).map(fold))
   // A file stands in the way of itself, of a folder of its name, and of a file by the name of its folder.
-  const isInTheWay = (path: string) =>
-    [path, ...foldersOf(path)].some((name) => files.has(fold(name))) || folders.has(fold(path))
-  const within = (folder: string) =>
-    touched.filter((path) => fold(path).startsWith(fold(folder)) && existsSync(join(workTree, path)))
-  return {
-    modified: modified.filter(isInTheWay),
-    untracked: untracked.flatMap((path) => (path.endsWith('/') ? within(path) : [path].filter(isInTheWay))),
-  }
+  return modified.filter(
+    (path) => [path, ...foldersOf(path)].some((name) => files.has(fold(name))) || folders.has(fold(path)),
+  )
 }
