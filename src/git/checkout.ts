@@ -111,6 +111,16 @@ export async function commitsBetween(repository: Repository, from: string, to: s
   return output.split('\n').filter(Boolean)
 }
 
+/** Whether only a part of the tree is checked out. */
+export function isSparse({ gitDir }: Repository): boolean {
+  return existsSync(join(gitDir, 'info/sparse-checkout'))
+}
+
+/** Whether the tree of a commit has anything at a path. */
+export async function treeHas(repository: Repository, commit: string, path: string): Promise<boolean> {
+  return (await git(repository, ['ls-tree', '--name-only', commit, '--', path])) !== ''
+}
+
 /** What git keeps in its folder while an operation of several commands is open, and how it is left (gitrepository-layout(5)). */
 const OPEN: readonly (readonly [file: string, what: string, leave: string])[] = [
   ['MERGE_HEAD', 'a merge', 'merge --abort'],

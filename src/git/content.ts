@@ -15,8 +15,8 @@ export type Standing = 'nothing' | 'before' | 'after' | 'half' | 'theirs'
 
 const LINK = '120000'
 export const SUBMODULE = '160000'
-/** Of what is larger nothing is compared but its hash, by git. */
-const MOST_BYTES = 64 * 1024 * 1024
+/** Bytes that are looked at at once. */
+const CHUNK = 1024 * 1024
 
 /** Looks at the bytes alone: not at the index, nor at what it believes of the files. */
 export async function standings(
@@ -47,17 +47,15 @@ function plainStanding(file: string, { before, after }: Change): Standing | null
   if (!stat) return 'nothing'
   if (before?.mode === SUBMODULE || after?.mode === SUBMODULE) return 'before' // its files are its own
   if (stat.isDirectory()) return after ? 'theirs' : 'nothing'
-  if (!stat.isFile() && !stat.isSymbolicLink()) return 'theirs'
-  if (stat.isFile() && stat.size > MOST_BYTES) return null
-  const bytes = stat.isSymbolicLink() ? Buffer.from(fs.readlinkSync(file)) : readHere(file)
+  const isLink = stat.isSymbolicLink()
+  if (!stat.isFile() && !isLink) return 'theirs'
+  const mode = isLink ? LINK : stat.mode & 0o100 ? '100755' : '100644'
+  const bytes = () => (isLink ? [Buffer.from(fs.readlinkSync(file))] : chunksOf(file))
   const is = (entry: TreeEntry | null) =>
-    entry !== null &&
-    stat.isSymbolicLink() === (entry.mode === LINK) &&
-    (!stat.isFile() || Boolean(stat.mode & 0o100) === (entry.mode === '100755')) &&
-    blobId(bytes, entry.id.length) === entry.id
+    entry?.mode === mode && blobId(stat.size, bytes(), entry.id.length) === entry.id
   if (is(after)) return 'after'
   if (is(before)) return 'before'
-  return stat.isSymbolicLink() ? 'theirs' : null
+  return isLink ? 'theirs' : null
 }
 
 /** Null, too, where a file is in the place of its folder. */
@@ -70,11 +68,16 @@ function lookAt(file: string): fs.Stats | null {
   }
 }
 
-/** Not through a link that somebody has just put there. */
-function readHere(file: string): Buffer {
+/** A file's bytes in their order; not through a link that somebody has just put there. */
+function* chunksOf(file: string): Generator<Buffer> {
   const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK)
   try {
-    return fs.readFileSync(fd)
+    for (;;) {
+      const chunk = Buffer.alloc(CHUNK)
+      const size = fs.readSync(fd, chunk)
+      if (size === 0) return
+      yield chunk.subarray(0, size)
+    }
   } finally {
     fs.closeSync(fd)
   }
@@ -82,28 +85,30 @@ function readHere(file: string): Buffer {
 
 /** What the objects of these files would be named, if git took them in by its filters; none where it cannot. */
 async function filteredIds(repository: Repository, changes: readonly Change[]): Promise<string[]> {
-  const paths = changes.filter(({ path }) => !path.includes('\n')).map(({ path }) => path)
-  if (paths.length === 0 || paths.length < changes.length) return []
-  const result = await tryGit(repository, ['hash-object', '--stdin-paths'], {
-    input: paths.map((path) => `${path}\n`).join(''),
-  })
+  const paths = changes.map(({ path }) => path)
+  if (paths.length === 0 || paths.some((path) => path.includes('\n'))) return []
+  const input = paths.map((path) => `${path}\n`).join('')
+  const result = await tryGit(repository, ['hash-object', '--stdin-paths'], { input })
   return result.code === 0 ? result.stdout.split('\n').filter(Boolean) : []
 }
 
 /** Whether it is what a write of the new content had come to when it was cut: its beginning, or zeros from there on. */
 async function isBeginning(repository: Repository, { path, after }: Change): Promise<boolean> {
-  const file = join(repository.workTree, path)
-  const size = fs.lstatSync(file).size
-  if (after === null || size > MOST_BYTES) return false
-  const bytes = readHere(file)
-  let end = bytes.length
-  while (end > 0 && bytes[end - 1] === 0) end -= 1
-  if (end === 0) return true
+  if (after === null) return false
   const name = (await git(repository, ['unpack-file', after.id])).trim() // into a file: what telec reads of git is text
-  const copy = join(repository.workTree, name)
+  const whole = join(repository.workTree, name)
   try {
-    return readHere(copy).subarray(0, end).equals(bytes.subarray(0, end))
+    const rest = chunksOf(whole)
+    let isSame = true
+    for (const chunk of chunksOf(join(repository.workTree, path))) {
+      const expected = rest.next().value ?? Buffer.alloc(0)
+      let at = 0
+      while (isSame && at < chunk.length && chunk[at] === expected[at]) at += 1
+      isSame &&= at === chunk.length
+      if (!isSame && chunk.subarray(at).some((byte) => byte !== 0)) return false
+    }
+    return true
   } finally {
-    await removeFiles(repository, [copy])
+    await removeFiles(repository, [whole])
   }
 }

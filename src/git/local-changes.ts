@@ -8,16 +8,13 @@ import { filesBelow, removeFiles } from './leftovers.ts'
 import { type Fold, foldersOf } from './names.ts'
 import type { Repository } from './repository.ts'
 
-/** Tracked files that differ from HEAD, by path; a letter each, as git-diff(1) has it: `U` for a conflict. */
+/** Tracked files that differ from HEAD, in the index or on the disk, by path; two letters each, as git-status(1) has them. */
 export async function localChanges(repository: Repository): Promise<Map<string, string>> {
-  const which = ['--no-renames', '--no-ext-diff', '--ignore-submodules=all', 'HEAD', '--']
-  const output = (await git(repository, ['diff', '--name-status', '-z', ...which])).split('\0')
-  const found = new Map<string, string>()
-  for (let at = 0; at + 1 < output.length; at += 2) {
-    const [letter = '', path = ''] = output.slice(at, at + 2)
-    if (found.get(path) !== 'U') found.set(path, letter)
-  }
-  return found
+  const which = ['--no-renames', '--untracked-files=no', '--ignore-submodules=all']
+  const entries = (await git(repository, ['status', '--porcelain=v1', '-z', ...which]))
+    .split('\0')
+    .filter(Boolean)
+  return new Map(entries.map((entry) => [entry.slice(3), entry.slice(0, 2)]))
 }
 
 /** What stands where the commits have something new, and is not known to git, by path. */

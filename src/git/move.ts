@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
+import { printableName } from '../system/log.ts'
 import { type Change, changesBetween } from './changes.ts'
 import { currentBranch, headId, syncCheckout } from './checkout.ts'
 import { type Standing, SUBMODULE, standings } from './content.ts'
@@ -34,13 +35,25 @@ export async function moveTo(
 ): Promise<PutAside | null> {
   const head = await headId(repository)
   const aside = head === commit ? null : await moveFiles(repository, head, commit, interrupted)
-  await bringMore()
-  await syncCheckout(repository)
-  if (head === commit) return null
+  try {
+    await bringMore()
+    await syncCheckout(repository)
+    if (head !== commit) await moveHead(repository, head, commit, branch)
+    return aside
+  } catch (error) {
+    throw error instanceof TelecError ? Object.assign(error, { interrupted: true }) : error
+  }
+}
+
+async function moveHead(
+  repository: Repository,
+  head: string,
+  commit: string,
+  branch: string | null,
+): Promise<void> {
   const isOnBranch = branch !== null && (await currentBranch(repository)) === branch
   const where = isOnBranch ? ['HEAD'] : ['--no-deref', 'HEAD']
   await git(repository, ['update-ref', '-m', `telec: moving to ${commit}`, ...where, commit, head])
-  return aside
 }
 
 async function moveFiles(
@@ -53,33 +66,53 @@ async function moveFiles(
   const aside = interrupted
     ? await clearTheWay(repository, await changesBetween(repository, head, commit))
     : null
-  const result = await tryGit(repository, move)
-  if (result.code === 0) {
-    if (interrupted) await writeMissing(repository)
-    return aside
+  let removed: readonly string[] = []
+  for (let attempt = 1; ; attempt += 1) {
+    const result = await tryGit(repository, move)
+    if (result.code === 0) break
+    const fail = (isHalfWay: boolean) =>
+      Object.assign(gitError(repository, move, result, isHalfWay ? 'interrupted' : 'halted'), {
+        interrupted: isHalfWay,
+      })
+    if (interrupted || result.code === null) throw fail(true)
+    const changes = await changesBetween(repository, head, commit)
+    const others = changes.filter(({ path }) => !removed.includes(path))
+    await tryGit(repository, ['update-index', '-q', '--refresh'])
+    const differing = await differingFromIndex(repository)
+    const found = await standings(repository, others)
+    const isBegun = ({ path, before }: Change) =>
+      ['half', 'after'].includes(found.get(path) ?? '') ||
+      (before !== null && found.get(path) === 'nothing' && differing.has(path))
+    if (others.some(isBegun)) throw fail(true)
+    if (attempt === 2) {
+      await writeMissing(repository)
+      await verifyNoneIsHidden(repository, changes)
+      throw fail(false)
+    }
+    // Nobody's work: the bytes are the commit's, though a time, or a rule for line ends, makes git take them for others.
+    const isSame = ({ path }: Change) => found.get(path) === 'before' && differing.has(path)
+    removed = others.filter(isSame).map(({ path }) => path)
+    await removeFiles(repository, filesOf(repository, removed))
   }
-  const fail = (isHalfWay: boolean) => {
-    const { kind, message, because = '', hint = '' } = gitError(repository, move, result)
-    return new TelecError(kind, message, { because, hint, interrupted: isHalfWay })
-  }
-  if (interrupted || result.code === null) throw fail(true)
-  const changes = await changesBetween(repository, head, commit)
-  await tryGit(repository, ['update-index', '-q', '--refresh'])
-  const differing = await differingFromIndex(repository)
-  const found = await standings(repository, changes)
-  const isBegun = ({ path, before }: Change) => {
-    const standing = found.get(path)
-    return (
-      standing === 'half' || standing === 'after' || (before && standing === 'nothing' && differing.has(path))
-    )
-  }
-  if (changes.some(isBegun)) throw fail(true)
-  // Nobody's work: the bytes are the commit's, though their time, or a rule for line ends, makes git take them for others.
-  const same = changes.filter(({ path }) => found.get(path) === 'before' && differing.has(path))
-  await removeFiles(repository, filesOf(repository, same))
-  if ((await tryGit(repository, move)).code === 0) return null
-  await writeMissing(repository)
-  throw fail(false)
+  if (interrupted || removed.length > 0) await writeMissing(repository)
+  return aside
+}
+
+/** A file that git was told not to look at is in nobody's list of changes (git-update-index(1)). */
+async function verifyNoneIsHidden(repository: Repository, changes: readonly Change[]): Promise<void> {
+  const listed = (await git(repository, ['ls-files', '-z', '-v'])).split('\0')
+  const hidden = new Set(listed.filter((line) => /^[a-zS]/.test(line)).map((line) => line.slice(2)))
+  const paths = changes.map(({ path }) => path).filter((path) => hidden.has(path))
+  if (paths.length === 0) return
+  const show = `git -C ${repository.workTree} update-index --no-assume-unchanged --no-skip-worktree -- PATH`
+  throw new TelecError(
+    'halted',
+    `${paths.length} file(s) in the way are marked assume-unchanged or skip-worktree`,
+    {
+      because: paths.map(printableName).join('\n'),
+      hint: `have git look at them again: ${show}; then: telec-update --retry, or --stash to put them aside`,
+    },
+  )
 }
 
 /** So that all files are written anew, whatever the index believes of them; what is somebody's is kept under a ref. */
@@ -93,12 +126,18 @@ async function clearTheWay(repository: Repository, changes: readonly Change[]): 
     paths.length === 0 ? null : { paths, ref: await keepPaths(repository, paths, 'rescued', message) }
   const isFile = ({ before, after }: Change) => before?.mode !== SUBMODULE && after?.mode !== SUBMODULE
   const written = [...is('before'), ...is('after'), ...is('half'), ...is('theirs')].filter(isFile)
-  await removeFiles(repository, filesOf(repository, written))
+  await removeFiles(
+    repository,
+    filesOf(
+      repository,
+      written.map(({ path }) => path),
+    ),
+  )
   return aside
 }
 
-function filesOf({ workTree }: Repository, changes: readonly Change[]): string[] {
-  return changes.map(({ path }) => join(workTree, path))
+function filesOf({ workTree }: Repository, paths: readonly string[]): string[] {
+  return paths.map((path) => join(workTree, path))
 }
 
 /** Tracked files that are not there, or not as the index has them. */

@@ -4,11 +4,12 @@ export function sha256(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')
 }
 
-/** What git names a blob by its content; `length` is that of the repository's names: those of SHA-1 have 40 digits. */
-export function blobId(content: Uint8Array, length: number): string {
+/** What git names a blob of this size by its content; `digits`: of the repository's names, 40 of which are SHA-1's. */
+export function blobId(size: number, content: Iterable<Uint8Array>, digits: number): string {
   const { createHash } = process.getBuiltinModule('node:crypto')
-  const hash = createHash(length === 40 ? 'sha1' : 'sha256')
-  return hash.update(`blob ${content.length}\0`).update(content).digest('hex')
+  const hash = createHash(digits === 40 ? 'sha1' : 'sha256').update(`blob ${size}\0`)
+  for (const chunk of content) hash.update(chunk)
+  return hash.digest('hex')
 }
 
 /** A longer text is told by its SHA-256. */

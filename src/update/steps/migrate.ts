@@ -1,5 +1,8 @@
-import { planMigrations, verifyVersionIsKnown } from '../../migrate/plan.ts'
+import { existsSync } from 'node:fs'
+import { isSparse, treeHas } from '../../git/checkout.ts'
+import { migrationsFolder, planMigrations, verifyVersionIsKnown } from '../../migrate/plan.ts'
 import { runPlan } from '../../migrate/run.ts'
+import { TelecError } from '../../system/errors.ts'
 import type { StepContext } from '../step.ts'
 
 /** Runs the target's migrations, while the service goes on running the old code. */
@@ -11,6 +14,7 @@ export async function migrate(context: StepContext): Promise<string> {
   }
   const versions = { from: update.from.version, to: update.target.version }
   // Not from the deployed version: a script may join a version that this computer runs already.
+  await verifyMigrationsAreHere(context)
   const plan = planMigrations(context, { from: null, to: versions.to, deployed: versions.from })
   verifyVersionIsKnown(plan, versions.to)
   for (const { id, late } of plan.pending)
@@ -20,4 +24,18 @@ export async function migrate(context: StepContext): Promise<string> {
   return [run > 0 && `${run} run`, satisfied > 0 && `${satisfied} satisfied already`]
     .filter(Boolean)
     .join(', ')
+}
+
+/** Of a sparse checkout they may be what it leaves out (git-sparse-checkout(1)). */
+async function verifyMigrationsAreHere({ config, repository, update }: StepContext): Promise<void> {
+  const { migrations } = config.deployment
+  if (!isSparse(repository) || existsSync(migrationsFolder(config))) return
+  if (!(await treeHas(repository, update.target.commit, migrations))) return
+  throw new TelecError(
+    'halted',
+    `the target has migrations, and this sparse checkout leaves ${migrations}/ out`,
+    {
+      hint: `take them in: git -C ${repository.workTree} sparse-checkout add ${migrations}; then: telec-update --retry`,
+    },
+  )
 }

@@ -112,10 +112,13 @@ async function verifyNothingInTheWay(
   const fold = foldOf(repository)
   if (fold) await verifyNamesApart(repository, update.target, touched, fold)
   const asItIs = fold ?? ((name: string) => name)
-  const modified = await theirs(repository, changes, modifiedInTheWay([...local.keys()], touched, asItIs))
+  const overwritten = modifiedInTheWay([...local.keys()], touched, asItIs)
+  const isStaged = (path: string) => local.get(path)?.startsWith(' ') === false
+  const unstaged = overwritten.filter((path) => !isStaged(path))
+  const modified = [...overwritten.filter(isStaged), ...(await theirs(repository, changes, unstaged))]
   const untracked = await theirs(repository, changes, untrackedInTheWay(repository, changes, asItIs))
   const paths = [...modified, ...untracked].map(printableName)
-  const left = [...local.keys()].filter((path) => !modified.includes(path)).map(printableName)
+  const left = [...local.keys()].filter((path) => !overwritten.includes(path)).map(printableName)
   const remarks = [`${touched.length} file(s) differ`]
   if (paths.length > 0 && !update.permits.includes('stash'))
     throw new TelecError('halted', `the update would overwrite ${paths.length} local file(s)`, {
@@ -138,7 +141,9 @@ export function putAside({ workTree }: Repository, paths: readonly string[], ref
 }
 
 function verifyNoConflicts({ workTree }: Repository, local: ReadonlyMap<string, string>): void {
-  const paths = [...local].filter(([, letter]) => letter === 'U').map(([path]) => printableName(path))
+  const paths = [...local]
+    .filter(([, letters]) => /U|AA|DD/.test(letters))
+    .map(([path]) => printableName(path))
   if (paths.length === 0) return
   throw new TelecError('halted', `${paths.length} file(s) have conflicts that somebody is resolving`, {
     because: paths.join('\n'),
