@@ -95,20 +95,28 @@ async function filteredIds(repository: Repository, changes: readonly Change[]): 
 /** Whether it is what a write of the new content had come to when it was cut: its beginning, or zeros from there on. */
 async function isBeginning(repository: Repository, { path, after }: Change): Promise<boolean> {
   if (after === null) return false
+  const file = join(repository.workTree, path)
+  const isZeros = (bytes: Buffer) => bytes.every((byte) => byte === 0)
+  if (allOf(chunksOf(file), isZeros)) return true
   const name = (await git(repository, ['unpack-file', after.id])).trim() // into a file: what telec reads of git is text
   const whole = join(repository.workTree, name)
   try {
     const rest = chunksOf(whole)
     let isSame = true
-    for (const chunk of chunksOf(join(repository.workTree, path))) {
+    for (const chunk of chunksOf(file)) {
       const expected = rest.next().value ?? Buffer.alloc(0)
       let at = 0
       while (isSame && at < chunk.length && chunk[at] === expected[at]) at += 1
       isSame &&= at === chunk.length
-      if (!isSame && chunk.subarray(at).some((byte) => byte !== 0)) return false
+      if (!isSame && !isZeros(chunk.subarray(at))) return false
     }
     return true
   } finally {
     await removeFiles(repository, [whole])
   }
+}
+
+function allOf<Item>(items: Iterable<Item>, test: (item: Item) => boolean): boolean {
+  for (const item of items) if (!test(item)) return false
+  return true
 }

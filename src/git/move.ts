@@ -80,17 +80,20 @@ async function moveFiles(
     await tryGit(repository, ['update-index', '-q', '--refresh'])
     const differing = await differingFromIndex(repository)
     const found = await standings(repository, others)
-    const isBegun = ({ path, before }: Change) =>
-      ['half', 'after'].includes(found.get(path) ?? '') ||
-      (before !== null && found.get(path) === 'nothing' && differing.has(path))
+    const isBegun = ({ path, before }: Change) => {
+      const standing = found.get(path)
+      if (before === null) return standing === 'half'
+      return standing === 'half' || standing === 'after' || (standing === 'nothing' && differing.has(path))
+    }
     if (others.some(isBegun)) throw fail(true)
     if (attempt === 2) {
       await writeMissing(repository)
       await verifyNoneIsHidden(repository, changes)
       throw fail(false)
     }
-    // Nobody's work: the bytes are the commit's, though a time, or a rule for line ends, makes git take them for others.
-    const isSame = ({ path }: Change) => found.get(path) === 'before' && differing.has(path)
+    // Nobody's work: the bytes are a commit's, though a time, or a rule for line ends, makes git take them for others.
+    const isSame = ({ path, before }: Change) =>
+      before === null ? found.get(path) === 'after' : found.get(path) === 'before' && differing.has(path)
     removed = others.filter(isSame).map(({ path }) => path)
     await removeFiles(repository, filesOf(repository, removed))
   }

@@ -84,6 +84,9 @@ const UpdateStateSchema = v.pipe(
   }),
 )
 
+/** By these words in a step's note people find what was theirs, and whoever tells them of it. */
+export const PUT_ASIDE = 'put aside: '
+
 export type UpdateState = v.InferOutput<typeof UpdateStateSchema>
 export type Update = v.InferOutput<typeof UpdateSchema>
 export type Deployment = v.InferOutput<typeof DeploymentSchema>

@@ -216,7 +216,7 @@ async function runSequence(context: UpdateContext, initial: UpdateState, first: 
   let status: Status | null = null
   const supervised = findService(context)
   for (const step of SEQUENCE) {
-    if (isEnded(update, step.name) && !step.again) continue
+    if (isEnded(update, step.name) && step.resume === 'unless ended') continue
     const report = createReport(context, update)
     const interrupted = wasInterrupted(update, step.name)
     const startedMs = world.monotonic()

@@ -11,13 +11,13 @@ import { verify } from './steps/verify.ts'
 
 /** The update: lock → read signal → these steps → record. Help texts and documents name the steps in this order. */
 export const SEQUENCE: readonly Step[] = [
-  { name: 'preflight', doing: 'checking', status: 'updating', again: true, run: preflight },
-  { name: 'fetch', doing: 'fetching', status: 'updating', again: false, run: fetch },
-  { name: 'verify', doing: 'verifying', status: 'updating', again: true, run: verify },
-  { name: 'checkout', doing: 'checking out', status: 'updating', again: true, run: checkout },
-  { name: 'migrate', doing: 'migrating to', status: 'migrating', again: true, run: migrate },
-  { name: 'install', doing: 'installing', status: 'installing', again: false, run: install },
-  { name: 'renew', doing: 'renewing telec with', status: 'installing', again: true, run: renew },
-  { name: 'restart', doing: 'restarting into', status: 'restarting', again: false, run: restart },
-  { name: 'confirm', doing: 'confirming', status: 'restarting', again: false, run: confirm },
+  { name: 'preflight', doing: 'checking', status: 'updating', resume: 'looks', run: preflight },
+  { name: 'fetch', doing: 'fetching', status: 'updating', resume: 'unless ended', run: fetch },
+  { name: 'verify', doing: 'verifying', status: 'updating', resume: 'looks', run: verify },
+  { name: 'checkout', doing: 'checking out', status: 'updating', resume: 'looks', run: checkout },
+  { name: 'migrate', doing: 'migrating to', status: 'migrating', resume: 'looks', run: migrate },
+  { name: 'install', doing: 'installing', status: 'installing', resume: 'unless ended', run: install },
+  { name: 'renew', doing: 'renewing telec with', status: 'installing', resume: 'looks', run: renew },
+  { name: 'restart', doing: 'restarting into', status: 'restarting', resume: 'unless ended', run: restart },
+  { name: 'confirm', doing: 'confirming', status: 'restarting', resume: 'unless ended', run: confirm },
 ]

@@ -18,6 +18,12 @@ export interface StepContext extends UpdateContext {
   writeDown(options?: WriteOptions): Promise<void>
 }
 
+/**
+ * How an update that was interrupted takes a step up. `looks`: it always looks at what there is, and does what is missing.
+ * `unless ended`: not if the journal has its end, for what it did stays done.
+ */
+export type Resume = 'looks' | 'unless ended'
+
 /** One step of the update. It is idempotent: begun again after a kill at any point, it ends in the same state. */
 export interface Step {
   readonly name: string
@@ -25,8 +31,7 @@ export interface Step {
   readonly doing: string
   /** What other tools are told while it runs. */
   readonly status: Status
-  /** Done again when an interrupted update goes on, although it ended before: the world may have changed since. */
-  readonly again: boolean
+  readonly resume: Resume
   /** @returns what came of it, for people. Throws a TelecError to halt. */
   run(context: StepContext): Promise<string>
 }

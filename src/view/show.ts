@@ -1,7 +1,7 @@
 import { nameOf } from '../channel/target.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
-import type { Update } from '../state/update-state.ts'
+import { PUT_ASIDE, type Update } from '../state/update-state.ts'
 import type { WatchState } from '../state/watch-state.ts'
 import type { AfterHalt } from './after-halt.ts'
 import type { Overview } from './collect.ts'
@@ -109,7 +109,9 @@ function describeLeft({ checkout, service, migrations }: AfterHalt): string[] {
 
 /** What people ask of the update that led here: what became of local changes, and of the service. */
 function describeLast({ from, rollback, steps }: Update): string {
-  const told = steps.filter(({ name, note }) => note && /^(verify|migrate|restart|confirm)$/.test(name))
+  const isTold = ({ name, note }: Update['steps'][number]) =>
+    note && (/^(verify|migrate|restart|confirm)$/.test(name) || note.includes(PUT_ASIDE))
+  const told = steps.filter(isTold)
   return [
     `${rollback ? 'rolled back ' : ''}from ${nameOf(from)}`,
     ...told.map(({ name, note }) => `${name}: ${note}`),

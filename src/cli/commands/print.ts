@@ -40,7 +40,16 @@ export const historyCommand: DefineCommand = (world) =>
     })
 
 /** An update, the newest of which comes first. */
-function lines({ from, target, ended_at, attempts, rollback, seconds, halted }: HistoryEntry): string {
+function lines({
+  from,
+  target,
+  ended_at,
+  attempts,
+  rollback,
+  seconds,
+  put_aside,
+  halted,
+}: HistoryEntry): string {
   const done = rollback ? 'rolled back' : 'updated'
   const end =
     halted === null
@@ -49,7 +58,8 @@ function lines({ from, target, ended_at, attempts, rollback, seconds, halted }: 
   const tries = attempts > 1 ? `, at the ${attempts}. attempt` : ''
   const steps = Object.entries(seconds).map(([step, amount]) => `${step} ${amount.toFixed(1)} s`)
   const durations = steps.length > 0 ? `    ${steps.join(', ')}\n` : ''
-  return `${ended_at}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${durations}`
+  const aside = put_aside.map((line) => `    ${line}\n`).join('')
+  return `${ended_at}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${durations}${aside}`
 }
 
 export const metricsCommand: DefineCommand = (world) =>

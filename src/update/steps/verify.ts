@@ -15,7 +15,7 @@ import { localChanges, stashPaths, untrackedInTheWay } from '../../git/local-cha
 import { collisions, type Fold, foldersOf, foldOf } from '../../git/names.ts'
 import type { Repository } from '../../git/repository.ts'
 import { verifySignatures } from '../../git/signatures.ts'
-import { isEnded, wasInterrupted } from '../../state/update-state.ts'
+import { isEnded, PUT_ASIDE, wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { together } from '../../system/limit.ts'
 import { printableName } from '../../system/log.ts'
@@ -137,7 +137,7 @@ async function verifyNothingInTheWay(
 /** What people are told of files that are under a ref now. */
 export function putAside({ workTree }: Repository, paths: readonly string[], ref: string): string {
   const back = `git -C ${workTree} cherry-pick --no-commit ${ref}`
-  return `put aside: ${paths.map(printableName).join(', ')}; to have them back: ${back}`
+  return `${PUT_ASIDE}${paths.map(printableName).join(', ')}; to have them back: ${back}`
 }
 
 function verifyNoConflicts({ workTree }: Repository, local: ReadonlyMap<string, string>): void {
