@@ -1,4 +1,6 @@
 import { realpathSync } from 'node:fs'
+import { type Account, actAs } from '../system/account.ts'
+import { createSync } from '../system/disks.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { rotateLog } from '../system/rotate.ts'
@@ -11,6 +13,16 @@ export interface Service {
   readonly world: World
   readonly config: Config
   readonly paths: Paths
+}
+
+/**
+ * Makes the function that writes to the disks what was written in the checkout owner's name: by git, by a migration, by
+ * the install command. It goes before whatever records that; see `createSync`.
+ */
+export function createSyncFor({ world, config, paths }: Service, owner: Account | null): () => Promise<void> {
+  const as = actAs(world, owner)
+  // Another owner than telec's own user can neither write nor open its home.
+  return createSync(as, [config.deployment.checkout, as.home, ...(owner ? [] : [paths.home])])
 }
 
 /** The service of this home. Throws as `locate` and `loadConfig` do. */

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
-import type { Service } from '../config/service.ts'
+import { createSyncFor, type Service } from '../config/service.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import { openRecorder } from '../state/migrations.ts'
 import { type Account, actAs } from '../system/account.ts'
@@ -35,7 +35,7 @@ export function surroundingsOf({ world, config, paths }: Service, versions: Vers
 
 /**
  * Runs the pending migrations in turn: `check()`, and where that is not true `migrate()` and `check()` again. Each
- * is recorded durably before the next begins. Throws `halted`, naming the migration, at the first that fails.
+ * is recorded durably, once its effect is on the disk, before the next begins. Throws `halted`, naming the migration, at the first that fails.
  *
  * @returns how many were run and how many were found to be satisfied.
  */
@@ -48,6 +48,8 @@ export async function runPlan(
   const surroundings = surroundingsOf(service, versions)
   const counts = { run: 0, satisfied: 0 }
   const recorder = await openRecorder(paths, record)
+  const sync = createSyncFor(service, surroundings.owner)
+  let isSynced = false // what a run that was killed had done may not be on the disk yet
   try {
     for (const [index, migration] of pending.entries()) {
       const { id } = migration
@@ -57,6 +59,8 @@ export async function runPlan(
       const hash = hashOf(migration)
       const how = await withMigration(world, surroundings, migration, (call) => apply(migration, call))
       const ms = Math.round(world.monotonic() - startedMs)
+      if (how === 'run' || !isSynced) await sync()
+      isSynced = true
       recorder.add({ id, at: isoTime(world), ms, how, telec: VERSION, sha256: hash })
       counts[how] += 1
       const done = how === 'run' ? 'done' : 'satisfied already'

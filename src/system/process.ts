@@ -50,6 +50,8 @@ export type Started = ReturnType<typeof start>
 const MOST_OUTPUT = 32 * 1024 * 1024
 /** From the polite SIGTERM to SIGKILL. Long enough for git to remove its lock files. */
 const GRACE_MS = 2_000
+/** From SIGKILL on: one that waits for a disk that does not answer takes no signal, and is left alone. */
+const STUCK_MS = 5_000
 const LOOK_MS = 20
 /** What a program printed itself is there at once when it has ended; what comes later is from those that it left running. */
 const QUIET_MS = 100
@@ -100,6 +102,7 @@ export function start(
   const { pid } = child
   const forget = pid === undefined || isAttached ? () => undefined : adoptGroup(pid)
   let killTimer: NodeJS.Timeout | undefined
+  let abandon: () => void = () => undefined
   let found: readonly Left[] | undefined
   const left = (): readonly Left[] => found ?? (pid === undefined ? [] : processesLeft(pid, env))
   const signalGroup = (signal: NodeJS.Signals | 0) => pid !== undefined && signalIfThere(-pid, signal)
@@ -133,6 +136,11 @@ export function start(
       ),
     )
     child.on('close', (code, signal) => resolve({ code, signal }))
+    abandon = () => {
+      closePipes()
+      child.unref()
+      resolve({ code: null, signal: 'SIGKILL' })
+    }
   })
   const groupEnded = async () => {
     while (killTimer && signalGroup(0)) await delay(LOOK_MS)
@@ -147,7 +155,10 @@ export function start(
     end() {
       if (pid === undefined || killTimer) return
       signalGroup('SIGTERM')
-      killTimer = setTimeout(kill, GRACE_MS)
+      killTimer = setTimeout(() => {
+        kill()
+        setTimeout(abandon, STUCK_MS).unref()
+      }, GRACE_MS)
     },
     kill,
     /** What it started and is running; once it has ended: what it left running. */

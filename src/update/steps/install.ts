@@ -1,3 +1,4 @@
+import { createSyncFor } from '../../config/service.ts'
 import { actAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import { namesOf } from '../../system/groups.ts'
@@ -5,7 +6,8 @@ import { loadLaunch } from '../../system/launch.ts'
 import type { StepContext } from '../step.ts'
 
 /** Runs the configured install command in the checkout, its output line by line into the log. */
-export async function install({ world, config, paths, repository, update }: StepContext): Promise<string> {
+export async function install(context: StepContext): Promise<string> {
+  const { world, config, paths, repository, update } = context
   const { install: command, install_timeout, checkout } = config.deployment
   if (!command) return 'no install command is configured'
   const owner = actAs(world, repository.owner)
@@ -26,7 +28,10 @@ export async function install({ world, config, paths, repository, update }: Step
     world.log.warning(
       `the install command left processes running: ${namesOf(result.left)}; under systemd they end with telec-update`,
     )
-  if (result.code === 0) return `${command}: exit code 0`
+  if (result.code === 0) {
+    await createSyncFor(context, repository.owner)()
+    return `${command}: exit code 0`
+  }
   const how =
     result.endedBy === 'timeout'
       ? `did not end within ${install_timeout / 1000} s and was stopped`
