@@ -7,7 +7,7 @@ import { type Account, actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { printable } from '../system/log.ts'
 import { wayTo, wrongPath } from '../system/trust.ts'
-import type { World } from '../system/world.ts'
+import { isoTime, type World } from '../system/world.ts'
 import { git, gitError, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
@@ -27,6 +27,9 @@ const GRADES: Readonly<Record<string, string>> = {
   E: 'is signed by an unknown key',
   N: 'is not signed',
 }
+
+/** Of these a clock that is behind can be the cause: the key is not valid yet (gpg does not even import it). */
+const BY_CLOCK = ['E', 'U']
 
 /** Has git check, before it reaches the work tree, that what was fetched is signed as `deployment.verify` asks. */
 export async function verifySignatures(
@@ -141,8 +144,9 @@ async function importKeys(
 
 async function verifyTag(repository: Repository, trust: Trust, target: Target): Promise<void> {
   const name = target.ref.replace(/^refs\/tags\//, '')
+  const tag = `the tag ${printable(name)}`
   const refuse = (what: string, because?: string) =>
-    refusal(`the tag ${printable(name)} ${what}`, because, 'sign it anew: git tag --sign')
+    refusal(`${tag} ${what}`, because, 'sign it anew: git tag --sign')
   if (!target.ref.startsWith('refs/tags/'))
     throw refusal(
       `${target.commit.slice(0, 12)} was not deployed by a tag, and deployment.verify is signed-tag`,
@@ -168,7 +172,11 @@ async function verifyTag(repository: Repository, trust: Trust, target: Target): 
   const result = await tryGit(repository, args, { env: trust.env })
   if (result.code === 0 && isGood(result.stderr)) return
   if (result.code === null) throw gitError(repository, ['verify-tag'], result) // it has not said that it is bad
-  throw refuse(describeTag(result.stderr), printable(result.stderr.trim()))
+  const grade = gradeOf(result.stderr)
+  const what = grade === null ? 'has a signature that is not good' : (GRADES[grade] ?? '')
+  const [, seconds = ''] = / (\d+) [-+]\d{4}$/.exec(field('tagger')) ?? []
+  if (isAhead(repository.world, grade, seconds)) throw clockIsBehind(repository.world, tag, seconds)
+  throw refuse(what, printable(result.stderr.trim()))
 }
 
 /** Of OpenPGP the exit code alone is not believed: gpg's own words have to say good, and nothing else (doc/DETAILS). */
@@ -178,12 +186,13 @@ function isGood(raw: string): boolean {
   return !isFaulty && /^\[GNUPG:\] GOODSIG/m.test(raw) && /^\[GNUPG:\] VALIDSIG/m.test(raw)
 }
 
-function describeTag(raw: string): string {
+/** The letter in which git-log(1) would say what verify-tag(1) said; null: none of them. */
+function gradeOf(raw: string): string | null {
   const [, word = ''] = /^\[GNUPG:\] (BADSIG|ERRSIG|EXPSIG|EXPKEYSIG|REVKEYSIG)/m.exec(raw) ?? []
   const grade = { BADSIG: 'B', ERRSIG: 'E', EXPSIG: 'X', EXPKEYSIG: 'Y', REVKEYSIG: 'R' }[word]
-  if (grade) return GRADES[grade] ?? ''
-  if (/no signature found/i.test(raw)) return GRADES.N ?? ''
-  return /No principal matched|unknown/i.test(raw) ? (GRADES.U ?? '') : 'has a signature that is not good'
+  if (grade) return grade
+  if (/no signature found/i.test(raw)) return 'N'
+  return /No principal matched|unknown/i.test(raw) ? 'U' : null
 }
 
 /** Each of the commits that git-log(1) lists for these arguments, all by one git; where there are none, for the others. */
@@ -194,7 +203,7 @@ async function verifyCommits(
   otherwise: readonly string[],
 ): Promise<void> {
   const list = async (which: readonly string[]) => {
-    const format = '--format=%H%x00%G?%x00%<(100,trunc)%s' // a subject may have megabytes
+    const format = '--format=%H%x00%G?%x00%ct%x00%<(100,trunc)%s' // a subject may have megabytes
     const args = [...trust.settings, 'log', format, '--no-show-signature', ...which, '--']
     const output = await git(repository, args, { env: trust.env })
     return output.split('\n').filter(Boolean)
@@ -202,18 +211,37 @@ async function verifyCommits(
   const between = await list(commits)
   const lines = between.length > 0 ? between : await list(otherwise)
   const bad = lines.flatMap((line) => {
-    const [commit = '', grade = '', subject = ''] = line.split('\0')
+    const [commit = '', grade = '', seconds = '', subject = ''] = line.split('\0')
     if (grade === 'G') return []
     const fault = GRADES[grade] ?? 'cannot be judged'
-    return [`${commit.slice(0, 12)} ${fault}: ${printable(subject).trim().slice(0, 100)}`]
+    const text = `${commit.slice(0, 12)} ${fault}: ${printable(subject).trim().slice(0, 100)}`
+    return [{ grade, seconds, text }]
   })
-  if (bad.length === 0) return
+  const [first] = bad
+  if (first === undefined) return
+  const which = `${bad.length} of ${lines.length} commit(s)`
+  if (bad.every(({ grade, seconds }) => isAhead(repository.world, grade, seconds)))
+    throw clockIsBehind(repository.world, which, first.seconds)
   const more = bad.length > NAMED ? [`and ${bad.length - NAMED} more`] : []
   throw refusal(
-    `${bad.length} of ${lines.length} commit(s) are not signed as they must be`,
-    [...bad.slice(0, NAMED), ...more].join('\n'),
+    `${which} are not signed as they must be`,
+    [...bad.slice(0, NAMED).map(({ text }) => text), ...more].join('\n'),
     'sign them in a new history, or set deployment.verify_commits to tip',
   )
+}
+
+/** Whether what is signed was made, in Unix seconds, at a time that has not come yet by this computer's clock. */
+function isAhead(world: World, grade: string | null, seconds: string): boolean {
+  return BY_CLOCK.includes(grade ?? '') && Number(seconds) * 1000 > world.now()
+}
+
+/** A computer without a clock of its own starts years back. */
+function clockIsBehind(world: World, what: string, seconds: string): TelecError {
+  const made = new Date(Number(seconds) * 1000)
+  return new TelecError('later', `the signature of ${what} cannot be checked yet`, {
+    because: `the clock of this computer is behind: it says ${isoTime(world)}, and what is signed was made at ${made.toISOString()}`,
+    hint: 'set the clock (timedatectl); it is tried again by itself',
+  })
 }
 
 function refusal(message: string, because: string | undefined, hint: string): TelecError {

@@ -30,6 +30,8 @@ const UpdateSchema = v.object({
   started_at: TimeSchema,
   /** How many times it was begun or gone on with. */
   attempts: CountSchema,
+  /** How many of them failed; a kill is no failure. */
+  failures: v.optional(CountSchema, 0),
   steps: v.array(StepSchema),
   /** Where an update before this one, which did not end, left the checkout. */
   left_at: v.nullable(CommitSchema),
@@ -51,7 +53,7 @@ const HaltSchema = v.object({
   migration: v.nullable(v.string()),
   transient: v.boolean(),
   at: TimeSchema,
-  /** How many times it was tried so far. */
+  /** How many attempts failed so far; those that were killed do not count. */
   attempts: CountSchema,
   /** When it is tried again by itself; null: not before a new target or `--retry`. */
   next_try_at: v.nullable(TimeSchema),
@@ -135,6 +137,7 @@ export function takeUp(
     target,
     started_at: at,
     attempts: 1,
+    failures: 0,
     steps: [],
     left_at: leftAt(update),
     permits: [...permits],

@@ -57,8 +57,8 @@ export async function halt(
   error: TelecError,
 ): Promise<void> {
   const { world, config, paths } = context
-  const { attempts } = update
-  const nextTryMs = world.now() + retryDelayMs(attempts, config.computer)
+  const failures = update.failures + 1
+  const nextTryMs = world.now() + retryDelayMs(failures, config.computer)
   const halted: Halt = {
     target: update.target,
     step: step.name,
@@ -69,10 +69,10 @@ export async function halt(
     migration: error.migration ?? null,
     transient: error.kind === 'later',
     at: isoTime(world),
-    attempts,
+    attempts: failures,
     next_try_at: error.kind === 'later' ? new Date(nextTryMs).toISOString() : null,
   }
-  await writeUpdateState(paths, { ...state, update, halted })
+  await writeUpdateState(paths, { ...state, update: { ...update, failures }, halted })
   await remember(context, update, halted)
   await createReport(context, update).halted(halted)
 }

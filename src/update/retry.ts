@@ -1,11 +1,11 @@
 import type { Halt } from '../state/update-state.ts'
 import { type Backoff, backoffMs, isWaitOver } from '../system/backoff.ts'
 
-const BACKOFF: Backoff = { firstMs: 30_000, longestMs: 60 * 60_000 }
+const BACKOFF: Backoff = { firstMs: 30_000, longestMs: 15 * 60_000 }
 
-/** How long a transient halt is let lie after its `attempts`-th try. */
-export function retryDelayMs(attempts: number, computer: string): number {
-  return backoffMs(BACKOFF, attempts, computer)
+/** How long a transient halt is let lie after so many failures. */
+export function retryDelayMs(failures: number, computer: string): number {
+  return backoffMs(BACKOFF, failures, computer)
 }
 
 /** Whether a halted update may be tried again by itself now. */

@@ -1,4 +1,4 @@
-import { renameSync, statSync } from 'node:fs'
+import { renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
@@ -6,6 +6,8 @@ import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { requireTool } from '../helpers/missing-tool.ts'
 import { DIST, type Ended, execute, type ProgramName } from '../helpers/programs.ts'
+import { gitAs, gpgSigner, keep, type Signer } from '../helpers/signing.ts'
+import { runInjected } from '../helpers/strace.ts'
 import { halted } from '../helpers/update.ts'
 
 beforeAll(() => requireTool('faketime', 'faketime'))
@@ -144,3 +146,52 @@ test('the window is that of the time zone which there is now', async () => {
   expectFailure(await update('America/Los_Angeles'), 75, ['waits for its window'])
   expect(await update('UTC')).toMatchObject({ code: 42 })
 })
+
+test('only failures make the wait for the next try longer, kills do not', async () => {
+  const computer = await freshComputer()
+  await computer.push(version('1.1.0'))
+  await computer.telec('telec-watch')
+  const { env } = computer
+  for (let kill = 1; kill <= 5; kill += 1) {
+    const third = { call: 'rename', occurrence: 3, paths: [], env, alone: true, apart: true }
+    const killed = await runInjected('telec-update', [], third)
+    expect(killed.signal, killed.stderr).toBe('SIGKILL')
+    expect(computer.state('update_state.json')).toMatchObject({ update: { attempts: kill } })
+  }
+  remote(computer, 'away')
+  expectFailure(await computer.telec('telec-update'), 75, ['is out of reach'])
+  const { attempts, at: failedAt, next_try_at } = halted(computer) as Record<string, string>
+  expect(attempts).toBe(1)
+  expect(Date.parse(next_try_at ?? '') - Date.parse(failedAt ?? '')).toBeLessThanOrEqual(36_000)
+})
+
+test.each(['signed-commit', 'signed-tag'])(
+  'while the clock is behind what is signed, %s waits; then it is taken without a person',
+  async (verify) => {
+    const computer = await freshComputer()
+    const ann = await gpgSigner('ann')
+    const keyring = keep(computer, 'keys.asc', await ann.exported())
+    const channel = verify === 'signed-tag' ? 'beta' : 'alpha'
+    const settings = { checkout: computer.checkout, channel, verify, keyring }
+    const lines = Object.entries(settings).map(([key, value]) => `  ${key}: ${value}\n`)
+    computer.writeConfig(`deployment:\n${lines.join('')}`)
+    await computer.telec('telec-watch')
+    const commit = await pushSigned(computer, ann)
+    expect(await at(computer, -50 * YEAR_H, 'telec-watch')).toMatchObject({ code: 0 })
+    const behind = ['cannot be checked yet', 'the clock of this computer is behind', 'timedatectl']
+    expectFailure(await at(computer, -50 * YEAR_H, 'telec-update'), 75, behind)
+    expect(halted(computer)).toMatchObject({ step: 'verify', transient: true })
+    expect(await computer.telec('telec-watch')).toMatchObject({ code: 0 })
+    expect(await computer.telec('telec-update')).toMatchObject({ code: 42 })
+    expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit }, halted: null })
+  },
+)
+
+/** Pushes version 1.1.0 with its tag, both signed. */
+async function pushSigned(computer: Computer, signer: Signer): Promise<string> {
+  writeFileSync(join(computer.folder, 'work/package.json'), JSON.stringify({ name: 'web', version: '1.1.0' }))
+  await gitAs(computer, signer, ['commit', '--quiet', '--all', '--gpg-sign', '--message', 'version 1.1.0'])
+  await gitAs(computer, signer, ['tag', '--sign', '--message', '1.1.0', 'v1.1.0'])
+  await gitAs(computer, null, ['push', '--quiet', 'origin', 'HEAD:main', 'refs/tags/v1.1.0'])
+  return gitAs(computer, null, ['rev-parse', 'HEAD'])
+}

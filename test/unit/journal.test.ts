@@ -28,6 +28,7 @@ describe('an update', () => {
       target: head('two'),
       started_at: AT,
       attempts: 1,
+      failures: 0,
       steps: [],
       left_at: null,
       permits: [],

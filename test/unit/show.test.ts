@@ -126,6 +126,7 @@ describe('telec status', () => {
       target,
       started_at: at(-7),
       attempts: 1,
+      failures: 0,
       steps: [],
       left_at: null,
       permits: [],
@@ -143,6 +144,7 @@ describe('telec status', () => {
       target: head('one'),
       started_at: at(-9),
       attempts: 1,
+      failures: 0,
       steps: [
         step('verify', 'left as they are: a.txt'),
         step('restart', 'old pid 1 left with exit code 42, new pid 2'),
