@@ -18,6 +18,6 @@ export const SEQUENCE: readonly Step[] = [
   { name: 'migrate', doing: 'migrating to', status: 'migrating', resume: 'looks', run: migrate },
   { name: 'install', doing: 'installing', status: 'installing', resume: 'unless ended', run: install },
   { name: 'renew', doing: 'renewing telec with', status: 'installing', resume: 'looks', run: renew },
-  { name: 'restart', doing: 'restarting into', status: 'restarting', resume: 'unless ended', run: restart },
+  { name: 'restart', doing: 'restarting into', status: 'restarting', resume: 'looks', run: restart },
   { name: 'confirm', doing: 'confirming', status: 'restarting', resume: 'unless ended', run: confirm },
 ]

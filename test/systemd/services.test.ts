@@ -158,6 +158,22 @@ test('one that crashes at once with the new code halts at confirm, and a push th
   expect(await property('ActiveState')).toBe('active')
 })
 
+test.each(['telec-update --retry', 'telec update --retry'])(
+  'one that fails for want of a file halts; once that is there, %s starts it',
+  async (retry) => {
+    await given(SERVER, 'Restart=no')
+    const commit = await push(`if (!require('node:fs').existsSync('../key')) process.exit(3)\n${SERVER}`)
+    await subscriber.telec('telec-watch')
+    expect(await subscriber.telec('telec-update', { allowFailure: true })).toMatchObject({ code: 1 })
+    await until('it to have failed', async () => (await property('ActiveState')) === 'failed')
+    await subscriber.sh('touch ~/key')
+    await subscriber.telec(retry)
+    expect(await subscriber.state('update_state.json')).toMatchObject({ deployed: { commit }, halted: null })
+    expect(await property('ActiveState')).toBe('active')
+    await subscriber.sh('rm ~/key')
+  },
+)
+
 test('one that was stopped on purpose stays stopped, and the update counts', async () => {
   await given(SERVER, 'Restart=always')
   await subscriber.systemctl(`stop ${SERVICE}`)

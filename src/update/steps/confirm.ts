@@ -16,7 +16,6 @@ export async function confirm(context: StepContext): Promise<string> {
   const { world, config, supervised, update } = context
   if (!supervised) return 'left to whoever restarts the service'
   if (!update.service?.asked) return 'there is no new process to wait for'
-  await context.writeDown({ folder: 'synced later' }) // how the old process ended, which nobody can tell again
   const healthyAfterMs = config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS
   const pid = await staysUp(world, supervised.manager, update.service.before, healthyAfterMs)
   const isHealthy = await verifyHealth(context)
