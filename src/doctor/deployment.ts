@@ -1,9 +1,10 @@
 import { nameOf } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { printableRemote } from '../git/causes.ts'
-import { headCommit, indexLockAgeMs } from '../git/checkout.ts'
+import { headCommit } from '../git/checkout.ts'
 import { remoteUrl } from '../git/git.ts'
 import { localChanges } from '../git/local-changes.ts'
+import { abandonedLock } from '../git/locks.ts'
 import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
 import { publishedReleases } from '../releases/github.ts'
@@ -17,16 +18,13 @@ import type { Checks } from './check.ts'
 /** The checkout, the remote with its credentials, and how the last update went. */
 export const DEPLOYMENT_CHECKS: Checks = { checkout, remote, update }
 
-/** An index.lock that is older was left by a git that was killed. */
-const STALE_LOCK_MS = 10 * 60_000
-
 async function checkout({ world, config }: Service): Promise<string> {
   const repository = locateRepository(world, config.deployment.checkout)
   const head = await headCommit(repository)
-  const lockAgeMs = indexLockAgeMs(repository, world.now())
-  if (lockAgeMs !== null && lockAgeMs > STALE_LOCK_MS)
-    throw new TelecError('halted', `a git that is gone left ${repository.gitDir}/index.lock`, {
-      hint: `where no git runs: rm ${repository.gitDir}/index.lock`,
+  const lock = await abandonedLock(repository)
+  if (lock !== null)
+    throw new TelecError('halted', `a git that is gone left ${lock}`, {
+      hint: `where no git runs: rm ${lock}`,
     })
   await verifyOwnerCanRun(repository)
   const { size } = await localChanges(repository)

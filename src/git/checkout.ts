@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
@@ -135,12 +135,6 @@ const OPEN: readonly (readonly [file: string, what: string, leave: string])[] = 
 export function openOperation({ gitDir }: Repository): { what: string; leave: string } | null {
   const found = OPEN.find(([file]) => existsSync(join(gitDir, file)))
   return found ? { what: found[1], leave: found[2] } : null
-}
-
-/** How old the lock is that another git holds, or left behind; null: there is none. */
-export function indexLockAgeMs(repository: Repository, nowMs: number): number | null {
-  const lock = statSync(join(repository.gitDir, 'index.lock'), { throwIfNoEntry: false })
-  return lock ? nowMs - lock.mtimeMs : null
 }
 
 /** Writes the checkout to disk: git does not, and what is recorded as done must survive a power cut (syncfs(2)). */

@@ -22,16 +22,6 @@ export async function removeFiles(repository: Repository, paths: readonly string
   })
 }
 
-/** Lock files of a git that was killed: they block every later git. Only for the holder of telec's own lock. */
-export async function removeStaleLocks(repository: Repository): Promise<void> {
-  const { gitDir, commonDir } = repository
-  await removeFiles(repository, [
-    ...['index.lock', 'HEAD.lock', 'ORIG_HEAD.lock'].map((name) => join(gitDir, name)),
-    ...['config.lock', 'packed-refs.lock', 'shallow.lock'].map((name) => join(commonDir, name)),
-    ...['refs', 'modules'].flatMap((folder) => filesBelow(join(commonDir, folder), /\.lock$/)),
-  ])
-}
-
 /** The plain files below a folder whose names fit, through no link; none where it is not there. */
 export function filesBelow(folder: string, name: RegExp): string[] {
   if (!existsSync(folder)) return []

@@ -5,7 +5,7 @@ import { type Change, changesBetween } from './changes.ts'
 import { currentBranch, headId, syncCheckout } from './checkout.ts'
 import { type Standing, SUBMODULE, standings } from './content.ts'
 import { git, gitError, tryGit } from './git.ts'
-import { removeFiles, removeStaleLocks } from './leftovers.ts'
+import { removeFiles } from './leftovers.ts'
 import { keepPaths } from './local-changes.ts'
 import type { Repository } from './repository.ts'
 
@@ -120,7 +120,6 @@ async function verifyNoneIsHidden(repository: Repository, changes: readonly Chan
 
 /** So that all files are written anew, whatever the index believes of them; what is somebody's is kept under a ref. */
 async function clearTheWay(repository: Repository, changes: readonly Change[]): Promise<PutAside | null> {
-  await removeStaleLocks(repository)
   const found = await standings(repository, changes)
   const is = (standing: Standing) => changes.filter(({ path }) => found.get(path) === standing)
   const paths = is('theirs').map(({ path }) => path)

@@ -160,6 +160,12 @@ export function wasInterrupted(update: Update, name: string): boolean {
   return update.steps.some((step) => step.name === name && step.ended_at === null)
 }
 
+/** When the first step began of those that did not end; null: there is none. */
+export function interruptedSinceMs({ steps }: Update): number | null {
+  const began = steps.filter((step) => step.ended_at === null).map((step) => Date.parse(step.began_at))
+  return began.length > 0 ? Math.min(...began) : null
+}
+
 /** The step failed and is over: unlike one that was killed it left nothing half-done of which telec knows. */
 export function failed(update: Update, name: string): Update {
   return { ...update, steps: update.steps.filter((step) => step.name !== name) }

@@ -9,22 +9,46 @@ import { isoTime, type World } from './world.ts'
 /** open(2) of macOS takes a flock with the descriptor; Linux has no such flag. */
 const O_EXLOCK = 0x20
 
+export interface Lock {
+  /** When the first began of those that held it before, and were killed; null: the last one ended by itself. */
+  readonly killedSinceMs: number | null
+  /** What the killed ones left behind is cleared away: the next holder need not know of them. */
+  settle(): void
+  /** Done also when the program exits. */
+  release(): void
+}
+
 /**
  * Takes telec's own lock, or throws `later` (75) and says who holds it. The kernel releases a flock(2) however a process
  * ends. Node has no call for it: flock(1) locks the descriptor that it inherits, which stays locked after flock's exit.
- *
- * @returns how to release it.
  */
-export function acquireLock(world: World, path: string): () => void {
+export function acquireLock(world: World, path: string): Lock {
   try {
     fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     const fd = openAndLock(world, path)
-    // For people alone: the lock itself is not in the text.
-    fs.ftruncateSync(fd)
-    fs.writeSync(fd, `${world.program.name}, pid ${world.pid}, since ${isoTime(world)}\n`, 0)
-    return () => {
-      fs.ftruncateSync(fd) // whoever comes next must not be taken for us
+    const write = (text: string) => {
+      fs.ftruncateSync(fd)
+      fs.writeSync(fd, text, 0)
+    }
+    // The lock itself is not in the text: only who is killed leaves it.
+    const left = fs.readFileSync(path, 'utf8').matchAll(/ since (\S+Z)/g)
+    const killed = [...left].map(([, at = '']) => at).sort()[0]
+    let note = killed ? `after one that was killed, since ${killed}\n` : ''
+    let isHeld = true
+    const release = () => {
+      if (!isHeld) return
+      isHeld = false
+      write(note) // whoever comes next must not take us for killed
       fs.closeSync(fd)
+    }
+    write(`${world.program.name}, pid ${world.pid}, since ${isoTime(world)}\n${note}`)
+    process.once('exit', release)
+    return {
+      killedSinceMs: killed ? Date.parse(killed) : null,
+      settle() {
+        note = ''
+      },
+      release,
     }
   } catch (error) {
     throw writeFailure(path, error)
@@ -71,7 +95,7 @@ function openAndLock(world: World, path: string): number {
 
 /** What the holder wrote counts unless it has just taken the lock: then it is still that of one that was killed. */
 function heldBySomeone(path: string): TelecError {
-  const text = fs.readFileSync(path, 'utf8').trim()
+  const [text = ''] = fs.readFileSync(path, 'utf8').split('\n')
   const [, pid] = /, pid (\d+)/.exec(text) ?? []
   const holder = pid !== undefined && signalIfThere(Number(pid), 0) ? text : 'it has just started'
   return new TelecError('later', `another telec is at work: ${holder}`, {

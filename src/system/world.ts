@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs'
-import { homedir, hostname, userInfo } from 'node:os'
+import { homedir, hostname, uptime, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { systemErrorCode } from './errors.ts'
 import { readText } from './files.ts'
@@ -28,6 +28,8 @@ export interface World {
   now(): number
   /** Milliseconds that never jump, for measuring and for deadlines. */
   monotonic(): number
+  /** When the computer was started, by the clock as it is now. */
+  bootedAt(): number
   sleep(ms: number): Promise<void>
   readonly run: Run
   /** Writes to standard output: a text as it is, data as JSON. */
@@ -55,6 +57,7 @@ export function realWorld(programName: string): World {
     log: createLog(() => withoutReader(process.stderr), process.env, notify),
     now: Date.now,
     monotonic: () => Number(process.hrtime.bigint()) / 1e6, // CLOCK_MONOTONIC, as systemd counts
+    bootedAt: () => Date.now() - uptime() * 1000,
     // Not that of node:timers/promises, which takes a poll two milliseconds to load.
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     run,

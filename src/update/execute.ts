@@ -3,7 +3,8 @@ import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { windowOpensAt } from '../config/weekly-hours.ts'
 import { type Gate, passGates } from '../fleet/gate.ts'
-import { locateRepository } from '../git/repository.ts'
+import { removeStaleLocks } from '../git/locks.ts'
+import { locateRepository, type Repository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
 import { readPause } from '../state/pause.ts'
 import { readSignal, removeSignal, type Signal, writeSignal } from '../state/signal.ts'
@@ -12,6 +13,7 @@ import {
   began,
   ended,
   failed,
+  interruptedSinceMs,
   isEnded,
   isRolledBack,
   isUnderWay,
@@ -29,7 +31,7 @@ import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
 import { orWarn } from '../system/limit.ts'
-import { acquireLock } from '../system/lock.ts'
+import { acquireLock, type Lock } from '../system/lock.ts'
 import { frontDoor, isoTime, programText } from '../system/world.ts'
 import { adopt } from './adopt.ts'
 import { openSinks, type UpdateContext } from './context.ts'
@@ -57,12 +59,13 @@ export interface UpdateOptions {
 export async function update(service: Service, options: UpdateOptions): Promise<number> {
   const { world, config, paths } = service
   const repository = locateRepository(world, config.deployment.checkout)
-  const unlock = acquireLock(world, paths.lock)
+  const lock = acquireLock(world, paths.lock)
   const unguard = guardGroups()
   const sinks = openSinks(service)
   try {
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
     sweepTemporaryFiles(own, world.now())
+    await clearLocks(repository, lock, readUpdateState(paths)?.update ?? null)
     const programsAtStart = { own: programText(world), frontDoor: programText(world, frontDoor(world)) }
     const context = { ...service, repository, programsAtStart, sinks }
     const stateNow = async () => readUpdateState(paths) ?? (await adopt(service, repository))
@@ -94,8 +97,14 @@ export async function update(service: Service, options: UpdateOptions): Promise<
   } finally {
     for (const sink of sinks) await orWarn(world, 'the status was not passed on', () => sink.close())
     unguard()
-    unlock()
+    lock.release()
   }
+}
+
+/** What a git that was killed, with telec or by a power cut, has left would block every later one. */
+async function clearLocks(repository: Repository, lock: Lock, update: Update | null): Promise<void> {
+  const sinceMs = [lock.killedSinceMs ?? [], update ? (interruptedSinceMs(update) ?? []) : []].flat()
+  if (await removeStaleLocks(repository, sinceMs.length > 0 ? Math.min(...sinceMs) : null)) lock.settle()
 }
 
 /** Throws `later` where a person paused updates. */

@@ -160,11 +160,11 @@ export async function signalRefused(service: Service, permits: readonly string[]
 
 async function adoptFirst(service: Service, repository: Repository): Promise<UpdateState> {
   const { world, paths } = service
-  const unlock = acquireLock(world, paths.lock)
+  const lock = acquireLock(world, paths.lock)
   try {
     return readUpdateState(paths) ?? (await adopt(service, repository))
   } finally {
-    unlock()
+    lock.release()
   }
 }
 

@@ -37,7 +37,7 @@ export async function supervise(
   const { world, config, paths } = service
   const env = { ...world.env, TELEC_SUPERVISED: '1' }
   const stopMs = config.service?.stop_timeout ?? 90_000
-  const unlock = acquireLock(world, supervisorLock(paths))
+  const lock = acquireLock(world, supervisorLock(paths))
   await endLeftover(service)
   const stop = new AbortController()
   let wake = new AbortController()
@@ -112,7 +112,7 @@ export async function supervise(
     await polling
     for (const [signal, handler] of handlers) process.off(signal, handler)
     await remove(paths.supervisor)
-    unlock()
+    lock.release()
   }
 }
 

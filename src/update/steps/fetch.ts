@@ -1,14 +1,12 @@
 import { hasCommit } from '../../git/checkout.ts'
 import { fetchTarget, removeStaleObjects } from '../../git/fetch.ts'
-import { removeStaleLocks } from '../../git/leftovers.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import type { StepContext } from '../step.ts'
 
 /** Brings the target's commit here, and with it the version that it declares. */
 export async function fetch(context: StepContext): Promise<string> {
-  const { config, repository, update, interrupted } = context
+  const { config, repository, update } = context
   const { target } = update
-  if (interrupted) await removeStaleLocks(repository)
   // What was deployed once is here; the remote may not offer it any more, or be the reason to go back.
   if (update.rollback && (await hasCommit(repository, target.commit)))
     return `${target.commit.slice(0, 12)} is here already`

@@ -1,6 +1,6 @@
-import { indexLockAgeMs, openOperation } from '../../git/checkout.ts'
+import { openOperation } from '../../git/checkout.ts'
 import { verifyGit } from '../../git/git.ts'
-import { wasInterrupted } from '../../state/update-state.ts'
+import { gitsAtWork, locksInTheWay } from '../../git/locks.ts'
 import { TelecError } from '../../system/errors.ts'
 import { freeSpace } from '../../system/files.ts'
 import type { StepContext } from '../step.ts'
@@ -8,7 +8,7 @@ import type { StepContext } from '../step.ts'
 /** With less than this, git or the install would run full half-way. */
 export const LEAST_FREE_BYTES = 64 * 1024 * 1024
 
-/** A person's git is done long before; what stays longer was left by one that was killed. */
+/** A person's git is done long before, unless an editor is open. */
 const OTHER_GIT_WAIT_MS = 3_000
 
 /** Looks whether the update can work at all, before anything is touched. */
@@ -41,16 +41,19 @@ export async function preflight(context: StepContext): Promise<string> {
   return `${manager.service} is ${state.activity}`
 }
 
-/** Another git at work in the checkout is waited for; only after a kill of our own is its lock a stale one. */
-async function waitForOtherGit({ world, config, repository, update }: StepContext): Promise<void> {
+/** Another git at work in the checkout is waited for: what belongs to nobody was removed before. */
+async function waitForOtherGit({ world, config, repository }: StepContext): Promise<void> {
   const deadline = world.monotonic() + OTHER_GIT_WAIT_MS
-  while (indexLockAgeMs(repository, world.now()) !== null) {
+  for (;;) {
+    const locks = locksInTheWay(repository)
+    if (locks.length === 0) return
     await world.sleep(100)
     if (world.monotonic() <= deadline) continue
-    if (['verify', 'checkout'].some((name) => wasInterrupted(update, name))) return // it is ours, and that step removes it
+    const [lock] = locks
+    const gits = await gitsAtWork(repository)
     throw new TelecError('later', `another git is at work in ${config.deployment.checkout}`, {
-      because: `${repository.gitDir}/index.lock exists`,
-      hint: `wait for it to end; where no git runs: rm ${repository.gitDir}/index.lock`,
+      because: `${lock} exists; ${gits.join('; ') || 'no git is at work there on this computer'}`,
+      hint: gits.length > 0 ? 'wait for it to end' : `where no git runs: rm ${lock}`,
     })
   }
 }

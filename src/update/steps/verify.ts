@@ -10,7 +10,6 @@ import {
   keepCommit,
 } from '../../git/checkout.ts'
 import { standings } from '../../git/content.ts'
-import { removeStaleLocks } from '../../git/leftovers.ts'
 import { localChanges, stashPaths, untrackedInTheWay } from '../../git/local-changes.ts'
 import { collisions, type Fold, foldersOf, foldOf } from '../../git/names.ts'
 import type { Repository } from '../../git/repository.ts'
@@ -23,9 +22,8 @@ import type { StepContext } from '../step.ts'
 
 /** Decides on what was fetched whether the checkout may move to it: forwards only, and over nobody's work. */
 export async function verify(context: StepContext): Promise<string> {
-  const { repository, update, interrupted } = context
+  const { update } = context
   const { target } = update
-  if (interrupted) await removeStaleLocks(repository)
   const head = await verifyTarget(context)
   if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is there already'
   if (wasInterrupted(update, 'checkout')) return 'the checkout was on its way'

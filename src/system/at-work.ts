@@ -1,0 +1,75 @@
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { accountOf } from './account.ts'
+import { printableName } from './log.ts'
+import type { World } from './world.ts'
+
+/** A process of anybody, and whose it is, for people. */
+export type AtWork = Readonly<{ pid: number; name: string; user: string }>
+
+/**
+ * The processes with such a name that are at work in one of the folders: there, or told of one. Where those of root
+ * cannot be looked into they count: it is better to wait for one too many.
+ */
+export async function processesAtWork(
+  world: World,
+  isMeant: (name: string, args: readonly string[]) => boolean,
+  folders: readonly string[],
+): Promise<AtWork[]> {
+  if (world.platform !== 'linux') return listOpenFiles(world, isMeant, folders)
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .flatMap((pid) => look(pid, isMeant, folders))
+}
+
+function look(
+  pid: string,
+  isMeant: (name: string, args: readonly string[]) => boolean,
+  folders: readonly string[],
+): AtWork[] {
+  const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'latin1')
+  try {
+    const name = read('comm').trim()
+    const args = read('cmdline').split('\0')
+    if (args[0] === '' || !isMeant(name, args)) return [] // without arguments it has ended
+    const { uid } = lstatSync(`/proc/${pid}`)
+    if (!isAtWork(uid, args)) return []
+    return [{ pid: Number(pid), name: printableName(name), user: accountOf(uid)?.name ?? `uid ${uid}` }]
+  } catch {
+    return [] // it has ended, or is hidden from others
+  }
+
+  function isAtWork(uid: number, args: readonly string[]): boolean {
+    try {
+      const told = [
+        ...args,
+        ...read('environ')
+          .split('\0')
+          .filter((one) => one.startsWith('GIT_')),
+      ]
+      const places = [readlinkSync(`/proc/${pid}/cwd`), ...told.map((one) => one.replace(/^[^/]*=/, ''))]
+      return places.some((path) => isBelow(path, folders))
+    } catch {
+      return uid === 0
+    }
+  }
+}
+
+/** macOS has no /proc: lsof(8) says in which folder each process is, of one's own user's. */
+async function listOpenFiles(
+  world: World,
+  isMeant: (name: string, args: readonly string[]) => boolean,
+  folders: readonly string[],
+): Promise<AtWork[]> {
+  const { env } = world
+  const { stdout } = await world.run('lsof', ['-w', '-d', 'cwd', '-F', 'pcLn'], { env, timeoutMs: 10_000 })
+  return stdout.split(/^p/m).flatMap((entry) => {
+    const field = (letter: string) => new RegExp(`^${letter}(.*)$`, 'm').exec(entry)?.[1] ?? ''
+    const name = field('c')
+    if (!isBelow(field('n'), folders) || !isMeant(name, [])) return []
+    return [{ pid: Number.parseInt(entry, 10), name: printableName(name), user: field('L') }]
+  })
+}
+
+function isBelow(path: string, folders: readonly string[]): boolean {
+  return folders.some((folder) => path === folder || path.startsWith(`${folder}/`))
+}
