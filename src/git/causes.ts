@@ -32,6 +32,14 @@ interface Cause {
   readonly kind: 'halted' | 'later' | 'config'
   readonly message: (where: string) => string
   readonly hint: (repository: Repository) => string
+  readonly lacksObjects?: boolean
+}
+
+const damaged: Omit<Cause, 'words'> = {
+  kind: 'halted',
+  message: (where) => `the git repository of ${where} is damaged`,
+  hint: ({ workTree }) =>
+    `look what it is: git -C ${workTree} fsck; where that does not help, clone it anew beside it, and move what git does not track over`,
 }
 
 /** What is wrong on this computer, by the words in which git and the C library say so (LC_ALL=C); the first that fits. */
@@ -85,13 +93,25 @@ const CAUSES: readonly Cause[] = [
   },
   {
     words:
-      /not a git repository|bad config|bad signature|index file (corrupt|smaller)|unable to (read|parse|unpack)|(object file .* is empty|loose object .* is corrupt|bad object|broken link|missing (blob|tree|commit|object))|invalid (object|sha1 pointer)|unexpected line in|unterminated line in|did not send all necessary objects|unresolved deltas|cannot lock ref|unable to resolve reference|packfile .* (index|cannot|claims)|inflate|does not match index/,
-    kind: 'halted',
-    message: (where) => `the git repository of ${where} is damaged`,
-    hint: ({ workTree }) =>
-      `look what it is: git -C ${workTree} fsck; where that does not help, clone it anew beside it, and move what git does not track over`,
+      /unable to (read|unpack)|object file .* is empty|loose object .* is corrupt|bad (\w+ )?object|broken link|missing (blob|tree|commit|object)|invalid object|did not send all necessary objects|unresolved deltas|packfile .* (index|cannot|claims)|inflate|does not match index|Could not read [0-9a-f]{40}|object [0-9a-f]{40,64} (cannot be read|is missing)/,
+    ...damaged,
+    lacksObjects: true,
+  },
+  {
+    words:
+      /not a git repository|bad config|bad signature|index file (corrupt|smaller)|unable to parse|invalid sha1 pointer|unexpected line in|unterminated line in|cannot lock ref|unable to resolve reference/,
+    ...damaged,
   },
 ]
+
+/** A commit that is known to have been here, or what belongs to it, is not. */
+export function lacking({ workTree }: Repository, commit: string): TelecError {
+  return new TelecError('halted', damaged.message(workTree), {
+    because: `${commit.slice(0, 12)} is not there, or not all that belongs to it`,
+    hint: `look what it is: git -C ${workTree} fsck`,
+    lacksObjects: true,
+  })
+}
 
 /** What of this computer made git fail; null where its words name nothing. */
 export function localCause(repository: Repository, result: RunResult): TelecError | null {
@@ -102,5 +122,6 @@ export function localCause(repository: Repository, result: RunResult): TelecErro
     because: explain(result),
     hint: cause.hint(repository),
     interrupted: cause.kind === 'later',
+    lacksObjects: cause.lacksObjects ?? false,
   })
 }

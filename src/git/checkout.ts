@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
+import { lacking } from './causes.ts'
 import { askGit, git, gitError, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
@@ -68,13 +69,15 @@ export async function keepCommit(
   return ref
 }
 
-/** Whether `commit` is `descendant` or one of its ancestors. False too when the repository lacks one of them. */
+/** Whether `commit` is `descendant` or one of its ancestors. Throws where the repository lacks one of them. */
 export async function isAncestor(
   repository: Repository,
   commit: string,
   descendant: string,
 ): Promise<boolean> {
-  return (await mergeBase(repository, '--is-ancestor', commit, descendant)) === true
+  const isBefore = await mergeBase(repository, '--is-ancestor', commit, descendant)
+  if (isBefore === null) throw lacking(repository, commit)
+  return isBefore
 }
 
 /** What git merge-base says; null where the repository lacks one of the commits. */

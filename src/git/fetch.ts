@@ -7,7 +7,7 @@ import { TelecError } from '../system/errors.ts'
 import { freeSpace } from '../system/files.ts'
 import { printableRemote } from './causes.ts'
 import { gitRemote } from './git.ts'
-import { filesBelow, removeFiles } from './leftovers.ts'
+import { filesBelow, removeFiles, removeFolder } from './leftovers.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 import { type Declared, fetchedTarget, noLongerOffered } from './target.ts'
@@ -15,13 +15,16 @@ import { type Declared, fetchedTarget, noLongerOffered } from './target.ts'
 type Deployment = Config['deployment']
 
 /** What git may take to unpack what a server sends: twice the largest file that it does not stream (core.bigFileThreshold), and more. */
-const MEMORY_KIB = 2 * 1024 * 1024
+export const MEMORY_KIB = 2 * 1024 * 1024
 /** A pack without an end does not take the last of the disk from the service. */
 const KEPT_FREE_BYTES = 64 * 1024 * 1024
 /** What git says where its helper has met the limit of a file's size (setrlimit(2)). */
 const DIED_OF_SIZE = new RegExp(`died of signal ${constants.signals.SIGXFSZ}\\b`)
 /** Nobody's git writes nothing for so long. */
 const STALE_MS = 60 * 60_000
+
+/** Where `refetchObjects` fetches. */
+export const REFETCH_FOLDER = 'telec-refetch'
 
 /** Fetches the target, and nothing else, from the remote or the first mirror that has it; what it declares. */
 export async function fetchTarget(
@@ -55,9 +58,7 @@ async function fetchFrom(
   target: Target,
 ): Promise<Declared> {
   const kept = keptRef(target.ref)
-  const alone = ['--no-tags', '--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance']
-  // An empty refmap: the branches that the checkout knows of its remote are not telec's to move.
-  const args = ['fetch', '--quiet', ...alone, '--refmap=', '--', source, `+${target.ref}:${kept}`]
+  const args = fetching(source, `+${target.ref}:${kept}`)
   const fileBytes = Math.max(0, freeSpace(repository.gitDir).bytes - KEPT_FREE_BYTES)
   const before = new Set(halfWritten(repository))
   try {
@@ -81,7 +82,14 @@ async function fetchFrom(
   return fetchedTarget(repository, target, version_file)
 }
 
-/** A git that was killed on its way leaves what came so far, for ever (git-gc(1), which telec has git not run). */
+/** The arguments of a git that fetches this and nothing else. */
+export function fetching(source: string, refspec: string): string[] {
+  const alone = ['--no-tags', '--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance']
+  // An empty refmap: the branches that the checkout knows of its remote are not telec's to move.
+  return ['fetch', '--quiet', ...alone, '--refmap=', '--', source, refspec]
+}
+
+/** A git that was killed on its way leaves what came so far, for weeks (git-gc(1)). */
 export async function removeStaleObjects(repository: Repository): Promise<void> {
   const { world } = repository
   const isStale = (path: string) => {
@@ -89,8 +97,9 @@ export async function removeStaleObjects(repository: Repository): Promise<void> 
     return writtenMs !== undefined && world.now() - writtenMs > STALE_MS
   }
   await removeFiles(repository, halfWritten(repository).filter(isStale))
+  await removeFolder(repository, join(repository.commonDir, REFETCH_FOLDER))
 }
 
 function halfWritten({ commonDir }: Repository): string[] {
-  return filesBelow(join(commonDir, 'objects'), /^tmp_(pack|idx|rev|bitmap|mtimes|obj)_/)
+  return filesBelow(join(commonDir, 'objects'), /^(tmp_(pack|idx|rev|bitmap|mtimes|obj)_|\.tmp-\d+-pack-)/)
 }

@@ -2,7 +2,7 @@ import type { Target } from '../channel/target.ts'
 import { VERSION_FILES, versionIn } from '../channel/versions.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
-import { currentBranch, headCommit, isAncestor } from './checkout.ts'
+import { areBehind, currentBranch, headCommit } from './checkout.ts'
 import { askGit } from './git.ts'
 import { keptCommit } from './refs.ts'
 import type { Repository } from './repository.ts'
@@ -80,7 +80,7 @@ export async function fetchedTarget(
   // A branch may have moved on meanwhile; a tag is that commit or has moved.
   const isOnBranch = target.ref.startsWith('refs/heads/')
   const isThere =
-    fetched === target.commit || (isOnBranch && (await isAncestor(repository, target.commit, fetched)))
+    fetched === target.commit || (isOnBranch && (await areBehind(repository, [target.commit], fetched)))
   if (!isThere) throw noLongerOffered(target, `the remote has ${fetched.slice(0, 12)} there now`)
   const attributes = ':(top,glob)**/.gitattributes'
   const files = await filesOf(repository, target.commit, versionFiles(versionFile), [attributes])

@@ -38,6 +38,8 @@ export class TelecError extends Error {
   readonly goOn: string = RETRY
   /** Something was left half-done: the step goes on as it would after a kill. */
   readonly interrupted: boolean = false
+  /** Objects of the repository are missing or broken, which can be fetched anew. */
+  readonly lacksObjects: boolean = false
   /** The migration that failed, `VERSION/FILE`. */
   readonly migration?: string
   /** It was said before: for those who debug. */

@@ -4,6 +4,7 @@ import type { Service } from '../config/service.ts'
 import { windowOpensAt } from '../config/weekly-hours.ts'
 import { type Gate, passGates } from '../fleet/gate.ts'
 import { removeStaleLocks } from '../git/locks.ts'
+import { refetchObjects } from '../git/refetch.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
 import { readPause } from '../state/pause.ts'
@@ -41,6 +42,7 @@ import { isDue } from './retry.ts'
 import { beginRollback, type RollbackOptions } from './rollback.ts'
 import { SEQUENCE } from './sequence.ts'
 import { settle } from './steps/checkout.ts'
+import { tidy } from './tidy.ts'
 
 export interface UpdateOptions {
   /** Try a halted target again, now. */
@@ -73,12 +75,18 @@ export async function update(service: Service, options: UpdateOptions): Promise<
     else if (options.retry) await releaseRolledBack(context, await stateNow())
     // A signal that comes while an update runs is not announced again: look for it before leaving.
     let hasUpdated = false
+    let isTidy = true
     for (;;) {
       const state = await stateNow()
       const rollback = rollbackUnderWay(state)
       if (!rollback) verifyNotPaused(service) // who goes back by hand means it, paused or not
       const underWay = state.update && isUnderWay(state.update) ? state.update : null
       const target = rollback?.target ?? (await signalled(context, state)) ?? wanted(config, underWay)
+      if (!target && !isTidy) {
+        await tidy(context)
+        isTidy = true
+        continue
+      }
       if (!target) {
         if (!underWay && (state.update || state.halted))
           await writeUpdateState(paths, { ...state, update: null, halted: null, held: null }) // what was asked for was taken back
@@ -90,8 +98,12 @@ export async function update(service: Service, options: UpdateOptions): Promise<
       }
       const updated = await updateTo(context, state, target, options)
       hasUpdated ||= updated
+      if (updated) isTidy = false
       // Nobody restarts the service here: that is the business of whoever started telec-update.
-      if (updated && findService(service) === null) return EXIT.restart
+      if (updated && findService(service) === null) {
+        await tidy(context)
+        return EXIT.restart
+      }
       if (options.rollback) return EXIT.done // whatever else is signalled has its own time
     }
   } finally {
@@ -223,6 +235,7 @@ async function runSequence(context: UpdateContext, initial: UpdateState, first: 
   const { world, paths } = context
   let update = first
   let status: Status | null = null
+  let isRefetched = false
   const supervised = findService(context)
   for (const step of SEQUENCE) {
     if (isEnded(update, step.name) && step.resume === 'unless ended') continue
@@ -232,16 +245,24 @@ async function runSequence(context: UpdateContext, initial: UpdateState, first: 
     await report.begin(step, step.status !== status)
     status = step.status
     update = began(update, step.name, isoTime(world))
-    try {
-      const note = await step.run({
+    const run = (isAgain: boolean) =>
+      step.run({
         ...context,
         supervised,
         update,
-        interrupted,
+        interrupted: interrupted || isAgain,
         remember(change) {
           update = { ...update, ...change }
         },
         writeDown: (options) => writeUpdateState(paths, { ...initial, update }, options),
+      })
+    try {
+      const note = await run(false).catch(async (fault: unknown) => {
+        if (isRefetched || !(fault instanceof TelecError) || !fault.lacksObjects) throw fault
+        isRefetched = true
+        world.log.warning(`${step.name}: ${fault.message}: what is missing or broken is fetched anew`)
+        await refetchObjects(context.repository, context.config.deployment, update.target, update.from)
+        return run(true)
       })
       // Until the next write it counts as interrupted: to do it again, or to go on with it, comes to the same.
       update = ended(update, step.name, isoTime(world), note)

@@ -9,27 +9,13 @@ import { expectFailure } from '../helpers/messages.ts'
 import { DIST, execute, succeed } from '../helpers/programs.ts'
 import { recordOptions } from '../helpers/strace.ts'
 import { halted, watchAndUpdate } from '../helpers/update.ts'
-
-/** Puts a git in front of the PATH that is a shell script; `$git` is the real one. */
-async function withGit(computer: Computer, script: string): Promise<NodeJS.ProcessEnv> {
-  const bin = join(computer.folder, 'bin')
-  const git = await succeed('sh', ['-c', 'command -v git'])
-  mkdirSync(bin)
-  writeFileSync(join(bin, 'git'), `#!/bin/sh\ngit=${git}\n${script}\nexec "$git" "$@"\n`)
-  chmodSync(join(bin, 'git'), 0o755)
-  return { PATH: `${bin}:${process.env.PATH}` }
-}
+import { withGit } from '../helpers/with-git.ts'
 
 /** As a power cut leaves a file: of its size, and zeros; or empty. */
 function damage(path: string, how: 'empty' | 'zeros'): void {
   const size = how === 'empty' ? 0 : readFileSync(path).length
   chmodSync(path, 0o644)
   writeFileSync(path, Buffer.alloc(size))
-}
-
-async function objectAt(computer: Computer, name: string): Promise<string> {
-  const id = await computer.gitInCheckout('rev-parse', name)
-  return join(computer.checkout, '.git/objects', id.slice(0, 2), id.slice(2))
 }
 
 describe('what fails is called by its cause', () => {
@@ -66,8 +52,6 @@ describe('what fails is called by its cause', () => {
   })
 
   test.each<[string, (computer: Computer) => Promise<void>]>([
-    ["the commit's object is empty", async (one) => damage(await objectAt(one, 'HEAD'), 'empty')],
-    ["the tree's object is empty", async (one) => damage(await objectAt(one, 'HEAD^{tree}'), 'empty')],
     ['the index is empty', async (one) => damage(join(one.checkout, '.git/index'), 'empty')],
     ["the branch's ref is empty", async (one) => damage(join(one.checkout, '.git/refs/heads/main'), 'empty')],
     ["the branch's ref is zeros", async (one) => damage(join(one.checkout, '.git/refs/heads/main'), 'zeros')],
@@ -113,19 +97,27 @@ describe('what fails is called by its cause', () => {
   })
 })
 
-test('a branch whose name lies below that of the one before is followed', async () => {
+test('a branch that becomes a folder of branches is followed, there and back, and no other ref is touched', async () => {
   const computer = await freshComputer()
+  /** The branch is the only one of its name at the remote, and is followed. */
+  const follow = async (branch: string, number: string) => {
+    const commit = await computer.push(version(number))
+    await computer.git('push', '--quiet', 'origin', `HEAD:refs/heads/${branch}`)
+    computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  branch: ${branch}\n`)
+    const ended = await watchAndUpdate(computer)
+    expect(ended, ended.stderr).toMatchObject({ code: 42 })
+    expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(commit)
+    await computer.git('push', '--quiet', 'origin', `:refs/heads/${branch}`)
+  }
   await computer.git('push', '--quiet', 'origin', 'HEAD:release')
-  computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  branch: release\n`)
-  await computer.push(version('1.0.1'))
-  await computer.git('push', '--quiet', 'origin', 'HEAD:release')
-  expect((await watchAndUpdate(computer)).code).toBe(42)
-  await computer.git('push', '--quiet', 'origin', ':release')
-  await computer.push(version('1.1.0'))
-  await computer.git('push', '--quiet', 'origin', 'HEAD:release/2')
-  computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  branch: release/2\n`)
-  const ended = await watchAndUpdate(computer)
-  expect(ended, ended.stderr).toMatchObject({ code: 42 })
+  await computer.gitInCheckout('fetch', '--quiet')
+  const remotes = () => computer.gitInCheckout('for-each-ref', 'refs/remotes/')
+  const before = await remotes()
+  await follow('release', '1.1.0')
+  await follow('release/2.0', '1.2.0')
+  await follow('release/2.0/a', '1.3.0')
+  await follow('release', '1.4.0')
+  expect(await remotes()).toBe(before)
 })
 
 describe('an update where nothing migrates', () => {

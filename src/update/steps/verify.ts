@@ -1,10 +1,12 @@
 import compare from 'semver/functions/compare'
 import { nameOf, type Target } from '../../channel/target.ts'
+import { lacking } from '../../git/causes.ts'
 import { type Change, changesBetween } from '../../git/changes.ts'
 import {
   areBehind,
   areRelated,
   commitsBetween,
+  hasCommit,
   headCommit,
   isAncestor,
   keepCommit,
@@ -22,8 +24,11 @@ import type { StepContext } from '../step.ts'
 
 /** Decides on what was fetched whether the checkout may move to it: forwards only, and over nobody's work. */
 export async function verify(context: StepContext): Promise<string> {
-  const { update } = context
+  const { repository, update } = context
   const { target } = update
+  // What this program fetched is whole: git has looked. What another one did may have been lost with the power since.
+  if (update.attempts > 1 && !(await hasCommit(repository, target.commit)))
+    throw lacking(repository, target.commit)
   const head = await verifyTarget(context)
   if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is there already'
   if (wasInterrupted(update, 'checkout')) return 'the checkout was on its way'
