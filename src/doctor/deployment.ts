@@ -7,10 +7,11 @@ import { localChanges } from '../git/local-changes.ts'
 import { abandonedLock } from '../git/locks.ts'
 import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
+import { stillAs } from '../git/tracked-changes.ts'
 import { publishedReleases } from '../releases/github.ts'
 import { verifyOwnerCanRun } from '../service/installable.ts'
 import { readPause } from '../state/pause.ts'
-import { readUpdateState } from '../state/update-state.ts'
+import { CHANGED_HINT, describeChanged, lastChanged, readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import type { Checks } from './check.ts'
@@ -18,7 +19,7 @@ import type { Checks } from './check.ts'
 /** The checkout, the remote with its credentials, and how the last update went. */
 export const DEPLOYMENT_CHECKS: Checks = { checkout, remote, update }
 
-async function checkout({ world, config }: Service): Promise<string> {
+async function checkout({ world, config, paths }: Service): Promise<string> {
   const repository = locateRepository(world, config.deployment.checkout)
   const head = await headCommit(repository)
   const lock = await abandonedLock(repository)
@@ -27,8 +28,14 @@ async function checkout({ world, config }: Service): Promise<string> {
       hint: `where no git runs: rm ${lock}`,
     })
   await verifyOwnerCanRun(repository)
-  const { size } = await localChanges(repository)
-  const changes = size === 0 ? '' : `, ${size} file(s) changed by hand`
+  const local = await localChanges(repository)
+  const state = readUpdateState(paths)
+  const installed = state ? stillAs(repository, lastChanged(state)) : []
+  const byHand = [...local.keys()].filter((path) => !installed.some((file) => file.path === path))
+  const changes = [
+    ...(byHand.length > 0 ? [`, ${byHand.length} file(s) changed by hand`] : []),
+    ...(installed.length > 0 ? [`; ${describeChanged(installed)}: ${CHANGED_HINT}`] : []),
+  ].join('')
   const as = repository.owner === null ? '' : `, run as ${repository.owner.name}`
   return `${repository.workTree} is at ${head.slice(0, 12)}${as}${changes}`
 }

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { CommitSchema, type Target, TargetSchema } from '../channel/target.ts'
 import { RETRY } from '../system/errors.ts'
+import { printableName } from '../system/log.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
 import { stateFile } from './file.ts'
 
@@ -23,6 +24,14 @@ const RollbackSchema = v.object({
   held: v.array(TargetSchema),
 })
 
+const ChangedFileSchema = v.object({
+  path: v.string(),
+  /** As git records modes; 0 where it is gone. */
+  mode: CountSchema,
+  /** Of its bytes, or of where it leads. */
+  sha256: v.string(),
+})
+
 const UpdateSchema = v.object({
   channel: v.string(),
   from: TargetSchema,
@@ -38,6 +47,10 @@ const UpdateSchema = v.object({
   permits: v.optional(v.array(v.picklist(PERMITS)), []),
   /** Where it is a person's way back. */
   rollback: v.optional(v.nullable(RollbackSchema), null),
+  /** Tracked files that differed before the update touched anything; null: nobody has looked. */
+  local: v.optional(v.nullable(v.array(v.string())), null),
+  /** What the last install command changed in tracked files, and as what it left them. */
+  changed: v.optional(v.array(ChangedFileSchema), []),
   /** The service's main process before the restart, and whether it was asked to leave; see steps/restart.ts. */
   service: v.nullable(v.object({ before: v.nullable(v.string()), asked: v.boolean() })),
 })
@@ -93,6 +106,7 @@ export type UpdateState = v.InferOutput<typeof UpdateStateSchema>
 export type Update = v.InferOutput<typeof UpdateSchema>
 export type Deployment = v.InferOutput<typeof DeploymentSchema>
 export type Halt = v.InferOutput<typeof HaltSchema>
+export type ChangedFile = v.InferOutput<typeof ChangedFileSchema>
 export type StepRecord = v.InferOutput<typeof StepSchema>
 
 /** What this computer has deployed and what it is doing about it; null before the first run. */
@@ -142,9 +156,26 @@ export function takeUp(
     left_at: leftAt(update),
     permits: [...permits],
     rollback: null,
+    local: null,
+    changed: [...lastChanged(state)],
     service: null,
   }
 }
+
+/** What the install command that ran last changed in tracked files. */
+export function lastChanged({ update, last }: UpdateState): readonly ChangedFile[] {
+  return (update ?? last)?.changed ?? []
+}
+
+/** What the install command did to tracked files, for people. */
+export function describeChanged(files: readonly ChangedFile[]): string {
+  const names = files.map(({ path }) => printableName(path)).join(', ')
+  return `the install command changed ${files.length} tracked file(s): ${names}`
+}
+
+/** What a person can do about it. */
+export const CHANGED_HINT =
+  'they are put back before the next update; use a command that leaves them alone (npm ci, not npm install), or have git ignore them (git rm --cached PATH, .gitignore)'
 
 /** Where an update that did not end left the checkout. */
 export function leftAt(update: Update | null): string | null {

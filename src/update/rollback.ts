@@ -4,6 +4,7 @@ import { type MigrationRecord, readMigrationRecord, recordedSince } from '../sta
 import { readSignal, type Signal, writeSignal } from '../state/signal.ts'
 import {
   hasMoved,
+  lastChanged,
   leftAt,
   type Permit,
   takeUp,
@@ -108,7 +109,8 @@ function rollbackOf(
   const held = known.filter(({ commit }) => commit !== target.commit).map(named)
   const rollback = { migrations: [...migrations], held: newestOnce(held) }
   const fresh = takeUp({ ...state, update: null }, channel, target, permits, at)
-  return { ...fresh, from, attempts: 0, left_at: leftAt(update), rollback }
+  const changed = [...lastChanged(state)]
+  return { ...fresh, from, attempts: 0, left_at: leftAt(update), changed, rollback }
 }
 
 /** Each commit once, where it stands last. */

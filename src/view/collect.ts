@@ -5,7 +5,7 @@ import { parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { readPause } from '../state/pause.ts'
 import { readSignal } from '../state/signal.ts'
 import { readStatus } from '../state/status.ts'
-import { readUpdateState } from '../state/update-state.ts'
+import { lastChanged, readUpdateState } from '../state/update-state.ts'
 import { readLastLook, type WatchState } from '../state/watch-state.ts'
 import { orNull } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
@@ -40,6 +40,8 @@ export async function collectOverview(service: Service) {
     /** What it is at, as the status says. */
     step: update && (readStatus(paths)?.step ?? null),
     last,
+    /** What the last install command changed in tracked files. */
+    changed: state ? lastChanged(state) : [],
     rolled_back,
     halted: state?.halted ? { ...state.halted, left: await afterHalt(service, state) } : null,
     held,

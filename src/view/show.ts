@@ -1,7 +1,7 @@
 import { nameOf } from '../channel/target.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
-import { PUT_ASIDE, type Update } from '../state/update-state.ts'
+import { CHANGED_HINT, describeChanged, PUT_ASIDE, type Update } from '../state/update-state.ts'
 import type { WatchState } from '../state/watch-state.ts'
 import type { AfterHalt } from './after-halt.ts'
 import type { Overview } from './collect.ts'
@@ -12,8 +12,20 @@ type Ago = (time: string) => string
 
 /** `telec status` for people. Pure. */
 export function showOverview(overview: Overview, nowMs: number): string {
-  const { telec, deployed, last, watch, service, rolled_back, pause, window, halted, update, signal } =
-    overview
+  const {
+    telec,
+    deployed,
+    last,
+    changed,
+    watch,
+    service,
+    rolled_back,
+    pause,
+    window,
+    halted,
+    update,
+    signal,
+  } = overview
   const ago: Ago = (time) => relative(Date.parse(time) - nowMs)
   const next = overview.next_poll_at
   const pid = service?.pid ? `, pid ${service.pid}` : ''
@@ -23,6 +35,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['channel', `${overview.channel}: ${overview.follows}`],
     ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
     ['updated', last && describeLast(last)],
+    ['changed', changed.length > 0 ? `${describeChanged(changed)}\n${CHANGED_HINT}` : null],
     ['offered', offered(overview)],
     ['last poll', lastPoll(watch, ago)],
     ['next poll', next ? ago(next) : 'never: no timer is active (telec install)'],

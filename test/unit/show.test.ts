@@ -30,6 +30,7 @@ const CURRENT: Overview = {
   step: null,
   update: null,
   last: null,
+  changed: [],
   rolled_back: null,
   halted: null,
   held: null,
@@ -131,6 +132,8 @@ describe('telec status', () => {
       left_at: null,
       permits: [],
       rollback: null,
+      local: null,
+      changed: [],
       service: null,
     }
     expect(row('updating', { update, step: 'install' })).toBe(`to 1.1.0 (${short}) since 7 s ago, at install`)
@@ -152,6 +155,8 @@ describe('telec status', () => {
       left_at: null,
       permits: [],
       rollback: null,
+      local: null,
+      changed: [],
       service: null,
     }
     const text = row('updated', { last })

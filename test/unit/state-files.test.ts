@@ -75,6 +75,7 @@ const OVERVIEW: Overview = {
   update: null,
   step: null,
   last: null,
+  changed: [],
   rolled_back: null,
   halted: null,
   held: null,

@@ -3,13 +3,20 @@ import { actAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import { namesOf } from '../../system/groups.ts'
 import { loadLaunch } from '../../system/launch.ts'
+import { noteChanges } from '../changed-files.ts'
 import type { StepContext } from '../step.ts'
 
 /** Runs the configured install command in the checkout, its output line by line into the log. */
 export async function install(context: StepContext): Promise<string> {
+  const { install: command } = context.config.deployment
+  if (command) return noteChanges(context, () => runInstall(context, command))
+  context.remember({ changed: [] })
+  return 'no install command is configured'
+}
+
+async function runInstall(context: StepContext, command: string): Promise<string> {
   const { world, config, paths, repository, update } = context
-  const { install: command, install_timeout, checkout } = config.deployment
-  if (!command) return 'no install command is configured'
+  const { install_timeout, checkout } = config.deployment
   const owner = actAs(world, repository.owner)
   const result = await owner.run('/bin/sh', ['-c', command], {
     cwd: checkout,

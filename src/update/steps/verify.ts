@@ -20,6 +20,7 @@ import { isEnded, PUT_ASIDE, wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { together } from '../../system/limit.ts'
 import { printableName } from '../../system/log.ts'
+import { asInstalled, putBack } from '../changed-files.ts'
 import type { StepContext } from '../step.ts'
 
 /** Decides on what was fetched whether the checkout may move to it: forwards only, and over nobody's work. */
@@ -104,13 +105,14 @@ async function verifyNoLocalCommits({ repository, update }: StepContext, head: s
 }
 
 /** Local changes that the update does not touch stay as they are. */
-async function verifyNothingInTheWay(
-  { repository, update, writeDown }: StepContext,
-  head: string,
-): Promise<string> {
+async function verifyNothingInTheWay(context: StepContext, head: string): Promise<string> {
+  const { repository, update, writeDown } = context
   const { commit } = update.target
-  const [local, changes] = await together(localChanges(repository), changesBetween(repository, head, commit))
-  verifyNoConflicts(repository, local)
+  const [found, changes] = await together(localChanges(repository), changesBetween(repository, head, commit))
+  verifyNoConflicts(repository, found)
+  const installed = asInstalled(context).filter(({ path }) => found.has(path))
+  const local = new Map([...found].filter(([path]) => !installed.some((one) => one.path === path)))
+  context.remember({ local: [...local.keys()] })
   const touched = changes.map(({ path }) => path)
   const fold = foldOf(repository)
   if (fold) await verifyNamesApart(repository, update.target, touched, fold)
@@ -133,6 +135,7 @@ async function verifyNothingInTheWay(
     await writeDown()
     remarks.push(putAside(repository, paths, await stashPaths(repository, modified, untracked)))
   }
+  if (installed.length > 0) remarks.push(await putBack(context, installed))
   if (left.length > 0) remarks.push(`left as they are, with local changes: ${left.join(', ')}`)
   return remarks.join('; ')
 }

@@ -1,0 +1,45 @@
+import { localChanges, stashPaths } from '../git/local-changes.ts'
+import { changedBeside, stillAs } from '../git/tracked-changes.ts'
+import { CHANGED_HINT, type ChangedFile, describeChanged } from '../state/update-state.ts'
+import { orWarn } from '../system/limit.ts'
+import { printableName } from '../system/log.ts'
+import type { StepContext } from './step.ts'
+
+/** Runs the install command, and notes what it changes in tracked files, also where it fails. */
+export async function noteChanges<Result>(context: StepContext, run: () => Promise<Result>): Promise<Result> {
+  const { world, repository, update } = context
+  const migrated = update.steps.find(({ name }) => name === 'migrate')?.note !== 'nothing to migrate'
+  const before =
+    migrated || update.local === null ? [...(await localChanges(repository)).keys()] : update.local
+  try {
+    return await run()
+  } finally {
+    await orWarn(world, 'what the install command changed in tracked files is not known', async () => {
+      const changed = await changedBeside(repository, before, update.target.commit)
+      context.remember({ changed })
+      if (changed.length > 0) world.log.warning(`${describeChanged(changed)}: ${CHANGED_HINT}`)
+    })
+  }
+}
+
+/** What the last install command changed, and nobody since. */
+export function asInstalled({ repository, update }: StepContext): readonly ChangedFile[] {
+  return stillAs(repository, update.changed)
+}
+
+/** Puts these files back to what HEAD has, so that the move finds them so; what came of it, for people. */
+export async function putBack(
+  { world, repository, writeDown }: StepContext,
+  files: readonly ChangedFile[],
+): Promise<string> {
+  await writeDown()
+  const paths = files.map(({ path }) => path)
+  const ref = await stashPaths(repository, paths, [])
+  const note = `put back what the install command had changed: ${namesOf(files)}; kept in ${ref}`
+  world.log.notice(note)
+  return note
+}
+
+function namesOf(files: readonly ChangedFile[]): string {
+  return files.map(({ path }) => printableName(path)).join(', ')
+}
