@@ -92,8 +92,12 @@ export async function git(
 }
 
 /** Runs git for an answer, exit code 0 or 1. Throws where there is none: a git that was killed has not said no. */
-export async function askGit(repository: Repository, args: readonly string[]): Promise<RunResult> {
-  const result = await tryGit(repository, args)
+export async function askGit(
+  repository: Repository,
+  args: readonly string[],
+  options: GitOptions = {},
+): Promise<RunResult> {
+  const result = await tryGit(repository, args, options)
   if (result.code === 0 || result.code === 1) return result
   throw gitError(repository, args, result)
 }

@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { printableName } from '../../system/log.ts'
+import { asideFor } from '../aside.ts'
+import { hasCommit, isAncestor, keepCommit } from '../checkout.ts'
+import { askGit, git } from '../git.ts'
+import { removeFiles } from '../leftovers.ts'
+import { moveTo } from '../move.ts'
+import type { Repository } from '../repository.ts'
+import { clearFiles, clearPlace, clearWay } from './clear.ts'
+import type { Following } from './following.ts'
+import { hasSubmodules, type Submodule, sameIn, submodulesOf } from './named.ts'
+import { headOf, indexOf, placeOf, repositoryOf } from './place.ts'
+import { bringCommit, cloneMissing, syncUrls } from './remote.ts'
+
+/**
+ * Brings the submodules of the commit that is checked out to the commits that it names. What is done is found by looking,
+ * so that a kill at any point is gone on from by doing it again. A commit chooses the URLs: it cannot make telec read local
+ * paths or other hosts' services, since only the transport of the remote itself is allowed.
+ *
+ * @param before what was there before an update that is gone on with: what differs may be half-way; null: it begins here
+ */
+export async function followSubmodules(
+  following: Following,
+  repository: Repository,
+  commit: string,
+  before: readonly Submodule[] | null,
+): Promise<void> {
+  const submodules = await submodulesOf(repository, commit)
+  if (following.remote !== null) await syncUrls(following, repository)
+  const missing: Submodule[] = []
+  for (const submodule of submodules) if (!(await follow(submodule))) missing.push(submodule)
+  if (missing.length === 0 || following.remote === null) return
+  await cloneMissing(following, repository)
+  for (const submodule of missing) await follow(submodule)
+
+  /** @returns whether its work tree is there. */
+  async function follow(submodule: Submodule): Promise<boolean> {
+    const last = before && sameIn(before, submodule)
+    const isHalfWay = before !== null && last?.commit !== submodule.commit
+    const own = repositoryOf(repository, submodule)
+    const isThere = await isAt(repository, submodule)
+    if (!isThere || isHalfWay) await clearPlace(following, repository, submodule)
+    if (placeOf(repository, submodule) !== 'its work tree') return false
+    if ((!isThere || isHalfWay) && !(await move(following, own, submodule, isHalfWay))) return true
+    if (!hasSubmodules(own)) return true
+    const below = last ? await submodulesOf(own, last.commit) : []
+    await followSubmodules(following, own, submodule.commit, isHalfWay ? below : null)
+    return true
+  }
+}
+
+/** Whether a submodule is at its commit, as far as its index and HEAD say. */
+async function isAt(parent: Repository, submodule: Submodule): Promise<boolean> {
+  const own = repositoryOf(parent, submodule)
+  const isCheckedOut = placeOf(parent, submodule) === 'its work tree' && existsSync(indexOf(own))
+  return isCheckedOut && (await headOf(own)) === submodule.commit
+}
+
+/** Moves a submodule to its commit. @returns false where the commit is not here, and the remote not asked. */
+async function move(
+  following: Following,
+  own: Repository,
+  submodule: Submodule,
+  isHalfWay: boolean,
+): Promise<boolean> {
+  const { commit } = submodule
+  if (following.remote !== null) await bringCommit(following, own, submodule)
+  else if (!(await hasCommit(own, commit))) return false
+  const head = await headOf(own)
+  const isCheckedOut = existsSync(indexOf(own))
+  if (head !== null && head !== commit && isCheckedOut) {
+    await keepHead(following, own, head, commit)
+    await clearWay(following, own, head, commit)
+    if (!isHalfWay) await clearFiles(following, own, submodule)
+    const nothingMore = async () => undefined
+    const aside = await moveTo(own, { branch: null, commit, interrupted: isHalfWay, bringMore: nothingMore })
+    if (aside)
+      following.kept.push(`put aside in ${own.workTree}: ${aside.paths.join(', ')}; kept as ${aside.ref}`)
+  }
+  if (isHalfWay || !isCheckedOut) await writeAll(following, own, commit)
+  return true
+}
+
+/** Commits that a person made on no branch would be forgotten. */
+async function keepHead(following: Following, own: Repository, head: string, commit: string): Promise<void> {
+  const onRefs = ['for-each-ref', '--count=1', '--contains', head]
+  if ((await isAncestor(own, head, commit)) || (await git(own, onRefs)) !== '') return
+  const ref = await keepCommit(own, 'rescued', head)
+  following.kept.push(`${own.workTree} was at ${head.slice(0, 12)}, which is on no branch: kept as ${ref}`)
+}
+
+/**
+ * Writes all files of the commit whatever the index believes of them, and the index last. What stood there is kept under
+ * `refs/telec/rescued/`.
+ */
+async function writeAll(following: Following, own: Repository, commit: string): Promise<void> {
+  const index = join(own.gitDir, 'telec-index')
+  const env = { GIT_INDEX_FILE: index }
+  const removeIndex = () => removeFiles(own, [index, `${index}.lock`])
+  await removeIndex()
+  await git(own, ['update-ref', '--no-deref', 'HEAD', commit])
+  await git(own, ['read-tree', commit], { env })
+  await askGit(own, ['update-index', '-q', '--refresh'], { env }) // exit code 1 where files differ
+  const which = ['-z', '--name-only', '--diff-filter=MT', '--ignore-submodules=all']
+  const changed = (await git(own, ['diff-files', ...which], { env })).split('\0').filter(Boolean)
+  if (changed.length > 0) {
+    const stash = await git(own, ['stash', 'create', 'before telec completed an update'], { env })
+    const ref = await keepCommit(own, 'rescued', stash.trim())
+    const names = changed.map(printableName).join(', ')
+    following.kept.push(`put aside in ${own.workTree}: ${names}; kept as ${ref}`)
+  }
+  await git(own, ['checkout-index', '--all', '--force', '--quiet'], { env })
+  await git(own, ['read-tree', commit])
+  await removeIndex()
+  await askGit(own, ['update-index', '-q', '--refresh'])
+}
+
+/** For people: where what was in the way is now. */
+export function putAsideNote({ checkout, target, kept }: Following): string {
+  const folders = asideFor(checkout, target)
+  const notes = folders.length === 0 ? kept : [`put aside: ${folders.join(', ')}`, ...kept]
+  return notes.map((note) => `; ${note}`).join('')
+}

@@ -1,0 +1,13 @@
+import type { Repository } from '../repository.ts'
+
+/** The submodules of one checkout on their way to what one commit says of them. */
+export interface Following {
+  readonly checkout: Repository
+  readonly target: string
+  /** A remote whose transport alone may be used; null: what is not here is left for later. */
+  readonly remote: string | null
+  /** A person said that local changes are to be put aside. */
+  readonly mayStash: boolean
+  /** What was kept under refs on the way, for people. */
+  readonly kept: string[]
+}

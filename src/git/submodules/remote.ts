@@ -1,0 +1,84 @@
+import { TelecError } from '../../system/errors.ts'
+import { printableRemote } from '../causes.ts'
+import { hasCommit } from '../checkout.ts'
+import { git, gitError, gitRemote, remoteUrl, tryGit } from '../git.ts'
+import type { Repository } from '../repository.ts'
+import type { Following } from './following.ts'
+import type { Submodule } from './named.ts'
+
+/** Submodules are cloned where they are new: as long as a fetch may take. */
+const TIMEOUT_MS = 15 * 60_000
+
+/** Gives the submodules the URLs that .gitmodules has now, relative ones from the repository's own remote. */
+export function syncUrls(following: Following, repository: Repository): Promise<void> {
+  return run(following, repository, ['submodule', '--quiet', 'sync'])
+}
+
+/** Has git clone what is missing and wanted here; it knows which names and URLs are dangerous. */
+export function cloneMissing(following: Following, repository: Repository): Promise<void> {
+  return run(following, repository, ['submodule', '--quiet', 'update', '--init', '--checkout'])
+}
+
+async function run(following: Following, repository: Repository, args: readonly string[]): Promise<void> {
+  const result = await tryGit(repository, args, await transport(following))
+  if (result.code === 0) return
+  await verifyTransport(following, result.stderr)
+  const [, path] = /Fetched in submodule path '(.*)', but it did not contain/.exec(result.stderr) ?? []
+  if (path !== undefined) throw lacks(repository, path, result.stderr.trim())
+  throw gitError(repository, args, result, 'interrupted') // one of its gits may have been killed
+}
+
+/** Fetches the commit into a submodule that lacks it, by its id; older servers give what is on branches and tags alone. */
+export async function bringCommit(
+  following: Following,
+  own: Repository,
+  { commit, path }: Submodule,
+): Promise<void> {
+  if (await hasCommit(own, commit)) return
+  const remotes = (await git(own, ['remote'])).split('\n').filter(Boolean)
+  const remote = remotes.find((name) => name === 'origin') ?? remotes[0] ?? 'origin'
+  const alone = ['--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance', '--refmap=']
+  const fetch = ['fetch', '--quiet', '--prune', ...alone, '--', remote]
+  const options = await transport(following)
+  const byId = await tryGit(own, [...fetch, commit], options)
+  if (byId.code === 0) return
+  await verifyTransport(following, byId.stderr)
+  const all = ['+refs/heads/*:refs/telec/kept/heads/*', '+refs/tags/*:refs/telec/kept/tags/*']
+  await gitRemote(own, remote, [...fetch, ...all], options)
+  if (!(await hasCommit(own, commit))) throw lacks(following.checkout, path, byId.stderr.trim())
+}
+
+/** Whoever pushed forgot to push the submodule, or does it a moment later: that passes without a new target. */
+function lacks({ workTree }: Repository, path: string, because: string): TelecError {
+  return new TelecError(
+    'later',
+    `the remote of the submodule ${path} lacks the commit that the target names`,
+    {
+      because,
+      hint: `push it there; which one it is: git -C ${workTree} submodule status`,
+      interrupted: true,
+    },
+  )
+}
+
+async function verifyTransport({ checkout, remote }: Following, stderr: string): Promise<void> {
+  if (remote === null || !/transport '.*' not allowed/.test(stderr)) return
+  throw new TelecError('halted', 'a submodule is at a URL that telec does not take', {
+    because: stderr.trim(),
+    hint: `only ${await transportOf(checkout, remote)}, which ${printableRemote(remote)} uses, is allowed: change .gitmodules in a new commit`,
+  })
+}
+
+/** How a git that asks a submodule's remote is run. */
+async function transport({ checkout, remote }: Following) {
+  const allowed = remote === null ? 'none' : await transportOf(checkout, remote)
+  return { timeoutMs: TIMEOUT_MS, env: { GIT_ALLOW_PROTOCOL: allowed } }
+}
+
+/** The transport of a remote's URL, as GIT_ALLOW_PROTOCOL has it. */
+async function transportOf(repository: Repository, remote: string): Promise<string> {
+  const url = await remoteUrl(repository, remote)
+  const [, scheme] = /^([a-z][a-z0-9+]*):\/\//i.exec(url) ?? []
+  if (scheme) return scheme.toLowerCase()
+  return /^[^/]+:/.test(url) ? 'ssh' : 'file' // HOST:PATH, or a path (git-clone(1), GIT URLS)
+}
