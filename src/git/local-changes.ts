@@ -25,7 +25,11 @@ export function untrackedInTheWay(
 ): string[] {
   const tracked = new Set(changes.filter(({ before }) => before).map(({ path }) => fold(path)))
   const found = new Set<string>()
-  for (const { path } of changes.filter(({ before, after }) => !before && after?.mode !== SUBMODULE))
+  const links = changes.filter(({ before }) => before?.mode === SUBMODULE).map(({ path }) => `${path}/`)
+  const isOfLink = (path: string) => links.some((link) => path.startsWith(link)) // cleared with the submodule
+  const isNew = ({ path, before, after }: Change) =>
+    before === null && after?.mode !== SUBMODULE && !isOfLink(path)
+  for (const { path } of changes.filter(isNew))
     for (const name of [...foldersOf(path).slice(1), path]) {
       const stat = lstatSync(join(workTree, name), { throwIfNoEntry: false })
       if (!stat) break
