@@ -19,9 +19,9 @@ export async function headCommit(repository: Repository): Promise<string> {
   })
 }
 
-/** Whether the repository has this commit with all that belongs to it. */
+/** Whether the repository has this commit with all that belongs to it; a partial clone has what git fetches when needed. */
 export async function hasCommit(repository: Repository, commit: string): Promise<boolean> {
-  const whole = ['rev-list', '--quiet', '--objects', '--no-walk', commit, '--']
+  const whole = ['rev-list', '--quiet', '--objects', '--no-walk', '--exclude-promisor-objects', commit, '--']
   return (await tryGit(repository, whole)).code === 0
 }
 

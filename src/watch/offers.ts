@@ -2,7 +2,7 @@ import type { Ref } from '../channel/decide.ts'
 import type { Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { printableRemote } from '../git/causes.ts'
-import { isAncestor } from '../git/checkout.ts'
+import { areBehind } from '../git/checkout.ts'
 import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
 import { type Published, publishedReleases } from '../releases/github.ts'
@@ -77,6 +77,6 @@ async function hasDeployed(repository: Repository, refs: readonly Ref[], deploye
     return refs.some(({ name, commit }) => name === deployed.ref && commit === deployed.commit)
   for (const { name, commit } of refs)
     if (name === deployed.ref && commit !== deployed.commit)
-      return !(await isAncestor(repository, commit, deployed.commit))
+      return !(await areBehind(repository, [commit], deployed.commit))
   return true
 }
