@@ -15,7 +15,7 @@ import { type Declared, fetchedTarget, noLongerOffered } from './target.ts'
 type Deployment = Config['deployment']
 
 /** What git may take to unpack what a server sends: twice the largest file that it does not stream (core.bigFileThreshold), and more. */
-export const MEMORY_KIB = 2 * 1024 * 1024
+const MEMORY_KIB = 2 * 1024 * 1024
 /** A pack without an end does not take the last of the disk from the service. */
 const KEPT_FREE_BYTES = 64 * 1024 * 1024
 /** What git says where its helper has met the limit of a file's size (setrlimit(2)). */
@@ -59,10 +59,10 @@ async function fetchFrom(
 ): Promise<Declared> {
   const kept = keptRef(target.ref)
   const args = fetching(source, `+${target.ref}:${kept}`)
-  const fileBytes = Math.max(0, freeSpace(repository.gitDir).bytes - KEPT_FREE_BYTES)
+  const { fileBytes, limits } = fetchLimits(repository)
   const before = new Set(halfWritten(repository))
   try {
-    await gitRemote(repository, source, args, { timeoutMs, limits: { d: MEMORY_KIB, f: fileBytes / 512 } })
+    await gitRemote(repository, source, args, { timeoutMs, limits })
   } catch (error) {
     const left = halfWritten(repository).filter((path) => !before.has(path))
     const sizeOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.size ?? 0 // another git's may be gone
@@ -80,6 +80,12 @@ async function fetchFrom(
     })
   }
   return fetchedTarget(repository, target, version_file)
+}
+
+/** What a git that fetches may take of the memory and of the disk, whatever a server sends. */
+export function fetchLimits({ gitDir }: Repository) {
+  const fileBytes = Math.max(0, freeSpace(gitDir).bytes - KEPT_FREE_BYTES)
+  return { fileBytes, limits: { d: MEMORY_KIB, f: fileBytes / 512 } }
 }
 
 /** The arguments of a git that fetches this and nothing else. */

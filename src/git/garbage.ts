@@ -6,11 +6,11 @@ import { git, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** An update adds about a dozen, each of which takes a whole block of the disk; git's own gc.auto is 6,700. */
-const MOST_LOOSE = 500
+const MOST_LOOSE = 256
 /** As git's gc.autoPackLimit. */
 const MOST_PACKS = 50
 /** Below it, packs that could share more are not worth the work. */
-const LEAST_EXCESS_BYTES = 2 ** 20
+const LEAST_EXCESS_BYTES = 2 ** 19
 /** A larger pack is not written anew. */
 const BIG_PACK_BYTES = 256 * 2 ** 20
 /** The next update waits no longer than that. */

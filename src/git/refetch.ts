@@ -3,7 +3,7 @@ import { basename, join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
-import { fetching, MEMORY_KIB, REFETCH_FOLDER } from './fetch.ts'
+import { fetching, fetchLimits, REFETCH_FOLDER } from './fetch.ts'
 import { git, gitError, gitRemote, tryGit } from './git.ts'
 import { copyFile, filesBelow, moveFiles, removeFiles, removeFolder } from './leftovers.ts'
 import type { Repository } from './repository.ts'
@@ -26,36 +26,44 @@ export async function refetchObjects(
   const place = join(commonDir, REFETCH_FOLDER)
   const fresh = { ...repository, gitDir: place, commonDir: place }
   await removeFolder(repository, place)
+  try {
+    await makeRepository(repository, fresh, target)
+    const source = await fetchFromFirst(fresh, deployment, target)
+    // It may be on no branch any more.
+    for (const one of [deployed.ref, deployed.commit])
+      await tryGit(fresh, packed(source, one, 'deployed'), optionsFor(fresh, deployment))
+    await clearBroken(repository)
+    const packs = filesBelow(join(place, 'objects/pack'), /^pack-/)
+    const isIndex = (path: string) => Number(path.endsWith('.idx')) // by which git finds a pack: last
+    const inOrder = packs.toSorted((one, other) => isIndex(one) - isIndex(other))
+    await moveFiles(repository, inOrder, join(commonDir, 'objects/pack'))
+  } finally {
+    await removeFolder(repository, place)
+  }
+  await git(repository, ['prune-packed', '--quiet']) // loose objects that a pack has, broken ones among them
+}
+
+async function makeRepository(repository: Repository, fresh: Repository, target: Target): Promise<void> {
+  const { commonDir } = repository
   const format = target.commit.length === 64 ? ['--object-format=sha256'] : []
   const { gitDir: _, ...nowhere } = repository
-  const init = ['init', '--quiet', '--bare', ...format, '--', place]
+  const init = ['init', '--quiet', '--bare', ...format, '--', fresh.gitDir]
   const made = await tryGit(nowhere, init)
   if (made.code !== 0) throw gitError(repository, init, made)
   await git(fresh, ['config', 'include.path', join(commonDir, 'config')]) // the remotes, and what it takes to ask them
   // Where a clone is shallow, its history ends where it did.
-  await copyFile(repository, join(commonDir, 'shallow'), place)
-  const source = await fetchFromFirst(fresh, deployment, target)
-  // It may be on no branch any more.
-  for (const one of [deployed.ref, deployed.commit])
-    await tryGit(fresh, packed(source, one, 'deployed'), { timeoutMs: deployment.fetch_timeout })
-  await clearBroken(repository)
-  const packs = filesBelow(join(place, 'objects/pack'), /^pack-/)
-  const isIndex = (path: string) => Number(path.endsWith('.idx')) // by which git finds a pack: last
-  const inOrder = packs.toSorted((one, other) => isIndex(one) - isIndex(other))
-  await moveFiles(repository, inOrder, join(commonDir, 'objects/pack'))
-  await removeFolder(repository, place)
-  await git(repository, ['prune-packed', '--quiet']) // loose objects that a pack has, broken ones among them
+  await copyFile(repository, join(commonDir, 'shallow'), fresh.gitDir)
 }
 
-async function fetchFromFirst(
-  fresh: Repository,
-  { remote, mirrors, fetch_timeout: timeoutMs }: Deployment,
-  { ref }: Target,
-): Promise<string> {
+function optionsFor(fresh: Repository, { fetch_timeout: timeoutMs }: Deployment) {
+  return { timeoutMs, limits: fetchLimits(fresh).limits }
+}
+
+async function fetchFromFirst(fresh: Repository, deployment: Deployment, { ref }: Target): Promise<string> {
   let fault: unknown
-  for (const source of [remote, ...mirrors])
+  for (const source of [deployment.remote, ...deployment.mirrors])
     try {
-      await gitRemote(fresh, source, packed(source, ref, 'target'), { timeoutMs, limits: { d: MEMORY_KIB } })
+      await gitRemote(fresh, source, packed(source, ref, 'target'), optionsFor(fresh, deployment))
       return source
     } catch (error) {
       if (!(error instanceof TelecError)) throw error

@@ -12,6 +12,9 @@ const YOUNG_MS = 30 * 24 * 60 * 60_000
 /** So many new ones are worth a look. */
 const MANY = 50
 
+/** `keptRef` and `keepCommit` make these names: others are not telec's to drop. */
+const OWN = /^refs\/telec\/(kept(?=\/)|[a-z]+(?=\/[0-9a-f]{12}$))/
+
 interface Ref {
   readonly name: string
   readonly kind: string
@@ -30,7 +33,7 @@ export async function trimRefs(repository: Repository, inUse: readonly Target[])
   const listed = await git(repository, ['for-each-ref', '--sort=-creatordate', format, 'refs/telec/'])
   const refs = listed.split('\n').flatMap((line) => {
     const [name = '', commit = '', seconds] = line.split(' ')
-    const [, kind] = /^refs\/telec\/([^/]+)\//.exec(name) ?? []
+    const [, kind] = OWN.exec(name) ?? []
     return kind ? [{ name, kind, commit, atMs: Number(seconds) * 1000 }] : []
   })
   const dropped = droppedRefs(refs, inUse, repository.world.now())
@@ -42,11 +45,12 @@ export async function trimRefs(repository: Repository, inUse: readonly Target[])
 export function droppedRefs(refs: readonly Ref[], inUse: readonly Target[], nowMs: number): Ref[] {
   const followed = new Set(inUse.map(({ ref }) => keptRef(ref)))
   const needed = new Set(inUse.map(({ commit }) => commit))
+  const kinds = [...new Set(refs.map(({ kind }) => kind))].filter((kind) => kind !== 'kept')
   const isOld = ({ atMs }: Ref, rank: number) =>
     rank >= MOST_OF_A_KIND || (rank >= KEPT_OF_A_KIND && nowMs - atMs > YOUNG_MS)
   return [
     ...refs.filter(({ kind, name }) => kind === 'kept' && !followed.has(name)),
-    ...['rescued', 'replaced', 'stash'].flatMap((aside) =>
+    ...kinds.flatMap((aside) =>
       refs
         .filter(({ kind }) => kind === aside)
         .filter((ref, rank) => isOld(ref, rank) && !needed.has(ref.commit)),
