@@ -28,7 +28,7 @@ const PROJECTS = {
   fast: { include: ['test/unit/*.test.ts', ...ROAD] },
   programs: { include: ['test/{programs,launchd}/*.test.ts'], exclude: ROAD },
   systems: { include: ['test/systemd/*.test.ts'] },
-  long: { include: ['test/crash/*.test.ts'] },
+  long: { include: ['test/{crash,disks}/*.test.ts'] },
 }
 
 /** What tests write is in memory where scripts/test found room; boxes have a /dev of their own. */

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { TelecError } from './errors.ts'
 import { readText } from './files.ts'
 import type { World } from './world.ts'
@@ -50,12 +50,21 @@ async function sync(world: World, paths: readonly string[], timeoutMs: number): 
 function onePerDisk({ uid }: World, paths: readonly string[]): string[] {
   const byDisk = new Map<number, string>()
   for (const path of paths) {
-    const stat = statSync(path, { throwIfNoEntry: false })
-    if (stat === undefined) continue
+    const stat = statOf(path)
+    if (stat === null) continue
     const isOpen = uid === 0 || stat.uid === uid || stat.mode & 0o004
     if (isOpen && !byDisk.has(stat.dev)) byDisk.set(stat.dev, path)
   }
   return [...byDisk.values()]
+}
+
+/** Null where it is out of reach, on a disk that is broken as well. */
+function statOf(path: string): Stats | null {
+  try {
+    return statSync(path)
+  } catch {
+    return null
+  }
 }
 
 /** Where the disks of this computer that can be written are mounted (proc_pid_mountinfo(5)). */

@@ -16,8 +16,8 @@ export interface ProgramCall extends Call {
 export interface DisturbedPrograms {
   /** An undisturbed update, and all that the programs which it starts change. */
   record(): Promise<ProgramCall[]>
-  /** An update in which one of those calls has another effect, and whether it came to that. */
-  update(cut: ProgramCall, effect: string): Promise<{ ended: Ended; isInjected: boolean }>
+  /** An update in which one of those calls has another effect, after which `then` is run, and whether it came to that. */
+  update(cut: ProgramCall, effect: string, then?: string): Promise<{ ended: Ended; isInjected: boolean }>
 }
 
 /**
@@ -46,8 +46,14 @@ case $DISTURB_START in
 all) exec strace ${recordOptions('$DISTURB_TRACE.$started').map(quote).join(' ')} ${real} "$@" ;;
 $started)
   # strace(1) does nothing to the execve that starts its program.
-  case $DISTURB_INJECT in inject=execve:signal=*:when=1) echo killed by SIGKILL >"$DISTURB_TRACE.$started"; kill -s KILL $$ ;; esac
-  exec strace -f -qq -y -o "$DISTURB_TRACE.$started" -e "$DISTURB_TRACED" -e "$DISTURB_INJECT" ${real} "$@" ;;
+  case $DISTURB_INJECT in
+  inject=execve:signal=*:when=1) echo killed by SIGKILL >"$DISTURB_TRACE.$started"; $DISTURB_THEN; kill -s KILL $$ ;;
+  esac
+  [ -n "$DISTURB_THEN" ] || exec strace -f -qq -y -o "$DISTURB_TRACE.$started" -e "$DISTURB_TRACED" -e "$DISTURB_INJECT" ${real} "$@"
+  strace -f -qq -y -o "$DISTURB_TRACE.$started" -e "$DISTURB_TRACED" -e "$DISTURB_INJECT" ${real} "$@"
+  code=$?
+  $DISTURB_THEN
+  exit $code ;;
 *) exec ${real} "$@" ;;
 esac
 `,
@@ -76,10 +82,11 @@ esac
           return callsIn(text, computer.folder).map((call) => ({ ...call, program, start }))
         })
     },
-    async update({ start, call, occurrence }, effect) {
+    async update({ start, call, occurrence }, effect, then = '') {
       rmSync(trace(start), { force: true })
       const ended = await run({
         DISTURB_START: String(start),
+        DISTURB_THEN: then,
         DISTURB_TRACED: `trace=${call}`,
         DISTURB_INJECT: `inject=${call}:${effect}:when=${occurrence}`,
       })

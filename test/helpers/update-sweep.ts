@@ -45,7 +45,7 @@ export async function makeSweep(): Promise<Sweep> {
 }
 
 /** All that an update leaves behind, without times and durations. */
-async function endState(computer: Computer) {
+export async function endState(computer: Computer) {
   const { deployed, update, halted } = computer.state('update_state.json') as Record<string, object | null>
   const { status, version: to, step } = computer.state('status.json') ?? {}
   const names = readdirSync(computer.home).sort()
