@@ -144,7 +144,13 @@ function filesOf({ workTree }: Repository, paths: readonly string[]): string[] {
 
 /** Tracked files that are not there, or not as the index has them. */
 async function differingFromIndex(repository: Repository, filter = ''): Promise<Set<string>> {
-  const output = await git(repository, ['diff-files', '-z', '--name-only', `--diff-filter=${filter}`])
+  const output = await git(repository, [
+    'diff-files',
+    '-z',
+    '--name-only',
+    '--ignore-submodules=all',
+    `--diff-filter=${filter}`,
+  ])
   return new Set(output.split('\0').filter(Boolean))
 }
 

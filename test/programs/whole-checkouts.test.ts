@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
@@ -6,9 +6,6 @@ import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { execute, succeed } from '../helpers/programs.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
-
-/** For what is prepared here by git itself: its own defaults forbid submodules at local paths. */
-const FILES = ['-c', 'protocol.file.allow=always']
 
 function configure(computer: Computer, more: string): void {
   computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n${more}`)
@@ -58,67 +55,6 @@ describe('a checkout of another kind keeps working', () => {
     expect(await succeed('git', ['-C', linked, 'rev-parse', 'HEAD'])).toBe(commit)
     expect(readFileSync(join(linked, 'a.txt'), 'utf8')).toBe('new\n')
     expect(await computer.gitInCheckout('rev-parse', 'HEAD')).not.toBe(commit)
-  })
-})
-
-describe('submodules', () => {
-  /** The computer's remote with a submodule at `lib`; where that comes from. */
-  async function withSubmodule(): Promise<{ computer: Computer; library: string }> {
-    const computer = await freshComputer()
-    const library = join(computer.folder, 'library')
-    await succeed('git', ['init', '--quiet', '--initial-branch=main', library])
-    await commitTo(library, 'one\n')
-    await computer.git(...FILES, 'submodule', '--quiet', 'add', library, 'lib')
-    await computer.push(version('1.1.0'))
-    return { computer, library }
-  }
-
-  async function commitTo(repository: string, text: string): Promise<void> {
-    writeFileSync(join(repository, 'lib.txt'), text)
-    const person = ['-c', 'user.name=A Person', '-c', 'user.email=person@example.org']
-    await succeed('git', ['-C', repository, 'add', '--all'])
-    await succeed('git', ['-C', repository, ...person, 'commit', '--quiet', '--message', 'a change'])
-  }
-
-  test('follow the target where that is configured', async () => {
-    const { computer, library } = await withSubmodule()
-    configure(computer, '  submodules: true\n')
-    expect(await expectUpdated(computer)).toContain('with its submodules')
-    expect(read(computer, 'lib/lib.txt')).toBe('one\n')
-    await commitTo(library, 'two\n')
-    await computer.git(...FILES, 'submodule', '--quiet', 'update', '--remote', 'lib')
-    await computer.push(version('1.2.0'))
-    await expectUpdated(computer)
-    expect(read(computer, 'lib/lib.txt')).toBe('two\n')
-  })
-
-  test('are not followed by default, and the log says so', async () => {
-    const { computer } = await withSubmodule()
-    expect(await expectUpdated(computer)).toContain('its submodules are not followed (deployment.submodules)')
-  })
-
-  test('that are out of reach are tried again later', async () => {
-    const { computer, library } = await withSubmodule()
-    configure(computer, '  submodules: true\n')
-    renameSync(library, `${library}-gone`)
-    expectFailure(await watchAndUpdate(computer), 75, ['git submodule failed'])
-    renameSync(`${library}-gone`, library)
-    expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
-    expect(read(computer, 'lib/lib.txt')).toBe('one\n')
-  })
-
-  test.each([
-    ['a command', 'ext::sh -c "touch /tmp/telec-was-here"'],
-    ['another transport than the remote’s', 'https://127.0.0.1:1/lib.git'],
-  ])('at %s are refused, and the service is left alone', async (_, url) => {
-    const { computer } = await withSubmodule()
-    configure(computer, '  submodules: true\n')
-    await computer.git('config', '--file', '.gitmodules', 'submodule.lib.url', url)
-    await computer.push(version('1.1.1'))
-    expectFailure(await watchAndUpdate(computer), 1, [
-      'a submodule is at a URL that telec does not take',
-      'only file',
-    ])
   })
 })
 

@@ -33,6 +33,8 @@ describe('an update', () => {
       left_at: null,
       permits: [],
       rollback: null,
+      local: null,
+      changed: [],
       service: null,
     })
   })

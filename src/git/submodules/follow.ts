@@ -10,7 +10,7 @@ import type { Repository } from '../repository.ts'
 import { clearFiles, clearPlace, clearWay } from './clear.ts'
 import type { Following } from './following.ts'
 import { hasSubmodules, type Submodule, sameIn, submodulesOf } from './named.ts'
-import { headOf, indexOf, placeOf, repositoryOf } from './place.ts'
+import { headOf, indexOf, isNoRepository, placeOf, repositoryOf } from './place.ts'
 import { bringCommit, cloneMissing, syncUrls } from './remote.ts'
 
 /**
@@ -27,6 +27,10 @@ export async function followSubmodules(
   before: readonly Submodule[] | null,
 ): Promise<void> {
   const submodules = await submodulesOf(repository, commit)
+  // At one that is no repository any more every git submodule ends.
+  for (const submodule of submodules)
+    if (isNoRepository(repositoryOf(repository, submodule)))
+      await clearPlace(following, repository, submodule)
   if (following.remote !== null) await syncUrls(following, repository)
   const missing: Submodule[] = []
   for (const submodule of submodules) if (!(await follow(submodule))) missing.push(submodule)
