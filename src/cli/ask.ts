@@ -62,3 +62,10 @@ export async function askForAnswers(world: World): Promise<Answers> {
     service: service || undefined,
   }
 }
+
+/** Asks a person yes or no; no where nobody is there to ask. */
+export async function confirm(message: string): Promise<boolean> {
+  if (!process.stdin.isTTY) return false
+  const prompts = await import('@clack/prompts')
+  return (await prompts.confirm({ message, initialValue: false })) === true
+}

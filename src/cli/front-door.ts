@@ -8,6 +8,7 @@ import { migrateCommand } from './commands/migrate/run.ts'
 import { notifyCommand } from './commands/notify.ts'
 import { pauseCommand, resumeCommand } from './commands/pause.ts'
 import { completionCommand, historyCommand, metricsCommand, versionCommand } from './commands/print.ts'
+import { repairCommand } from './commands/repair.ts'
 import { rollbackCommand } from './commands/rollback.ts'
 import { runCommand } from './commands/run.ts'
 import { statusCommand } from './commands/status.ts'
@@ -21,6 +22,7 @@ const COMMANDS = [
   uninstallCommand,
   statusCommand,
   doctorCommand,
+  repairCommand,
   historyCommand,
   logsCommand,
   pauseCommand,

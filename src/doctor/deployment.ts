@@ -4,7 +4,6 @@ import { printableRemote } from '../git/causes.ts'
 import { headCommit } from '../git/checkout.ts'
 import { remoteUrl } from '../git/git.ts'
 import { localChanges } from '../git/local-changes.ts'
-import { abandonedLock } from '../git/locks.ts'
 import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
 import { stillAs } from '../git/tracked-changes.ts'
@@ -15,18 +14,16 @@ import { CHANGED_HINT, describeChanged, lastChanged, readUpdateState } from '../
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import type { Checks } from './check.ts'
+import { verifyUndamaged } from './repair.ts'
 
 /** The checkout, the remote with its credentials, and how the last update went. */
 export const DEPLOYMENT_CHECKS: Checks = { checkout, remote, update }
 
-async function checkout({ world, config, paths }: Service): Promise<string> {
+async function checkout(service: Service): Promise<string> {
+  const { world, config, paths } = service
   const repository = locateRepository(world, config.deployment.checkout)
+  await verifyUndamaged(service)
   const head = await headCommit(repository)
-  const lock = await abandonedLock(repository)
-  if (lock !== null)
-    throw new TelecError('halted', `a git that is gone left ${lock}`, {
-      hint: `where no git runs: rm ${lock}`,
-    })
   await verifyOwnerCanRun(repository)
   const local = await localChanges(repository)
   const state = readUpdateState(paths)

@@ -38,8 +38,7 @@ interface Cause {
 const damaged: Omit<Cause, 'words'> = {
   kind: 'halted',
   message: (where) => `the git repository of ${where} is damaged`,
-  hint: ({ workTree }) =>
-    `look what it is: git -C ${workTree} fsck; where that does not help, clone it anew beside it, and move what git does not track over`,
+  hint: () => 'repair it: telec repair (it shows what it does first, and says what it cannot do)',
 }
 
 /** What is wrong on this computer, by the words in which git and the C library say so (LC_ALL=C); the first that fits. */
@@ -69,6 +68,19 @@ const CAUSES: readonly Cause[] = [
     hint: () => `install git ${LEAST_GIT} or newer; which one it is: git --version`,
   },
   {
+    words: /unknown repository extension|Expected git repo version|requires a newer version of git/,
+    kind: 'config',
+    message: (where) => `this git is too old for the repository of ${where}`,
+    hint: () => 'install a git as new as the one that made it; which one it is: git --version',
+  },
+  {
+    words: /detected dubious ownership in repository/,
+    kind: 'halted',
+    message: () => 'git does not trust the owner of a repository',
+    hint: ({ owner, world }) =>
+      `give it to ${owner?.name ?? world.user()} (chown -R), or trust it with the command that git names`,
+  },
+  {
     words: /\.lock': File exists/,
     kind: 'later',
     message: (where) => `another git is at work in ${where}, or left a lock`,
@@ -80,8 +92,10 @@ const CAUSES: readonly Cause[] = [
       /insufficient permission for adding|Permission denied(?! \()|Operation not permitted|Read-only file system/,
     kind: 'halted',
     message: (where) => `git is not allowed to write in ${where}`,
-    hint: ({ workTree }) =>
-      `give all of it to one user: chown -R USER ${workTree}; what is not theirs: find ${workTree} ! -user USER`,
+    hint: ({ workTree, owner, world }) => {
+      const user = owner?.name ?? world.user()
+      return `give all of it to one user: sudo chown -R ${user} ${workTree}; what is not theirs: find ${workTree} ! -user ${user}`
+    },
   },
   {
     words:

@@ -44,7 +44,7 @@ export function untrackedInTheWay(
   return [...found]
 }
 
-const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
+export const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
 
 /** Keeps what the disk has at these paths as a commit on HEAD, and returns its ref. */
 export async function keepPaths(

@@ -59,7 +59,7 @@ export async function gitsAtWork({ world, workTree, gitDir, commonDir }: Reposit
 const READS = /^(cat-file|fsmonitor--daemon|log|ls-remote)$/
 
 /** Every lock that git leaves when it is killed (gitrepository-layout(5)), and packed-refs.new, which is as much in the way. */
-function locksOf({ gitDir, commonDir }: Repository): string[] {
+export function locksOf({ gitDir, commonDir }: Repository): string[] {
   const below = (...folders: readonly string[]) =>
     folders.flatMap((folder) => filesBelow(join(commonDir, folder), /\.lock$/))
   return [
