@@ -21,7 +21,7 @@ interface Left {
 export interface RepairReport {
   readonly repaired: readonly string[]
   readonly left: readonly Left[]
-  /** Where what was replaced is; null where nothing was. */
+  /** Where what was replaced is; null where nothing was tried. */
   readonly aside: string | null
 }
 
@@ -44,23 +44,29 @@ export async function repair(
   const { log } = service.world
   const patient = await patientOf(service, true)
   const aside = asideIn(patient.repository, isoTime(service.world))
-  const tried = new Set<string>()
-  const repaired: string[] = []
+  const tried = new Map<string, string>()
   for (;;) {
     const found = (await findDamage(patient)).map((damage) => onlyOnce(damage, tried))
     const planned = found.filter((damage) => damage.repair)
-    if (!(await permit(found)) || planned.length === 0)
-      return { repaired, left: found.map(leftOf), aside: repaired.length > 0 ? aside.folder : null }
+    if (!(await permit(found)) || planned.length === 0) {
+      const repaired = [...tried].flatMap(([key, what]) =>
+        found.some((one) => keyOf(one) === key) ? [] : [what],
+      )
+      return { repaired, left: found.map(leftOf), aside: tried.size > 0 ? aside.folder : null }
+    }
+    const failed: string[] = []
     for (const damage of planned) {
-      tried.add(keyOf(damage))
+      tried.set(keyOf(damage), damage.what)
       try {
         await damage.repair?.run(aside)
-        repaired.push(damage.what)
       } catch (error) {
         if (!(error instanceof TelecError)) throw error
         for (const line of [error.message, error.because, error.hint]) if (line) log.warning(line)
+        failed.push(keyOf(damage))
       }
     }
+    // It may have needed what was repaired beside it.
+    if (failed.length < planned.length) for (const key of failed) tried.delete(key)
     await syncCheckout(patient.repository)
   }
 }
@@ -70,7 +76,7 @@ function keyOf({ what, because = '' }: Damage): string {
 }
 
 /** What telec has tried, and finds as it was before, is nothing that it can repair. */
-function onlyOnce(damage: Damage, tried: ReadonlySet<string>): Damage {
+function onlyOnce(damage: Damage, tried: ReadonlyMap<string, string>): Damage {
   if (!tried.has(keyOf(damage))) return damage
   const { repair: _, ...others } = damage
   return { hint: 'clone it anew beside it, and move what git does not track over', ...others }

@@ -1,6 +1,7 @@
 import { lstatSync, readFileSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { systemErrorCode } from '../system/errors.ts'
+import { gitHash } from '../system/hash.ts'
 import type { Repository } from './repository.ts'
 
 /** A file as git's index has it (gitformat-index(5)). */
@@ -74,6 +75,13 @@ function readVarint(data: Buffer, start: number): { value: number; next: number 
     value = ((value + 1) << 7) | (byte & 0x7f)
   }
   return { value, next }
+}
+
+/** Whether an index is as it was written: its last bytes are a hash of all others, or zeros (index.skipHash). */
+export function isAsWritten(path: string, idBytes: number): boolean {
+  const data = readFileSync(path)
+  const noted = data.toString('hex', data.length - idBytes)
+  return /^0+$/.test(noted) || noted === gitHash(data.subarray(0, -idBytes), idBytes)
 }
 
 export function indexPath({ gitDir }: Repository): string {

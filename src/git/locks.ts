@@ -35,13 +35,6 @@ export function staleLocks(repository: Repository, sinceMs: number | null): stri
   })
 }
 
-/** A lock in the way of an update of which no git at work on this computer is the holder; null: there is none. */
-export async function abandonedLock(repository: Repository): Promise<string | null> {
-  const [lock] = locksInTheWay(repository)
-  if (lock === undefined || (await gitsAtWork(repository)).length > 0) return null
-  return locksInTheWay(repository).includes(lock) ? lock : null // its git may just have ended
-}
-
 /** The locks of a git that is at work where an update moves HEAD and files. */
 export function locksInTheWay({ gitDir }: Repository): string[] {
   return plainFiles(gitDir, /^(index|HEAD)\.lock$/)

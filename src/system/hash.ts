@@ -12,6 +12,14 @@ export function blobId(size: number, content: Iterable<Uint8Array>, digits: numb
   return hash.digest('hex')
 }
 
+/** A hash as git takes it, in hex: SHA-1, or SHA-256 where its ids are so long. */
+export function gitHash(data: Uint8Array, bytes: number): string {
+  const { createHash } = process.getBuiltinModule('node:crypto')
+  return createHash(bytes === 20 ? 'sha1' : 'sha256')
+    .update(data)
+    .digest('hex')
+}
+
 /** A longer text is told by its SHA-256. */
 const LONGEST = 4_096
 

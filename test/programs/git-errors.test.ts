@@ -72,7 +72,7 @@ describe('what fails is called by its cause', () => {
     expect(watched, watched.stderr).toMatchObject({ code: 0 })
     await harm(computer)
     const ended = await computer.telec('telec-update')
-    expectFailure(ended, 1, ['is damaged', 'fsck'])
+    expectFailure(ended, 1, ['is damaged', 'telec repair'])
     expect(ended.stderr).not.toContain('out of reach')
     expect(halted(computer)).toMatchObject({ transient: false, next_try_at: null })
   })

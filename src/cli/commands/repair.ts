@@ -49,7 +49,7 @@ function show({ what, because, repair: planned, hint }: Damage): string {
 }
 
 function ending({ repaired, left, aside }: RepairReport, goOn: string | null): string {
-  if (repaired.length === 0 && left.length === 0) return 'nothing to repair\n'
+  if (aside === null && left.length === 0) return 'nothing to repair\n'
   const isPlanned = left.some(({ repair: plan }) => plan !== null)
   const done =
     aside === null

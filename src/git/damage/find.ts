@@ -28,16 +28,17 @@ export async function findDamage(patient: Patient): Promise<Damage[]> {
     if (found.length > 0) return found
   }
   const found: Damage[] = []
-  for (const look of THEN) found.push(...(await tryLook(look, patient)))
+  for (const look of THEN) found.push(...(await tryLook(look, patient, found)))
   return found
 }
 
-/** A look that fails is a damage, too: a file that cannot be read, a git that does not answer. */
-async function tryLook(look: Look, patient: Patient): Promise<Damage[]> {
+/** A look that fails is a damage, too, unless others explain it: a file that cannot be read, a git that does not answer. */
+async function tryLook(look: Look, patient: Patient, before: readonly Damage[] = []): Promise<Damage[]> {
   try {
     return await look(patient)
   } catch (error) {
     if (!(error instanceof TelecError) && !systemErrorCode(error)) throw error
+    if (before.length > 0) return []
     const { message, because } = error as TelecError
     return [{ what: message, ...(because ? { because } : {}) }]
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { explain } from '../causes.ts'
 import { keepCommit } from '../checkout.ts'
 import { askGit, git, tryGit } from '../git.ts'
-import { type IndexEntry, indexPath, readIndex } from '../index-file.ts'
+import { type IndexEntry, indexPath, isAsWritten, readIndex } from '../index-file.ts'
 import { removeFiles } from '../leftovers.ts'
 import { TELEC_IDENTITY } from '../local-changes.ts'
 import type { Repository } from '../repository.ts'
@@ -15,7 +15,8 @@ export async function lookAtIndex({ repository }: Patient): Promise<Damage[]> {
   const isThere = existsSync(path)
   const result = await tryGit(repository, ['ls-files', '--unmerged'])
   const isEmpty = async () => (await tryGit(repository, ['ls-tree', 'HEAD'])).stdout === ''
-  if (result.code === 0 && (isThere || (await isEmpty()))) return []
+  const isWell = async () => (isThere ? isAsWritten(path, await idBytes(repository)) : isEmpty())
+  if (result.code === 0 && (await isWell())) return []
   return [
     {
       what: `${path} is ${isThere ? 'broken' : 'missing'}`,
@@ -35,13 +36,16 @@ export async function lookAtIndex({ repository }: Patient): Promise<Damage[]> {
   ]
 }
 
+async function idBytes(repository: Repository): Promise<number> {
+  return (await git(repository, ['rev-parse', 'HEAD'])).trim().length / 2
+}
+
 /** Keeps what a broken index had beside HEAD, as far as it and its objects can be read; the ref that has it. */
 async function keepStaged(repository: Repository): Promise<string | null> {
-  const head = (await git(repository, ['rev-parse', 'HEAD'])).trim()
   const committed = new Set((await git(repository, ['ls-tree', '-r', '-z', 'HEAD'])).split('\0'))
   const line = ({ mode, blob, path }: IndexEntry) =>
     `${mode.toString(8).padStart(6, '0')} blob ${blob}\t${path}`
-  const { entries } = readIndex(indexPath(repository), head.length / 2)
+  const { entries } = readIndex(indexPath(repository), await idBytes(repository))
   const beside = entries.filter((entry) => entry.stage === 0 && !committed.has(line(entry)))
   const input = beside.map(({ blob }) => `${blob}\n`).join('')
   const asked = (await git(repository, ['cat-file', '--batch-check'], { input })).split('\n')

@@ -44,6 +44,10 @@ export async function lookAtObjects(patient: Patient): Promise<Damage[]> {
   ]
 }
 
+/** What git says of refs, the index, logs and caches: they have looks of their own. */
+const OF_OTHERS =
+  /sha1 pointer|reflog|refs\/|commit-graph|multi-pack-index|alternate|bad index|index file (corrupt|smaller)|bad signature|invalid HEAD|bad revision 'HEAD'/
+
 /** Files of objects that cannot be read, and what git says; null where all is well. */
 async function brokenObjects(
   repository: Repository,
@@ -54,13 +58,10 @@ async function brokenObjects(
   const result = await tryGit(repository, isThorough ? all : head, { timeoutMs: FSCK_TIMEOUT_MS })
   const folder = join(repository.commonDir, 'objects')
   const cut = filesBelow(join(folder, 'pack'), /\.(pack|idx)$/).filter(isCutPack)
-  // Refs, logs and caches have looks of their own.
   const said = `${result.stderr}${result.stdout}`
     .split('\n')
-    .filter((line) => /^(error|fatal|missing|broken link)\b/.test(line))
-    .filter((line) => !/sha1 pointer|reflog|refs\/|commit-graph|multi-pack-index|alternate/.test(line))
-  if (cut.length === 0 && (result.code === 0 || (isThorough && said.length === 0)))
-    return { files: [], because: null }
+    .filter((line) => /^(error|fatal|missing|broken link)\b/.test(line) && !OF_OTHERS.test(line))
+  if (cut.length === 0 && (result.code === 0 || said.length === 0)) return { files: [], because: null }
   const files = new Set([...cut, ...filesBelow(folder, /^[0-9a-f]{38,62}$/).filter(isNoObject)])
   const names = said.flatMap((line) => [
     ...line.matchAll(/objects\/(pack\/pack-[0-9a-f]+|[0-9a-f]{2}\/[0-9a-f]{38,62})/g),

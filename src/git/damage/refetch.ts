@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { TelecError } from '../../system/errors.ts'
 import { readPlainText } from '../../system/files.ts'
-import { git, gitRemote, tryGit } from '../git.ts'
+import { git, gitError, gitRemote, tryGit } from '../git.ts'
 import type { Repository } from '../repository.ts'
 import { type Aside, runAsOwner } from './aside.ts'
 import type { Patient } from './damage.ts'
@@ -12,12 +12,14 @@ const MEMORY_KIB = 2 * 1024 * 1024
 
 /** Fetches all branches and tags into a repository of its own, which needs nothing of this one, and takes its packs over. */
 export async function fetchAnew({ repository, deployment, known }: Patient): Promise<void> {
-  const { commonDir } = repository
+  const { commonDir, world, workTree, owner } = repository
   const place = join(commonDir, 'telec-fetch')
   const format = known?.commit.length === 64 ? ['--object-format=sha256'] : []
   const fresh = { ...repository, gitDir: place, commonDir: place }
   await runAsOwner(repository, 'rm -rf -- "$1"', [place])
-  await git(fresh, ['init', '--quiet', '--bare', ...format])
+  const init = ['init', '--quiet', '--bare', ...format, '--', place]
+  const made = await tryGit({ world, workTree, owner }, init)
+  if (made.code !== 0) throw gitError(repository, init, made)
   // The remote's URL, its credentials and its proxy are as they are configured here; what is its own comes after that.
   const include = `text=$(cat -- "$1") && printf '[include]\\n\\tpath = %s\\n%s\\n' "$2" "$text" >"$1.new" && mv -f -- "$1.new" "$1"`
   await runAsOwner(repository, include, [join(place, 'config'), join(commonDir, 'config')])
