@@ -1,4 +1,5 @@
 import { TelecError } from '../system/errors.ts'
+import { freeSpace } from '../system/files.ts'
 import type { RunResult } from '../system/process.ts'
 import type { Repository } from './repository.ts'
 
@@ -41,14 +42,18 @@ const damaged: Omit<Cause, 'words'> = {
   hint: () => 'repair it: telec repair (it shows what it does first, and says what it cannot do)',
 }
 
+const full: Cause = {
+  words: /No space left on device|Disk quota exceeded/,
+  kind: 'later',
+  message: (where) => `the disk of ${where} is full`,
+  hint: ({ commonDir }) => `free some space: df -h ${commonDir}; df -i ${commonDir}`,
+}
+/** With less, git's own words need not say why it could not write a file. */
+const LEAST_FREE_BYTES = 2 ** 20
+
 /** What is wrong on this computer, by the words in which git and the C library say so (LC_ALL=C); the first that fits. */
 const CAUSES: readonly Cause[] = [
-  {
-    words: /No space left on device|Disk quota exceeded/,
-    kind: 'later',
-    message: (where) => `the disk of ${where} is full`,
-    hint: ({ commonDir }) => `free some space: df -h ${commonDir}; df -i ${commonDir}`,
-  },
+  full,
   {
     words: /Too many open files|Cannot allocate memory|Resource temporarily unavailable/,
     kind: 'later',
@@ -127,15 +132,16 @@ export function lacking({ workTree }: Repository, commit: string): TelecError {
   })
 }
 
-/** What of this computer made git fail; null where its words name nothing. */
-export function localCause(repository: Repository, result: RunResult): TelecError | null {
+/** What of this computer made git fail; null where its words name nothing. `isHalfDone`: it had begun to change something. */
+export function localCause(repository: Repository, result: RunResult, isHalfDone = false): TelecError | null {
   if (result.code === null) return null
-  const cause = CAUSES.find(({ words }) => words.test(result.stderr))
+  const isFull = () => freeSpace(repository.workTree).bytes < LEAST_FREE_BYTES
+  const cause = CAUSES.find(({ words }) => words.test(result.stderr)) ?? (isFull() ? full : null)
   if (!cause) return null
   return new TelecError(cause.kind, cause.message(repository.workTree), {
     because: explain(result),
     hint: cause.hint(repository),
-    interrupted: cause.kind === 'later',
+    interrupted: isHalfDone || cause.kind === 'later',
     lacksObjects: cause.lacksObjects ?? false,
   })
 }

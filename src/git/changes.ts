@@ -14,10 +14,30 @@ export interface Change {
   readonly after: TreeEntry | null
 }
 
-/** What differs between the trees of two commits, by path (git-diff-tree(1), RAW OUTPUT FORMAT). */
-export async function changesBetween(repository: Repository, from: string, to: string): Promise<Change[]> {
-  const format = ['--raw', '-z', '--no-abbrev', '--no-renames']
-  const output = await git(repository, ['diff-tree', '-r', ...format, from, to])
+/** What differs between the trees of two commits, by path. */
+export function changesBetween(repository: Repository, from: string, to: string): Promise<Change[]> {
+  return changesOf(repository, ['diff-tree', '-r', from, to])
+}
+
+/** What the index has at a path that differs between two commits: what the new one has there, or what somebody staged. */
+export type Staged = 'after' | 'theirs'
+
+/** Those of the changes at whose paths the index is not as the commit before has it. */
+export async function stagedOver(
+  repository: Repository,
+  before: string,
+  changes: readonly Change[],
+): Promise<Map<string, Staged>> {
+  const after = new Map(changes.map((change) => [change.path, change.after?.id]))
+  const staged = await changesOf(repository, ['diff-index', '--cached', before])
+  const found = staged.filter(({ path }) => after.has(path))
+  return new Map(found.map((one) => [one.path, after.get(one.path) === one.after?.id ? 'after' : 'theirs']))
+}
+
+/** As git-diff(1), RAW OUTPUT FORMAT, has them. */
+async function changesOf(repository: Repository, [command = '', ...which]: string[]): Promise<Change[]> {
+  const format = ['--raw', '-z', '--no-abbrev', '--no-renames', '--ignore-submodules=none']
+  const output = await git(repository, [command, ...format, ...which])
   const records = output.split('\0')
   const entry = (mode = '', id = '') => (mode === '000000' ? null : { mode, id })
   const changes: Change[] = []

@@ -3,8 +3,7 @@ import { join } from 'node:path'
 import { systemErrorCode } from '../system/errors.ts'
 import { blobId } from '../system/hash.ts'
 import type { Change, TreeEntry } from './changes.ts'
-import { git, tryGit } from './git.ts'
-import { removeFiles } from './leftovers.ts'
+import { printsBeginningOf, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /**
@@ -46,7 +45,7 @@ function plainStanding(file: string, { before, after }: Change): Standing | null
   const stat = lookAt(file)
   if (!stat) return 'nothing'
   if (before?.mode === SUBMODULE || after?.mode === SUBMODULE) return 'before' // its files are its own
-  if (stat.isDirectory()) return after ? 'theirs' : 'nothing'
+  if (stat.isDirectory()) return 'nothing' // what is below it is looked at by itself
   const isLink = stat.isSymbolicLink()
   if (!stat.isFile() && !isLink) return 'theirs'
   const mode = isLink ? LINK : stat.mode & 0o100 ? '100755' : '100644'
@@ -96,27 +95,21 @@ async function filteredIds(repository: Repository, changes: readonly Change[]): 
 async function isBeginning(repository: Repository, { path, after }: Change): Promise<boolean> {
   if (after === null) return false
   const file = join(repository.workTree, path)
-  const isZeros = (bytes: Buffer) => bytes.every((byte) => byte === 0)
-  if (allOf(chunksOf(file), isZeros)) return true
-  const name = (await git(repository, ['unpack-file', after.id])).trim() // into a file: what telec reads of git is text
-  const whole = join(repository.workTree, name)
-  try {
-    const rest = chunksOf(whole)
-    let isSame = true
-    for (const chunk of chunksOf(file)) {
-      const expected = rest.next().value ?? Buffer.alloc(0)
-      let at = 0
-      while (isSame && at < chunk.length && chunk[at] === expected[at]) at += 1
-      isSame &&= at === chunk.length
-      if (!isSame && !isZeros(chunk.subarray(at))) return false
-    }
-    return true
-  } finally {
-    await removeFiles(repository, [whole])
-  }
+  const size = lengthWithoutZeros(file)
+  return (
+    size === 0 ||
+    printsBeginningOf(repository, ['cat-file', '--filters', `--path=${path}`, after.id], file, size)
+  )
 }
 
-function allOf<Item>(items: Iterable<Item>, test: (item: Item) => boolean): boolean {
-  for (const item of items) if (!test(item)) return false
-  return true
+/** How long a file is without the zeros at its end. */
+function lengthWithoutZeros(file: string): number {
+  let size = 0
+  let length = 0
+  for (const chunk of chunksOf(file)) {
+    const last = chunk.findLastIndex((byte) => byte !== 0)
+    if (last !== -1) length = size + last + 1
+    size += chunk.length
+  }
+  return length
 }

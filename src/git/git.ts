@@ -66,7 +66,21 @@ export function tryGit(
   return as.run('/bin/sh', ['-c', [...bounds, 'exec "$@"'].join('; '), 'sh', ...git], options)
 }
 
-function foldersOf({ gitDir, workTree }: Place): string[] {
+/** Whether what git prints begins as a file does, with its first `size` bytes. False where git fails. */
+export async function printsBeginningOf(
+  { world, owner, ...repository }: Repository,
+  args: readonly string[],
+  file: string,
+  size: number,
+): Promise<boolean> {
+  const as = actAs(world, owner)
+  const compare = 'file=$1 size=$2; shift 2; "$@" | cmp -s -n "$size" - "$file"'
+  const git = ['git', ...foldersOf(repository), ...CONFIG, ...args]
+  const options = { cwd: repository.workTree, timeoutMs: LOCAL_TIMEOUT_MS, env: gitEnvironment(as.env) }
+  return (await as.run('/bin/sh', ['-c', compare, 'sh', file, String(size), ...git], options)).code === 0
+}
+
+function foldersOf({ gitDir, workTree }: Pick<Place, 'gitDir' | 'workTree'>): string[] {
   return gitDir === undefined ? [] : [`--git-dir=${gitDir}`, `--work-tree=${workTree}`]
 }
 
@@ -109,7 +123,7 @@ export function gitError(
   result: RunResult,
   effect: 'halted' | 'later' | 'interrupted' = 'halted',
 ): TelecError {
-  const cause = localCause(repository, result)
+  const cause = localCause(repository, result, effect === 'interrupted')
   if (cause) return cause
   const passes = effect !== 'halted' || result.code === null
   return new TelecError(passes ? 'later' : 'halted', `git ${args[0]} failed in ${repository.workTree}`, {

@@ -1,47 +1,94 @@
 import { join } from 'node:path'
+import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { printableName } from '../system/log.ts'
-import { type Change, changesBetween } from './changes.ts'
+import { localCause } from './causes.ts'
+import { type Change, changesBetween, type Staged, stagedOver } from './changes.ts'
 import { currentBranch, headId, syncCheckout } from './checkout.ts'
-import { type Standing, SUBMODULE, standings } from './content.ts'
+import { standings } from './content.ts'
 import { git, gitError, tryGit } from './git.ts'
-import { removeFiles } from './leftovers.ts'
-import { keepPaths } from './local-changes.ts'
+import { keepPaths, untrackedInTheWay } from './local-changes.ts'
+import { foldersOf, foldOf } from './names.ts'
 import type { Repository } from './repository.ts'
 
 interface Move {
-  /** It is moved where HEAD is on it; else HEAD is detached. */
-  readonly branch: string | null
   readonly commit: string
-  /** An earlier move to the commit was stopped, and may be half-way. */
-  readonly interrupted: boolean
   /** Brings what belongs to the commit and is not in its tree. */
   bringMore(): Promise<unknown>
+  /** Is told what was somebody's in the way of a half-made move, before it is overwritten. */
+  putAside(kept: PutAside): Promise<void>
 }
 
-/** What was somebody's where a half-made move was completed, and the ref that has it now. */
+/** What was somebody's, and the ref that has it. */
 export interface PutAside {
   readonly paths: readonly string[]
   readonly ref: string
 }
 
+/** How far a move from one commit to another has come, by what is on the disk and in the index. */
+interface Progress {
+  readonly from: string
+  readonly to: string
+  readonly changes: readonly Change[]
+  /** Something of it is done; else git had not begun, or refused before it touched anything. */
+  readonly hasBegun: boolean
+  /** Files in its way that are in neither commit, and no half of what git was writing. */
+  readonly theirs: readonly string[]
+  /** Somebody staged there what is in neither commit. */
+  readonly isStaged: boolean
+}
+
 /**
  * Moves the checkout to a commit: files and index first, then their way to the disk, HEAD last. So what HEAD names is there,
  * whenever the power is cut. Throws `interrupted` where it stopped half-way, which is looked at, not guessed.
+ *
+ * @param move.branch is moved where HEAD is on it; else HEAD is detached
+ * @param move.interrupted an earlier move to the commit was stopped, and may be half-way
  */
 export async function moveTo(
   repository: Repository,
-  { branch, commit, interrupted, bringMore }: Move,
-): Promise<PutAside | null> {
+  move: Move & { readonly branch: string | null; readonly interrupted: boolean },
+): Promise<void> {
+  const { branch, commit, interrupted } = move
   const head = await headId(repository)
-  const aside = head === commit ? null : await moveFiles(repository, head, commit, interrupted)
-  try {
-    await bringMore()
+  if (head !== commit) {
+    const progress = interrupted ? await progressOf(repository, head, commit) : null
+    if (progress?.hasBegun) await complete(repository, progress, move)
+    else await moveFiles(repository, head, commit)
+  }
+  await orHalfWay(async () => {
+    await move.bringMore()
     await syncCheckout(repository)
     if (head !== commit) await moveHead(repository, head, commit, branch)
-    return aside
+  })
+}
+
+/** Takes a move to a commit back that was stopped before HEAD moved, which is always possible: what was there is here. */
+export async function undoMove(repository: Repository, move: Move): Promise<void> {
+  const head = await headId(repository)
+  const { hasBegun, changes, ...progress } = await progressOf(repository, head, move.commit)
+  const reversed = changes.map(({ path, before, after }) => ({ path, before: after, after: before }))
+  const back = { ...progress, from: move.commit, to: head, changes: reversed, hasBegun }
+  if (hasBegun) await complete(repository, back, move)
+  await orHalfWay(async () => {
+    await move.bringMore()
+    await syncCheckout(repository)
+  })
+}
+
+/** Whether something of the move from HEAD to a commit is done. */
+export async function isHalfWay(repository: Repository, commit: string): Promise<boolean> {
+  const head = await headId(repository)
+  return head !== commit && (await progressOf(repository, head, commit)).hasBegun
+}
+
+/** What fails once files have moved leaves the checkout half-way. */
+async function orHalfWay(act: () => Promise<void>): Promise<void> {
+  try {
+    await act()
   } catch (error) {
-    throw error instanceof TelecError ? Object.assign(error, { interrupted: true }) : error
+    if (!(error instanceof TelecError)) throw error
+    throw new TelecError(error.kind, error.message, { ...error, interrupted: true })
   }
 }
 
@@ -53,111 +100,121 @@ async function moveHead(
 ): Promise<void> {
   const isOnBranch = branch !== null && (await currentBranch(repository)) === branch
   const where = isOnBranch ? ['HEAD'] : ['--no-deref', 'HEAD']
-  await git(repository, ['update-ref', '-m', `telec: moving to ${commit}`, ...where, commit, head])
+  const args = ['update-ref', '-m', `telec: moving to ${commit}`, ...where, commit, head]
+  const result = await tryGit(repository, args)
+  if (result.code !== 0) throw gitError(repository, args, result, 'interrupted')
 }
 
-async function moveFiles(
-  repository: Repository,
-  head: string,
-  commit: string,
-  interrupted: boolean,
-): Promise<PutAside | null> {
-  const move = ['read-tree', '-m', '-u', head, commit] // refuses where something local is in its way (git-read-tree(1))
-  const aside = interrupted
-    ? await clearTheWay(repository, await changesBetween(repository, head, commit))
-    : null
-  let removed: readonly string[] = []
-  for (let attempt = 1; ; attempt += 1) {
-    const result = await tryGit(repository, move)
-    if (result.code === 0) break
-    const fail = (isHalfWay: boolean) =>
-      Object.assign(gitError(repository, move, result, isHalfWay ? 'interrupted' : 'halted'), {
-        interrupted: isHalfWay,
-      })
-    if (interrupted || result.code === null) throw fail(true)
-    const changes = await changesBetween(repository, head, commit)
-    const others = changes.filter(({ path }) => !removed.includes(path))
-    await tryGit(repository, ['update-index', '-q', '--refresh'])
-    const differing = await differingFromIndex(repository)
-    const found = await standings(repository, others)
-    const isBegun = ({ path, before }: Change) => {
-      const standing = found.get(path)
-      if (before === null) return standing === 'half'
-      return standing === 'half' || standing === 'after' || (standing === 'nothing' && differing.has(path))
-    }
-    if (others.some(isBegun)) throw fail(true)
-    if (attempt === 2) {
-      await writeMissing(repository)
-      await verifyNoneIsHidden(repository, changes)
-      throw fail(false)
-    }
-    // Nobody's work: the bytes are a commit's, though a time, or a rule for line ends, makes git take them for others.
-    const isSame = ({ path, before }: Change) =>
-      before === null ? found.get(path) === 'after' : found.get(path) === 'before' && differing.has(path)
-    removed = others.filter(isSame).map(({ path }) => path)
-    await removeFiles(repository, filesOf(repository, removed))
-  }
-  if (interrupted || removed.length > 0) await writeMissing(repository)
-  return aside
+async function moveFiles(repository: Repository, from: string, to: string): Promise<void> {
+  const args = ['read-tree', '-m', '-u', from, to] // refuses where something local is in its way (git-read-tree(1))
+  const result = await tryGit(repository, args)
+  if (result.code === 0) return
+  if (result.code === null) throw gitError(repository, args, result, 'interrupted')
+  const progress = await progressOf(repository, from, to)
+  const isRefused = localCause(repository, result) === null
+  // Nobody's work: the bytes are a commit's, though a time, or a rule for line ends, makes git take them for others.
+  if (isRefused && progress.theirs.length === 0 && !progress.isStaged) return rewrite(repository, progress)
+  if (progress.hasBegun) throw gitError(repository, args, result, 'interrupted')
+  await verifyNoneIsHidden(repository, progress.theirs)
+  throw gitError(repository, args, result)
 }
+
+async function complete(
+  repository: Repository,
+  progress: Progress,
+  { putAside }: Pick<Move, 'putAside'>,
+): Promise<void> {
+  const { theirs, isStaged } = progress
+  await orHalfWay(async () => {
+    if (theirs.length > 0 || isStaged) {
+      const message = 'What was in the way of an update that was completed'
+      const ref = await keepPaths(repository, theirs, 'rescued', message, isStaged)
+      await putAside({ paths: theirs.length > 0 ? theirs : ['what was staged'], ref })
+    }
+    await rewrite(repository, progress)
+  })
+}
+
+/** Writes all that differs anew, whatever the index believes of it; what is staged elsewhere stays. */
+async function rewrite(repository: Repository, { from, to, changes }: Progress): Promise<void> {
+  const none = '0'.repeat(from.length)
+  const line = (mode: string, id: string, path: string) => `${mode} ${id}\t${path}\0`
+  // Entries without times, so that none is taken for what is on the disk. Those that are no more go first: folders of others
+  // may have their names.
+  const input = [
+    ...changes.flatMap(({ path, before }) => (before ? [] : [line('0', none, path)])),
+    ...changes.flatMap(({ path, before }) => (before ? [line(before.mode, before.id, path)] : [])),
+  ].join('')
+  await git(repository, ['update-index', '-z', '--index-info'], { input })
+  const args = ['read-tree', '--reset', '-u', from, to]
+  const result = await tryGit(repository, args)
+  if (result.code === 0) return
+  const isBegun = result.code === null || (await progressOf(repository, from, to)).hasBegun
+  throw gitError(repository, args, result, isBegun ? 'interrupted' : 'halted')
+}
+
+async function progressOf(repository: Repository, from: string, to: string): Promise<Progress> {
+  const changes = await changesBetween(repository, from, to)
+  const found = await standings(repository, changes)
+  const obstacles = untrackedInTheWay(repository, changes, foldOf(repository) ?? ((name) => name))
+  const standing = (path: string) => found.get(path) ?? 'theirs'
+  const theirs = [
+    ...changes.map(({ path }) => path).filter((path) => standing(path) === 'theirs'),
+    ...obstacles.filter((path) => !found.has(path)),
+  ]
+  // A file that a sparse checkout leaves out is not missing.
+  const missing = new Set(await missingFiles(repository))
+  const staged = await stagedOver(repository, from, changes)
+  const isBegun = ({ path, before }: Change) => {
+    if (standing(path) === 'nothing') return before !== null && missing.has(path)
+    return ['half', 'after'].includes(standing(path))
+  }
+  const isStagedAs = (as: Staged) => [...staged.values()].includes(as)
+  const hasBegun = changes.some(isBegun) || isStagedAs('after')
+  return { from, to, changes, hasBegun, theirs, isStaged: isStagedAs('theirs') }
+}
+
+/** Tracked files that are not there. */
+async function missingFiles(repository: Repository): Promise<string[]> {
+  const which = ['-z', '--name-only', '--ignore-submodules=all', '--diff-filter=D']
+  return (await git(repository, ['diff-files', ...which])).split('\0').filter(Boolean)
+}
+
+/** Throws `halted` where files could not be replaced, or HEAD not be moved, before anything is touched. */
+export async function verifyWritable(repository: Repository, changes: readonly Change[]): Promise<void> {
+  const { world, owner, gitDir, commonDir, workTree } = repository
+  const branch = await currentBranch(repository)
+  const logs = [join(gitDir, 'logs/HEAD'), ...(branch ? [join(commonDir, 'logs/refs/heads', branch)] : [])]
+  const folders = new Set(changes.flatMap(({ path }) => foldersOf(path).slice(-1)))
+  const paths = [gitDir, ...logs, ...[...folders].map((folder) => join(workTree, folder))]
+  const as = actAs(world, owner)
+  const input = paths.map((path) => `${path}\0`).join('')
+  const result = await as.run('xargs', ['-0', 'sh', '-c', WRITABLE, 'sh'], {
+    env: as.env,
+    timeoutMs: 60_000,
+    input,
+  })
+  const cause = result.stdout && localCause(repository, { ...result, code: 1, stderr: result.stdout })
+  if (cause) throw cause
+}
+
+/** Says of each path, as access(2) would, whether it or the nearest folder that is there may not be written. */
+const WRITABLE = `for path; do
+  until [ -e "$path" ]; do path=\${path%/*}; done
+  [ -w "$path" ] || echo "$path: Permission denied"
+done`
 
 /** A file that git was told not to look at is in nobody's list of changes (git-update-index(1)). */
-async function verifyNoneIsHidden(repository: Repository, changes: readonly Change[]): Promise<void> {
-  const listed = (await git(repository, ['ls-files', '-z', '-v'])).split('\0')
-  const hidden = new Set(listed.filter((line) => /^[a-zS]/.test(line)).map((line) => line.slice(2)))
-  const paths = changes.map(({ path }) => path).filter((path) => hidden.has(path))
-  if (paths.length === 0) return
-  const show = `git -C ${repository.workTree} update-index --no-assume-unchanged --no-skip-worktree -- PATH`
-  throw new TelecError(
-    'halted',
-    `${paths.length} file(s) in the way are marked assume-unchanged or skip-worktree`,
-    {
-      because: paths.map(printableName).join('\n'),
-      hint: `have git look at them again: ${show}; then: telec-update --retry, or --stash to put them aside`,
-    },
-  )
-}
-
-/** So that all files are written anew, whatever the index believes of them; what is somebody's is kept under a ref. */
-async function clearTheWay(repository: Repository, changes: readonly Change[]): Promise<PutAside | null> {
-  const found = await standings(repository, changes)
-  const is = (standing: Standing) => changes.filter(({ path }) => found.get(path) === standing)
-  const paths = is('theirs').map(({ path }) => path)
-  const message = 'What was in the way of an update that was completed'
-  const aside =
-    paths.length === 0 ? null : { paths, ref: await keepPaths(repository, paths, 'rescued', message) }
-  const isFile = ({ before, after }: Change) => before?.mode !== SUBMODULE && after?.mode !== SUBMODULE
-  const written = [...is('before'), ...is('after'), ...is('half'), ...is('theirs')].filter(isFile)
-  await removeFiles(
-    repository,
-    filesOf(
-      repository,
-      written.map(({ path }) => path),
-    ),
-  )
-  return aside
-}
-
-function filesOf({ workTree }: Repository, paths: readonly string[]): string[] {
-  return paths.map((path) => join(workTree, path))
-}
-
-/** Tracked files that are not there, or not as the index has them. */
-async function differingFromIndex(repository: Repository, filter = ''): Promise<Set<string>> {
-  const output = await git(repository, [
-    'diff-files',
-    '-z',
-    '--name-only',
-    '--ignore-submodules=all',
-    `--diff-filter=${filter}`,
-  ])
-  return new Set(output.split('\0').filter(Boolean))
-}
-
-/** Those that the index has already, and the disk has not. */
-async function writeMissing(repository: Repository): Promise<void> {
-  const missing = [...(await differingFromIndex(repository, 'D'))]
-  if (missing.length === 0) return
-  const input = missing.map((path) => `${path}\0`).join('')
-  await git(repository, ['checkout-index', '--quiet', '--index', '-z', '--stdin'], { input })
+async function verifyNoneIsHidden(repository: Repository, changed: readonly string[]): Promise<void> {
+  const marks = new Map<string, string>()
+  for (const entry of (await git(repository, ['ls-files', '-z', '-v'])).split('\0'))
+    if (/^[a-zS]/.test(entry))
+      marks.set(entry.slice(2), /^s/i.test(entry) ? 'skip-worktree' : 'assume-unchanged')
+  const hidden = changed.filter((path) => marks.has(path))
+  if (hidden.length === 0) return
+  const options = [...new Set(hidden.map((path) => `--no-${marks.get(path)}`))].join(' ')
+  throw new TelecError('halted', `${hidden.length} file(s) in the way are marked for git not to look at`, {
+    because: hidden.map((path) => `${printableName(path)} (${marks.get(path)})`).join('\n'),
+    hint: `have git look at them again: git -C ${repository.workTree} update-index ${options} -- PATH; then: telec-update --retry, or --stash to put them aside`,
+  })
 }

@@ -3,7 +3,7 @@ import { TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { CountSchema, NumberSchema, TimeSchema } from '../system/schemas.ts'
 import { stateFile } from './file.ts'
-import { type Halt, PUT_ASIDE, type Update } from './update-state.ts'
+import type { Halt, Update } from './update-state.ts'
 
 const EntrySchema = v.object({
   from: TargetSchema,
@@ -16,7 +16,7 @@ const EntrySchema = v.object({
   attempts: CountSchema,
   /** How long each step took the last time, by its name, in seconds. */
   seconds: v.record(v.string(), NumberSchema),
-  /** What was somebody's and in the way, and where it is now. */
+  /** What was somebody's and in the way, and how to have it back. */
   put_aside: v.optional(v.array(v.string()), []),
   /** Where it halted; null: it is deployed. */
   halted: v.nullable(v.object({ step: v.string(), error: v.string() })),
@@ -41,9 +41,7 @@ export async function recordEnd(paths: Paths, update: Update, halt: Halt | null,
     rollback: update.rollback !== null,
     attempts: update.attempts,
     seconds: secondsOf(update),
-    put_aside: update.steps.flatMap(({ note }) =>
-      note?.includes(PUT_ASIDE) ? [note.slice(note.indexOf(PUT_ASIDE))] : [],
-    ),
+    put_aside: update.put_aside,
     halted: halt && { step: halt.step, error: halt.error },
   }
   const others = readHistory(paths).filter(

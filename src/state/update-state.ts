@@ -47,6 +47,8 @@ const UpdateSchema = v.object({
   permits: v.optional(v.array(v.picklist(PERMITS)), []),
   /** Where it is a person's way back. */
   rollback: v.optional(v.nullable(RollbackSchema), null),
+  /** What was somebody's and in the way, and how to have it back; for people. */
+  put_aside: v.optional(v.array(v.string()), []),
   /** Tracked files that differed before the update touched anything; null: nobody has looked. */
   local: v.optional(v.nullable(v.array(v.string())), null),
   /** What the last install command changed in tracked files, and as what it left them. */
@@ -98,9 +100,6 @@ const UpdateStateSchema = v.pipe(
     return { ...state, previous: before }
   }),
 )
-
-/** By these words in a step's note people find what was theirs, and whoever tells them of it. */
-export const PUT_ASIDE = 'put aside: '
 
 export type UpdateState = v.InferOutput<typeof UpdateStateSchema>
 export type Update = v.InferOutput<typeof UpdateSchema>
@@ -156,6 +155,8 @@ export function takeUp(
     left_at: leftAt(update),
     permits: [...permits],
     rollback: null,
+    // What was put aside on the way to a target that another one replaced is told all the same.
+    put_aside: update?.put_aside ?? [],
     local: null,
     changed: [...lastChanged(state)],
     service: null,

@@ -34,9 +34,11 @@ export async function putBack(
 ): Promise<string> {
   await writeDown()
   const paths = files.map(({ path }) => path)
-  const ref = await stashPaths(repository, paths, [])
-  const note = `put back what the install command had changed: ${namesOf(files)}; kept in ${ref}`
-  world.log.notice(note)
+  let note = ''
+  await stashPaths(repository, paths, [], async (ref) => {
+    note = `put back what the install command had changed: ${namesOf(files)}; kept in ${ref}`
+    world.log.notice(note)
+  })
   return note
 }
 

@@ -254,6 +254,11 @@ async function runSequence(context: UpdateContext, initial: UpdateState, first: 
         remember(change) {
           update = { ...update, ...change }
         },
+        async putAside(what) {
+          world.log.notice(`put aside: ${what}`)
+          update = { ...update, put_aside: [...update.put_aside, what] }
+          await writeUpdateState(paths, { ...initial, update })
+        },
         writeDown: (options) => writeUpdateState(paths, { ...initial, update }, options),
       })
     try {

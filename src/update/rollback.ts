@@ -84,7 +84,8 @@ export async function beginRollback(
     ? settled.update
     : rollbackOf(settled, plan, pending, config.deployment.channel, permits, isoTime(world))
   const supervised = findService(context)
-  const dry = { interrupted: false, remember: () => undefined, writeDown: async () => undefined }
+  const nothing = async () => undefined
+  const dry = { interrupted: false, remember: () => undefined, writeDown: nothing, putAside: nothing }
   const stepContext = { ...context, ...dry, supervised, update }
   // What is put aside is put aside by the step itself, whose note says where.
   const verifying = permits.includes('stash') ? verifyTarget : verify
@@ -109,8 +110,8 @@ function rollbackOf(
   const held = known.filter(({ commit }) => commit !== target.commit).map(named)
   const rollback = { migrations: [...migrations], held: newestOnce(held) }
   const fresh = takeUp({ ...state, update: null }, channel, target, permits, at)
-  const changed = [...lastChanged(state)]
-  return { ...fresh, from, attempts: 0, left_at: leftAt(update), changed, rollback }
+  const kept = { put_aside: update?.put_aside ?? [], changed: [...lastChanged(state)] }
+  return { ...fresh, from, attempts: 0, left_at: leftAt(update), ...kept, rollback }
 }
 
 /** Each commit once, where it stands last. */

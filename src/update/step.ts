@@ -14,6 +14,8 @@ export interface StepContext extends UpdateContext {
   readonly interrupted: boolean
   /** Adds to the journal in memory; the next write takes it along. */
   remember(change: Partial<Pick<Update, 'target' | 'service' | 'local' | 'changed'>>): void
+  /** Says and records what was somebody's and in the way, and how to have it back: before it is gone. */
+  putAside(what: string): Promise<void>
   /** Writes the journal, before what a kill could leave half-done. */
   writeDown(options?: WriteOptions): Promise<void>
 }

@@ -1,6 +1,7 @@
 import type { Service } from '../config/service.ts'
 import { headCommit } from '../git/checkout.ts'
-import { locateRepository } from '../git/repository.ts'
+import { isHalfWay } from '../git/move.ts'
+import { locateRepository, type Repository } from '../git/repository.ts'
 import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
 import { isEnded, type Update, type UpdateState, wasInterrupted } from '../state/update-state.ts'
 import { orNull } from '../system/errors.ts'
@@ -9,19 +10,28 @@ export type AfterHalt = Awaited<ReturnType<typeof afterHalt>>
 
 /** In which state a halted update left this computer; null: what git, or the record, does not say. */
 export async function afterHalt({ world, config, paths }: Service, { deployed, update }: UpdateState) {
-  const commit = await orNull(() => headCommit(locateRepository(world, config.deployment.checkout)))
+  const repository = await orNull(async () => locateRepository(world, config.deployment.checkout))
+  const commit = repository && (await orNull(() => headCommit(repository)))
   const record = await orNull(() => readMigrationRecord(paths))
   return {
-    checkout: { commit, at: placeOf(commit, deployed.commit, update) },
+    checkout: { commit, at: await placeOf(repository, commit, deployed.commit, update) },
     service: serviceOf(update),
     /** What was applied since what is deployed was. */
     migrations: record && migratedSince(record, deployed, update),
   }
 }
 
-function placeOf(head: string | null, deployed: string, update: Update | null) {
-  if (update && wasInterrupted(update, 'checkout')) return 'half-way' // it is completed before anything else
-  if (head === update?.target.commit) return 'target'
+async function placeOf(
+  repository: Repository | null,
+  head: string | null,
+  deployed: string,
+  update: Update | null,
+) {
+  if (head === update?.target.commit) return 'target' // HEAD moves last
+  if (repository && update && wasInterrupted(update, 'checkout')) {
+    const hasBegun = await orNull(() => isHalfWay(repository, update.target.commit))
+    if (hasBegun !== false) return 'half-way' // it is completed before anything else
+  }
   return head === deployed ? 'deployed' : 'elsewhere'
 }
 

@@ -1,7 +1,7 @@
 import { nameOf } from '../channel/target.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
-import { CHANGED_HINT, describeChanged, PUT_ASIDE, type Update } from '../state/update-state.ts'
+import { CHANGED_HINT, describeChanged, type Update } from '../state/update-state.ts'
 import type { WatchState } from '../state/watch-state.ts'
 import type { AfterHalt } from './after-halt.ts'
 import type { Overview } from './collect.ts'
@@ -35,6 +35,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['channel', `${overview.channel}: ${overview.follows}`],
     ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
     ['updated', last && describeLast(last)],
+    ['put aside', (update ?? last)?.put_aside.join('\n') || null],
     ['changed', changed.length > 0 ? `${describeChanged(changed)}\n${CHANGED_HINT}` : null],
     ['offered', offered(overview)],
     ['last poll', lastPoll(watch, ago)],
@@ -123,7 +124,7 @@ function describeLeft({ checkout, service, migrations }: AfterHalt): string[] {
 /** What people ask of the update that led here: what became of local changes, and of the service. */
 function describeLast({ from, rollback, steps }: Update): string {
   const isTold = ({ name, note }: Update['steps'][number]) =>
-    note && (/^(verify|migrate|restart|confirm)$/.test(name) || note.includes(PUT_ASIDE))
+    note && /^(verify|migrate|restart|confirm)$/.test(name)
   const told = steps.filter(isTold)
   return [
     `${rollback ? 'rolled back ' : ''}from ${nameOf(from)}`,

@@ -207,7 +207,7 @@ describe('a disk that takes nothing more:', () => {
     writeFileSync(join(computer.folder, 'work', 'large'), Buffer.alloc(100 * 1024 * 1024, 'telec ')) // small until it is checked out
     const commit = await computer.push(version('1.1.0'))
     await computer.telec('telec-watch')
-    expectFailure(await computer.telec('telec-update'), 75, ['No space left on device'])
+    expectFailure(await computer.telec('telec-update'), 75, ['is full', 'unable to write file large'])
     expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(head)
     expectFailure(await computer.telec('telec-update', ['--retry']), 75, ['is full', 'df -h'])
     await grow('size=200m')

@@ -7,7 +7,7 @@ import { succeed } from './programs.ts'
 export async function withGit(computer: Computer, script: string): Promise<NodeJS.ProcessEnv> {
   const bin = join(computer.folder, 'bin')
   const git = await succeed('sh', ['-c', 'command -v git'])
-  mkdirSync(bin)
+  mkdirSync(bin, { recursive: true })
   writeFileSync(join(bin, 'git'), `#!/bin/sh\ngit=${git}\n${script}\nexec "$git" "$@"\n`)
   chmodSync(join(bin, 'git'), 0o755)
   return { PATH: `${bin}:${process.env.PATH}` }

@@ -178,7 +178,7 @@ describe('a submodule that is another one, or none, from one version on', () => 
       inCheckout(computer, 'lib/cache') === 'of the service\n'
     if (!isInPlace) {
       expect(putAside(computer, 'cache')).toEqual(['of the service\n'])
-      expect(ended.stderr).toMatch(/^checkout: .*put aside: \S+\/telec-aside\/[0-9a-f]{12}\/lib/m)
+      expect(ended.stderr).toMatch(/^put aside: \S+\/telec-aside\/[0-9a-f]{12}\/lib/m)
     }
     await computer.push(version('1.3.0'))
     expect((await watchAndUpdate(computer)).code).toBe(42)
@@ -248,7 +248,7 @@ describe('what a person did in a submodule', () => {
       }
       const ended = await computer.telec('telec-update', ['--stash'])
       expect(ended, ended.stderr).toMatchObject({ code: 42 })
-      expect(ended.stderr).toMatch(/^checkout: .*put aside: /m)
+      expect(ended.stderr).toMatch(/^put aside: /m)
       if (how === 'goes') return expect(putAside(computer, 'lib.txt')).toEqual(['by hand\n'])
       const [, ref = ''] = /cherry-pick --no-commit (refs\/\S+)/.exec(ended.stderr) ?? []
       expect(await inLibrary(computer, 'show', `${ref}:lib.txt`)).toBe('by hand')

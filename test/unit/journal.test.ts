@@ -33,6 +33,7 @@ describe('an update', () => {
       left_at: null,
       permits: [],
       rollback: null,
+      put_aside: [],
       local: null,
       changed: [],
       service: null,

@@ -58,7 +58,7 @@ function lines({
   const tries = attempts > 1 ? `, at the ${attempts}. attempt` : ''
   const steps = Object.entries(seconds).map(([step, amount]) => `${step} ${amount.toFixed(1)} s`)
   const durations = steps.length > 0 ? `    ${steps.join(', ')}\n` : ''
-  const aside = put_aside.map((line) => `    ${line}\n`).join('')
+  const aside = put_aside.map((what) => `    put aside: ${what}\n`).join('')
   return `${ended_at}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${durations}${aside}`
 }
 

@@ -116,8 +116,10 @@ export async function clearFiles(
   const paths = [...modified, ...untracked].map((name) => join(path, name))
   if (paths.length === 0) return
   if (!following.mayStash) throw wouldOverwrite(following.checkout, paths)
-  const back = `git -C ${own.workTree} cherry-pick --no-commit ${await stashPaths(own, modified, untracked)}`
-  following.kept.push(`put aside: ${paths.map(printableName).join(', ')}; to have them back: ${back}`)
+  await stashPaths(own, modified, untracked, async (ref) => {
+    const back = `git -C ${own.workTree} cherry-pick --no-commit ${ref}`
+    following.kept.push(`${paths.map(printableName).join(', ')}; to have them back: ${back}`)
+  })
 }
 
 function wouldOverwrite({ workTree }: Repository, paths: readonly string[]): TelecError {

@@ -77,10 +77,15 @@ async function move(
     await keepHead(following, own, head, commit)
     await clearWay(following, own, head, commit)
     if (!isHalfWay) await clearFiles(following, own, submodule)
-    const nothingMore = async () => undefined
-    const aside = await moveTo(own, { branch: null, commit, interrupted: isHalfWay, bringMore: nothingMore })
-    if (aside)
-      following.kept.push(`put aside in ${own.workTree}: ${aside.paths.join(', ')}; kept as ${aside.ref}`)
+    await moveTo(own, {
+      branch: null,
+      commit,
+      interrupted: isHalfWay,
+      bringMore: async () => undefined,
+      async putAside({ paths, ref }) {
+        following.kept.push(`${paths.map(printableName).join(', ')} in ${own.workTree}; kept as ${ref}`)
+      },
+    })
   }
   if (isHalfWay || !isCheckedOut) await writeAll(following, own, commit)
   return true
@@ -112,7 +117,7 @@ async function writeAll(following: Following, own: Repository, commit: string): 
     const stash = await git(own, ['stash', 'create', 'before telec completed an update'], { env })
     const ref = await keepCommit(own, 'rescued', stash.trim())
     const names = changed.map(printableName).join(', ')
-    following.kept.push(`put aside in ${own.workTree}: ${names}; kept as ${ref}`)
+    following.kept.push(`${names} in ${own.workTree}; kept as ${ref}`)
   }
   await git(own, ['checkout-index', '--all', '--force', '--quiet'], { env })
   await git(own, ['read-tree', commit])
@@ -121,8 +126,6 @@ async function writeAll(following: Following, own: Repository, commit: string): 
 }
 
 /** For people: where what was in the way is now. */
-export function putAsideNote({ checkout, target, kept }: Following): string {
-  const folders = asideFor(checkout, target)
-  const notes = folders.length === 0 ? kept : [`put aside: ${folders.join(', ')}`, ...kept]
-  return notes.map((note) => `; ${note}`).join('')
+export function putAsideBy({ checkout, target, kept }: Following): string[] {
+  return [...asideFor(checkout, target), ...kept]
 }

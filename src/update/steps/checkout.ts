@@ -1,8 +1,8 @@
-import { nameTag } from '../../git/checkout.ts'
-import { moveTo, type PutAside } from '../../git/move.ts'
+import { headId, nameTag } from '../../git/checkout.ts'
+import { moveTo, type PutAside, undoMove } from '../../git/move.ts'
 import {
   ended,
-  type Update,
+  failed,
   type UpdateState,
   wasInterrupted,
   writeUpdateState,
@@ -11,48 +11,67 @@ import { isoTime } from '../../system/world.ts'
 import type { UpdateContext } from '../context.ts'
 import type { StepContext } from '../step.ts'
 import { submodulesFor } from './submodules.ts'
-import { putAside } from './verify.ts'
+import { describePutAside } from './verify.ts'
 
 /** Moves the checkout to the target. */
 export async function checkout(context: StepContext): Promise<string> {
-  const { repository, update, interrupted } = context
-  const { target } = update
+  const { config, repository, update, interrupted } = context
+  const { channel, from, target, permits } = update
   await context.writeDown()
-  const submodules = submodulesFor(context, update, interrupted, 'remote')
+  const head = await headId(repository)
+  const way = { from: head === target.commit ? from.commit : head, to: target.commit }
+  const submodules = submodulesFor(
+    context,
+    way,
+    { interrupted, mayStash: permits.includes('stash') },
+    'remote',
+  )
   await submodules.clearWay()
   let followed = ''
-  const aside = await move(context, update, interrupted, async () => {
-    followed = await submodules.follow()
+  await moveTo(repository, {
+    branch: channel === 'alpha' ? config.deployment.branch : null,
+    commit: target.commit,
+    interrupted,
+    async bringMore() {
+      followed = await submodules.follow(context.putAside)
+    },
+    putAside: (kept) => context.putAside(describePutAside(repository, kept)),
   })
-  await nameTag(repository, target.ref, update.permits.includes('rewrite'))
-  const rescued = aside ? `; ${putAside(repository, aside.paths, aside.ref)}` : ''
-  return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}${followed}${rescued}`
+  await nameTag(repository, target.ref, permits.includes('rewrite'))
+  return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}${followed}`
 }
 
-async function move(
-  { config, repository }: UpdateContext,
-  update: Update,
-  interrupted: boolean,
-  bringMore: () => Promise<unknown>,
-): Promise<PutAside | null> {
-  const branch = update.channel === 'alpha' ? config.deployment.branch : null
-  return moveTo(repository, { branch, commit: update.target.commit, interrupted, bringMore })
-}
-
-/** Completes a checkout that was killed on its way to another target: half of it would look like local changes. */
+/** Takes a checkout back that was stopped on its way to another target: half of it would look like local changes. */
 export async function settle(
   context: UpdateContext,
   state: UpdateState,
   commit: string,
 ): Promise<UpdateState> {
+  const { repository, paths, world } = context
   const { update } = state
   if (!update || update.target.commit === commit || !wasInterrupted(update, 'checkout')) return state
-  const submodules = submodulesFor(context, update, true, 'local')
-  await submodules.clearWay()
-  const aside = await move(context, update, true, submodules.follow)
-  if (aside) context.world.log.notice(putAside(context.repository, aside.paths, aside.ref))
-  const at = isoTime(context.world)
-  const settled = { ...state, update: ended(update, 'checkout', at, 'completed for another target') }
-  await writeUpdateState(context.paths, settled)
+  const head = await headId(repository)
+  const putAside = [...update.put_aside]
+  const tell = async (what: string) => {
+    world.log.notice(`put aside: ${what}`)
+    putAside.push(what)
+    await writeUpdateState(paths, { ...state, update: { ...update, put_aside: putAside } })
+  }
+  const isThere = head === update.target.commit // HEAD moves last
+  if (!isThere) {
+    const way = { from: update.target.commit, to: head }
+    const submodules = submodulesFor(context, way, { interrupted: true, mayStash: true }, 'local')
+    await submodules.clearWay()
+    await undoMove(repository, {
+      commit: update.target.commit,
+      bringMore: () => submodules.follow(tell),
+      putAside: (kept: PutAside) => tell(describePutAside(repository, kept)),
+    })
+  }
+  const journal = isThere
+    ? ended(update, 'checkout', isoTime(world), 'completed for another target')
+    : failed(update, 'checkout')
+  const settled = { ...state, update: { ...journal, put_aside: putAside } }
+  await writeUpdateState(paths, settled)
   return settled
 }

@@ -13,10 +13,11 @@ import {
 } from '../../git/checkout.ts'
 import { standings } from '../../git/content.ts'
 import { localChanges, stashPaths, untrackedInTheWay } from '../../git/local-changes.ts'
+import { isHalfWay, type PutAside, verifyWritable } from '../../git/move.ts'
 import { collisions, type Fold, foldersOf, foldOf } from '../../git/names.ts'
 import type { Repository } from '../../git/repository.ts'
 import { verifySignatures } from '../../git/signatures.ts'
-import { isEnded, PUT_ASIDE, wasInterrupted } from '../../state/update-state.ts'
+import { isEnded, wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { together } from '../../system/limit.ts'
 import { printableName } from '../../system/log.ts'
@@ -32,7 +33,10 @@ export async function verify(context: StepContext): Promise<string> {
     throw lacking(repository, target.commit)
   const head = await verifyTarget(context)
   if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is there already'
-  if (wasInterrupted(update, 'checkout')) return 'the checkout was on its way'
+  if (wasInterrupted(update, 'checkout') && (await isHalfWay(repository, target.commit))) {
+    verifyNoConflicts(repository, await localChanges(repository))
+    return 'the checkout is half-way there'
+  }
   return verifyNothingInTheWay(context, head)
 }
 
@@ -106,13 +110,14 @@ async function verifyNoLocalCommits({ repository, update }: StepContext, head: s
 
 /** Local changes that the update does not touch stay as they are. */
 async function verifyNothingInTheWay(context: StepContext, head: string): Promise<string> {
-  const { repository, update, writeDown } = context
+  const { repository, update } = context
   const { commit } = update.target
   const [found, changes] = await together(localChanges(repository), changesBetween(repository, head, commit))
   verifyNoConflicts(repository, found)
   const installed = asInstalled(context).filter(({ path }) => found.has(path))
   const local = new Map([...found].filter(([path]) => !installed.some((one) => one.path === path)))
   context.remember({ local: [...local.keys()] })
+  await verifyWritable(repository, changes)
   const touched = changes.map(({ path }) => path)
   const fold = foldOf(repository)
   if (fold) await verifyNamesApart(repository, update.target, touched, fold)
@@ -132,8 +137,9 @@ async function verifyNothingInTheWay(context: StepContext, head: string): Promis
       goOn: 'telec-update --stash',
     })
   if (paths.length > 0) {
-    await writeDown()
-    remarks.push(putAside(repository, paths, await stashPaths(repository, modified, untracked)))
+    await context.writeDown()
+    const putAside = (ref: string) => context.putAside(describePutAside(repository, { paths, ref }))
+    await stashPaths(repository, modified, untracked, putAside)
   }
   if (installed.length > 0) remarks.push(await putBack(context, installed))
   if (left.length > 0) remarks.push(`left as they are, with local changes: ${left.join(', ')}`)
@@ -141,9 +147,9 @@ async function verifyNothingInTheWay(context: StepContext, head: string): Promis
 }
 
 /** What people are told of files that are under a ref now. */
-export function putAside({ workTree }: Repository, paths: readonly string[], ref: string): string {
+export function describePutAside({ workTree }: Repository, { paths, ref }: PutAside): string {
   const back = `git -C ${workTree} cherry-pick --no-commit ${ref}`
-  return `${PUT_ASIDE}${paths.map(printableName).join(', ')}; to have them back: ${back}`
+  return `${paths.map(printableName).join(', ')}; to have them back: ${back}`
 }
 
 function verifyNoConflicts({ workTree }: Repository, local: ReadonlyMap<string, string>): void {
