@@ -111,7 +111,7 @@ async function moveFiles(repository: Repository, from: string, to: string): Prom
   if (result.code === 0) return
   if (result.code === null) throw gitError(repository, args, result, 'interrupted')
   const progress = await progressOf(repository, from, to)
-  const isRefused = localCause(repository, result) === null
+  const isRefused = localCause(repository, result)?.kind !== 'later' // a full disk would be no less full
   // Nobody's work: the bytes are a commit's, though a time, or a rule for line ends, makes git take them for others.
   if (isRefused && progress.theirs.length === 0 && !progress.isStaged) return rewrite(repository, progress)
   if (progress.hasBegun) throw gitError(repository, args, result, 'interrupted')
