@@ -34,7 +34,10 @@ async function endState() {
     halted,
     migrations: computer.state('migration_state.json')?.applied,
     signal: computer.state('update_signal.json'),
-    home: readdirSync(computer.home).sort(),
+    // What telec-watch may be writing just now is swept when it is older.
+    home: readdirSync(computer.home)
+      .filter((name) => !/^update_signal\.json\.\d+$/.test(name))
+      .sort(),
     head: await computer.gitInCheckout('rev-parse', 'HEAD'),
     branch: await computer.gitInCheckout('symbolic-ref', 'HEAD'),
     checkout: readTree(computer.checkout),
