@@ -4,7 +4,7 @@ import type { Computer } from './computer.ts'
 import { type Ended, succeed } from './programs.ts'
 import { type Call, callsIn, recordOptions } from './strace.ts'
 
-/** What an update starts by name, found on the PATH. */
+/** What each update starts by name, found on the PATH. */
 const PROGRAMS = ['git', 'sh', 'sync', 'flock']
 
 /** A call of the n-th program that an update starts. */
@@ -27,12 +27,13 @@ export interface DisturbedPrograms {
 export async function disturbPrograms(
   computer: Computer,
   args: readonly string[] = [],
+  more: readonly string[] = [],
 ): Promise<DisturbedPrograms> {
   const folder = join(computer.folder, 'programs')
   const counter = join(folder, 'counter')
   const trace = (start: number) => join(folder, `trace.${start}`)
   mkdirSync(folder)
-  for (const program of PROGRAMS) {
+  for (const program of [...PROGRAMS, ...more]) {
     const real = await succeed('sh', ['-c', `command -v ${program}`])
     writeFileSync(
       join(folder, program),

@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { printableName } from '../../system/log.ts'
 import { asideFor } from '../aside.ts'
+import { changesBetween } from '../changes.ts'
 import { hasCommit, isAncestor, keepCommit } from '../checkout.ts'
-import { askGit, git } from '../git.ts'
+import { SUBMODULE, standings } from '../content.ts'
+import { git } from '../git.ts'
 import { removeFiles } from '../leftovers.ts'
-import { moveTo } from '../move.ts'
+import { keepPaths } from '../local-changes.ts'
+import { moveTo, type PutAside } from '../move.ts'
 import type { Repository } from '../repository.ts'
 import { clearFiles, clearPlace, clearWay } from './clear.ts'
 import type { Following } from './following.ts'
@@ -72,22 +74,18 @@ async function move(
   if (following.remote !== null) await bringCommit(following, own, submodule)
   else if (!(await hasCommit(own, commit))) return false
   const head = await headOf(own)
-  const isCheckedOut = existsSync(indexOf(own))
-  if (head !== null && head !== commit && isCheckedOut) {
+  let aside: PutAside | null
+  if (head !== null && head !== commit && existsSync(indexOf(own))) {
     await keepHead(following, own, head, commit)
     await clearWay(following, own, head, commit)
     if (!isHalfWay) await clearFiles(following, own, submodule)
-    await moveTo(own, {
-      branch: null,
-      commit,
-      interrupted: isHalfWay,
-      bringMore: async () => undefined,
-      async putAside({ paths, ref }) {
-        following.kept.push(`${paths.map(printableName).join(', ')} in ${own.workTree}; kept as ${ref}`)
-      },
-    })
+    const nothingMore = async () => undefined
+    aside = await moveTo(own, { branch: null, commit, interrupted: isHalfWay, bringMore: nothingMore })
+  } else aside = await completeClone(own, commit)
+  if (aside) {
+    const names = aside.paths.map(printableName).join(', ')
+    following.kept.push(`put aside in ${own.workTree}: ${names}; kept as ${aside.ref}`)
   }
-  if (isHalfWay || !isCheckedOut) await writeAll(following, own, commit)
   return true
 }
 
@@ -99,30 +97,21 @@ async function keepHead(following: Following, own: Repository, head: string, com
   following.kept.push(`${own.workTree} was at ${head.slice(0, 12)}, which is on no branch: kept as ${ref}`)
 }
 
-/**
- * Writes all files of the commit whatever the index believes of them, and the index last. What stood there is kept under
- * `refs/telec/rescued/`.
- */
-async function writeAll(following: Following, own: Repository, commit: string): Promise<void> {
-  const index = join(own.gitDir, 'telec-index')
-  const env = { GIT_INDEX_FILE: index }
-  const removeIndex = () => removeFiles(own, [index, `${index}.lock`])
-  await removeIndex()
+/** Writes all files where one is missing or half-written, whatever the index believes of them, and the index last. */
+async function completeClone(own: Repository, commit: string): Promise<PutAside | null> {
   await git(own, ['update-ref', '--no-deref', 'HEAD', commit])
-  await git(own, ['read-tree', commit], { env })
-  await askGit(own, ['update-index', '-q', '--refresh'], { env }) // exit code 1 where files differ
-  const which = ['-z', '--name-only', '--diff-filter=MT', '--ignore-submodules=all']
-  const changed = (await git(own, ['diff-files', ...which], { env })).split('\0').filter(Boolean)
-  if (changed.length > 0) {
-    const stash = await git(own, ['stash', 'create', 'before telec completed an update'], { env })
-    const ref = await keepCommit(own, 'rescued', stash.trim())
-    const names = changed.map(printableName).join(', ')
-    following.kept.push(`${names} in ${own.workTree}; kept as ${ref}`)
-  }
-  await git(own, ['checkout-index', '--all', '--force', '--quiet'], { env })
-  await git(own, ['read-tree', commit])
-  await removeIndex()
-  await askGit(own, ['update-index', '-q', '--refresh'])
+  const nothing = (await git(own, ['mktree'], { input: '' })).trim()
+  const changes = await changesBetween(own, nothing, commit)
+  const files = changes.filter(({ after }) => after?.mode !== SUBMODULE)
+  const found = await standings(own, files)
+  const paths = files.map(({ path }) => path).filter((path) => found.get(path) === 'theirs')
+  const areWritten = files.every(({ path }) => ['after', 'theirs'].includes(found.get(path) ?? ''))
+  if (areWritten && existsSync(indexOf(own))) return null
+  const message = 'What was in the way of a submodule that was completed'
+  const aside = paths.length === 0 ? null : { paths, ref: await keepPaths(own, paths, 'rescued', message) }
+  await removeFiles(own, [indexOf(own)])
+  await git(own, ['read-tree', '--reset', '-u', commit])
+  return aside
 }
 
 /** For people: where what was in the way is now. */
