@@ -88,10 +88,8 @@ export async function clearPlace(
 ): Promise<void> {
   const { checkout, target } = following
   const own = repositoryOf(parent, submodule)
-  if (existsSync(own.gitDir)) {
-    if (!(await isWhole(own, submodule.commit)))
-      await (hasBranches(own) ? putAside(checkout, own.gitDir, target) : removeTree(checkout, own.gitDir))
-  }
+  if (existsSync(own.gitDir) && !(await isWhole(own, submodule.commit)))
+    await (hasBranches(own) ? putAside(checkout, own.gitDir, target) : removeTree(checkout, own.gitDir))
   if (placeOf(parent, submodule) !== 'something else') return
   const { workTree } = own
   const isFolder = lstatSync(workTree).isDirectory()

@@ -12,7 +12,7 @@ import type { Repository } from '../repository.ts'
 import { clearFiles, clearPlace, clearWay } from './clear.ts'
 import type { Following } from './following.ts'
 import { hasSubmodules, type Submodule, sameIn, submodulesOf } from './named.ts'
-import { headOf, indexOf, isNoRepository, placeOf, repositoryOf } from './place.ts'
+import { headOf, indexOf, placeOf, repositoryOf } from './place.ts'
 import { bringCommit, cloneMissing, syncUrls } from './remote.ts'
 
 /**
@@ -29,30 +29,30 @@ export async function followSubmodules(
   before: readonly Submodule[] | null,
 ): Promise<void> {
   const submodules = await submodulesOf(repository, commit)
-  // At one that is no repository any more every git submodule ends.
+  const lastOf = (submodule: Submodule) => before && sameIn(before, submodule)
+  const isHalfWay = (submodule: Submodule) =>
+    before !== null && lastOf(submodule)?.commit !== submodule.commit
+  const isDone = async (submodule: Submodule) => !isHalfWay(submodule) && (await isAt(repository, submodule))
+  const isThere = (submodule: Submodule) => placeOf(repository, submodule) === 'its work tree'
+
+  // First: at one that is no repository any more every git submodule ends.
   for (const submodule of submodules)
-    if (isNoRepository(repositoryOf(repository, submodule)))
-      await clearPlace(following, repository, submodule)
+    if (!(await isDone(submodule))) await clearPlace(following, repository, submodule)
   if (following.remote !== null) await syncUrls(following, repository)
-  const missing: Submodule[] = []
-  for (const submodule of submodules) if (!(await follow(submodule))) missing.push(submodule)
+  const missing = submodules.filter((submodule) => !isThere(submodule))
+  for (const submodule of submodules.filter(isThere)) await follow(submodule)
   if (missing.length === 0 || following.remote === null) return
   await cloneMissing(following, repository)
-  for (const submodule of missing) await follow(submodule)
+  for (const submodule of missing.filter(isThere)) await follow(submodule)
 
-  /** @returns whether its work tree is there. */
-  async function follow(submodule: Submodule): Promise<boolean> {
-    const last = before && sameIn(before, submodule)
-    const isHalfWay = before !== null && last?.commit !== submodule.commit
+  async function follow(submodule: Submodule): Promise<void> {
     const own = repositoryOf(repository, submodule)
-    const isThere = await isAt(repository, submodule)
-    if (!isThere || isHalfWay) await clearPlace(following, repository, submodule)
-    if (placeOf(repository, submodule) !== 'its work tree') return false
-    if ((!isThere || isHalfWay) && !(await move(following, own, submodule, isHalfWay))) return true
-    if (!hasSubmodules(own)) return true
+    const hasMoved =
+      (await isDone(submodule)) || (await move(following, own, submodule, isHalfWay(submodule)))
+    if (!hasMoved || !hasSubmodules(own)) return
+    const last = lastOf(submodule)
     const below = last ? await submodulesOf(own, last.commit) : []
-    await followSubmodules(following, own, submodule.commit, isHalfWay ? below : null)
-    return true
+    await followSubmodules(following, own, submodule.commit, isHalfWay(submodule) ? below : null)
   }
 }
 

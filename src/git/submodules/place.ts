@@ -54,13 +54,6 @@ export function indexOf({ gitDir }: Repository): string {
   return join(gitDir, 'index')
 }
 
-/** Whether git would not take the folder for a repository (gitrepository-layout(5)). */
-export function isNoRepository({ gitDir }: Repository): boolean {
-  if (!existsSync(gitDir)) return false
-  const hasHead = /^(ref: |[0-9a-f]{40})/.test(readPlainText(join(gitDir, 'HEAD')) ?? '')
-  return !hasHead || !existsSync(join(gitDir, 'objects')) || !existsSync(join(gitDir, 'refs'))
-}
-
 /** Whether git can use it: HEAD has all that belongs to it, and so has the commit, where that came already. */
 export async function isWhole(repository: Repository, commit: string): Promise<boolean> {
   if (!(await hasCommit(repository, 'HEAD'))) return false
