@@ -4,7 +4,7 @@ import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
 import { lacking } from './causes.ts'
-import { askGit, git, gitError, tryGit } from './git.ts'
+import { answerOf, askGit, git, gitError, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 
@@ -22,7 +22,7 @@ export async function headCommit(repository: Repository): Promise<string> {
 /** Whether the repository has this commit with all that belongs to it; a partial clone has what git fetches when needed. */
 export async function hasCommit(repository: Repository, commit: string): Promise<boolean> {
   const whole = ['rev-list', '--quiet', '--objects', '--no-walk', '--exclude-promisor-objects', commit, '--']
-  return (await tryGit(repository, whole)).code === 0
+  return (await answerOf(repository, whole)) !== null
 }
 
 /** The commit that HEAD names, by its id alone: whether it is there git says where it is asked for more. */

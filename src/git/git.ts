@@ -116,6 +116,13 @@ export async function askGit(
   throw gitError(repository, args, result)
 }
 
+/** What a git says; null where it fails. Throws where it was killed: then it has not said no. */
+export async function answerOf(repository: Repository, args: readonly string[]): Promise<string | null> {
+  const result = await tryGit(repository, args)
+  if (result.code === null) throw gitError(repository, args, result)
+  return result.code === 0 ? result.stdout : null
+}
+
 /** What a failed git command is to telec, by its cause. `interrupted`: it left something half-done. */
 export function gitError(
   repository: Repository,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { gitError, tryGit } from '../git.ts'
+import { answerOf, git } from '../git.ts'
 import type { Repository } from '../repository.ts'
 
 /** Whether the commit that is checked out names submodules. */
@@ -20,11 +20,9 @@ export interface Submodule {
 /** The submodules that a commit names both in its tree and in .gitmodules. None where the commit is not here. */
 export async function submodulesOf(repository: Repository, commit: string): Promise<Submodule[]> {
   const list = ['config', '--blob', `${commit}:.gitmodules`, '--null', '--get-regexp', '^submodule\\.']
-  const listed = await tryGit(repository, list)
-  if (listed.code === null) throw gitError(repository, list, listed)
-  if (listed.code !== 0) return []
+  const listed = await answerOf(repository, list)
   const settings = new Map<string, string>()
-  for (const entry of listed.stdout.split('\0').filter(Boolean)) {
+  for (const entry of (listed ?? '').split('\0').filter(Boolean)) {
     const end = entry.indexOf('\n')
     settings.set(entry.slice(0, end), entry.slice(end + 1))
   }
@@ -36,10 +34,8 @@ export async function submodulesOf(repository: Repository, commit: string): Prom
   })
   if (modules.length === 0) return []
   const tree = ['ls-tree', '-z', '--full-tree', commit, '--', ...modules.map(({ path }) => path)]
-  const entries = await tryGit(repository, tree)
-  if (entries.code !== 0) throw gitError(repository, tree, entries)
   const links = new Map<string, string>()
-  for (const entry of entries.stdout.split('\0')) {
+  for (const entry of (await git(repository, tree)).split('\0')) {
     const [, link = '', path = ''] = /^160000 commit ([0-9a-f]+)\t(.+)$/s.exec(entry) ?? []
     if (link) links.set(path, link)
   }

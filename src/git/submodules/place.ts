@@ -2,7 +2,7 @@ import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { readPlainText } from '../../system/files.ts'
 import { hasCommit } from '../checkout.ts'
-import { tryGit } from '../git.ts'
+import { answerOf } from '../git.ts'
 import { filesBelow } from '../leftovers.ts'
 import { foldersOf } from '../names.ts'
 import type { Repository } from '../repository.ts'
@@ -45,8 +45,8 @@ export function repositoryOf(parent: Repository, { name, path }: Submodule): Rep
 
 /** The commit that its HEAD names; null: none that is here, as while git clones it. */
 export async function headOf(repository: Repository): Promise<string | null> {
-  const result = await tryGit(repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
-  return result.code === 0 ? result.stdout.trim() : null
+  const head = await answerOf(repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
+  return head?.trim() ?? null
 }
 
 /** git writes the index after the files: without one, a submodule has never been checked out wholly. */
@@ -57,7 +57,7 @@ export function indexOf({ gitDir }: Repository): string {
 /** Whether git can use it: HEAD has all that belongs to it, and so has the commit, where that came already. */
 export async function isWhole(repository: Repository, commit: string): Promise<boolean> {
   if (!(await hasCommit(repository, 'HEAD'))) return false
-  const isHere = (await tryGit(repository, ['cat-file', '-e', commit])).code === 0
+  const isHere = (await answerOf(repository, ['cat-file', '-e', commit])) !== null
   return !isHere || hasCommit(repository, commit)
 }
 
