@@ -45,7 +45,11 @@ async function vacate(following: Following, parent: Repository, submodule: Submo
   const place = placeOf(parent, submodule)
   if (place === 'empty' || place === 'behind a link') return
   const folder = join(parent.workTree, submodule.path)
-  if (place === 'something else') return putAside(checkout, folder, target)
+  if (place === 'something else') {
+    // A folder may have the target's own files already: what is in their way the move itself looks at.
+    const isMoving = following.interrupted && lstatSync(folder).isDirectory()
+    return isMoving ? undefined : putAside(checkout, folder, target)
+  }
   const own = repositoryOf(parent, submodule)
   const changes = await changesBelow(parent, submodule)
   if (changes && changes.modified.length > 0 && !following.mayStash)

@@ -6,6 +6,8 @@ export interface Following {
   readonly target: string
   /** A remote whose transport alone may be used; null: what is not here is left for later. */
   readonly remote: string | null
+  /** An earlier move to the target was stopped, and may be half-way. */
+  readonly interrupted: boolean
   /** A person said that local changes are to be put aside. */
   readonly mayStash: boolean
   /** What was kept under refs on the way, for people. */

@@ -25,7 +25,8 @@ export function submodulesFor(
     checkout: repository,
     target: to,
     remote: reach === 'remote' ? remote : null,
-    mayStash: interrupted || mayStash, // what is half-way is not halted at
+    interrupted,
+    mayStash: interrupted || permits.includes('stash'), // what is half-way is not halted at
     kept: [],
   }
   return {
