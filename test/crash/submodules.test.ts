@@ -132,7 +132,7 @@ test(
     const tally = createTally('kills among submodules')
     for (const [index, cut] of sampled(calls, 5).entries()) {
       restore(computer)
-      const isWithTelec = index % 2 === 0
+      const isWithTelec = index % 2 === 0 || cut.program === 'rm' // xargs(1) calls a kill of it a failure
       const { ended, isInjected } = await programs.update(cut, 'signal=SIGKILL', isWithTelec ? killTelec : '')
       const where = `${cut.program} (${cut.start}) killed at ${cut.call} ${cut.occurrence}: ${ended.stderr}`
       expect(isInjected, `not reached: ${where}`).toBe(true)

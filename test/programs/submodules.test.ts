@@ -256,6 +256,46 @@ describe('what a person did in a submodule', () => {
     },
   )
 
+  test('halts an update before another submodule is removed, also where it is in a nested one', async () => {
+    const place = await deployed()
+    const { computer, library, work } = place
+    const inner = join(computer.folder, 'inner')
+    await commitTo(inner, { 'inner.txt': 'one\n' })
+    await addSubmodule(library, `file://${inner}`, 'inner')
+    await commitTo(library, {})
+    await followRemote(computer, 'lib')
+    await addSubmodule(work, `file://${inner}`, 'early')
+    await computer.push(version('1.1.1'))
+    await expectUpdated(computer)
+    writeFileSync(join(computer.checkout, 'lib/inner/inner.txt'), 'by hand\n')
+    await commitTo(inner, { 'inner.txt': 'two\n' })
+    await succeed('git', ['-C', join(library, 'inner'), 'pull', '--quiet'])
+    await commitTo(library, {})
+    await followRemote(computer, 'lib')
+    await removePath(computer, 'early')
+    await computer.push(version('1.2.0'))
+    const submodules = () => computer.gitInCheckout('submodule', 'status', '--recursive')
+    const before = await submodules()
+    expectFailure(await watchAndUpdate(computer), 1, ['would overwrite 1 local file', 'lib/inner/inner.txt'])
+    expect(await submodules()).toBe(before) // with a + where one is not at the commit of the parent's HEAD
+    expect(inCheckout(computer, 'early/inner.txt')).toBe('one\n')
+    const ended = await computer.telec('telec-update', ['--stash'])
+    expect(ended, ended.stderr).toMatchObject({ code: 42 })
+    expect(inCheckout(computer, 'lib/inner/inner.txt')).toBe('two\n')
+  })
+
+  test('is not called so where only line ends differ', async () => {
+    const place = await deployed()
+    await commitTo(place.library, { '.gitattributes': '*.txt text\n' })
+    await followRemote(place.computer, 'lib')
+    await place.computer.push(version('1.1.1'))
+    await expectUpdated(place.computer)
+    writeFileSync(join(place.computer.checkout, 'lib/lib.txt'), 'one\r\n')
+    await pushMove(place)
+    await expectUpdated(place.computer)
+    expect(inCheckout(place.computer, 'lib/lib.txt')).toBe('two\n')
+  })
+
   test('a commit on no branch is kept under a ref', async () => {
     const place = await deployed()
     const mine = await commitTo(join(place.computer.checkout, 'lib'), { 'mine.txt': 'mine\n' })

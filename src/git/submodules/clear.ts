@@ -1,10 +1,11 @@
 import { existsSync, lstatSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { TelecError } from '../../system/errors.ts'
 import { printableName } from '../../system/log.ts'
 import { putAside, removeTree } from '../aside.ts'
 import { changesBetween } from '../changes.ts'
 import { hasCommit } from '../checkout.ts'
+import { standings } from '../content.ts'
 import { git } from '../git.ts'
 import { removeFiles } from '../leftovers.ts'
 import { localChanges, stashPaths, untrackedInTheWay } from '../local-changes.ts'
@@ -15,9 +16,16 @@ import { type Submodule, sameIn, submodulesOf } from './named.ts'
 import { hasBranches, indexOf, isWhole, placeOf, repositoryOf } from './place.ts'
 import { bringCommit } from './remote.ts'
 
+/** What is where a repository, or a submodule in it, is to move; `paths`: local changes that clearing it takes away. */
+interface Obstacle {
+  readonly paths: readonly string[]
+  clear(): Promise<void>
+}
+
 /**
- * Before a repository moves: takes away work trees of submodules that are none after it, which git would leave in the way.
- * Nothing of anybody's is removed. Throws `halted` where that, or moving a submodule, would overwrite local changes.
+ * Before a repository moves: takes away work trees of submodules that are none after it, which git would leave in the way, and
+ * files in those that move. Nothing of anybody's is removed. Throws `halted`, before anything is touched, where local changes
+ * would be overwritten.
  */
 export async function clearWay(
   following: Following,
@@ -25,38 +33,87 @@ export async function clearWay(
   from: string,
   to: string,
 ): Promise<void> {
-  const after = await submodulesOf(repository, to)
-  for (const submodule of await submodulesOf(repository, from)) {
-    const next = sameIn(after, submodule)
-    if (!next) await vacate(following, repository, submodule)
-    else if (next.commit !== submodule.commit && placeOf(repository, next) === 'its work tree') {
-      const own = repositoryOf(repository, next)
-      // One that is broken, or gets another URL, is looked at when the new .gitmodules is there.
-      if (next.url !== submodule.url || !(await isWhole(own, next.commit))) continue
-      if (following.remote !== null) await bringCommit(following, own, next)
-      if (await hasCommit(own, next.commit)) await clearFiles(following, own, next)
-    }
-  }
+  await clear(following, await obstaclesBelow(following, repository, from, to))
 }
 
-/** Removes the work tree of a submodule that is none any more; with anything of a service or person in it, it is put aside. */
-async function vacate(following: Following, parent: Repository, submodule: Submodule): Promise<void> {
+/** The same before a submodule moves. */
+export async function clearSubmodule(following: Following, own: Repository, commit: string): Promise<void> {
+  await clear(following, await obstaclesIn(following, own, commit))
+}
+
+async function clear(following: Following, obstacles: readonly Obstacle[]): Promise<void> {
+  const paths = obstacles.flatMap((obstacle) => obstacle.paths)
+  if (paths.length > 0 && !following.mayStash) throw wouldOverwrite(following.checkout, paths)
+  for (const obstacle of obstacles) await obstacle.clear()
+}
+
+async function obstaclesBelow(
+  following: Following,
+  repository: Repository,
+  from: string,
+  to: string,
+): Promise<Obstacle[]> {
+  const after = await submodulesOf(repository, to)
+  const found: Obstacle[] = []
+  for (const submodule of await submodulesOf(repository, from)) {
+    const next = sameIn(after, submodule)
+    if (!next) found.push(...(await vacating(following, repository, submodule)))
+    else if (next.commit !== submodule.commit && placeOf(repository, next) === 'its work tree') {
+      const own = repositoryOf(repository, next)
+      if (!(await isWhole(own, next.commit))) continue // made anew later
+      // From another URL it is fetched when the new .gitmodules is there.
+      if (following.remote !== null && next.url === submodule.url) await bringCommit(following, own, next)
+      found.push(...(await obstaclesIn(following, own, next.commit)))
+    }
+  }
+  return found
+}
+
+/** What is in the way of a submodule that moves to a commit, all of its local changes where that has not come yet. */
+async function obstaclesIn(following: Following, own: Repository, commit: string): Promise<Obstacle[]> {
+  const isHere = await hasCommit(own, commit)
+  const below = isHere ? await obstaclesBelow(following, own, 'HEAD', commit) : []
+  if (following.interrupted) return below // in its files there may be half of a move, which the move itself looks at
+  const changes = isHere ? await changesBetween(own, 'HEAD', commit) : []
+  const touched = new Set(changes.map((change) => change.path))
+  const folders = new Set([...touched].flatMap(foldersOf))
+  const isTouched = (name: string) =>
+    !isHere || folders.has(name) || [name, ...foldersOf(name)].some((one) => touched.has(one))
+  const standing = await standings(own, changes)
+  const isTheirs = (path: string) => !['before', 'after'].includes(standing.get(path) ?? '') // else the bytes are a commit's
+  const local = [...(await localChanges(own))]
+    .filter(([path, letters]) => !letters.startsWith(' ') || isTheirs(path))
+    .map(([path]) => path)
+  const modified = local.filter(isTouched)
+  const untracked = untrackedInTheWay(own, changes, (name) => name).filter(isTheirs)
+  const paths = [...modified, ...untracked].map((name) => nameOf(following, join(own.workTree, name)))
+  if (paths.length === 0) return below
+  const clear = async () => {
+    const ref = await stashPaths(own, modified, untracked)
+    const back = `git -C ${own.workTree} cherry-pick --no-commit ${ref}`
+    following.kept.push(`put aside: ${paths.join(', ')}; to have them back: ${back}`)
+  }
+  return [{ paths, clear }, ...below]
+}
+
+/** The work tree of a submodule that is none any more: with anything of a service or person in it, it is put aside. */
+async function vacating(following: Following, parent: Repository, submodule: Submodule): Promise<Obstacle[]> {
   const { checkout, target } = following
   const place = placeOf(parent, submodule)
-  if (place === 'empty' || place === 'behind a link') return
+  if (place === 'empty' || place === 'behind a link') return []
   const folder = join(parent.workTree, submodule.path)
-  if (place === 'something else') {
-    // A folder may have the target's own files already: what is in their way the move itself looks at.
-    const isMoving = following.interrupted && lstatSync(folder).isDirectory()
-    return isMoving ? undefined : putAside(checkout, folder, target)
-  }
+  const aside = () => putAside(checkout, folder, target)
+  // A folder may have the target's own files already: what is in their way the move itself looks at.
+  if (place === 'something else' && following.interrupted && lstatSync(folder).isDirectory()) return []
+  if (place === 'something else') return [{ paths: [], clear: aside }]
   const own = repositoryOf(parent, submodule)
   const changes = await changesBelow(parent, submodule)
-  if (changes && changes.modified.length > 0 && !following.mayStash)
-    throw wouldOverwrite(checkout, changes.modified)
-  await removeFiles(parent, [indexOf(own)]) // it tells of a work tree that is gone
   const isClean = changes && changes.modified.length + changes.untracked.length === 0
-  await (isClean ? removeTree(checkout, folder) : putAside(checkout, folder, target))
+  const clear = async () => {
+    await removeFiles(parent, [indexOf(own)]) // it tells of a work tree that is gone
+    await (isClean ? removeTree(checkout, folder) : aside())
+  }
+  return [{ paths: (changes?.modified ?? []).map((path) => nameOf(following, path)), clear }]
 }
 
 interface Found {
@@ -102,31 +159,14 @@ export async function clearPlace(
   await (isEmpty ? removeTree(checkout, workTree) : putAside(checkout, workTree, target))
 }
 
-/** Throws `halted` where moving a submodule would overwrite local changes, or puts them aside where that is allowed. */
-export async function clearFiles(
-  following: Following,
-  own: Repository,
-  { path, commit }: Submodule,
-): Promise<void> {
-  const changes = await changesBetween(own, 'HEAD', commit)
-  const touched = new Set(changes.map((change) => change.path))
-  const folders = new Set([...touched].flatMap(foldersOf))
-  const isTouched = (name: string) =>
-    folders.has(name) || [name, ...foldersOf(name)].some((one) => touched.has(one))
-  const modified = [...(await localChanges(own)).keys()].filter(isTouched)
-  const untracked = untrackedInTheWay(own, changes, (name) => name)
-  const paths = [...modified, ...untracked].map((name) => join(path, name))
-  if (paths.length === 0) return
-  if (!following.mayStash) throw wouldOverwrite(following.checkout, paths)
-  await stashPaths(own, modified, untracked, async (ref) => {
-    const back = `git -C ${own.workTree} cherry-pick --no-commit ${ref}`
-    following.kept.push(`${paths.map(printableName).join(', ')}; to have them back: ${back}`)
-  })
+/** As a person finds it in the checkout. */
+function nameOf({ checkout }: Following, path: string): string {
+  return printableName(relative(checkout.workTree, path))
 }
 
 function wouldOverwrite({ workTree }: Repository, paths: readonly string[]): TelecError {
   return new TelecError('halted', `the update would overwrite ${paths.length} local file(s) in submodules`, {
-    because: paths.map(printableName).join('\n'),
+    because: paths.join('\n'),
     hint: `commit and push them, or move them away (git -C ${workTree} submodule foreach git status); or let telec put them aside: telec-update --stash`,
     goOn: 'telec-update --stash',
   })

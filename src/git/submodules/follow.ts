@@ -9,7 +9,7 @@ import { removeFiles } from '../leftovers.ts'
 import { keepPaths } from '../local-changes.ts'
 import { moveTo, type PutAside } from '../move.ts'
 import type { Repository } from '../repository.ts'
-import { clearFiles, clearPlace, clearWay } from './clear.ts'
+import { clearPlace, clearSubmodule } from './clear.ts'
 import type { Following } from './following.ts'
 import { hasSubmodules, type Submodule, sameIn, submodulesOf } from './named.ts'
 import { headOf, indexOf, placeOf, repositoryOf } from './place.ts'
@@ -47,8 +47,7 @@ export async function followSubmodules(
 
   async function follow(submodule: Submodule): Promise<void> {
     const own = repositoryOf(repository, submodule)
-    const hasMoved =
-      (await isDone(submodule)) || (await move(following, own, submodule, isHalfWay(submodule)))
+    const hasMoved = (await isDone(submodule)) || (await move(following, own, submodule))
     if (!hasMoved || !hasSubmodules(own)) return
     const last = lastOf(submodule)
     const below = last ? await submodulesOf(own, last.commit) : []
@@ -64,12 +63,7 @@ async function isAt(parent: Repository, submodule: Submodule): Promise<boolean> 
 }
 
 /** Moves a submodule to its commit. @returns false where the commit is not here, and the remote not asked. */
-async function move(
-  following: Following,
-  own: Repository,
-  submodule: Submodule,
-  isHalfWay: boolean,
-): Promise<boolean> {
+async function move(following: Following, own: Repository, submodule: Submodule): Promise<boolean> {
   const { commit } = submodule
   if (following.remote !== null) await bringCommit(following, own, submodule)
   else if (!(await hasCommit(own, commit))) return false
@@ -77,10 +71,10 @@ async function move(
   let aside: PutAside | null
   if (head !== null && head !== commit && existsSync(indexOf(own))) {
     await keepHead(following, own, head, commit)
-    await clearWay(following, own, head, commit)
-    if (!isHalfWay) await clearFiles(following, own, submodule)
+    await clearSubmodule(following, own, commit)
+    const { interrupted } = following
     const nothingMore = async () => undefined
-    aside = await moveTo(own, { branch: null, commit, interrupted: isHalfWay, bringMore: nothingMore })
+    aside = await moveTo(own, { branch: null, commit, interrupted, bringMore: nothingMore })
   } else aside = await completeClone(own, commit)
   if (aside) {
     const names = aside.paths.map(printableName).join(', ')
