@@ -1,69 +1,17 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Computer, makeComputer, version } from '../helpers/computer.ts'
+import type { Computer } from '../helpers/computer.ts'
 import { type Disk, type DiskKind, putOnDisk } from '../helpers/disk.ts'
 import { type DisturbedPrograms, disturbPrograms } from '../helpers/disturbed-programs.ts'
+import { type End, endOf, expectTrue, signalled } from '../helpers/power-cut.ts'
 import { succeed } from '../helpers/programs.ts'
 import { type Call, callsOf, pathsIn, runInjected } from '../helpers/strace.ts'
 import { createTally, isWhole, SWEEP_TIMEOUT_MS, sampled } from '../helpers/sweeps.ts'
-import { readTree } from '../helpers/tree.ts'
-import { watchAndUpdate } from '../helpers/update.ts'
-import { endState, expectReadable } from '../helpers/update-sweep.ts'
-
-/** Its check is of what the migration wrote, as that of a file's name would be true of one that a power cut emptied. */
-const migration = (name: string) => `import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-const to = process.env.TELEC_HOME + '/${name}.marker'
-export const check = () => existsSync(to) && readFileSync(to, 'utf8') === 'ran\\n'
-export const migrate = () => (writeFileSync(to, 'ran\\n'), true)
-`
-const IDS = ['1.1.0/001_first.mjs', '1.1.0/002_second.mjs']
-const INSTALL =
-  'rm -rf modules && mkdir modules && for i in 1 2 3 4 5 6 7 8; do echo "module $i of $TELEC_TO" >modules/$i; done && echo installed >installed'
-
-/** A computer of which an update was signalled; what it has to do is of all kinds. */
-async function signalled(): Promise<Computer> {
-  const computer = await makeComputer({ initArgs: ['--install', INSTALL] })
-  const files = (text: string) =>
-    Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`src/${index}.js`, `${text} ${index}\n`]))
-  await computer.push({ ...files('old'), 'gone.js': 'gone\n', '.gitignore': 'installed\nmodules\n' })
-  expect(await watchAndUpdate(computer)).toMatchObject({ code: 42 })
-  await computer.push({
-    ...version('1.1.0'),
-    ...files('new and longer'),
-    'gone.js': null,
-    'lib/new.js': 'new\n',
-    ...Object.fromEntries(IDS.map((id) => [`migrations/v${id}`, migration(id.split('/')[1] ?? '')])),
-  })
-  expect(await computer.telec('telec-watch')).toMatchObject({ code: 0 })
-  return computer
-}
-
-/** All that must be the same after a cut, to the byte. */
-const endOf = async (computer: Computer) => ({
-  state: await endState(computer),
-  files: readTree(computer.checkout),
-})
-
-/** What is recorded after the boot is on the disk. */
-function expectTrue(computer: Computer, end: Awaited<ReturnType<typeof endOf>>, where: string): void {
-  expectReadable(computer, where)
-  const { deployed } = computer.state('update_state.json') as { deployed: { version: string } }
-  if (deployed.version === '1.1.0')
-    expect(readTree(computer.checkout), `deployed, ${where}`).toEqual(end.files)
-  const journal = join(computer.home, 'migration_state.journal')
-  const recorded = JSON.stringify(computer.state('migration_state.json')?.applied)
-  const text = recorded + (existsSync(journal) ? readFileSync(journal, 'utf8') : '')
-  for (const id of IDS.filter((one) => text.includes(`"${one}"`))) {
-    const marker = join(computer.home, `${id.split('/')[1]}.marker`)
-    expect(readFileSync(marker, 'utf8'), `${id} is recorded, ${where}`).toBe('ran\n')
-  }
-}
 
 describe.each<DiskKind>(['ext4', 'xfs', 'btrfs'])('on %s, cut off its power', (kind) => {
   let computer: Computer
   let disk: Disk
-  let end: Awaited<ReturnType<typeof endOf>>
+  let end: End
   let programs: DisturbedPrograms
 
   beforeAll(async () => {
