@@ -2,30 +2,27 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Computer, makeComputer, version } from '../helpers/computer.ts'
-import { type CrashState, crashStates, readFiles, writeFiles } from '../helpers/crash-states.ts'
+import { type CrashState, crashStates, type Files, worstOf } from '../helpers/crash-states.ts'
 import { recordFiles } from '../helpers/file-calls.ts'
 import { place } from '../helpers/migrations.ts'
 import { type End, endOf, expectTrue, IDS, migration, signalled } from '../helpers/power-cut.ts'
 import type { ProgramName } from '../helpers/programs.ts'
-import { createTally, SWEEP_TIMEOUT_MS, sampled } from '../helpers/sweeps.ts'
+import { readFiles, writeFiles } from '../helpers/snapshot.ts'
+import { createTally, isWhole, SWEEP_TIMEOUT_MS, sampled } from '../helpers/sweeps.ts'
 import { readTree } from '../helpers/tree.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
 
-const TOPS = ['app', 'home']
-
-/** Runs a bundle, and makes of its calls all that a crash can leave. */
-async function statesOf(computer: Computer, program: ProgramName, code: number): Promise<CrashState[]> {
-  const before = readFiles(computer.folder, TOPS)
+/** Runs a bundle, and makes of its calls all that a crash can leave; and what is on the disk in any case when it has exited. */
+async function record(computer: Computer, program: ProgramName, code: number) {
+  const before = readFiles(computer)
   const { calls, ...ended } = await recordFiles(computer, program)
   expect(ended, ended.stderr).toMatchObject({ code })
-  const states = crashStates(before, calls)
-  // The model is right where nothing is lost.
-  const last = states.findLast(({ loss }) => loss === 'names kept, texts kept')
-  expect(plain(last?.files)).toEqual(plain(readFiles(computer.folder, TOPS)))
-  return states
+  const { states, end, synced } = crashStates(before, calls)
+  expect(plain(end), 'the model is wrong').toEqual(plain(readFiles(computer)))
+  return { states, onDisk: (name: string) => synced.get(`home/${name}`)?.synced ?? '{}' }
 }
 
-const plain = (files: CrashState['files'] = new Map()) =>
+const plain = (files: Files) =>
   Object.fromEntries([...files].map(([name, { kind, mode, text }]) => [name, { kind, mode, text }]))
 
 async function sweep(
@@ -34,7 +31,7 @@ async function sweep(
   goesOn: (state: CrashState) => Promise<void>,
 ) {
   const tally = createTally(`${what}: of ${states.length} different states after a crash`)
-  for (const state of sampled(states, 8)) {
+  for (const state of isWhole ? states : [...worstOf(states), ...sampled(states, 4)]) {
     await goesOn(state)
     tally.add(state.loss, 'gone on from')
   }
@@ -53,7 +50,10 @@ describe('an update', () => {
     // git then knows a file that it wrote by its size and its second, as those of a copy have other numbers.
     await computer.gitInCheckout('config', 'core.checkStat', 'minimal')
     await computer.gitInCheckout('config', 'core.trustctime', 'false')
-    states = await statesOf(computer, 'telec-update', 42)
+    const recorded = await record(computer, 'telec-update', 42)
+    states = recorded.states
+    expect(JSON.parse(recorded.onDisk('update_state.json'))).toMatchObject({ deployed: { version: '1.1.0' } })
+    expect(JSON.parse(recorded.onDisk('update_signal.json'))).toEqual({})
     end = await endOf(computer)
     await computer.push({ ...version('1.2.0'), 'src/0.js': 'newest\n' })
     expect(await watchAndUpdate(computer)).toMatchObject({ code: 42 })
@@ -66,7 +66,7 @@ describe('an update', () => {
     'is gone on with from all that a crash can leave of it, and the next one goes through',
     () =>
       sweep('an update', states, async ({ where, files }) => {
-        writeFiles(computer.folder, TOPS, files)
+        writeFiles(computer, files)
         expectTrue(computer, end, where)
         expect(await computer.telec('telec-watch'), where).toMatchObject({ code: 0 })
         const again = await computer.telec('telec-update')
@@ -91,7 +91,9 @@ describe('a run of migrations', () => {
   beforeAll(async () => {
     computer = await makeComputer()
     for (const id of IDS) place(computer, `migrations/v${id}`, migration(id.split('/')[1] ?? ''))
-    states = await statesOf(computer, 'telec-migrate', 0)
+    const recorded = await record(computer, 'telec-migrate', 0)
+    states = recorded.states
+    expect(JSON.parse(recorded.onDisk('migration_state.json'))).toMatchObject({ applied: IDS })
   })
   afterAll(() => computer?.dispose())
 
@@ -99,7 +101,7 @@ describe('a run of migrations', () => {
     'is gone on with from all that a crash can leave of it',
     () =>
       sweep('a run of migrations', states, async ({ where, files }) => {
-        writeFiles(computer.folder, TOPS, files)
+        writeFiles(computer, files)
         expectTrue(computer, null, where)
         const again = await computer.telec('telec-migrate')
         expect(again, where).toMatchObject({ code: 0 })

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
-import * as fs from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { FileCall } from './file-calls.ts'
 
 /** A file, a folder or a link, whatever its names; times in seconds. */
-interface Inode {
+export interface Inode {
   readonly kind: 'file' | 'folder' | 'link'
   mode: number
   time: number
@@ -27,6 +26,10 @@ export interface CrashState {
   /** The call before it, and what was lost. */
   readonly where: string
   readonly loss: string
+  /** How many texts are not what they were. */
+  readonly lost: number
+  /** How often all was synced before. */
+  readonly syncs: number
   readonly files: Files
 }
 
@@ -34,9 +37,9 @@ export interface CrashState {
 const TEXTS: Readonly<Record<string, (inode: Inode, index: number) => string>> = {
   'texts kept': ({ text }) => text,
   'texts lost': ({ synced }) => synced,
-  'texts of zeros': (inode) => partly(inode, 0),
   'texts torn': (inode) => partly(inode, 1 / 2),
   'each second text of zeros': (inode, index) => (index % 2 === 0 ? inode.text : partly(inode, 0)),
+  'texts of zeros': (inode) => partly(inode, 0),
 }
 
 function partly({ text, synced }: Inode, share: number): string {
@@ -47,17 +50,21 @@ function partly({ text, synced }: Inode, share: number): string {
 
 /** How many of the changes of names that were not synced are there: ext4 and xfs bring them to the disk in their order. */
 const NAMES: Readonly<Record<string, (amount: number) => number>> = {
-  'names kept': (amount) => amount,
-  'the last name lost': (amount) => Math.max(0, amount - 1),
-  'half of the names lost': (amount) => Math.floor(amount / 2),
   'names lost': () => 0,
+  'half of the names lost': (amount) => Math.floor(amount / 2),
+  'the last name lost': (amount) => Math.max(0, amount - 1),
+  'names kept': (amount) => amount,
 }
 
 /**
  * What can be there after a crash: after any of the calls, on a file system that keeps the order of names and no other, as
- * ext4 and xfs do. An fsync(2) syncs a file with its names, or the names in a folder; each state once.
+ * ext4 and xfs do. An fsync(2) syncs a file with its names, or the names in a folder; each state once; and the
+ * end, as it is and as it is on the disk.
  */
-export function crashStates(before: Files, calls: readonly FileCall[]): CrashState[] {
+export function crashStates(
+  before: Files,
+  calls: readonly FileCall[],
+): { readonly states: CrashState[]; readonly end: Files; readonly synced: Files } {
   const disk: Names = new Map(before)
   const now: Names = new Map(before)
   const inodes = new Set(before.values())
@@ -113,8 +120,10 @@ export function crashStates(before: Files, calls: readonly FileCall[]): CrashSta
     else Object.assign(inode, { text: textAfter(inode.text, call), time: call.time })
   }
 
+  let syncs = 0
   for (const [index, call] of calls.entries()) {
     perform(call)
+    if (call.kind === 'sync') syncs += 1
     for (const [howNames, amount] of Object.entries(NAMES))
       for (const [howTexts, textOf] of Object.entries(TEXTS)) {
         const names = new Map(disk)
@@ -125,14 +134,23 @@ export function crashStates(before: Files, calls: readonly FileCall[]): CrashSta
             return [name, { ...inode, text, synced: text }]
           }),
         )
+        const lost = [...names].filter(([name, { text }]) => files.get(name)?.text !== text).length
         const key = hashOf(files)
         const loss = `${howNames}, ${howTexts}`
         const where = `call ${index + 1}, ${call.kind} ${'name' in call ? call.name : ''}: ${loss}`
-        if (!seen.has(key)) states.push({ where, loss, files })
+        if (!seen.has(key)) states.push({ where, loss, lost, syncs, files })
         seen.add(key)
       }
   }
-  return states
+  return { states, end: now, synced: disk }
+}
+
+/** Of each stretch between two syncs of all the state that lost most. */
+export function worstOf(states: readonly CrashState[]): CrashState[] {
+  const worst = new Map<number, CrashState>()
+  for (const state of states)
+    if (state.lost >= (worst.get(state.syncs)?.lost ?? 0)) worst.set(state.syncs, state)
+  return [...worst.values()]
 }
 
 function textAfter(text: string, call: Extract<FileCall, { kind: 'open' | 'write' | 'cut' }>): string {
@@ -147,37 +165,4 @@ function hashOf(files: Files): string {
   for (const [name, { kind, mode, text }] of [...files].sort(([one], [other]) => (one < other ? -1 : 1)))
     hash.update(`${name}\0${kind}${mode}\0${text.length}\0${text}`)
   return hash.digest('hex')
-}
-
-/** What is in some folders of a folder, by name. */
-export function readFiles(folder: string, tops: readonly string[]): Files {
-  const found: Names = new Map()
-  const read = (name: string) => {
-    const path = join(folder, name)
-    const stat = fs.lstatSync(path)
-    const kind = stat.isSymbolicLink() ? 'link' : stat.isDirectory() ? 'folder' : 'file'
-    const text =
-      kind === 'link' ? fs.readlinkSync(path) : kind === 'file' ? fs.readFileSync(path, 'latin1') : ''
-    found.set(name, { kind, mode: stat.mode & 0o7777, time: stat.mtimeMs / 1000, text, synced: text })
-    if (kind === 'folder') for (const one of fs.readdirSync(path)) read(`${name}/${one}`)
-  }
-  tops.forEach(read)
-  return found
-}
-
-/** Replaces the folders by those of a state, as they are found after the boot that follows. */
-export function writeFiles(folder: string, tops: readonly string[], files: Files): void {
-  for (const top of tops) fs.rmSync(join(folder, top), { recursive: true, force: true })
-  for (const [name, { kind, mode, time, text }] of files) {
-    const path = join(folder, name)
-    if (kind === 'folder') fs.mkdirSync(path, { mode })
-    else if (kind === 'link') fs.symlinkSync(text, path)
-    else {
-      fs.writeFileSync(path, text, { encoding: 'latin1', mode })
-      const isLock = name.endsWith('.lock') // older than the boot
-      // Later than any file that it lists, as that of a tree which takes its time: else git reads those files themselves.
-      const late = name.endsWith('.git/index') ? 10 : 0
-      fs.utimesSync(path, isLock ? 0 : time + late, isLock ? 0 : time + late)
-    }
-  }
 }

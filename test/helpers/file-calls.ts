@@ -4,38 +4,29 @@ import type { Computer } from './computer.ts'
 import { requireTool } from './missing-tool.ts'
 import { DIST, type Ended, execute, type ProgramName } from './programs.ts'
 
-/** What a program, or one that it started, did to files below a folder, by their names there; when, in seconds. */
-export type FileCall = { readonly time: number } & (
-  | { readonly kind: 'open'; readonly name: string; readonly empties: boolean; readonly mode: number }
-  | { readonly kind: 'write'; readonly name: string; readonly text: string; readonly at: number | null }
-  | { readonly kind: 'cut'; readonly name: string; readonly size: number }
-  | { readonly kind: 'rename'; readonly name: string; readonly to: string }
-  | { readonly kind: 'link'; readonly name: string; readonly to: string }
-  | { readonly kind: 'symlink'; readonly name: string; readonly text: string }
-  | { readonly kind: 'mkdir'; readonly name: string; readonly mode: number }
-  | { readonly kind: 'chmod'; readonly name: string; readonly mode: number }
-  | { readonly kind: 'remove'; readonly name: string }
-  | { readonly kind: 'fsync'; readonly name: string }
-  | { readonly kind: 'sync' }
-)
+/** What a program, or one that it started, did to a file below a folder, by its name there; when, in seconds. */
+export type FileCall = { readonly kind: 'sync' } | (Named & { readonly time: number; readonly name: string })
+type Named =
+  | { readonly kind: 'open'; readonly empties: boolean; readonly mode: number }
+  | { readonly kind: 'write'; readonly text: string; readonly at: number | null }
+  | { readonly kind: 'cut'; readonly size: number }
+  | { readonly kind: 'rename'; readonly to: string }
+  | { readonly kind: 'link'; readonly to: string }
+  | { readonly kind: 'symlink'; readonly text: string }
+  | { readonly kind: 'mkdir'; readonly mode: number }
+  | { readonly kind: 'chmod'; readonly mode: number }
+  | { readonly kind: 'remove' }
+  | { readonly kind: 'fsync' }
 
-const NAMING = [
-  'rename',
-  'renameat',
-  'renameat2',
-  'link',
-  'linkat',
-  'symlink',
-  'symlinkat',
-  'mkdir',
-  'mkdirat',
+const BY_NAME = [
+  ...['rename', 'renameat', 'renameat2', 'link', 'linkat', 'symlink', 'symlinkat', 'mkdir', 'mkdirat'],
+  ...['unlink', 'unlinkat', 'rmdir', 'chmod', 'fchmodat', 'openat', 'chdir'], // an open of any file tells where its process is
 ]
-const REMOVING = ['unlink', 'unlinkat', 'rmdir']
-const TEXTS = ['write', 'pwrite64', 'ftruncate', 'chmod', 'fchmod', 'fchmodat', 'fsync', 'fdatasync']
+const BY_DESCRIPTOR = ['write', 'pwrite64', 'ftruncate', 'fchmod', 'fsync', 'fdatasync', 'fchdir', 'syncfs']
 /** They would change files as well: the model does not know how, and says so. */
-const UNKNOWN = ['open', 'creat', 'writev', 'pwritev', 'pwritev2', 'truncate', 'fallocate', 'copy_file_range']
-const FOLDERS = ['chdir', 'fchdir', 'openat'] // an open of any file tells where its process is
-const TRACED = [...NAMING, ...REMOVING, ...TEXTS, ...UNKNOWN, ...FOLDERS, 'sync', 'syncfs', 'sendfile']
+const UNKNOWN_BY_NAME = ['open', 'creat', 'truncate']
+const UNKNOWN = ['writev', 'pwritev', 'pwritev2', 'fallocate', 'copy_file_range', 'sendfile']
+const TRACED = [...BY_NAME, ...BY_DESCRIPTOR, ...UNKNOWN_BY_NAME, ...UNKNOWN, 'sync']
 
 /** Runs a bundle to its end under strace(1), with what it did to the checkout and the home, in order. */
 export async function recordFiles(
@@ -53,48 +44,57 @@ export async function recordFiles(
 }
 
 function readCalls(trace: string, { folder, checkout, home }: Computer): FileCall[] {
-  const places = new Map<string, string>()
-  const nameOf = (path: string) => path.slice(folder.length + 1)
   const isOurs = (path: string) => [checkout, home].some((one) => path === one || path.startsWith(`${one}/`))
+  const nameOf = (path: string) => path.slice(folder.length + 1)
+  /** Of each process, by what it opened last. */
+  const folders = new Map<string, string>()
   return trace.split('\n').flatMap((line): FileCall[] => {
     const [, pid = '', seconds, call = '', rest = ''] = /^(\d+) +([\d.]+) (\w+)\((.*)$/.exec(line) ?? []
-    const [, given = '', result = ''] = /^(.*)\) += (\d+)[^"]*$/.exec(rest) ?? []
-    // Each text with the folder that it starts from, or the file that a descriptor is of.
-    let base = places.get(pid) ?? folder
+    const [, given = '', result] = /^(.*)\) += (\d+)[^"]*$/.exec(rest) ?? []
+    let from = folders.get(pid) ?? folder // what a text starts from, if it is a path
+    let descriptor = ''
     const texts: string[] = []
     const paths: string[] = []
     for (const [, text, fd, path = ''] of given.matchAll(/"((?:[^"\\]|\\.)*)"|(AT_FDCWD|\d+)<([^>]*)>/g)) {
-      if (fd === 'AT_FDCWD') places.set(pid, path)
-      if (fd) base = path
-      const plain = text === undefined ? path : textOf(text)
-      texts.push(plain)
-      paths.push(resolve(base, plain))
+      if (fd === 'AT_FDCWD') folders.set(pid, path)
+      if (fd) from = descriptor = path
+      else paths.push(resolve(from, texts[texts.push(textOf(text ?? '')) - 1] ?? ''))
     }
-    const plain = given.replace(/"(?:[^"\\]|\\.)*"|<[^>]*>/g, '') // what is left are numbers and flags
-    const named = /at2?$/.test(call) ? paths.filter((_, index) => index % 2 === 1) : paths
-    if (call === 'chdir' || call === 'fchdir') places.set(pid, named[0] ?? '')
-    if (call === 'sync' || (call === 'syncfs' && isOurs(named[0] ?? ''))) return [{ kind: 'sync', time: 0 }]
-    const last = named.at(-1) ?? ''
-    const first = /^symlink/.test(call) ? last : (named[0] ?? '')
-    if (!isOurs(first) || (call === 'openat' && !/O_CREAT|O_TRUNC/.test(plain))) return []
-    const time = Number(seconds)
-    const name = nameOf(first)
-    const number = Number.parseInt(/, (\d+)$/.exec(plain)?.[1] ?? '', 10)
-    const mode = Number.parseInt(/\b(0\d+)/.exec(plain)?.[1] ?? '0', 8)
-    if (call === 'openat') return [{ kind: 'open', time, name, empties: /O_TRUNC/.test(plain), mode }]
-    if (/^(write|pwrite64)$/.test(call)) {
-      const text = (texts[1] ?? '').slice(0, Number(result))
-      return [{ kind: 'write', time, name, text, at: call === 'write' ? null : number }]
+    const first = /^symlink/.test(call) ? paths[1] : paths[0]
+    const path = (BY_NAME.includes(call) || UNKNOWN_BY_NAME.includes(call) ? first : descriptor) ?? ''
+    if (call === 'chdir' || call === 'fchdir') folders.set(pid, path)
+    if (call === 'sync') return [{ kind: 'sync' }]
+    const flags = given.replace(/"(?:[^"\\]|\\.)*"|<[^>]*>/g, '') // and numbers
+    if (!isOurs(path) || (call === 'openat' && !/O_CREAT|O_TRUNC/.test(flags))) return []
+    const at = { time: Number(seconds), name: nameOf(path) }
+    const number = Number(/, (\d+)$/.exec(flags)?.[1])
+    const mode = Number.parseInt(/\b0\d+/.exec(flags)?.[0] ?? '0', 8)
+    const text = (texts[0] ?? '').slice(0, Number(result))
+    switch (call) {
+      case 'openat':
+        return [{ kind: 'open', ...at, empties: /O_TRUNC/.test(flags), mode }]
+      case 'write':
+        return [{ kind: 'write', ...at, text, at: null }]
+      case 'pwrite64':
+        return [{ kind: 'write', ...at, text, at: number }]
+      case 'ftruncate':
+        return [{ kind: 'cut', ...at, size: number }]
+      case 'fsync':
+      case 'fdatasync':
+        return [{ kind: 'fsync', ...at }]
+      case 'syncfs':
+        return [{ kind: 'sync' }]
+      case 'chdir':
+      case 'fchdir':
+        return []
     }
-    if (call === 'ftruncate') return [{ kind: 'cut', time, name, size: number }]
-    if (/^rename|^link/.test(call))
-      return [{ kind: call.startsWith('link') ? 'link' : 'rename', time, name, to: nameOf(last) }]
-    if (/^symlink/.test(call)) return [{ kind: 'symlink', time, name, text: texts[0] ?? '' }]
-    if (/^f?sync|^fdatasync/.test(call)) return [{ kind: 'fsync', time, name }]
-    if (REMOVING.includes(call)) return [{ kind: 'remove', time, name }]
-    if (/^mkdir/.test(call)) return [{ kind: 'mkdir', time, name, mode }]
-    if (/chmod/.test(call)) return [{ kind: 'chmod', time, name, mode }]
-    if (FOLDERS.includes(call)) return []
+    const to = nameOf(paths[1] ?? '')
+    if (call.startsWith('rename')) return [{ kind: 'rename', ...at, to }]
+    if (call.startsWith('link')) return [{ kind: 'link', ...at, to }]
+    if (call.startsWith('symlink')) return [{ kind: 'symlink', ...at, text: texts[0] ?? '' }]
+    if (call.startsWith('mkdir')) return [{ kind: 'mkdir', ...at, mode }]
+    if (call.includes('chmod')) return [{ kind: 'chmod', ...at, mode }]
+    if (/^(unlink|rmdir)/.test(call)) return [{ kind: 'remove', ...at }]
     throw new Error(`the model does not know ${line.slice(0, 300)}`)
   })
 }
