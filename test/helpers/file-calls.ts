@@ -58,7 +58,9 @@ function readCalls(trace: string, { folder, checkout, home }: Computer): FileCal
     for (const [, text, fd, path = ''] of given.matchAll(/"((?:[^"\\]|\\.)*)"|(AT_FDCWD|\d+)<([^>]*)>/g)) {
       if (fd === 'AT_FDCWD') folders.set(pid, path)
       if (fd) from = descriptor = path
-      else paths.push(resolve(from, texts[texts.push(textOf(text ?? '')) - 1] ?? ''))
+      if (text === undefined) continue
+      texts.push(textOf(text))
+      paths.push(resolve(from, texts.at(-1) ?? ''))
     }
     const first = /^symlink/.test(call) ? paths[1] : paths[0]
     const path = (BY_NAME.includes(call) || UNKNOWN_BY_NAME.includes(call) ? first : descriptor) ?? ''
