@@ -1,8 +1,8 @@
 import type { Service } from '../config/service.ts'
 import { syncCheckout } from '../git/checkout.ts'
-import { asideIn } from '../git/damage/aside.ts'
 import { type Damage, knownHead, type Patient } from '../git/damage/damage.ts'
 import { findDamage } from '../git/damage/find.ts'
+import { asideFolder } from '../git/leftovers.ts'
 import { locateRepository } from '../git/repository.ts'
 import { readUpdateState } from '../state/update-state.ts'
 import { orNull, TelecError } from '../system/errors.ts'
@@ -28,7 +28,8 @@ export interface RepairReport {
 async function patientOf({ world, config, paths }: Service, isThorough: boolean): Promise<Patient> {
   const repository = locateRepository(world, config.deployment.checkout)
   const known = knownHead(await orNull(() => readUpdateState(paths))) // that it cannot be read is said elsewhere
-  return { repository, deployment: config.deployment, known, isThorough }
+  const aside = asideFolder(repository, isoTime(world).replaceAll(':', '-'))
+  return { repository, deployment: config.deployment, known, isThorough, aside }
 }
 
 /**
@@ -43,7 +44,6 @@ export async function repair(
 ): Promise<RepairReport> {
   const { log } = service.world
   const patient = await patientOf(service, true)
-  const aside = asideIn(patient.repository, isoTime(service.world))
   const tried = new Map<string, string>()
   for (;;) {
     const found = (await findDamage(patient)).map((damage) => onlyOnce(damage, tried))
@@ -52,13 +52,13 @@ export async function repair(
       const repaired = [...tried].flatMap(([key, what]) =>
         found.some((one) => keyOf(one) === key) ? [] : [what],
       )
-      return { repaired, left: found.map(leftOf), aside: tried.size > 0 ? aside.folder : null }
+      return { repaired, left: found.map(leftOf), aside: tried.size > 0 ? patient.aside : null }
     }
     const failed: string[] = []
     for (const damage of planned) {
       tried.set(keyOf(damage), damage.what)
       try {
-        await damage.repair?.run(aside)
+        await damage.repair?.run()
       } catch (error) {
         if (!(error instanceof TelecError)) throw error
         for (const line of [error.message, error.because, error.hint]) if (line) log.warning(line)

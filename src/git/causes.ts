@@ -124,10 +124,10 @@ const CAUSES: readonly Cause[] = [
 ]
 
 /** A commit that is known to have been here, or what belongs to it, is not. */
-export function lacking({ workTree }: Repository, commit: string): TelecError {
-  return new TelecError('halted', damaged.message(workTree), {
+export function lacking(repository: Repository, commit: string): TelecError {
+  return new TelecError('halted', damaged.message(repository.workTree), {
     because: `${commit.slice(0, 12)} is not there, or not all that belongs to it`,
-    hint: `look what it is: git -C ${workTree} fsck`,
+    hint: damaged.hint(repository),
     lacksObjects: true,
   })
 }

@@ -7,7 +7,7 @@ import { TelecError } from '../system/errors.ts'
 import { freeSpace } from '../system/files.ts'
 import { printableRemote } from './causes.ts'
 import { gitRemote } from './git.ts'
-import { filesBelow, removeFiles, removeFolder } from './leftovers.ts'
+import { filesBelow, removeFiles, removeTree } from './leftovers.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 import { type Declared, fetchedTarget, noLongerOffered } from './target.ts'
@@ -23,7 +23,7 @@ const DIED_OF_SIZE = new RegExp(`died of signal ${constants.signals.SIGXFSZ}\\b`
 /** Nobody's git writes nothing for so long. */
 const STALE_MS = 60 * 60_000
 
-/** Where `refetchObjects` fetches. */
+/** Where `fetchAnew` fetches. */
 export const REFETCH_FOLDER = 'telec-refetch'
 
 /** Fetches the target, and nothing else, from the remote or the first mirror that has it; what it declares. */
@@ -89,10 +89,10 @@ export function fetchLimits({ gitDir }: Repository) {
 }
 
 /** The arguments of a git that fetches this and nothing else. */
-export function fetching(source: string, refspec: string): string[] {
+export function fetching(source: string, ...refspecs: readonly string[]): string[] {
   const alone = ['--no-tags', '--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance']
   // An empty refmap: the branches that the checkout knows of its remote are not telec's to move.
-  return ['fetch', '--quiet', ...alone, '--refmap=', '--', source, refspec]
+  return ['fetch', '--quiet', ...alone, '--refmap=', '--', source, ...refspecs]
 }
 
 /** A git that was killed on its way leaves what came so far, for weeks (git-gc(1)). */
@@ -103,7 +103,7 @@ export async function removeStaleObjects(repository: Repository): Promise<void> 
     return writtenMs !== undefined && world.now() - writtenMs > STALE_MS
   }
   await removeFiles(repository, halfWritten(repository).filter(isStale))
-  await removeFolder(repository, join(repository.commonDir, REFETCH_FOLDER))
+  await removeTree(repository, join(repository.commonDir, REFETCH_FOLDER))
 }
 
 function halfWritten({ commonDir }: Repository): string[] {

@@ -1,54 +1,126 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, existsSync, lstatSync, openSync, readdirSync, readSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
+import { printableName } from '../system/log.ts'
 import type { Repository } from './repository.ts'
 
-const TIMEOUT_MS = 5 * 60_000
+const TIMEOUT_MS = 10 * 60_000
 
-/** Removes files that may not be there, as the checkout's owner: a link leads only where they could go themselves. */
+/** Runs a file command as the checkout's owner: a link leads only where they could go themselves. */
+export async function runAsOwner(
+  repository: Repository,
+  command: readonly string[],
+  input = '',
+): Promise<void> {
+  const { world, workTree, owner } = repository
+  const as = actAs(world, owner)
+  const [program = '', ...args] = command
+  const { code, signal, stderr } = await as.run(program, args, {
+    cwd: '/',
+    env: as.env,
+    timeoutMs: TIMEOUT_MS,
+    input,
+  })
+  if (code === 0) return
+  const kind = code === null ? 'later' : 'halted'
+  throw new TelecError(kind, `files of ${workTree} cannot be moved or removed`, {
+    because: stderr.trim() || `${program} ended with ${signal ?? `exit code ${code}`}`,
+    hint: `look whose it is: ls -l ${workTree}`,
+    interrupted: true,
+  })
+}
+
+/** Runs a file command with these paths at its end, as many at a time as it takes. */
+async function onPaths(
+  repository: Repository,
+  command: readonly string[],
+  paths: readonly string[],
+): Promise<void> {
+  if (paths.length === 0) return
+  const input = paths.map((path) => `${path}\0`).join('')
+  await runAsOwner(repository, ['xargs', '-0', ...command], input)
+}
+
+/** Removes files that may not be there. */
 export async function removeFiles(repository: Repository, paths: readonly string[]): Promise<void> {
-  if (paths.length > 0) await withPaths(repository, ['rm', '-f', '--'], paths)
+  await onPaths(repository, ['rm', '-f', '--'], paths)
 }
 
-/** Removes a folder, with all in it, that may not be there. */
-export async function removeFolder(repository: Repository, path: string): Promise<void> {
-  if (existsSync(path)) await withPaths(repository, ['rm', '-rf', '--'], [path])
+/** Removes a file or a folder that may not be there, with all in it. */
+export async function removeTree(repository: Repository, path: string): Promise<void> {
+  await onPaths(repository, ['rm', '-rf', '--'], [path].filter(isThere))
 }
 
-/** Moves files into a folder, in their order; the folder is made where it is not there. */
+/** Moves files into a folder, in their order. */
 export async function moveFiles(
   repository: Repository,
   paths: readonly string[],
   folder: string,
 ): Promise<void> {
-  if (paths.length === 0) return
-  await withPaths(repository, ['mkdir', '-p', '--'], [folder])
-  await withPaths(repository, ['sh', '-c', 'mv -f -- "$@" "$0/"', folder], paths)
+  await onPaths(repository, ['sh', '-c', 'mv -f -- "$@" "$0/"', folder], paths)
 }
 
-/** Copies a file that may not be there into a folder. */
-export async function copyFile(repository: Repository, path: string, folder: string): Promise<void> {
-  if (existsSync(path)) await withPaths(repository, ['sh', '-c', 'cp -- "$1" "$0/"', folder], [path])
+/** Copies a file that may not be there. */
+export async function copyFile(repository: Repository, path: string, to: string): Promise<void> {
+  if (isThere(path)) await runAsOwner(repository, ['cp', '-p', '--', path, to])
 }
 
-/** Runs a command with these paths at its end, as the checkout's owner. */
-async function withPaths(
+/** Where things are put aside, by the commit of an update or the time of a repair: on the same disk, a rename away. */
+export function asideFolder({ gitDir }: Repository, name: string): string {
+  return join(gitDir, 'telec-aside', name)
+}
+
+/** Moves files and folders aside, whole: a kill leaves each at its place or in the new one. Those that are gone are fine. */
+export async function moveAside(
   repository: Repository,
-  command: readonly string[],
   paths: readonly string[],
+  folder: string,
 ): Promise<void> {
-  const { world, workTree, owner } = repository
-  const as = actAs(world, owner)
-  const input = paths.map((path) => `${path}\0`).join('')
-  const options = { cwd: '/', env: as.env, timeoutMs: TIMEOUT_MS, input }
-  const { code, signal, stderr } = await as.run('xargs', ['-0', ...command], options)
-  if (code === 0) return
-  throw new TelecError(code === null ? 'later' : 'halted', `${command[0]} failed in ${workTree}`, {
-    because: stderr.trim() || `it ended with ${signal ?? `exit code ${code}`}`,
-    hint: `look whose it is: ls -l ${workTree}`,
-    interrupted: true, // what is to be removed is still there
-  })
+  const there = paths.filter(isThere)
+  if (there.length === 0) return
+  await runAsOwner(repository, ['mkdir', '-p', '-m', '700', '--', folder])
+  const pairs = there.flatMap((path) => [path, asideOf(repository, path, folder)])
+  await onPaths(repository, ['-n', '2', 'mv', '--'], pairs)
+}
+
+/** Its path from the checkout, as one name; a number makes it one that is free. */
+function asideOf({ workTree }: Repository, path: string, folder: string): string {
+  const name = relative(workTree, path).replaceAll('%', '%25').replaceAll('/', '%2F')
+  let to = join(folder, name)
+  for (let number = 1; isThere(to); number++) to = join(folder, `${name}.${number}`)
+  return to
+}
+
+/** Replaces a file in one step, and keeps a copy of it aside. */
+export async function replaceFile(
+  repository: Repository,
+  path: string,
+  text: string,
+  folder: string,
+): Promise<void> {
+  await runAsOwner(repository, ['mkdir', '-p', '-m', '700', '--', folder])
+  await copyFile(repository, path, asideOf(repository, path, folder))
+  const write = 'cat >"$0.telec-new" && mv -f -- "$0.telec-new" "$0"'
+  await runAsOwner(repository, ['sh', '-c', write, path], text)
+}
+
+/** Moves a file or folder out of the way of a commit. */
+export async function putAside(repository: Repository, path: string, commit: string): Promise<void> {
+  const folder = asideFolder(repository, commit.slice(0, 12))
+  const to = asideOf(repository, path, folder)
+  repository.world.log.notice(`put aside: ${printableName(path)} is now ${printableName(to)}`)
+  await moveAside(repository, [path], folder)
+}
+
+/** What was put aside for a commit, also by an update that was killed. */
+export function asideFor(repository: Repository, commit: string): string[] {
+  const folder = asideFolder(repository, commit.slice(0, 12))
+  return isThere(folder) ? readdirSync(folder).map((name) => printableName(join(folder, name))) : []
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
 /** The plain files below a folder whose names fit, through no link; none where it is not there. */
@@ -57,4 +129,15 @@ export function filesBelow(folder: string, name: RegExp): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && name.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
+}
+
+/** How a file begins, by bytes. */
+export function startOf(path: string, bytes: number): Buffer {
+  const start = Buffer.alloc(bytes)
+  const fd = openSync(path, 'r')
+  try {
+    return start.subarray(0, readSync(fd, start))
+  } finally {
+    closeSync(fd)
+  }
 }

@@ -137,5 +137,5 @@ test('where the remote has it no more, the update halts', async () => {
   await computer.git('push', '--quiet', '--force', 'origin', 'HEAD:main')
   await succeed('git', ['-C', computer.remote, 'gc', '--quiet', '--prune=now'])
   rmSync(path)
-  expectFailure(await watchAndUpdate(computer), 1, ['is damaged', 'fsck'])
+  expectFailure(await watchAndUpdate(computer), 1, ['is damaged', 'telec repair'])
 })

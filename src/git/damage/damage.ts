@@ -1,7 +1,7 @@
 import type { Config } from '../../config/schema.ts'
 import { leftAt, type UpdateState } from '../../state/update-state.ts'
+import { moveAside, replaceFile } from '../leftovers.ts'
 import type { Repository } from '../repository.ts'
-import type { Aside } from './aside.ts'
 
 /** What is looked at, and what telec knows of it. */
 export interface Patient {
@@ -11,6 +11,8 @@ export interface Patient {
   readonly known: { readonly commit: string; readonly branch: string | null } | null
   /** Each object is looked at: minutes, in a large repository. */
   readonly isThorough: boolean
+  /** Where what a repair replaces is kept. */
+  readonly aside: string
 }
 
 /** Something that is wrong in the repository of a checkout. */
@@ -22,7 +24,7 @@ export interface Damage {
     /** A phrase that goes on from "telec repair". */
     readonly plan: string
     /** Done again after a kill at any point, it ends in the same state. */
-    run(aside: Aside): Promise<void>
+    run(): Promise<unknown>
   }
   /** What a person does, where telec cannot. */
   readonly hint?: string
@@ -35,4 +37,14 @@ export function knownHead(state: UpdateState | null): Patient['known'] {
   const commit = leftAt(update) ?? deployed.commit
   const ref = update?.target.commit === commit ? update.target.ref : deployed.ref
   return { commit, branch: ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : null }
+}
+
+/** A repair that puts files aside. */
+export function movesAway({ repository, aside }: Patient, plan: string, paths: readonly string[]) {
+  return { plan, run: () => moveAside(repository, paths, aside) }
+}
+
+/** A repair that replaces a file. */
+export function replaces({ repository, aside }: Patient, plan: string, path: string, text: string) {
+  return { plan, run: () => replaceFile(repository, path, text, aside) }
 }

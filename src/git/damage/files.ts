@@ -1,48 +1,50 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { readPlainText } from '../../system/files.ts'
+import { printableName } from '../../system/log.ts'
 import { explain, printableRemote } from '../causes.ts'
 import { tryGit } from '../git.ts'
-import { filesBelow } from '../leftovers.ts'
+import { filesBelow, startOf } from '../leftovers.ts'
 import type { Repository } from '../repository.ts'
-import type { Damage, Patient } from './damage.ts'
+import { type Damage, movesAway, type Patient, replaces } from './damage.ts'
 
-// Files of git's own that a power cut leaves empty, or full of zeros (gitrepository-layout(5)).
+// Files of git's own that a power cut leaves empty, or full of zeros, and that git stumbles over (gitrepository-layout(5)).
 
 const ID = '[0-9a-f]{40,64}'
+const STARTS_WITH_ID = new RegExp(`^${ID}`)
 const POINTER = new RegExp(`^(ref: refs/\\S+|${ID})\\n?$`)
 
+function howBroken(text: string | null): string {
+  return text === null ? 'missing' : text === '' ? 'empty' : /^\0+$/.test(text) ? 'zeros' : 'broken'
+}
+
 /** The configuration of the repository. */
-export async function lookAtConfig({ repository }: Patient): Promise<Damage[]> {
-  const path = join(repository.commonDir, 'config')
+export async function lookAtConfig(patient: Patient): Promise<Damage[]> {
+  const { workTree, commonDir } = patient.repository
+  const path = join(commonDir, 'config')
   const text = readPlainText(path)
   if (text?.replaceAll('\0', '').trim()) {
-    const result = await tryGit(repository, ['config', '--file', path, '--list'])
+    const result = await tryGit(patient.repository, ['config', '--file', path, '--list'])
     if (result.code === 0) return []
     return [
       { what: `git cannot read ${path}`, because: explain(result), hint: `correct that line in ${path}` },
     ]
   }
-  const what = `${path} is ${text === null ? 'missing' : text === '' ? 'empty' : 'zeros'}`
-  const url = clonedFrom(repository)
-  const byHand = `git -C ${repository.workTree} init && git -C ${repository.workTree} remote add origin URL`
-  if (url === null) return [{ what, hint: `write it anew: ${byHand}` }]
-  const plan = `writes it anew, with the remote that this was cloned from: ${printableRemote(url)}`
-  const anew = configFor(repository, url)
-  return [{ what, repair: { plan, run: (aside) => aside.replace(path, anew) } }]
+  const what = `${path} is ${howBroken(text)}`
+  const anew = configAnew(patient.repository)
+  const byHand = `git -C ${workTree} init && git -C ${workTree} remote add origin URL`
+  if (anew === null) return [{ what, hint: `write it anew: ${byHand}` }]
+  const plan = `writes it anew, with the remote that this was cloned from: ${printableRemote(anew.url)}`
+  return [{ what, repair: replaces(patient, plan, path, anew.text) }]
 }
 
-/** What git noted as it cloned (git-reflog(1)); not where refs are in tables, which only their configuration says. */
-function clonedFrom({ gitDir }: Repository): string | null {
-  const [, url] = /\tclone: from (\S+)$/m.exec(readPlainText(join(gitDir, 'logs/HEAD')) ?? '') ?? []
-  const isInTables = readPlainText(join(gitDir, 'HEAD'))?.includes('.invalid')
-  return url === undefined || isInTables ? null : url
-}
-
-function configFor({ commonDir, gitDir }: Repository, url: string): string {
-  const isSha256 = /^[0-9a-f]{64} /.test(readPlainText(join(gitDir, 'logs/HEAD')) ?? '')
-  const isPartial = filesBelow(join(commonDir, 'objects/pack'), /\.promisor$/).length > 0
-  return `[core]
+/** By what git noted as it cloned (git-reflog(1)); null, too, where refs are in tables, which only the configuration says. */
+function configAnew({ gitDir }: Repository): { url: string; text: string } | null {
+  const log = readPlainText(join(gitDir, 'logs/HEAD')) ?? ''
+  const [, url] = /\tclone: from (\S+)$/m.exec(log) ?? []
+  if (url === undefined || readPlainText(join(gitDir, 'HEAD'))?.includes('.invalid')) return null
+  const isSha256 = /^[0-9a-f]{64} /.test(log)
+  const text = `[core]
 	repositoryformatversion = ${isSha256 ? 1 : 0}
 	filemode = true
 	bare = false
@@ -50,22 +52,25 @@ function configFor({ commonDir, gitDir }: Repository, url: string): string {
 ${isSha256 ? '[extensions]\n\tobjectFormat = sha256\n' : ''}[remote "origin"]
 	url = ${url}
 	fetch = +refs/heads/*:refs/remotes/origin/*
-${isPartial ? '\tpromisor = true\n\tpartialclonefilter = blob:none\n' : ''}`
+`
+  return { url, text }
 }
 
 /** HEAD, without which git takes the folder for none of its own. */
-export async function lookAtHead({ repository, known }: Patient): Promise<Damage[]> {
+export async function lookAtHead(patient: Patient): Promise<Damage[]> {
+  const { repository, known } = patient
   const path = join(repository.gitDir, 'HEAD')
   const text = readPlainText(path)
   if (text !== null && POINTER.test(text)) return []
-  const what = `${path} is ${text === null ? 'missing' : text === '' ? 'empty' : 'broken'}`
+  const what = `${path} is ${howBroken(text)}`
   if (known === null)
     return [{ what, hint: `name the branch that it was on: echo 'ref: refs/heads/BRANCH' >${path}` }]
-  const value = known.branch === null ? null : plainRef(repository, `refs/heads/${known.branch}`)
-  const isOnBranch = known.branch !== null && (value === null || value === known.commit)
-  const anew = isOnBranch ? `ref: refs/heads/${known.branch}` : known.commit
-  const plan = `writes it anew, by telec's record: ${anew}`
-  return [{ what, repair: { plan, run: (aside) => aside.replace(path, `${anew}\n`) } }]
+  const { commit, branch } = known
+  const value = branch === null ? null : plainRef(repository, `refs/heads/${branch}`)
+  const anew = branch !== null && [null, commit].includes(value) ? `ref: refs/heads/${branch}` : commit
+  return [
+    { what, repair: replaces(patient, `writes it anew, by telec's record: ${anew}`, path, `${anew}\n`) },
+  ]
 }
 
 /** The value of a ref by its files alone; null where they have none. */
@@ -81,83 +86,66 @@ function linesOf(path: string): string[] {
   return existsSync(path) ? readFileSync(path, 'latin1').split('\n') : ['']
 }
 
-/** packed-refs: what can be read of it is kept. */
-export async function lookAtPackedRefs({ repository, deployment }: Patient): Promise<Damage[]> {
-  const path = join(repository.commonDir, 'packed-refs')
-  const good = new RegExp(`^(# pack-refs with:.*|\\^${ID}|${ID} refs/\\S+)$`)
-  const fetch = `git -C ${repository.workTree} fetch --tags ${printableRemote(deployment.remote)}`
-  return mendLines(path, good, `; what is missing comes back with: ${fetch}`)
-}
+type IsGood = (line: string, before: string, objects: string) => boolean
 
-/** The damage of a file of lines of which not each is good. */
-function mendLines(path: string, good: RegExp, remark = ''): Damage[] {
-  const lines = linesOf(path)
-  const last = lines.pop()
+const isPackedRef = new RegExp(`^(# pack-refs with:.*|${ID} refs/\\S+)$`)
+const isPeeled = new RegExp(`^\\^${ID}$`)
+
+/** Files of lines, whose good ones are kept; what the others named is fetched. */
+const LISTS: readonly (readonly [name: string, isGood: IsGood])[] = [
   // A line that goes on from a broken one is broken as well.
-  const isGood = (line: string, index: number) =>
-    good.test(line) && (!line.startsWith('^') || good.test(lines[index - 1] ?? ''))
-  const kept = lines.filter(isGood)
-  if (last === '' && kept.length === lines.length) return []
-  const text = kept.map((line) => `${line}\n`).join('')
-  const plan = `keeps the ${kept.length} line(s) of it that can be read${remark}`
-  return [{ what: `${path} is broken`, repair: { plan, run: (aside) => aside.replace(path, text) } }]
-}
-
-const POINTERS = ['ORIG_HEAD', 'MERGE_HEAD', 'CHERRY_PICK_HEAD', 'REVERT_HEAD', 'REBASE_HEAD', 'AUTO_MERGE']
-
-/** Whatever git writes anew by itself, and stumbles over where it is broken. */
-export async function lookAtSideFiles({ repository }: Patient): Promise<Damage[]> {
-  const { gitDir, commonDir } = repository
-  const startsWithId = new RegExp(`^${ID}`)
-  const isBroken = (name: string) => {
-    const text = readPlainText(join(gitDir, name))
-    return text !== null && !startsWithId.test(text)
-  }
-  const pointers = POINTERS.filter(isBroken)
-  if (readPlainText(join(gitDir, 'FETCH_HEAD'))?.includes('\0')) pointers.push('FETCH_HEAD')
-  const entry = new RegExp(`^${ID} ${ID} .*> \\d+ [+-]\\d{4}(\\t.*)?$`)
-  const logs = new Set([gitDir, commonDir].flatMap((folder) => filesBelow(join(folder, 'logs'), /./)))
-  const cut = [...logs].filter((path) => readFileSync(path).at(-1) === 0) // as what was written last is
-  return [
-    ...pointers.map((name) => renewed(join(gitDir, name))),
-    ...cut.flatMap((path) => mendLines(path, entry)),
-    ...brokenCaches(commonDir),
-    ...lostAlternates(commonDir),
-  ]
-}
-
-function renewed(path: string, ...more: string[]): Damage {
-  const plan = 'moves it away; git makes it anew'
-  return { what: `${path} is broken`, repair: { plan, run: (aside) => aside.move([path, ...more]) } }
-}
-
-/** How files begin that git can make anew (gitformat-commit-graph(5), gitformat-pack(5)). */
-const CACHES: readonly (readonly [file: RegExp, begins: string])[] = [
-  [/^(commit-graph|graph-.*\.graph)$/, 'CGPH'],
-  [/^multi-pack-index$/, 'MIDX'],
-  [/\.rev$/, 'RIDX'],
-  [/\.bitmap$/, 'BITM'],
+  [
+    'packed-refs',
+    (line, before) => (isPeeled.test(line) ? isPackedRef.test(before) : isPackedRef.test(line)),
+  ],
+  ['shallow', (line) => new RegExp(`^${ID}$`).test(line)],
+  // Folders of objects elsewhere (git-clone(1), --shared, --reference) may be gone.
+  [
+    'objects/info/alternates',
+    (line, _, objects) => /^(#|$)/.test(line) || (!line.includes('\0') && existsSync(resolve(objects, line))),
+  ],
 ]
 
-function brokenCaches(commonDir: string): Damage[] {
-  const files = ['info', 'pack'].flatMap((name) => filesBelow(join(commonDir, 'objects', name), /./))
-  return files.flatMap((path) => {
-    const begins = CACHES.find(([file]) => file.test(basename(path)))?.[1]
-    if (begins === undefined || readFileSync(path).toString('latin1', 0, 4) === begins) return []
-    return [renewed(path, join(dirname(path), 'commit-graph-chain'))] // which names the files of a graph in parts
+export async function lookAtLists(patient: Patient): Promise<Damage[]> {
+  const { commonDir, workTree } = patient.repository
+  const fetch = `git -C ${workTree} fetch --tags ${printableRemote(patient.deployment.remote)}`
+  return LISTS.flatMap(([name, isGood]) => {
+    const path = join(commonDir, name)
+    const lines = linesOf(path)
+    const rest = lines.pop() ?? ''
+    const kept = lines.filter((line, at) => isGood(line, lines[at - 1] ?? '', join(commonDir, 'objects')))
+    if (rest === '' && kept.length === lines.length) return []
+    const bad = [...lines.filter((line) => !kept.includes(line)), rest].filter(Boolean)
+    const plan = `keeps the ${kept.length} line(s) of it that are good; what is missing comes back with: ${fetch}`
+    return [
+      {
+        what: `${path} is broken`,
+        because: `git cannot use: ${printableName(bad.join(' ').slice(0, 100))}`,
+        repair: replaces(patient, plan, path, kept.map((line) => `${line}\n`).join('')),
+      },
+    ]
   })
 }
 
-/** Folders of objects elsewhere (git-clone(1), --shared, --reference) that are gone. */
-function lostAlternates(commonDir: string): Damage[] {
-  const path = join(commonDir, 'objects/info/alternates')
-  const isGone = (line: string) =>
-    line !== '' && !line.startsWith('#') && !existsSync(resolve(commonDir, 'objects', line))
-  const lines = linesOf(path)
-  const gone = lines.filter(isGone)
-  if (gone.length === 0) return []
-  const rest = lines.filter((line) => !isGone(line)).join('\n')
-  const plan = 'does without them, and fetches what is missing'
-  const what = `the objects that ${path} names are not there: ${gone.join(', ')}`
-  return [{ what, repair: { plan, run: (aside) => aside.replace(path, rest) } }]
+/** What git makes anew by itself, by how it begins (gitformat-commit-graph(5), gitformat-pack(5)). */
+const RENEWED: readonly (readonly [name: RegExp, begins: RegExp])[] = [
+  [/^(ORIG|MERGE|CHERRY_PICK|REVERT|REBASE)_HEAD$/, STARTS_WITH_ID],
+  [/^commit-graph-chain$/, STARTS_WITH_ID],
+  [/^(commit-graph|graph-.*\.graph)$/, /^CGPH/],
+  [/^multi-pack-index$/, /^MIDX/],
+]
+
+export async function lookAtRenewed(patient: Patient): Promise<Damage[]> {
+  const { gitDir, commonDir } = patient.repository
+  const heads = ['ORIG', 'MERGE', 'CHERRY_PICK', 'REVERT', 'REBASE'].map((name) =>
+    join(gitDir, `${name}_HEAD`),
+  )
+  const caches = ['info', 'pack'].flatMap((name) => filesBelow(join(commonDir, 'objects', name), /./))
+  return [...heads.filter(existsSync), ...caches].flatMap((path) => {
+    const begins = RENEWED.find(([name]) => name.test(basename(path)))?.[1]
+    if (!begins || begins.test(startOf(path, 64).toString('latin1'))) return []
+    const chain = join(dirname(path), 'commit-graph-chain') // which names the files of a graph in parts
+    const repair = movesAway(patient, 'moves it away; git makes it anew', [path, chain])
+    return [{ what: `${path} is broken`, repair }]
+  })
 }

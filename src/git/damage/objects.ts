@@ -1,13 +1,15 @@
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Target } from '../../channel/target.ts'
+import type { Config } from '../../config/schema.ts'
 import { TelecError } from '../../system/errors.ts'
+import { readPlainText } from '../../system/files.ts'
 import { explain, printableRemote } from '../causes.ts'
-import { tryGit } from '../git.ts'
-import { filesBelow } from '../leftovers.ts'
+import { git, tryGit } from '../git.ts'
+import { asideFolder, filesBelow, moveAside, replaceFile, runAsOwner, startOf } from '../leftovers.ts'
+import { fetchAnew } from '../refetch.ts'
 import type { Repository } from '../repository.ts'
-import { type Aside, runAsOwner } from './aside.ts'
 import type { Damage, Patient } from './damage.ts'
-import { fetchAnew, putRefsAside } from './refetch.ts'
 import { refsToNothing } from './refs.ts'
 
 /** All of a large repository is read (git-fsck(1)). */
@@ -15,7 +17,7 @@ const FSCK_TIMEOUT_MS = 60 * 60_000
 
 /** The objects of HEAD, and what refs name; a thorough look reads each object. */
 export async function lookAtObjects(patient: Patient): Promise<Damage[]> {
-  const { repository, isThorough, deployment } = patient
+  const { repository, isThorough, deployment, known, aside } = patient
   const { files, because } = await brokenObjects(repository, isThorough)
   const toNothing = await refsToNothing(repository)
   if (because === null && toNothing.length === 0) return []
@@ -28,10 +30,11 @@ export async function lookAtObjects(patient: Patient): Promise<Damage[]> {
       because: details.filter(Boolean).join('\n'),
       repair: {
         plan: `${moves}fetches all objects anew from ${remote}`,
-        async run(aside) {
+        async run() {
           await salvage(repository, files, aside)
-          await fetchAnew(patient)
-          await putRefsAside(repository, aside)
+          const all = ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*']
+          await fetchAnew(repository, deployment, all, known ? [known.commit] : []) // it may be on no branch any more
+          await dropRefsToNothing(repository, aside)
           const head = ['rev-list', '--objects', '--quiet', 'HEAD', '--']
           if ((await tryGit(repository, head)).code === 0) return
           throw new TelecError('halted', `${remote} does not have all that HEAD needs`, {
@@ -43,6 +46,25 @@ export async function lookAtObjects(patient: Patient): Promise<Damage[]> {
     },
   ]
 }
+
+/** The same for an update: all of the history of its target and of what is deployed, which may be on no branch any more. */
+export async function refetchObjects(
+  repository: Repository,
+  deployment: Config['deployment'],
+  target: Target,
+  deployed: Target,
+): Promise<void> {
+  const { files } = await brokenObjects(repository, true)
+  await salvage(repository, files, asideFolder(repository, target.commit.slice(0, 12)))
+  await fetchAnew(
+    repository,
+    deployment,
+    [`+${target.ref}:refs/heads/target`],
+    [deployed.ref, deployed.commit],
+  )
+}
+
+const PACK = /\.(pack|idx)$/
 
 /** What git says of refs, the index, logs and caches: they have looks of their own. */
 const OF_OTHERS =
@@ -57,59 +79,63 @@ async function brokenObjects(
   const all = ['fsck', '--full', '--no-dangling', '--no-reflogs', '--no-progress']
   const result = await tryGit(repository, isThorough ? all : head, { timeoutMs: FSCK_TIMEOUT_MS })
   const folder = join(repository.commonDir, 'objects')
-  const cut = filesBelow(join(folder, 'pack'), /\.(pack|idx)$/).filter(isCutPack)
+  const cut = filesBelow(join(folder, 'pack'), PACK).filter(isCutPack)
   const said = `${result.stderr}${result.stdout}`
     .split('\n')
     .filter((line) => /^(error|fatal|missing|broken link)\b/.test(line) && !OF_OTHERS.test(line))
   if (cut.length === 0 && (result.code === 0 || said.length === 0)) return { files: [], because: null }
-  const files = new Set([...cut, ...filesBelow(folder, /^[0-9a-f]{38,62}$/).filter(isNoObject)])
-  const names = said.flatMap((line) => [
-    ...line.matchAll(/objects\/(pack\/pack-[0-9a-f]+|[0-9a-f]{2}\/[0-9a-f]{38,62})/g),
-  ])
-  for (const [, name = ''] of names)
-    for (const path of name.startsWith('pack/') ? [`${name}.pack`, `${name}.idx`] : [name])
-      if (existsSync(join(folder, path))) files.add(join(folder, path))
+  const named = said.flatMap(
+    (line) => line.match(/objects\/(pack\/pack-[0-9a-f]+|[0-9a-f]{2}\/[0-9a-f]{38,62})/g) ?? [],
+  )
+  const isNamed = (path: string) => named.some((name) => path.replace(PACK, '').endsWith(name))
+  const files = filesBelow(folder, /^([0-9a-f]{38,62}|pack-.*\.(pack|idx))$/).filter(
+    (path) => isNamed(path) || (PACK.test(path) ? isCutPack(path) : isNoObject(path)),
+  )
   const because = said.slice(0, 5).join('\n') || cut.map((path) => `${path} is broken`).join('\n')
-  return { files: [...files], because: because || explain(result) }
+  return { files, because: because || explain(result) }
+}
+
+/** Whether a pack or its index is alone, does not begin as one, or is shorter than any (gitformat-pack(5)). */
+function isCutPack(path: string): boolean {
+  const isIndex = path.endsWith('.idx')
+  const [other, begins, least] = isIndex ? ['pack', '\u00fftOc', 1_072] : ['idx', 'PACK', 32]
+  if (!existsSync(path.replace(/(pack|idx)$/, String(other)))) return true
+  return startOf(path, 4).toString('latin1') !== begins || statSync(path).size < Number(least)
 }
 
 /** Whether a loose object cannot be one: it does not begin as zlib's streams do (RFC 1950). */
 function isNoObject(path: string): boolean {
-  const [method = 0, flags = 0] = firstBytes(path, 2)
+  const [method = 0, flags = 0] = startOf(path, 2)
   return (method & 0x0f) !== 8 || (method * 256 + flags) % 31 !== 0
 }
 
-/** Whether a pack, or its index, does not begin as one, or is shorter than any (gitformat-pack(5)). */
-function isCutPack(path: string): boolean {
-  const begins = Buffer.from(firstBytes(path, 4)).toString('latin1')
-  if (path.endsWith('.idx')) return begins !== '\u00fftOc' || statSync(path).size < 1_072
-  return begins !== 'PACK' || statSync(path).size < 32
-}
-
-function firstBytes(path: string, count: number): Uint8Array {
-  const bytes = new Uint8Array(count)
-  const fd = openSync(path, 'r')
-  try {
-    readSync(fd, bytes, 0, count, 0)
-    return bytes
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/** All that may lie beside a pack. */
-const PARTS = ['pack', 'idx', 'rev', 'bitmap', 'promisor', 'keep', 'mtimes']
-
-/** Moves what cannot be read away, and unpacks what a pack still has: what was made here is nowhere else. */
-async function salvage(repository: Repository, files: readonly string[], aside: Aside): Promise<void> {
-  const isPart = (path: string) => /\.(pack|idx)$/.test(path)
-  const packs = new Set(files.filter(isPart).map((path) => path.replace(/\.(pack|idx)$/, '')))
-  const parts = [...packs].flatMap((pack) => PARTS.map((part) => `${pack}.${part}`))
-  await aside.move([...files.filter((path) => !isPart(path)), ...parts])
-  for (const pack of packs) {
-    const kept = join(aside.folder, `${relative(repository.commonDir, pack)}.pack`)
-    // What it cannot unpack is fetched.
+/** Puts what cannot be read aside, and unpacks what a pack still has: what was made here is nowhere else. */
+async function salvage(repository: Repository, files: readonly string[], aside: string): Promise<void> {
+  const objects = join(repository.commonDir, 'objects')
+  const derived = ['pack/multi-pack-index', 'info/commit-graph', 'info/commit-graphs/commit-graph-chain']
+  const loose = files.filter((path) => !PACK.test(path))
+  await moveAside(repository, [...loose, ...derived.map((name) => join(objects, name))], aside)
+  const packs = files.filter((path) => PACK.test(path)).map((path) => path.replace(PACK, ''))
+  for (const pack of new Set(packs)) {
+    // Without its index git does not take what is in it for there already; the pack itself goes last, for the sake of a kill.
+    const parts = ['idx', 'rev', 'bitmap', 'promisor', 'keep', 'mtimes'].map((part) => `${pack}.${part}`)
+    await moveAside(repository, parts, aside)
     const unpack = '[ ! -e "$1" ] || git --git-dir="$2" unpack-objects -r -q <"$1" 2>/dev/null || true'
-    await runAsOwner(repository, unpack, [kept, repository.gitDir])
+    await runAsOwner(repository, ['sh', '-c', unpack, 'sh', `${pack}.pack`, repository.gitDir])
+    await moveAside(repository, [`${pack}.pack`], aside)
   }
+}
+
+/** A ref whose object nobody has is in the way of every fetch: its name and id are noted, and it goes. */
+async function dropRefsToNothing(repository: Repository, aside: string): Promise<void> {
+  const head = readPlainText(join(repository.gitDir, 'HEAD'))?.trim()
+  const refs = (await refsToNothing(repository)).filter(({ ref }) => head !== `ref: ${ref}`)
+  if (refs.length === 0) return
+  await replaceFile(
+    repository,
+    join(aside, 'lost-refs'),
+    refs.map(({ id, ref }) => `${id} ${ref}\n`).join(''),
+    aside,
+  )
+  for (const { ref } of refs) await git(repository, ['update-ref', '-d', ref])
 }

@@ -6,17 +6,16 @@ import { git } from '../git.ts'
 import { filesBelow } from '../leftovers.ts'
 import { gitsAtWork, locksOf } from '../locks.ts'
 import { foldersOf } from '../names.ts'
-import type { Damage, Patient } from './damage.ts'
+import { type Damage, movesAway, type Patient } from './damage.ts'
 
 // What others left: locks, a merge half-way, files that belong to them.
 
 /** Locks; those of a git that is at work are its own. */
-export async function lookAtLocks({ repository }: Patient): Promise<Damage[]> {
-  const locks = locksOf(repository)
-  if (locks.length === 0 || (await gitsAtWork(repository)).length > 0) return []
+export async function lookAtLocks(patient: Patient): Promise<Damage[]> {
+  const locks = locksOf(patient.repository)
+  if (locks.length === 0 || (await gitsAtWork(patient.repository)).length > 0) return []
   const plan = `moves ${locks.length === 1 ? 'it' : 'them'} away: no git is at work there`
-  const what = `a git that is gone left ${locks.join(', ')}`
-  return [{ what, repair: { plan, run: (aside) => aside.move(locks) } }]
+  return [{ what: `a git that is gone left ${locks.join(', ')}`, repair: movesAway(patient, plan, locks) }]
 }
 
 /** Work that a person began: it is theirs to finish. */

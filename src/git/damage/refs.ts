@@ -4,9 +4,10 @@ import { readPlainText } from '../../system/files.ts'
 import { explain, localCause } from '../causes.ts'
 import { hasCommit, keepCommit } from '../checkout.ts'
 import { askGit, git, tryGit } from '../git.ts'
+import { moveAside } from '../leftovers.ts'
 import { keptRef } from '../refs.ts'
 import type { Repository } from '../repository.ts'
-import type { Damage, Patient } from './damage.ts'
+import { type Damage, movesAway, type Patient } from './damage.ts'
 
 /** Whether git takes the repository for one at all: its format may be newer than this git. */
 export async function lookWhetherItOpens({ repository }: Patient): Promise<Damage[]> {
@@ -38,7 +39,7 @@ async function brokenRef(patient: Patient, ref: string): Promise<Damage> {
       return { what, hint: `check out what the service runs: git -C ${repository.workTree} checkout BRANCH` }
     const isRenewed = /^refs\/(telec|remotes)\//.test(ref)
     const plan = `moves it away; ${isRenewed ? 'the next fetch makes it anew' : 'nothing says what it named'}`
-    return { what, repair: { plan, run: (aside) => aside.move([path]) } }
+    return { what, repair: movesAway(patient, plan, [path]) }
   }
   const logged = await loggedCommit(repository, ref)
   const other = logged === value.commit ? null : logged // work of a person, perhaps
@@ -47,8 +48,8 @@ async function brokenRef(patient: Patient, ref: string): Promise<Damage> {
     what,
     repair: {
       plan: `has it name ${value.commit.slice(0, 12)}, ${value.source}${kept}`,
-      async run(aside) {
-        await aside.move([path])
+      async run() {
+        await moveAside(repository, [path], patient.aside)
         if (other) await keepCommit(repository, 'rescued', other)
         await git(repository, ['update-ref', ref, value.commit])
       },
