@@ -58,7 +58,7 @@ export async function moveFiles(
   paths: readonly string[],
   folder: string,
 ): Promise<void> {
-  await onPaths(repository, ['sh', '-c', 'mv -f -- "$@" "$0/"', folder], paths)
+  await onPaths(repository, ['/bin/sh', '-c', 'mv -f -- "$@" "$0/"', folder], paths)
 }
 
 /** Copies a file that may not be there. */
@@ -102,7 +102,7 @@ export async function replaceFile(
   await runAsOwner(repository, ['mkdir', '-p', '-m', '700', '--', folder])
   await copyFile(repository, path, asideOf(repository, path, folder))
   const write = 'cat >"$0.telec-new" && mv -f -- "$0.telec-new" "$0"'
-  await runAsOwner(repository, ['sh', '-c', write, path], text)
+  await runAsOwner(repository, ['/bin/sh', '-c', write, path], text)
 }
 
 /** Moves a file or folder out of the way of a commit. */

@@ -1,22 +1,33 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Computer } from './computer.ts'
-import { type Ended, succeed } from './programs.ts'
+import { type Ended, type ProgramName, succeed } from './programs.ts'
 import { type Call, callsIn, recordOptions } from './strace.ts'
 
-/** What each update starts by name, found on the PATH. */
-const PROGRAMS = ['git', 'sh', 'sync', 'flock']
+/** What an update starts by name, found on the PATH. */
+const OF_AN_UPDATE = {
+  command: ['telec-update'],
+  ends: 42,
+  programs: ['git', 'sh', 'sync', 'flock'],
+} as const
 
-/** A call of the n-th program that an update starts. */
+/** What is run, with which exit code it ends, and which programs it starts by name. */
+interface Disturbed {
+  readonly command: readonly [ProgramName, ...string[]]
+  readonly ends: number
+  readonly programs: readonly string[]
+}
+
+/** A call of the n-th program that is started. */
 export interface ProgramCall extends Call {
   readonly program: string
   readonly start: number
 }
 
 export interface DisturbedPrograms {
-  /** An undisturbed update, and all that the programs which it starts change. */
+  /** An undisturbed run, and all that the programs which it starts change. */
   record(): Promise<ProgramCall[]>
-  /** An update in which one of those calls has another effect, after which `then` is run, and whether it came to that. */
+  /** A run in which one of those calls has another effect, after which `then` is run, and whether it came to that. */
   update(cut: ProgramCall, effect: string, then?: string): Promise<{ ended: Ended; isInjected: boolean }>
 }
 
@@ -27,13 +38,13 @@ export interface DisturbedPrograms {
 export async function disturbPrograms(
   computer: Computer,
   args: readonly string[] = [],
-  more: readonly string[] = [],
+  { command, ends, programs }: Disturbed = OF_AN_UPDATE,
 ): Promise<DisturbedPrograms> {
   const folder = join(computer.folder, 'programs')
   const counter = join(folder, 'counter')
   const trace = (start: number) => join(folder, `trace.${start}`)
   mkdirSync(folder)
-  for (const program of [...PROGRAMS, ...more]) {
+  for (const program of programs) {
     const real = await succeed('sh', ['-c', `command -v ${program}`])
     writeFileSync(
       join(folder, program),
@@ -65,14 +76,14 @@ esac
     rmSync(counter, { recursive: true, force: true })
     mkdirSync(counter)
     const PATH = `${folder}:${computer.env.PATH}`
-    return computer.telec('telec-update', args, {
+    return computer.telec(command[0], [...command.slice(1), ...args], {
       env: { ...env, DISTURB_TRACE: join(folder, 'trace'), PATH },
     })
   }
   return {
     async record() {
       const ended = await run({ DISTURB_START: 'all' })
-      if (ended.code !== 42) throw new Error(`the update failed: ${ended.stderr}`)
+      if (ended.code !== ends) throw new Error(`it failed undisturbed: ${ended.stderr}`)
       return readdirSync(folder)
         .flatMap((name) => (name.startsWith('trace.') ? [Number(name.slice('trace.'.length))] : []))
         .sort((one, other) => one - other)

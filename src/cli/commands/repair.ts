@@ -4,6 +4,7 @@ import { type RepairReport, repair } from '../../doctor/repair.ts'
 import type { Damage } from '../../git/damage/damage.ts'
 import { readUpdateState } from '../../state/update-state.ts'
 import { EXIT, orNull } from '../../system/errors.ts'
+import { guardGroups } from '../../system/groups.ts'
 import { acquireLock } from '../../system/lock.ts'
 import { printable } from '../../system/log.ts'
 import { confirm } from '../ask.ts'
@@ -29,10 +30,12 @@ Examples:
     .action(async ({ yes, json }: Record<'yes' | 'json', boolean>) => {
       const service = await openService(world)
       acquireLock(world, service.paths.lock) // until this program ends
+      const unguard = guardGroups()
       const report = await repair(service, async (found) => {
         if (!json) world.out(printable(found.map(show).join('')))
         return yes || (!json && found.some((damage) => damage.repair) && confirm('Do that?'))
       })
+      unguard()
       const halted = (await orNull(() => readUpdateState(service.paths)))?.halted
       world.out(json ? report : printable(ending(report, halted?.go_on ?? null)))
       if (report.left.length > 0) leave(EXIT.halted)

@@ -121,7 +121,7 @@ async function salvage(repository: Repository, files: readonly string[], aside: 
     const parts = ['idx', 'rev', 'bitmap', 'promisor', 'keep', 'mtimes'].map((part) => `${pack}.${part}`)
     await moveAside(repository, parts, aside)
     const unpack = '[ ! -e "$1" ] || git --git-dir="$2" unpack-objects -r -q <"$1" 2>/dev/null || true'
-    await runAsOwner(repository, ['sh', '-c', unpack, 'sh', `${pack}.pack`, repository.gitDir])
+    await runAsOwner(repository, ['/bin/sh', '-c', unpack, 'sh', `${pack}.pack`, repository.gitDir])
     await moveAside(repository, [`${pack}.pack`], aside)
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { readPlainText } from '../../system/files.ts'
 import { explain, localCause } from '../causes.ts'
 import { hasCommit, keepCommit } from '../checkout.ts'
-import { askGit, git, tryGit } from '../git.ts'
+import { git, tryGit } from '../git.ts'
 import { moveAside } from '../leftovers.ts'
 import { keptRef } from '../refs.ts'
 import type { Repository } from '../repository.ts'
@@ -29,69 +29,55 @@ export async function lookAtRefs(patient: Patient): Promise<Damage[]> {
 }
 
 async function brokenRef(patient: Patient, ref: string): Promise<Damage> {
-  const { repository } = patient
+  const { repository, known } = patient
   const path = join(repository.commonDir, ref)
-  const isThere = existsSync(path)
-  const what = `the ref ${ref} is ${isThere ? 'broken' : 'missing'}`
-  const value = await valueFor(patient, ref)
-  if (value === null) {
-    if (!isThere)
-      return { what, hint: `check out what the service runs: git -C ${repository.workTree} checkout BRANCH` }
-    const isRenewed = /^refs\/(telec|remotes)\//.test(ref)
-    const plan = `moves it away; ${isRenewed ? 'the next fetch makes it anew' : 'nothing says what it named'}`
-    return { what, repair: movesAway(patient, plan, [path]) }
+  const what = `the ref ${ref} is ${existsSync(path) ? 'broken' : 'missing'}`
+  const log = readPlainText(join(repository.commonDir, 'logs', ref)) ?? ''
+  // Who says what it named, the one who is believed first: telec's record, the tag as it was fetched, its own log.
+  const recorded = known && ref === `refs/heads/${known.branch}` ? known.commit : null
+  const fetched = await tryGit(repository, ['rev-parse', '--verify', '--quiet', keptRef(ref)])
+  const [, logged] = /^[0-9a-f]{40,64} ([0-9a-f]{40,64}) /.exec(log.trimEnd().split('\n').at(-1) ?? '') ?? []
+  const sources = [
+    [recorded, "by telec's record"],
+    [ref.startsWith('refs/tags/') ? fetched.stdout.trim() : null, 'as it was fetched'],
+    [logged, 'by its log'],
+  ] as const
+  const here: [commit: string, source: string][] = []
+  for (const [commit, source] of sources)
+    if (commit && (await hasCommit(repository, commit))) here.push([commit, source])
+  const [first] = here
+  if (!first || /^refs\/(telec|remotes)\//.test(ref)) {
+    if (existsSync(path))
+      return {
+        what,
+        repair: movesAway(patient, 'moves it away; a fetch makes it anew where the remote has it', [path]),
+      }
+    return { what, hint: `check out what the service runs: git -C ${repository.workTree} checkout BRANCH` }
   }
-  const logged = await loggedCommit(repository, ref)
-  const other = logged === value.commit ? null : logged // work of a person, perhaps
+  const other = here.find(([commit]) => commit !== first[0])?.[0] // work of a person, perhaps
   const kept = other ? `, and keeps ${other.slice(0, 12)}, which its log names` : ''
   return {
     what,
     repair: {
-      plan: `has it name ${value.commit.slice(0, 12)}, ${value.source}${kept}`,
+      plan: `has it name ${first[0].slice(0, 12)}, ${first[1]}${kept}`,
       async run() {
         await moveAside(repository, [path], patient.aside)
         if (other) await keepCommit(repository, 'rescued', other)
-        await git(repository, ['update-ref', ref, value.commit])
+        await git(repository, ['update-ref', ref, first[0]])
       },
     },
   }
 }
 
-/** What a ref is to name, and who says so: telec's record, the tag as it was fetched, or the ref's own log. */
-async function valueFor(
-  { repository, known }: Patient,
-  ref: string,
-): Promise<{ commit: string; source: string } | null> {
-  if (/^refs\/(telec|remotes)\//.test(ref)) return null
-  if (known && ref === `refs/heads/${known.branch}` && (await hasCommit(repository, known.commit)))
-    return { commit: known.commit, source: "by telec's record" }
-  if (ref.startsWith('refs/tags/')) {
-    const kept = await askGit(repository, ['rev-parse', '--verify', '--quiet', keptRef(ref)])
-    return kept.code === 0 ? { commit: kept.stdout.trim(), source: 'as it was fetched' } : null
-  }
-  const logged = await loggedCommit(repository, ref)
-  return logged === null ? null : { commit: logged, source: 'by its log' }
-}
-
-/** What the log of a ref names last, where that is here. */
-async function loggedCommit(repository: Repository, ref: string): Promise<string | null> {
-  const lines =
-    readPlainText(join(repository.commonDir, 'logs', ref))
-      ?.trimEnd()
-      .split('\n') ?? []
-  const [, id] = /^[0-9a-f]{40,64} ([0-9a-f]{40,64}) /.exec(lines.at(-1) ?? '') ?? []
-  return id && (await hasCommit(repository, id)) ? id : null
-}
-
 /** Refs whose object is not there. */
 export async function refsToNothing(repository: Repository): Promise<{ ref: string; id: string }[]> {
-  const listed = await tryGit(repository, ['for-each-ref', '--format=%(objectname) %(refname)'])
-  const refs = listed.stdout.split('\n').flatMap((line) => {
-    const [id, ref] = line.split(' ')
-    return id && ref ? [{ id, ref }] : []
-  })
-  const input = refs.map(({ id }) => `${id}\n`).join('')
+  const format = '--format=%(objectname) %(refname)'
+  const refs = (await tryGit(repository, ['for-each-ref', format])).stdout.split('\n').filter(Boolean)
+  const input = refs.map((line) => `${line.split(' ')[0]}\n`).join('')
   const { stdout } = await tryGit(repository, ['cat-file', '--batch-check'], { input })
   const missing = new Set([...stdout.matchAll(/^([0-9a-f]+) missing$/gm)].map(([, id]) => id))
-  return refs.filter(({ id }) => missing.has(id))
+  return refs.flatMap((line) => {
+    const [id = '', ref = ''] = line.split(' ')
+    return missing.has(id) ? [{ id, ref }] : []
+  })
 }
