@@ -127,6 +127,15 @@ export const migrate = () => { writeFileSync(path, 'migrated\\n'); return true }
     expect(read(computer, 'own.txt')).toBe('migrated\n')
   })
 
+  test('is known, too, where the index is split in two files', async () => {
+    const computer = await installing('true')
+    await computer.gitInCheckout('update-index', '--split-index')
+    configure(computer, 'echo more >>lock.json')
+    await computer.push(version('1.2.0'))
+    await computer.gitInCheckout('config', 'core.splitIndex', 'true')
+    expect((await watchAndUpdate(computer)).stderr).toContain('changed 1 tracked file(s): lock.json')
+  })
+
   test('costs no git more where it changed nothing: eight, in every format of the index', async () => {
     for (const format of ['2', '4']) {
       const computer = await installing('true')

@@ -129,6 +129,23 @@ test('in a shallow clone the history goes on ending where it did', async () => {
   await computer.gitInCheckout('fsck', '--full')
 })
 
+test('a partial clone gets no more than it had, and what it lacks when it is asked for', async () => {
+  const { computer, commit } = await updated()
+  rmSync(computer.checkout, { recursive: true })
+  rmSync(join(computer.home, 'update_state.json'))
+  await succeed('git', ['-C', computer.remote, 'config', 'uploadpack.allowFilter', 'true'])
+  const partial = ['--filter=blob:none', `file://${computer.remote}`, computer.checkout]
+  await computer.git('clone', '--quiet', ...partial)
+  await computer.gitInCheckout('reset', '--quiet', '--hard', 'HEAD~1')
+  expect((await computer.telec('telec-watch')).code).toBe(0)
+  for (const path of packsOf(computer, '.pack')) cut(path)
+  const ended = await watchAndUpdate(computer)
+  expect(ended.code, ended.stderr).toBe(42)
+  const objects = await computer.gitInCheckout('rev-list', '--objects', '--missing=print', '--all')
+  expect(objects).toMatch(/^\?/m)
+  await expectWhole(computer, commit)
+})
+
 test('where the remote has it no more, the update halts', async () => {
   const { computer } = await updated()
   const path = await objectAt(computer, 'HEAD')

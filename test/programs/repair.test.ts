@@ -159,6 +159,16 @@ const DAMAGES: [what: string, harm: Harm, found: RegExp, plan: RegExp][] = [
     /git makes it anew/,
   ],
   [
+    'the index of many packs',
+    async (it) => {
+      await it.gitInCheckout('repack', '-d', '--quiet')
+      await it.gitInCheckout('multi-pack-index', 'write')
+      damage(inGit(it, 'objects/pack/multi-pack-index'), 'zeros')
+    },
+    /multi-pack-index is broken/,
+    /git makes it anew/,
+  ],
+  [
     'objects elsewhere',
     (it) => writeFileSync(inGit(it, 'objects/info/alternates'), '/nowhere/objects\n'),
     /alternates is broken\n\s*git cannot use: \/nowhere\/objects/,

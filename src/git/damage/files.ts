@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { readPlainText } from '../../system/files.ts'
 import { printableName } from '../../system/log.ts'
@@ -11,7 +11,7 @@ import { type Damage, movesAway, type Patient, replaces } from './damage.ts'
 // Files of git's own that a power cut leaves empty, or full of zeros, and that git stumbles over (gitrepository-layout(5)).
 
 const ID = '[0-9a-f]{40,64}'
-const STARTS_WITH_ID = new RegExp(`^${ID}`)
+const IS_ID = new RegExp(`^${ID}$`)
 const POINTER = new RegExp(`^(ref: refs/\\S+|${ID})\\n?$`)
 
 function howBroken(text: string | null): string {
@@ -38,18 +38,17 @@ export async function lookAtConfig(patient: Patient): Promise<Damage[]> {
   return [{ what, repair: replaces(patient, plan, path, anew.text) }]
 }
 
-/** By what git noted as it cloned (git-reflog(1)); null, too, where refs are in tables, which only the configuration says. */
+/** By what git noted as it cloned (git-reflog(1)); null where its format of objects or refs is one that has to be configured. */
 function configAnew({ gitDir }: Repository): { url: string; text: string } | null {
   const log = readPlainText(join(gitDir, 'logs/HEAD')) ?? ''
-  const [, url] = /\tclone: from (\S+)$/m.exec(log) ?? []
+  const [, url] = /^[0-9a-f]{40} .*\tclone: from (\S+)$/m.exec(log) ?? []
   if (url === undefined || readPlainText(join(gitDir, 'HEAD'))?.includes('.invalid')) return null
-  const isSha256 = /^[0-9a-f]{64} /.test(log)
   const text = `[core]
-	repositoryformatversion = ${isSha256 ? 1 : 0}
+	repositoryformatversion = 0
 	filemode = true
 	bare = false
 	logallrefupdates = true
-${isSha256 ? '[extensions]\n\tobjectFormat = sha256\n' : ''}[remote "origin"]
+[remote "origin"]
 	url = ${url}
 	fetch = +refs/heads/*:refs/remotes/origin/*
 `
@@ -76,7 +75,7 @@ export async function lookAtHead(patient: Patient): Promise<Damage[]> {
 /** The value of a ref by its files alone; null where they have none. */
 function plainRef({ commonDir }: Repository, ref: string): string | null {
   const loose = readPlainText(join(commonDir, ref))?.trim() ?? ''
-  if (new RegExp(`^${ID}$`).test(loose)) return loose
+  if (IS_ID.test(loose)) return loose
   const packed = linesOf(join(commonDir, 'packed-refs')).find((line) => line.endsWith(` ${ref}`))
   return packed?.split(' ')[0] ?? null
 }
@@ -88,23 +87,20 @@ function linesOf(path: string): string[] {
 
 type IsGood = (line: string, before: string, objects: string) => boolean
 
-const isPackedRef = new RegExp(`^(# pack-refs with:.*|${ID} refs/\\S+)$`)
-const isPeeled = new RegExp(`^\\^${ID}$`)
+const IS_PACKED = new RegExp(`^(# pack-refs with:.*|${ID} refs/\\S+)$`)
 
-/** Files of lines, whose good ones are kept; what the others named is fetched. */
+/** Files of lines, whose good ones are kept. */
 const LISTS: readonly (readonly [name: string, isGood: IsGood])[] = [
   // A line that goes on from a broken one is broken as well.
-  [
-    'packed-refs',
-    (line, before) => (isPeeled.test(line) ? isPackedRef.test(before) : isPackedRef.test(line)),
-  ],
-  ['shallow', (line) => new RegExp(`^${ID}$`).test(line)],
+  ['packed-refs', (line, before) => IS_PACKED.test(line) || (/^\^/.test(line) && IS_PACKED.test(before))],
+  ['shallow', (line) => IS_ID.test(line)],
   // Folders of objects elsewhere (git-clone(1), --shared, --reference) may be gone.
-  [
-    'objects/info/alternates',
-    (line, _, objects) => /^(#|$)/.test(line) || (!line.includes('\0') && existsSync(resolve(objects, line))),
-  ],
+  ['objects/info/alternates', (line, _, objects) => /^(#|$)/.test(line) || isFolder(resolve(objects, line))],
 ]
+
+function isFolder(path: string): boolean {
+  return !path.includes('\0') && existsSync(path)
+}
 
 export async function lookAtLists(patient: Patient): Promise<Damage[]> {
   const { commonDir, workTree } = patient.repository
@@ -121,7 +117,10 @@ export async function lookAtLists(patient: Patient): Promise<Damage[]> {
       {
         what: `${path} is broken`,
         because: `git cannot use: ${printableName(bad.join(' ').slice(0, 100))}`,
-        repair: replaces(patient, plan, path, kept.map((line) => `${line}\n`).join('')),
+        repair:
+          kept.length > 0
+            ? replaces(patient, plan, path, kept.map((line) => `${line}\n`).join(''))
+            : movesAway(patient, plan, [path]),
       },
     ]
   })
@@ -129,19 +128,15 @@ export async function lookAtLists(patient: Patient): Promise<Damage[]> {
 
 /** What git makes anew by itself, by how it begins (gitformat-commit-graph(5), gitformat-pack(5)). */
 const RENEWED: readonly (readonly [name: RegExp, begins: RegExp])[] = [
-  [/^(ORIG|MERGE|CHERRY_PICK|REVERT|REBASE)_HEAD$/, STARTS_WITH_ID],
-  [/^commit-graph-chain$/, STARTS_WITH_ID],
+  [/^(ORIG|MERGE|CHERRY_PICK|REVERT|REBASE)_HEAD$|^commit-graph-chain$/, new RegExp(`^${ID}`)],
   [/^(commit-graph|graph-.*\.graph)$/, /^CGPH/],
   [/^multi-pack-index$/, /^MIDX/],
 ]
 
 export async function lookAtRenewed(patient: Patient): Promise<Damage[]> {
   const { gitDir, commonDir } = patient.repository
-  const heads = ['ORIG', 'MERGE', 'CHERRY_PICK', 'REVERT', 'REBASE'].map((name) =>
-    join(gitDir, `${name}_HEAD`),
-  )
   const caches = ['info', 'pack'].flatMap((name) => filesBelow(join(commonDir, 'objects', name), /./))
-  return [...heads.filter(existsSync), ...caches].flatMap((path) => {
+  return [...readdirSync(gitDir).map((name) => join(gitDir, name)), ...caches].flatMap((path) => {
     const begins = RENEWED.find(([name]) => name.test(basename(path)))?.[1]
     if (!begins || begins.test(startOf(path, 64).toString('latin1'))) return []
     const chain = join(dirname(path), 'commit-graph-chain') // which names the files of a graph in parts

@@ -32,7 +32,7 @@ export async function lookAtObjects(patient: Patient): Promise<Damage[]> {
         plan: `${moves}fetches all objects anew from ${remote}`,
         async run() {
           await salvage(repository, files, aside)
-          const all = ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*']
+          const all = ['heads', 'tags'].map((kind) => `+refs/${kind}/*:refs/fetched/${kind}/*`)
           await fetchAnew(repository, deployment, all, known ? [known.commit] : []) // it may be on no branch any more
           await dropRefsToNothing(repository, aside)
           const head = ['rev-list', '--objects', '--quiet', 'HEAD', '--']
@@ -59,7 +59,7 @@ export async function refetchObjects(
   await fetchAnew(
     repository,
     deployment,
-    [`+${target.ref}:refs/heads/target`],
+    [`+${target.ref}:refs/fetched/target`],
     [deployed.ref, deployed.commit],
   )
 }
@@ -120,7 +120,9 @@ async function salvage(repository: Repository, files: readonly string[], aside: 
     // Without its index git does not take what is in it for there already; the pack itself goes last, for the sake of a kill.
     const parts = ['idx', 'rev', 'bitmap', 'promisor', 'keep', 'mtimes'].map((part) => `${pack}.${part}`)
     await moveAside(repository, parts, aside)
-    const unpack = '[ ! -e "$1" ] || git --git-dir="$2" unpack-objects -r -q <"$1" 2>/dev/null || true'
+    // It fails where the pack ends too early; where it was killed (a shell's exit code is above 128) more is in there.
+    const unpack =
+      '[ ! -e "$1" ] || git --git-dir="$2" unpack-objects -r -q <"$1" 2>/dev/null || [ $? -le 128 ]'
     await runAsOwner(repository, ['/bin/sh', '-c', unpack, 'sh', `${pack}.pack`, repository.gitDir])
     await moveAside(repository, [`${pack}.pack`], aside)
   }
