@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { accountOf } from './account.ts'
+import { systemErrorCode } from './errors.ts'
 import { printableName } from './log.ts'
 import type { World } from './world.ts'
 
@@ -48,8 +49,8 @@ function look(
       ]
       const places = [readlinkSync(`/proc/${pid}/cwd`), ...told.map((one) => one.replace(/^[^/]*=/, ''))]
       return places.some((path) => isBelow(path, folders))
-    } catch {
-      return uid === 0
+    } catch (error) {
+      return uid === 0 && systemErrorCode(error) === 'EACCES' // any other one has just ended
     }
   }
 }
