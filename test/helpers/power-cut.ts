@@ -41,11 +41,11 @@ export async function signalled(): Promise<Computer> {
   return computer
 }
 
-/** All that must be the same after a cut, to the byte. */
-export const endOf = async (computer: Computer) => ({
-  state: await endState(computer),
-  files: readTree(computer.checkout),
-})
+/** All that must be the same after a cut, to the byte; whether a poll found nothing since then is not. */
+export async function endOf(computer: Computer) {
+  const { names, ...state } = await endState(computer)
+  return { state, names: names.filter((name) => name !== 'quiet'), files: readTree(computer.checkout) }
+}
 
 export type End = Awaited<ReturnType<typeof endOf>>
 
