@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Computer, makeComputer, version } from '../helpers/computer.ts'
 import { type DisturbedPrograms, disturbPrograms, type ProgramCall } from '../helpers/disturbed-programs.ts'
-import { type Ended, succeed } from '../helpers/programs.ts'
+import { DIST, type Ended, succeed } from '../helpers/programs.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
 import {
   addSubmodule,
@@ -26,8 +26,8 @@ let programs: DisturbedPrograms
 let calls: readonly ProgramCall[]
 let undisturbed: Awaited<ReturnType<typeof endState>>
 
-/** Where a service has left a file; of these the update replaces or removes all but the first. */
-const SERVED = ['moves', 'vendored', 'removed', 'folder']
+/** Where a service has left a file; the update replaces all of these but the first. */
+const SERVED = ['moves', 'vendored', 'folder']
 const BY_HAND = 'by hand\n'
 
 beforeAll(async () => {
@@ -127,7 +127,11 @@ test(
   'what an update starts, killed at any call that changes something, with telec-update or without it',
   async () => {
     const killTelec = join(computer.folder, 'kill-telec-update')
-    const script = '#!/bin/sh\nread -r _ _ _ telec _ </proc/$PPID/stat\nkill -s KILL $telec\n'
+    const script = `#!/bin/sh
+pid=$PPID
+until grep -q '${join(DIST, 'telec-update')}' /proc/$pid/cmdline; do read -r _ _ _ pid _ </proc/$pid/stat; done
+kill -s KILL $pid
+`
     writeFileSync(killTelec, script, { mode: 0o755 })
     const tally = createTally('kills among submodules')
     for (const [index, cut] of sampled(calls, 5).entries()) {

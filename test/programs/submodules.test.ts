@@ -184,13 +184,17 @@ describe('a submodule that is another one, or none, from one version on', () => 
     expect((await watchAndUpdate(computer)).code).toBe(42)
   })
 
-  test('a clean one leaves nothing behind', async () => {
-    const { computer } = await deployed()
+  test('a clean one leaves nothing behind, and may come back', async () => {
+    const { computer, library, work } = await deployed()
     await removePath(computer, 'lib')
     await computer.push(version('1.2.0'))
     expect(await expectUpdated(computer)).not.toContain('put aside')
     expect(existsSync(join(computer.checkout, 'lib'))).toBe(false)
     expect(existsSync(join(computer.checkout, '.git', 'telec-aside'))).toBe(false)
+    await addSubmodule(work, `file://${library}`, 'lib')
+    await computer.push(version('1.3.0'))
+    await expectUpdated(computer)
+    expect(inCheckout(computer, 'lib/lib.txt')).toBe('one\n')
   })
 
   test('a folder that becomes one: what a service left in it is put aside', async () => {

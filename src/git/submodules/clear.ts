@@ -6,13 +6,12 @@ import { changesBetween } from '../changes.ts'
 import { hasCommit } from '../checkout.ts'
 import { standings } from '../content.ts'
 import { git } from '../git.ts'
-import { putAside, removeFiles, removeTree } from '../leftovers.ts'
 import { localChanges, stashPaths, untrackedInTheWay } from '../local-changes.ts'
 import { foldersOf } from '../names.ts'
 import type { Repository } from '../repository.ts'
 import type { Following } from './following.ts'
 import { type Submodule, sameIn, submodulesOf } from './named.ts'
-import { hasBranches, indexOf, isWhole, placeOf, repositoryOf } from './place.ts'
+import { hasBranches, placeOf, repositoryOf } from './place.ts'
 import { bringCommit } from './remote.ts'
 
 /** What is where a repository, or a submodule in it, is to move; `paths`: local changes that clearing it takes away. */
@@ -59,7 +58,7 @@ async function obstaclesBelow(
     if (!next) found.push(...(await vacating(following, repository, submodule)))
     else if (next.commit !== submodule.commit && placeOf(repository, next) === 'its work tree') {
       const own = repositoryOf(repository, next)
-      if (!(await isWhole(own, next.commit))) continue // made anew later
+      if (!(await hasCommit(own, 'HEAD'))) continue // git cannot use it: it is made anew later
       // From another URL it is fetched when the new .gitmodules is there.
       if (following.remote !== null && next.url === submodule.url) await bringCommit(following, own, next)
       found.push(...(await obstaclesIn(following, own, next.commit)))
@@ -105,13 +104,12 @@ async function vacating(following: Following, parent: Repository, submodule: Sub
   // A folder may have the target's own files already: what is in their way the move itself looks at.
   if (place === 'something else' && following.interrupted && lstatSync(folder).isDirectory()) return []
   if (place === 'something else') return [{ paths: [], clear: aside }]
-  const own = repositoryOf(parent, submodule)
   const changes = await changesBelow(parent, submodule)
   const isClean = changes && changes.modified.length + changes.untracked.length === 0
-  const clear = async () => {
-    await removeFiles(parent, [indexOf(own)]) // it tells of a work tree that is gone
-    await (isClean ? removeTree(checkout, folder) : aside())
-  }
+  // .git last: by it what a kill leaves is known to be the submodule's.
+  const names = readdirSync(folder).filter((name) => name !== '.git')
+  const remove = () => removeTree(checkout, ...names.map((name) => join(folder, name)), folder)
+  const clear = isClean ? remove : aside
   return [{ paths: (changes?.modified ?? []).map((path) => nameOf(following, path)), clear }]
 }
 
@@ -124,7 +122,7 @@ interface Found {
 async function changesBelow(parent: Repository, submodule: Submodule): Promise<Found | null> {
   const own = repositoryOf(parent, submodule)
   // A repository inside of its work tree would go with it.
-  if (own.gitDir === join(own.workTree, '.git') || !(await isWhole(own, submodule.commit))) return null
+  if (own.gitDir === join(own.workTree, '.git') || !(await hasCommit(own, 'HEAD'))) return null
   const modified = [...(await localChanges(own)).keys()]
   const untracked = (await git(own, ['ls-files', '-z', '--others'])).split('\0').filter(Boolean)
   const inside = (path: string) => join(own.workTree, path)
@@ -148,7 +146,7 @@ export async function clearPlace(
 ): Promise<void> {
   const { checkout, target } = following
   const own = repositoryOf(parent, submodule)
-  if (existsSync(own.gitDir) && !(await isWhole(own, submodule.commit)))
+  if (existsSync(own.gitDir) && !(await hasCommit(own, 'HEAD')))
     await (hasBranches(own) ? putAside(checkout, own.gitDir, target) : removeTree(checkout, own.gitDir))
   if (placeOf(parent, submodule) !== 'something else') return
   const { workTree } = own

@@ -1,7 +1,6 @@
 import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { readPlainText } from '../../system/files.ts'
-import { hasCommit } from '../checkout.ts'
 import { answerOf } from '../git.ts'
 import { filesBelow } from '../leftovers.ts'
 import { foldersOf } from '../names.ts'
@@ -52,13 +51,6 @@ export async function headOf(repository: Repository): Promise<string | null> {
 /** git writes the index after the files: without one, a submodule has never been checked out wholly. */
 export function indexOf({ gitDir }: Repository): string {
   return join(gitDir, 'index')
-}
-
-/** Whether git can use it: HEAD has all that belongs to it, and so has the commit, where that came already. */
-export async function isWhole(repository: Repository, commit: string): Promise<boolean> {
-  if (!(await hasCommit(repository, 'HEAD'))) return false
-  const isHere = (await answerOf(repository, ['cat-file', '-e', commit])) !== null
-  return !isHere || hasCommit(repository, commit)
 }
 
 /** Whether there can be something of a person in a repository that git cannot use: a clone that was killed has no branch yet. */
