@@ -15,6 +15,7 @@ import {
   removePath,
 } from '../helpers/submodules.ts'
 import { untouched, watchAndUpdate } from '../helpers/update.ts'
+import { withGit } from '../helpers/with-git.ts'
 
 interface Place {
   readonly computer: Computer
@@ -308,6 +309,28 @@ describe('what a person did in a submodule', () => {
     expect(ended, ended.stderr).toMatchObject({ code: 42 })
     const [, ref = ''] = /kept as (refs\/telec\/rescued\/[0-9a-f]+)/.exec(ended.stderr) ?? []
     expect(await inLibrary(place.computer, 'rev-parse', ref)).toBe(mine)
+  })
+})
+
+describe('a submodule that is half-way when another target comes', () => {
+  test.each([
+    ['its files have moved', '"$git" "$@"; kill -s KILL $PPID'],
+    ['its HEAD has moved', 'case "$*" in *update-ref*) "$git" "$@"; kill -s KILL $PPID ;; esac'],
+  ])('is taken back first: %s', async (_, die) => {
+    const place = await deployed()
+    const { computer, library, work } = place
+    await commitTo(library, { 'lib.txt': 'two\n', 'new.txt': 'two\n' })
+    await followRemote(computer, 'lib')
+    await computer.push(version('1.2.0'))
+    const moving = '*modules/lib*read-tree*-m*|*modules/lib*update-ref*telec:*'
+    const env = await withGit(computer, `case "$*" in ${moving}) ${die} ;; esac`)
+    expect(await watchAndUpdate(computer, [], env)).toMatchObject({ signal: 'SIGKILL' })
+    await succeed('git', ['-C', join(work, 'lib'), 'checkout', '--quiet', 'HEAD~1'])
+    await computer.push({ ...version('1.3.0'), 'a.txt': 'a\n' })
+    await expectUpdated(computer)
+    expect(inCheckout(computer, 'lib/lib.txt')).toBe('one\n')
+    expect(existsSync(join(computer.checkout, 'lib/new.txt'))).toBe(false)
+    expect(await inLibrary(computer, 'for-each-ref', 'refs/telec/rescued', 'refs/telec/stash')).toBe('')
   })
 })
 

@@ -64,9 +64,12 @@ async function move(following: Following, own: Repository, submodule: Submodule)
   if (following.remote !== null) await bringCommit(following, own, submodule)
   else if (!(await hasCommit(own, commit))) return false
   const head = await headOf(own)
-  let aside: PutAside | null
-  if (head !== null && head !== commit && existsSync(indexOf(own))) {
-    await keepHead(following, own, head, commit)
+  const putAside = ({ paths, ref }: PutAside) =>
+    following.putAside(`${paths.map(printableName).join(', ')} in ${own.workTree}; kept as ${ref}`)
+  const bringMore = async () => undefined
+  const isCheckedOut = existsSync(indexOf(own))
+  if (head !== null && head !== commit && isCheckedOut) {
+    if (head !== last?.commit) await keepHead(following, own, head, commit)
     await clearSubmodule(following, own, commit)
     const { interrupted } = following
     const nothingMore = async () => undefined
