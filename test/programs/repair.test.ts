@@ -219,19 +219,25 @@ describe('damage is named by telec doctor, shown and then mended by telec repair
   })
 })
 
-test('an update that meets damage halts with telec repair as its hint, and goes on after it', async () => {
-  const computer = await withWork()
-  await computer.push({ ...version('1.2.0'), 'a.txt': 'aa\n' })
-  expect((await computer.telec('telec-watch')).code).toBe(0)
-  damage(inGit(computer, 'index'), 'zeros')
-  expectFailure(await computer.telec('telec-update'), 1, ['is damaged', 'telec repair'])
-  const { code, stdout } = await computer.telec('telec', ['repair', '--yes'])
-  expect({ code, stdout }).toMatchObject({
-    code: 0,
-    stdout: expect.stringContaining('to go on: telec-update --retry'),
-  })
-  expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
-})
+test.each<[string, (index: string) => void]>([
+  ['is damaged', (index) => damage(index, 'zeros')],
+  ['is missing', (index) => rmSync(index)],
+])(
+  'an update whose index %s halts with telec repair as its hint, and goes on after it',
+  async (what, harm) => {
+    const computer = await withWork()
+    await computer.push({ ...version('1.2.0'), 'a.txt': 'aa\n' })
+    expect((await computer.telec('telec-watch')).code).toBe(0)
+    harm(inGit(computer, 'index'))
+    expectFailure(await computer.telec('telec-update'), 1, [what, 'telec repair'])
+    const { code, stdout } = await computer.telec('telec', ['repair', '--yes'])
+    expect({ code, stdout }).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('to go on: telec-update --retry'),
+    })
+    expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
+  },
+)
 
 test('what was staged is kept in a ref that is named, and stays in the work tree', async () => {
   const computer = await withWork()

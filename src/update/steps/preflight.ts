@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { openOperation } from '../../git/checkout.ts'
 import { verifyGit } from '../../git/git.ts'
 import { gitsAtWork, locksInTheWay } from '../../git/locks.ts'
@@ -26,6 +28,11 @@ export async function preflight(context: StepContext): Promise<string> {
   if (open !== null)
     throw new TelecError('halted', `somebody is in the middle of ${open.what} in ${repository.workTree}`, {
       hint: `finish it, or leave it: git -C ${repository.workTree} ${open.leave}; then: telec-update --retry`,
+    })
+  // All files would look as if somebody had removed them.
+  if (!existsSync(join(repository.gitDir, 'index')))
+    throw new TelecError('halted', `the git index of ${repository.workTree} is missing`, {
+      hint: 'make it anew, which touches no file: telec repair',
     })
   if (!supervised) return `no service to restart`
   const { manager } = supervised
