@@ -6,6 +6,8 @@ import { printableName } from '../system/log.ts'
 import type { Repository } from './repository.ts'
 
 const TIMEOUT_MS = 10 * 60_000
+/** xargs(1): the command was killed by a signal. */
+const KILLED_BELOW_XARGS = 125
 
 /** Runs a file command as the checkout's owner: a link leads only where they could go themselves. */
 export async function runAsOwner(
@@ -23,8 +25,8 @@ export async function runAsOwner(
     input,
   })
   if (code === 0) return
-  const kind = code === null ? 'later' : 'halted'
-  throw new TelecError(kind, `files of ${workTree} cannot be moved or removed`, {
+  const isKilled = code === null || (program === 'xargs' && code === KILLED_BELOW_XARGS)
+  throw new TelecError(isKilled ? 'later' : 'halted', `files of ${workTree} cannot be moved or removed`, {
     because: stderr.trim() || `${program} ended with ${signal ?? `exit code ${code}`}`,
     hint: `look whose it is: ls -l ${workTree}`,
     interrupted: true,
@@ -47,9 +49,9 @@ export async function removeFiles(repository: Repository, paths: readonly string
   await onPaths(repository, ['rm', '-f', '--'], paths)
 }
 
-/** Removes a file or a folder that may not be there, with all in it. */
-export async function removeTree(repository: Repository, path: string): Promise<void> {
-  await onPaths(repository, ['rm', '-rf', '--'], [path].filter(isThere))
+/** Removes files and folders that may not be there, with all in them, in their order. */
+export async function removeTree(repository: Repository, ...paths: readonly string[]): Promise<void> {
+  await onPaths(repository, ['rm', '-rf', '--'], paths.filter(isThere))
 }
 
 /** Moves files into a folder, in their order. */
@@ -105,18 +107,16 @@ export async function replaceFile(
   await runAsOwner(repository, ['/bin/sh', '-c', write, path], text)
 }
 
-/** Moves a file or folder out of the way of a commit. */
-export async function putAside(repository: Repository, path: string, commit: string): Promise<void> {
+/** Moves a file or folder out of the way of a commit; `tell` is told before where it will be. */
+export async function putAside(
+  repository: Repository,
+  path: string,
+  commit: string,
+  tell: (what: string) => Promise<void>,
+): Promise<void> {
   const folder = asideFolder(repository, commit.slice(0, 12))
-  const to = asideOf(repository, path, folder)
-  repository.world.log.notice(`put aside: ${printableName(path)} is now ${printableName(to)}`)
+  await tell(`${printableName(asideOf(repository, path, folder))}, which was ${printableName(path)}`)
   await moveAside(repository, [path], folder)
-}
-
-/** What was put aside for a commit, also by an update that was killed. */
-export function asideFor(repository: Repository, commit: string): string[] {
-  const folder = asideFolder(repository, commit.slice(0, 12))
-  return isThere(folder) ? readdirSync(folder).map((name) => printableName(join(folder, name))) : []
 }
 
 function isThere(path: string): boolean {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
@@ -5,7 +6,7 @@ import { printableName } from '../system/log.ts'
 import { localCause } from './causes.ts'
 import { type Change, changesBetween, type Staged, stagedOver } from './changes.ts'
 import { currentBranch, headId, syncCheckout } from './checkout.ts'
-import { standings } from './content.ts'
+import { SUBMODULE, standings } from './content.ts'
 import { git, gitError, tryGit } from './git.ts'
 import { keepPaths, untrackedInTheWay } from './local-changes.ts'
 import { foldersOf, foldOf } from './names.ts'
@@ -158,10 +159,13 @@ async function progressOf(repository: Repository, from: string, to: string): Pro
   const found = await standings(repository, changes)
   const obstacles = untrackedInTheWay(repository, changes, foldOf(repository) ?? ((name) => name))
   const standing = (path: string) => found.get(path) ?? 'theirs'
+  const isCloned = ({ path, after }: Change) =>
+    after?.mode === SUBMODULE && existsSync(join(repository.workTree, path, '.git'))
+  const clones = changes.filter(isCloned).map(({ path }) => `${path}/`)
   const theirs = [
     ...changes.map(({ path }) => path).filter((path) => standing(path) === 'theirs'),
     ...obstacles.filter((path) => !found.has(path)),
-  ]
+  ].filter((path) => !clones.some((clone) => path.startsWith(clone))) // which are their own
   // A file that a sparse checkout leaves out is not missing.
   const missing = new Set(await missingFiles(repository))
   const staged = await stagedOver(repository, from, changes)

@@ -2,7 +2,12 @@ import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Computer, makeComputer, version } from '../helpers/computer.ts'
-import { type DisturbedPrograms, disturbPrograms, type ProgramCall } from '../helpers/disturbed-programs.ts'
+import {
+  type DisturbedPrograms,
+  disturbPrograms,
+  OF_AN_UPDATE,
+  type ProgramCall,
+} from '../helpers/disturbed-programs.ts'
 import { DIST, type Ended, succeed } from '../helpers/programs.ts'
 import { restore, snapshot } from '../helpers/snapshot.ts'
 import {
@@ -74,7 +79,10 @@ beforeAll(async () => {
   await computer.telec('telec-watch')
   snapshot(computer)
   restore(computer) // as each time: a copy's files are not those that git's index has noted
-  programs = await disturbPrograms(computer, [], ['rm'])
+  programs = await disturbPrograms(computer, [], {
+    ...OF_AN_UPDATE,
+    programs: [...OF_AN_UPDATE.programs, 'rm'],
+  })
   calls = await programs.record()
   undisturbed = await endState()
   expect(undisturbed).toMatchObject({

@@ -5,7 +5,7 @@ import { type Ended, type ProgramName, succeed } from './programs.ts'
 import { type Call, callsIn, recordOptions } from './strace.ts'
 
 /** What an update starts by name, found on the PATH. */
-const OF_AN_UPDATE = {
+export const OF_AN_UPDATE = {
   command: ['telec-update'],
   ends: 42,
   programs: ['git', 'sh', 'sync', 'flock'],

@@ -6,6 +6,7 @@ import { changesBetween } from '../changes.ts'
 import { hasCommit } from '../checkout.ts'
 import { standings } from '../content.ts'
 import { git } from '../git.ts'
+import { putAside, removeTree } from '../leftovers.ts'
 import { localChanges, stashPaths, untrackedInTheWay } from '../local-changes.ts'
 import { foldersOf } from '../names.ts'
 import type { Repository } from '../repository.ts'
@@ -87,9 +88,11 @@ async function obstaclesIn(following: Following, own: Repository, commit: string
   const paths = [...modified, ...untracked].map((name) => nameOf(following, join(own.workTree, name)))
   if (paths.length === 0) return below
   const clear = async () => {
-    const ref = await stashPaths(own, modified, untracked)
-    const back = `git -C ${own.workTree} cherry-pick --no-commit ${ref}`
-    following.kept.push(`put aside: ${paths.join(', ')}; to have them back: ${back}`)
+    await stashPaths(own, modified, untracked, (ref) =>
+      following.putAside(
+        `${paths.join(', ')}; to have them back: git -C ${own.workTree} cherry-pick --no-commit ${ref}`,
+      ),
+    )
   }
   return [{ paths, clear }, ...below]
 }
@@ -100,7 +103,7 @@ async function vacating(following: Following, parent: Repository, submodule: Sub
   const place = placeOf(parent, submodule)
   if (place === 'empty' || place === 'behind a link') return []
   const folder = join(parent.workTree, submodule.path)
-  const aside = () => putAside(checkout, folder, target)
+  const aside = () => putAside(checkout, folder, target, following.putAside)
   // A folder may have the target's own files already: what is in their way the move itself looks at.
   if (place === 'something else' && following.interrupted && lstatSync(folder).isDirectory()) return []
   if (place === 'something else') return [{ paths: [], clear: aside }]
@@ -147,13 +150,15 @@ export async function clearPlace(
   const { checkout, target } = following
   const own = repositoryOf(parent, submodule)
   if (existsSync(own.gitDir) && !(await hasCommit(own, 'HEAD')))
-    await (hasBranches(own) ? putAside(checkout, own.gitDir, target) : removeTree(checkout, own.gitDir))
+    await (hasBranches(own)
+      ? putAside(checkout, own.gitDir, target, following.putAside)
+      : removeTree(checkout, own.gitDir))
   if (placeOf(parent, submodule) !== 'something else') return
   const { workTree } = own
   const isFolder = lstatSync(workTree).isDirectory()
   // Nothing but the name of a repository that is not there any more.
   const isEmpty = isFolder && readdirSync(workTree).every((name) => name === '.git')
-  await (isEmpty ? removeTree(checkout, workTree) : putAside(checkout, workTree, target))
+  await (isEmpty ? removeTree(checkout, workTree) : putAside(checkout, workTree, target, following.putAside))
 }
 
 /** As a person finds it in the checkout. */

@@ -1,9 +1,12 @@
 import { existsSync } from 'node:fs'
 import { printableName } from '../../system/log.ts'
+import { changesBetween } from '../changes.ts'
 import { hasCommit, isAncestor, keepCommit } from '../checkout.ts'
-import { askGit, git } from '../git.ts'
-import { asideFor, removeFiles } from '../leftovers.ts'
-import { moveTo } from '../move.ts'
+import { SUBMODULE, standings } from '../content.ts'
+import { git } from '../git.ts'
+import { removeFiles } from '../leftovers.ts'
+import { keepPaths } from '../local-changes.ts'
+import { moveTo, type PutAside, undoMove } from '../move.ts'
 import type { Repository } from '../repository.ts'
 import { clearPlace, clearSubmodule } from './clear.ts'
 import type { Following } from './following.ts'
@@ -43,9 +46,9 @@ export async function followSubmodules(
 
   async function follow(submodule: Submodule): Promise<void> {
     const own = repositoryOf(repository, submodule)
-    const hasMoved = (await isDone(submodule)) || (await move(following, own, submodule))
-    if (!hasMoved || !hasSubmodules(own)) return
     const last = lastOf(submodule)
+    const hasMoved = (await isDone(submodule)) || (await move(following, own, submodule, last))
+    if (!hasMoved || !hasSubmodules(own)) return
     const below = last ? await submodulesOf(own, last.commit) : []
     await followSubmodules(following, own, submodule.commit, isHalfWay(submodule) ? below : null)
   }
@@ -59,7 +62,12 @@ async function isAt(parent: Repository, submodule: Submodule): Promise<boolean> 
 }
 
 /** Moves a submodule to its commit. @returns false where the commit is not here, and the remote not asked. */
-async function move(following: Following, own: Repository, submodule: Submodule): Promise<boolean> {
+async function move(
+  following: Following,
+  own: Repository,
+  submodule: Submodule,
+  last: Submodule | null | undefined,
+): Promise<boolean> {
   const { commit } = submodule
   if (following.remote !== null) await bringCommit(following, own, submodule)
   else if (!(await hasCommit(own, commit))) return false
@@ -72,13 +80,10 @@ async function move(following: Following, own: Repository, submodule: Submodule)
     if (head !== last?.commit) await keepHead(following, own, head, commit)
     await clearSubmodule(following, own, commit)
     const { interrupted } = following
-    const nothingMore = async () => undefined
-    aside = await moveTo(own, { branch: null, commit, interrupted, bringMore: nothingMore })
-  } else aside = await completeClone(own, commit)
-  if (aside) {
-    const names = aside.paths.map(printableName).join(', ')
-    following.kept.push(`put aside in ${own.workTree}: ${names}; kept as ${aside.ref}`)
-  }
+    await moveTo(own, { branch: null, commit, interrupted, bringMore, putAside })
+  } else if (head === commit && isCheckedOut && last && (await hasCommit(own, last.commit))) {
+    await undoMove(own, { commit: last.commit, bringMore, putAside })
+  } else await completeClone(own, commit, putAside)
   return true
 }
 
@@ -87,11 +92,15 @@ async function keepHead(following: Following, own: Repository, head: string, com
   const onRefs = ['for-each-ref', '--count=1', '--contains', head]
   if ((await isAncestor(own, head, commit)) || (await git(own, onRefs)) !== '') return
   const ref = await keepCommit(own, 'rescued', head)
-  following.kept.push(`${own.workTree} was at ${head.slice(0, 12)}, which is on no branch: kept as ${ref}`)
+  await following.putAside(`${head.slice(0, 12)} of ${own.workTree}, which is on no branch; kept as ${ref}`)
 }
 
 /** Writes all files where one is missing or half-written, whatever the index believes of them, and the index last. */
-async function completeClone(own: Repository, commit: string): Promise<PutAside | null> {
+async function completeClone(
+  own: Repository,
+  commit: string,
+  putAside: (kept: PutAside) => Promise<void>,
+): Promise<void> {
   await git(own, ['update-ref', '--no-deref', 'HEAD', commit])
   const nothing = (await git(own, ['mktree'], { input: '' })).trim()
   const changes = await changesBetween(own, nothing, commit)
@@ -99,15 +108,9 @@ async function completeClone(own: Repository, commit: string): Promise<PutAside 
   const found = await standings(own, files)
   const paths = files.map(({ path }) => path).filter((path) => found.get(path) === 'theirs')
   const areWritten = files.every(({ path }) => ['after', 'theirs'].includes(found.get(path) ?? ''))
-  if (areWritten && existsSync(indexOf(own))) return null
+  if (areWritten && existsSync(indexOf(own))) return
   const message = 'What was in the way of a submodule that was completed'
-  const aside = paths.length === 0 ? null : { paths, ref: await keepPaths(own, paths, 'rescued', message) }
+  if (paths.length > 0) await putAside({ paths, ref: await keepPaths(own, paths, 'rescued', message) })
   await removeFiles(own, [indexOf(own)])
   await git(own, ['read-tree', '--reset', '-u', commit])
-  return aside
-}
-
-/** For people: where what was in the way is now. */
-export function putAsideBy({ checkout, target, kept }: Following): string[] {
-  return [...asideFor(checkout, target), ...kept]
 }

@@ -10,6 +10,6 @@ export interface Following {
   readonly interrupted: boolean
   /** A person said that local changes are to be put aside. */
   readonly mayStash: boolean
-  /** What was kept under refs on the way, for people. */
-  readonly kept: string[]
+  /** Says and records what was somebody's and in the way, and where it is now. */
+  putAside(what: string): Promise<void>
 }

@@ -20,12 +20,9 @@ export async function checkout(context: StepContext): Promise<string> {
   await context.writeDown()
   const head = await headId(repository)
   const way = { from: head === target.commit ? from.commit : head, to: target.commit }
-  const submodules = submodulesFor(
-    context,
-    way,
-    { interrupted, mayStash: permits.includes('stash') },
-    'remote',
-  )
+  const { putAside } = context
+  const how = { interrupted, mayStash: permits.includes('stash') }
+  const submodules = submodulesFor(context, way, how, 'remote', putAside)
   await submodules.clearWay()
   let followed = ''
   await moveTo(repository, {
@@ -33,9 +30,9 @@ export async function checkout(context: StepContext): Promise<string> {
     commit: target.commit,
     interrupted,
     async bringMore() {
-      followed = await submodules.follow(context.putAside)
+      followed = await submodules.follow()
     },
-    putAside: (kept) => context.putAside(describePutAside(repository, kept)),
+    putAside: (kept) => putAside(describePutAside(repository, kept)),
   })
   await nameTag(repository, target.ref, permits.includes('rewrite'))
   return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}${followed}`
@@ -60,11 +57,12 @@ export async function settle(
   const isThere = head === update.target.commit // HEAD moves last
   if (!isThere) {
     const way = { from: update.target.commit, to: head }
-    const submodules = submodulesFor(context, way, { interrupted: true, mayStash: true }, 'local')
+    const how = { interrupted: true, mayStash: true }
+    const submodules = submodulesFor(context, way, how, 'local', tell)
     await submodules.clearWay()
     await undoMove(repository, {
       commit: update.target.commit,
-      bringMore: () => submodules.follow(tell),
+      bringMore: submodules.follow,
       putAside: (kept: PutAside) => tell(describePutAside(repository, kept)),
     })
   }

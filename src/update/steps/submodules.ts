@@ -1,6 +1,6 @@
 import { headId } from '../../git/checkout.ts'
 import { clearWay } from '../../git/submodules/clear.ts'
-import { followSubmodules, putAsideBy } from '../../git/submodules/follow.ts'
+import { followSubmodules } from '../../git/submodules/follow.ts'
 import type { Following } from '../../git/submodules/following.ts'
 import { hasSubmodules, submodulesOf } from '../../git/submodules/named.ts'
 import type { UpdateContext } from '../context.ts'
@@ -10,7 +10,7 @@ export interface Submodules {
   /** Before the checkout moves. */
   clearWay(): Promise<void>
   /** After it has moved. @returns what came of it, for the step's note */
-  follow(putAside: (what: string) => Promise<void>): Promise<string>
+  follow(): Promise<string>
 }
 
 /** `local`: no remote is asked, since there is another target by now. */
@@ -19,6 +19,7 @@ export function submodulesFor(
   { from, to }: { readonly from: string; readonly to: string },
   { interrupted, mayStash }: { readonly interrupted: boolean; readonly mayStash: boolean },
   reach: 'remote' | 'local',
+  putAside: (what: string) => Promise<void>,
 ): Submodules {
   const { submodules: areFollowed, remote } = config.deployment
   const following: Following = {
@@ -26,8 +27,8 @@ export function submodulesFor(
     target: to,
     remote: reach === 'remote' ? remote : null,
     interrupted,
-    mayStash: interrupted || permits.includes('stash'), // what is half-way is not halted at
-    kept: [],
+    mayStash: interrupted || mayStash, // what is half-way is not halted at
+    putAside,
   }
   return {
     async clearWay() {
@@ -35,12 +36,11 @@ export function submodulesFor(
       if ((await headId(repository)) !== to || reach === 'local')
         await clearWay(following, repository, from, to)
     },
-    async follow(putAside) {
+    async follow() {
       const areNamed = hasSubmodules(repository)
       if (!areFollowed) return areNamed ? '; its submodules are not followed (deployment.submodules)' : ''
       const before = interrupted ? await submodulesOf(repository, from) : null
       if (areNamed) await followSubmodules(following, repository, to, before)
-      for (const what of putAsideBy(following)) await putAside(what)
       return areNamed ? ', with its submodules' : ''
     },
   }
