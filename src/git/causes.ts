@@ -48,6 +48,16 @@ const full: Cause = {
   message: (where) => `the disk of ${where} is full`,
   hint: ({ commonDir }) => `free some space: df -h ${commonDir}; df -i ${commonDir}`,
 }
+const denied: Cause = {
+  words:
+    /insufficient permission for adding|Permission denied(?! \()|Operation not permitted|Read-only file system/,
+  kind: 'halted',
+  message: (where) => `git is not allowed to write in ${where}`,
+  hint: ({ workTree, owner, world }) => {
+    const user = owner?.name ?? world.user()
+    return `give all of it to one user: sudo chown -R ${user} ${workTree}; what is not theirs: find ${workTree} ! -user ${user}`
+  },
+}
 /** With less, git's own words need not say why it could not write a file. */
 const LEAST_FREE_BYTES = 2 ** 20
 
@@ -92,16 +102,7 @@ const CAUSES: readonly Cause[] = [
     hint: ({ workTree }) =>
       `wait for it to end; where no git runs in ${workTree}, remove the lock that is named`,
   },
-  {
-    words:
-      /insufficient permission for adding|Permission denied(?! \()|Operation not permitted|Read-only file system/,
-    kind: 'halted',
-    message: (where) => `git is not allowed to write in ${where}`,
-    hint: ({ workTree, owner, world }) => {
-      const user = owner?.name ?? world.user()
-      return `give all of it to one user: sudo chown -R ${user} ${workTree}; what is not theirs: find ${workTree} ! -user ${user}`
-    },
-  },
+  denied,
   {
     words:
       /cannot lock ref '.*(exists; cannot create|Not a directory)|there are still refs under|refusing to create/,
@@ -130,6 +131,15 @@ export function lacking(repository: Repository, commit: string): TelecError {
     hint: damaged.hint(repository),
     lacksObjects: true,
   })
+}
+
+/** What halts where telec, or git, may not read or write these files. */
+export function notAllowed(repository: Repository, paths: readonly string[]): TelecError {
+  const details = {
+    because: paths.map((path) => `${path}: Permission denied`).join('\n'),
+    hint: denied.hint(repository),
+  }
+  return new TelecError('halted', denied.message(repository.workTree), details)
 }
 
 /** What of this computer made git fail; null where its words name nothing. `isHalfDone`: it had begun to change something. */

@@ -130,6 +130,7 @@ const OPEN: readonly (readonly [file: string, what: string, leave: string])[] = 
   ['CHERRY_PICK_HEAD', 'a cherry-pick', 'cherry-pick --abort'],
   ['REVERT_HEAD', 'a revert', 'revert --abort'],
   ['rebase-merge', 'a rebase', 'rebase --abort'],
+  ['rebase-apply/applying', 'git am', 'am --abort'],
   ['rebase-apply', 'a rebase', 'rebase --abort'],
   ['BISECT_LOG', 'a bisection', 'bisect reset'],
 ]

@@ -2,6 +2,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { systemErrorCode } from '../system/errors.ts'
 import { blobId } from '../system/hash.ts'
+import { notAllowed } from './causes.ts'
 import type { Change, TreeEntry } from './changes.ts'
 import { printsBeginningOf, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
@@ -25,7 +26,7 @@ export async function standings(
   const found = new Map<string, Standing>()
   const unknown: Change[] = []
   for (const change of changes) {
-    const standing = plainStanding(join(repository.workTree, change.path), change)
+    const standing = plainStandingIn(repository, change)
     if (standing === null) unknown.push(change)
     else found.set(change.path, standing)
   }
@@ -38,6 +39,15 @@ export async function standings(
     else found.set(path, (await isBeginning(repository, change)) ? 'half' : 'theirs')
   }
   return found
+}
+
+function plainStandingIn(repository: Repository, change: Change): Standing | null {
+  const file = join(repository.workTree, change.path)
+  try {
+    return plainStanding(file, change)
+  } catch (error) {
+    throw systemErrorCode(error) === 'EACCES' ? notAllowed(repository, [file]) : error
+  }
 }
 
 /** What its bytes say as they are; null where a filter (line endings, large files) or git's help may say more. */

@@ -1,7 +1,20 @@
-import { lstatSync, readFileSync, type Stats } from 'node:fs'
+import { existsSync, lstatSync, readFileSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { systemErrorCode } from '../system/errors.ts'
+import { gitHash } from '../system/hash.ts'
 import type { Repository } from './repository.ts'
+
+/** How an index is of no use: it is missing, or not as it was written, as its last bytes tell (a hash of the others). */
+export function indexDamage({ gitDir }: Repository): 'missing' | 'broken' | null {
+  const path = join(gitDir, 'index')
+  if (!existsSync(path)) return 'missing'
+  const data = readFileSync(path)
+  const isAsWritten = [20, 32].some((bytes) => {
+    const noted = data.toString('hex', data.length - bytes)
+    return /^0+$/.test(noted) || noted === gitHash(data.subarray(0, -bytes), bytes) // zeros: index.skipHash
+  })
+  return data.length > 32 && isAsWritten ? null : 'broken'
+}
 
 const LINK = 0o120000
 const FILE = 0o100000

@@ -107,14 +107,14 @@ export async function replaceFile(
   await runAsOwner(repository, ['/bin/sh', '-c', write, path], text)
 }
 
-/** Moves a file or folder out of the way of a commit; `tell` is told before where it will be. */
+/** Moves a file or folder out of the way; `tell` is told before where it will be. */
 export async function putAside(
   repository: Repository,
   path: string,
-  commit: string,
+  why: string,
   tell: (what: string) => Promise<void>,
 ): Promise<void> {
-  const folder = asideFolder(repository, commit.slice(0, 12))
+  const folder = asideFolder(repository, why.slice(0, 12))
   await tell(`${printableName(asideOf(repository, path, folder))}, which was ${printableName(path)}`)
   await moveAside(repository, [path], folder)
 }

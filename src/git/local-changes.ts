@@ -1,10 +1,11 @@
-import { lstatSync, readdirSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { existsSync, lstatSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { printableName } from '../system/log.ts'
 import type { Change } from './changes.ts'
 import { keepCommit } from './checkout.ts'
 import { SUBMODULE } from './content.ts'
-import { git } from './git.ts'
-import { removeFiles } from './leftovers.ts'
+import { git, tryGit } from './git.ts'
+import { putAside, removeFiles } from './leftovers.ts'
 import { type Fold, foldersOf } from './names.ts'
 import type { Repository } from './repository.ts'
 
@@ -42,43 +43,44 @@ export function untrackedInTheWay(
   return [...found]
 }
 
-/** All but folders below a folder, by their paths in the work tree. */
+/** All but folders below a folder, by their paths in the work tree; a repository of its own as one, with a slash. */
 function allBelow(workTree: string, folder: string): string[] {
-  return readdirSync(join(workTree, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => relative(workTree, join(entry.parentPath, entry.name)))
+  if (existsSync(join(workTree, folder, '.git'))) return [`${folder}/`]
+  return readdirSync(join(workTree, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    return entry.isDirectory() ? allBelow(workTree, path) : [path]
+  })
 }
 
 export const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
 
-/**
- * Keeps what the disk has at these paths as a commit on HEAD, and returns its ref. `withIndex`: what is staged is its second
- * parent, as in a stash.
- */
-export async function keepPaths(
+/** Keeps what is staged as a commit on HEAD; its ref, or null where nothing is, or git cannot read it. */
+export async function keepIndex(repository: Repository, kind: 'stash' | 'rescued'): Promise<string | null> {
+  const { code, stdout } = await tryGit(repository, ['write-tree'])
+  const tree = stdout.trim()
+  if (code !== 0 || (await git(repository, ['diff-tree', '--name-only', 'HEAD', tree])) === '') return null
+  if ((await git(repository, ['ls-tree', tree])) === '') return null // of an index that was cut short
+  const commit = ['commit-tree', '-p', 'HEAD', '-m', 'What was staged', tree]
+  return keepCommit(repository, kind, (await git(repository, [...TELEC_IDENTITY, ...commit])).trim())
+}
+
+/** Keeps what the disk has at these paths as a commit on HEAD, and returns its ref. */
+async function keepPaths(
   repository: Repository,
   paths: readonly string[],
   kind: 'stash' | 'rescued',
   message: string,
-  withIndex = false,
 ): Promise<string> {
   const indexFile = join(repository.gitDir, 'telec-stash-index') // git's own has what a person staged
   const env = { GIT_INDEX_FILE: indexFile }
   const removeIndex = () => removeFiles(repository, [indexFile, `${indexFile}.lock`])
-  const commit = async (tree: string, text: string, ...parents: string[]) => {
-    const args = ['commit-tree', '-m', text, ...parents.flatMap((parent) => ['-p', parent]), tree.trim()]
-    return (await git(repository, [...TELEC_IDENTITY, ...args])).trim()
-  }
   await removeIndex()
   try {
-    const staged = withIndex
-      ? [await commit(await git(repository, ['write-tree']), 'What was staged', 'HEAD')]
-      : []
     await git(repository, ['read-tree', 'HEAD'], { env })
-    if (paths.length > 0)
-      await git(repository, literal(['add', '--force', '--all']), { ...inputOf(paths), env })
-    const tree = await git(repository, ['write-tree'], { env })
-    return await keepCommit(repository, kind, await commit(tree, message, 'HEAD', ...staged))
+    await git(repository, literal(['add', '--force', '--all']), { ...inputOf(paths), env })
+    const tree = (await git(repository, ['write-tree'], { env })).trim()
+    const commit = [...TELEC_IDENTITY, 'commit-tree', '-p', 'HEAD', '-m', message, tree]
+    return await keepCommit(repository, kind, (await git(repository, commit)).trim())
   } finally {
     await removeIndex()
   }
@@ -93,21 +95,46 @@ function literal(args: readonly string[]): string[] {
 }
 
 /**
- * Puts local changes aside; `putAside` is told of the ref that has them before they are gone. Done again after a kill, it puts
- * aside what was left.
+ * Keeps files of somebody's, and what is staged, under refs; a repository of its own is moved away whole, since git takes
+ * nothing of what is in one. `tell` is told what is kept where, before it is gone.
  */
+export async function keepAll(
+  repository: Repository,
+  paths: readonly string[],
+  isStaged: boolean,
+  kind: 'stash' | 'rescued',
+  tell: (what: string) => Promise<void>,
+): Promise<void> {
+  const { workTree } = repository
+  const back = `to have them back: git -C ${workTree} cherry-pick --no-commit`
+  const files = paths.filter((path) => !isRepository(path))
+  const message = `What was in the way of an update${kind === 'stash' ? '' : ' that was completed'}`
+  if (files.length > 0) {
+    const ref = await keepPaths(repository, files, kind, message)
+    await tell(`${files.map(printableName).join(', ')}; ${back} ${ref}`)
+  }
+  const staged = isStaged ? await keepIndex(repository, kind) : null
+  if (staged) await tell(`what was staged; ${back} ${staged}`)
+  for (const path of paths.filter(isRepository)) await putAside(repository, join(workTree, path), kind, tell)
+}
+
+function isRepository(path: string): boolean {
+  return path.endsWith('/')
+}
+
+/** Puts local changes aside as `keepAll` does. Done again after a kill, it puts aside what was left. */
 export async function stashPaths(
   repository: Repository,
   modified: readonly string[],
   untracked: readonly string[],
-  putAside: (ref: string) => Promise<void>,
+  isStaged: boolean,
+  tell: (what: string) => Promise<void>,
 ): Promise<void> {
-  const message = 'Local changes that an update would have overwritten'
-  await putAside(await keepPaths(repository, [...modified, ...untracked], 'stash', message))
+  await keepAll(repository, [...modified, ...untracked], isStaged, 'stash', tell)
   const restore = ['restore', '--source=HEAD', '--staged', '--worktree']
   if (modified.length > 0) await git(repository, literal(restore), inputOf(modified))
   await removeFiles(
     repository,
-    untracked.map((path) => join(repository.workTree, path)),
+    untracked.filter((path) => !isRepository(path)).map((path) => join(repository.workTree, path)),
   )
 }

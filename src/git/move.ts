@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { printableName } from '../system/log.ts'
-import { localCause } from './causes.ts'
+import { localCause, notAllowed } from './causes.ts'
 import { type Change, changesBetween, type Staged, stagedOver } from './changes.ts'
 import { currentBranch, headId, syncCheckout } from './checkout.ts'
 import { SUBMODULE, standings } from './content.ts'
 import { git, gitError, tryGit } from './git.ts'
-import { keepPaths, untrackedInTheWay } from './local-changes.ts'
+import { keepAll, untrackedInTheWay } from './local-changes.ts'
 import { foldersOf, foldOf } from './names.ts'
 import type { Repository } from './repository.ts'
 
@@ -16,14 +16,8 @@ interface Move {
   readonly commit: string
   /** Brings what belongs to the commit and is not in its tree. */
   bringMore(): Promise<unknown>
-  /** Is told what was somebody's in the way of a half-made move, before it is overwritten. */
-  putAside(kept: PutAside): Promise<void>
-}
-
-/** What was somebody's, and the ref that has it. */
-export interface PutAside {
-  readonly paths: readonly string[]
-  readonly ref: string
+  /** Is told what was somebody's in the way of a half-made move and what has it now, before it is overwritten. */
+  putAside(what: string): Promise<void>
 }
 
 /** How far a move from one commit to another has come, by what is on the disk and in the index. */
@@ -127,11 +121,7 @@ async function complete(
 ): Promise<void> {
   const { theirs, isStaged } = progress
   await orHalfWay(async () => {
-    if (theirs.length > 0 || isStaged) {
-      const message = 'What was in the way of an update that was completed'
-      const ref = await keepPaths(repository, theirs, 'rescued', message, isStaged)
-      await putAside({ paths: theirs.length > 0 ? theirs : ['what was staged'], ref })
-    }
+    await keepAll(repository, theirs, isStaged, 'rescued', putAside)
     await rewrite(repository, progress)
   })
 }
@@ -198,14 +188,14 @@ export async function verifyWritable(repository: Repository, changes: readonly C
     timeoutMs: 60_000,
     input,
   })
-  const cause = result.stdout && localCause(repository, { ...result, code: 1, stderr: result.stdout })
-  if (cause) throw cause
+  const refused = result.stdout.split('\n').filter(Boolean)
+  if (refused.length > 0) throw notAllowed(repository, refused)
 }
 
 /** Says of each path, as access(2) would, whether it or the nearest folder that is there may not be written. */
 const WRITABLE = `for path; do
   until [ -e "$path" ]; do path=\${path%/*}; done
-  [ -w "$path" ] || echo "$path: Permission denied"
+  [ -w "$path" ] || echo "$path"
 done`
 
 /** A file that git was told not to look at is in nobody's list of changes (git-update-index(1)). */

@@ -2,7 +2,6 @@ import { localChanges, stashPaths } from '../git/local-changes.ts'
 import { changedBeside, stillAs } from '../git/tracked-changes.ts'
 import { CHANGED_HINT, type ChangedFile, describeChanged } from '../state/update-state.ts'
 import { orWarn } from '../system/limit.ts'
-import { printableName } from '../system/log.ts'
 import type { StepContext } from './step.ts'
 
 /** Runs the install command, and notes what it changes in tracked files, also where it fails. */
@@ -35,13 +34,9 @@ export async function putBack(
   await writeDown()
   const paths = files.map(({ path }) => path)
   let note = ''
-  await stashPaths(repository, paths, [], async (ref) => {
-    note = `put back what the install command had changed: ${namesOf(files)}; kept in ${ref}`
+  await stashPaths(repository, paths, [], false, async (what) => {
+    note = `put back what the install command had changed: ${what}`
     world.log.notice(note)
   })
   return note
-}
-
-function namesOf(files: readonly ChangedFile[]): string {
-  return files.map(({ path }) => printableName(path)).join(', ')
 }

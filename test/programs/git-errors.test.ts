@@ -52,7 +52,6 @@ describe('what fails is called by its cause', () => {
   })
 
   test.each<[string, (computer: Computer) => Promise<void>]>([
-    ['the index is empty', async (one) => damage(join(one.checkout, '.git/index'), 'empty')],
     ["the branch's ref is empty", async (one) => damage(join(one.checkout, '.git/refs/heads/main'), 'empty')],
     ["the branch's ref is zeros", async (one) => damage(join(one.checkout, '.git/refs/heads/main'), 'zeros')],
     [

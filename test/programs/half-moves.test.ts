@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import type { Ended } from '../helpers/programs.ts'
+import { type Ended, succeed } from '../helpers/programs.ts'
 import { readTree } from '../helpers/tree.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
 import { withGit } from '../helpers/with-git.ts'
@@ -83,7 +83,9 @@ describe('a move that was interrupted is completed, and what git itself left is 
     const computer = await computerWithFiles()
     const commit = await interrupted(computer, 'after')
     await leave(computer)
-    expect((await computer.telec('telec', ['status'])).stdout).not.toContain('local change')
+    const { stdout } = await computer.telec('telec', ['status'])
+    expect(stdout).not.toContain('local change')
+    expect(stdout).toContain('half-way')
     await expectWhole(computer, await computer.telec('telec-update'), commit)
     expect(await rescued(computer)).toBe('')
   })
@@ -135,7 +137,20 @@ describe('work of others on top of a half move', () => {
     const ended = await computer.telec('telec-update')
     expect(ended, ended.stderr).toMatchObject({ code: 42 })
     expect(await computer.gitInCheckout('status', '--porcelain')).toBe('M  notes.txt')
-    expect(await computer.gitInCheckout('show', `${await rescued(computer)}^2:a.txt`)).toBe('staged over it')
+    expect(ended.stderr).toMatch(/^put aside: what was staged; to have them back: /m)
+    expect(await computer.gitInCheckout('show', `${await rescued(computer)}:a.txt`)).toBe('staged over it')
+  })
+
+  test('that is a repository of its own is moved away whole', async () => {
+    const computer = await computerWithFiles()
+    const commit = await interrupted(computer, 'after')
+    rmSync(at(computer, 'sub'), { recursive: true })
+    await succeed('git', ['init', '--quiet', at(computer, 'sub/new.txt')])
+    write(computer, 'sub/new.txt/work', 'hours of it\n')
+    const ended = await computer.telec('telec-update')
+    await expectWhole(computer, ended, commit)
+    const [, place = ''] = /^put aside: (\S+telec-aside\S+), which was /m.exec(ended.stderr) ?? []
+    expect(readFileSync(join(place, 'work'), 'utf8')).toBe('hours of it\n')
   })
 
   test('where git had not begun, it is as ever: the update halts, and nothing is half-way', async () => {

@@ -46,6 +46,18 @@ describe('what the install command changed in tracked files', () => {
     expect(changed.map(({ path }: { path: string }) => path)).toEqual(['gone.txt', 'lock.json', 'run.sh'])
   })
 
+  test('is known, too, where telec was killed while it ran', async () => {
+    const computer = await installing('true')
+    configure(computer, `${CHANGES}; [ -e .git/once ] || { touch .git/once; kill -s KILL $PPID; }`)
+    await computer.push(version('1.2.0'))
+    expect(await watchAndUpdate(computer)).toMatchObject({ signal: 'SIGKILL' })
+    const ended = await computer.telec('telec-update')
+    expect(ended, ended.stderr).toMatchObject({ code: 42 })
+    expect(ended.stderr).toContain('the install command changed 3 tracked file(s)')
+    await computer.push({ ...version('1.3.0'), 'lock.json': '{"lock":11}\n' })
+    expect(await watchAndUpdate(computer)).toMatchObject({ code: 42 })
+  })
+
   test('is put back before the next update, whose files all come, and kept in a ref that is named', async () => {
     const computer = await installing(CHANGES)
     await computer.push({
@@ -57,7 +69,7 @@ describe('what the install command changed in tracked files', () => {
     const ended = await watchAndUpdate(computer)
     expect(ended, ended.stderr).toMatchObject({ code: 42 })
     expect(read(computer, 'lock.json')).toBe('{"lock":91}\n') // of the new one, and installed anew
-    const [, ref = ''] = /kept in (refs\/telec\/stash\/\w+)/.exec(ended.stderr) ?? []
+    const [, ref = ''] = /had changed: .* (refs\/telec\/stash\/\w+)/.exec(ended.stderr) ?? []
     expect(await computer.gitInCheckout('show', `${ref}:lock.json`)).toBe('{"lock":9}')
     expect(await computer.gitInCheckout('ls-tree', ref, 'run.sh')).toMatch(/^100755/)
     expect((await computer.telec('telec', ['status'])).stdout).toContain(ref)

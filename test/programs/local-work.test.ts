@@ -1,9 +1,10 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
+import { succeed } from '../helpers/programs.ts'
 import { readTree } from '../helpers/tree.ts'
 import { halted, untouched, watchAndUpdate } from '../helpers/update.ts'
 
@@ -205,4 +206,23 @@ describe('history', () => {
     expect(computer.state('update_signal.json')).toBeNull()
     expect(halted(computer)).toBeNull()
   })
+})
+
+test('what is staged, and a repository of its own, are kept by --stash, too', async () => {
+  const computer = await computerWithFiles()
+  write(computer, 'a.txt', 'staged\n')
+  await computer.gitInCheckout('add', 'a.txt')
+  write(computer, 'a.txt', 'mine\n')
+  await succeed('git', ['init', '--quiet', join(computer.checkout, 'data')])
+  write(computer, 'data/work', 'hours of it\n')
+  await computer.push({ ...version('1.1.0'), 'a.txt': 'theirs\n', data: 'theirs\n' })
+  expectFailure(await watchAndUpdate(computer), 1, ['would overwrite 2 local file(s)', 'a.txt', 'data/'])
+  const ended = await computer.telec('telec-update', ['--stash'])
+  expect(ended, ended.stderr).toMatchObject({ code: 42 })
+  const refs = [...ended.stderr.matchAll(/cherry-pick --no-commit (\S+)/g)].map(([, ref]) => ref)
+  const texts = await Promise.all(refs.map((ref) => computer.gitInCheckout('show', `${ref}:a.txt`)))
+  expect(texts).toEqual(['mine', 'staged'])
+  const [, place = ''] = /^put aside: (\S+telec-aside\S+), which was /m.exec(ended.stderr) ?? []
+  expect(readFileSync(join(place, 'work'), 'utf8')).toBe('hours of it\n')
+  expect(readFileSync(join(computer.checkout, 'data'), 'utf8')).toBe('theirs\n')
 })

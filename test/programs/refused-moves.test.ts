@@ -1,4 +1,4 @@
-import { chownSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { asNobody } from '../helpers/as-nobody.ts'
@@ -95,6 +95,18 @@ describe('what git may not write', () => {
     expect(ended, ended.stderr).toMatchObject({ code: 42 })
     expect(readFileSync(at(computer, 'sub/s.txt'), 'utf8')).toBe('ss\n')
   })
+})
+
+test('a file that may not be read is named with the chown', async () => {
+  const computer = await computerWithFiles()
+  await computer.push({ ...version('1.1.0'), 'a.txt': 'aa\n' })
+  await computer.telec('telec-watch')
+  await succeed('chown', ['-R', '65534:65534', computer.folder])
+  writeFileSync(at(computer, 'a.txt'), 'of root\n', { mode: 0o600 })
+  chmodSync(at(computer, 'a.txt'), 0o600)
+  chownSync(at(computer, 'a.txt'), 0, 0)
+  const ended = await asNobody(computer.folder, 'telec-update', [], computer.env)
+  expectFailure(ended, 1, ['a.txt: Permission denied', 'chown -R'])
 })
 
 describe('what nobody worked on holds nothing up:', () => {

@@ -1,29 +1,28 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { gitHash } from '../../system/hash.ts'
 import { explain } from '../causes.ts'
-import { keepCommit } from '../checkout.ts'
 import { askGit, git, tryGit } from '../git.ts'
+import { indexDamage } from '../index-file.ts'
 import { moveAside } from '../leftovers.ts'
-import { TELEC_IDENTITY } from '../local-changes.ts'
+import { keepIndex } from '../local-changes.ts'
 import type { Repository } from '../repository.ts'
 import type { Damage, Patient } from './damage.ts'
 
 /** The index, which is made anew of HEAD: no file of the work tree is touched. */
 export async function lookAtIndex({ repository, aside }: Patient): Promise<Damage[]> {
   const path = join(repository.gitDir, 'index')
-  const isThere = existsSync(path)
+  const damage = indexDamage(repository)
   const result = await tryGit(repository, ['ls-files', '--unmerged'])
   const isEmpty = async () => (await tryGit(repository, ['ls-tree', 'HEAD'])).stdout === ''
-  if (result.code === 0 && (isThere ? isAsWritten(path) : await isEmpty())) return []
+  if (result.code === 0 && (damage === null || (damage === 'missing' && (await isEmpty())))) return []
   return [
     {
-      what: `${path} is ${isThere ? 'broken' : 'missing'}`,
+      what: `${path} is ${damage ?? 'broken'}`,
       ...(result.code === 0 ? {} : { because: explain(result) }),
       repair: {
         plan: 'makes it anew of HEAD, and keeps what was staged where git can read it; no file is touched',
         async run() {
-          if (isThere) await keepStaged(repository)
+          const kept = damage === 'missing' ? null : await keepIndex(repository, 'stash')
+          if (kept) repository.world.log.notice(`what was staged is kept in ${kept}`)
           await moveAside(repository, [path], aside)
           await git(repository, ['read-tree', 'HEAD'])
           await hideSparse(repository)
@@ -32,24 +31,6 @@ export async function lookAtIndex({ repository, aside }: Patient): Promise<Damag
       },
     },
   ]
-}
-
-/** Whether its last bytes are a hash of all others, or zeros (index.skipHash): else git fsck ends there, without a look at what is missing. */
-function isAsWritten(path: string): boolean {
-  const data = readFileSync(path)
-  return [20, 32].some((bytes) => {
-    const noted = data.toString('hex', data.length - bytes)
-    return /^0+$/.test(noted) || noted === gitHash(data.subarray(0, -bytes), bytes)
-  })
-}
-
-async function keepStaged(repository: Repository): Promise<void> {
-  const { code, stdout } = await tryGit(repository, ['write-tree'])
-  const tree = stdout.trim()
-  if (code !== 0 || tree === (await git(repository, ['rev-parse', 'HEAD^{tree}'])).trim()) return
-  const commit = ['commit-tree', '-p', 'HEAD', '-m', 'What was staged in an index that broke', tree]
-  const kept = (await git(repository, [...TELEC_IDENTITY, ...commit])).trim()
-  repository.world.log.notice(`what was staged is kept in ${await keepCommit(repository, 'stash', kept)}`)
 }
 
 /** In a sparse checkout a file that is not there is none that was removed (git-sparse-checkout(1)). */

@@ -80,20 +80,16 @@ async function obstaclesIn(following: Following, own: Repository, commit: string
     !isHere || folders.has(name) || [name, ...foldersOf(name)].some((one) => touched.has(one))
   const standing = await standings(own, changes)
   const isTheirs = (path: string) => !['before', 'after'].includes(standing.get(path) ?? '') // else the bytes are a commit's
-  const local = [...(await localChanges(own))]
+  const changed = await localChanges(own)
+  const isStaged = (path: string) => changed.get(path)?.startsWith(' ') === false
+  const local = [...changed]
     .filter(([path, letters]) => !letters.startsWith(' ') || isTheirs(path))
     .map(([path]) => path)
   const modified = local.filter(isTouched)
   const untracked = untrackedInTheWay(own, changes, (name) => name).filter(isTheirs)
   const paths = [...modified, ...untracked].map((name) => nameOf(following, join(own.workTree, name)))
   if (paths.length === 0) return below
-  const clear = async () => {
-    await stashPaths(own, modified, untracked, (ref) =>
-      following.putAside(
-        `${paths.join(', ')}; to have them back: git -C ${own.workTree} cherry-pick --no-commit ${ref}`,
-      ),
-    )
-  }
+  const clear = () => stashPaths(own, modified, untracked, modified.some(isStaged), following.putAside)
   return [{ paths, clear }, ...below]
 }
 

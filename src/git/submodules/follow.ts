@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs'
-import { printableName } from '../../system/log.ts'
 import { changesBetween } from '../changes.ts'
 import { hasCommit, isAncestor, keepCommit } from '../checkout.ts'
 import { SUBMODULE, standings } from '../content.ts'
 import { git } from '../git.ts'
 import { removeFiles } from '../leftovers.ts'
-import { keepPaths } from '../local-changes.ts'
-import { moveTo, type PutAside, undoMove } from '../move.ts'
+import { keepAll } from '../local-changes.ts'
+import { moveTo, undoMove } from '../move.ts'
 import type { Repository } from '../repository.ts'
 import { clearPlace, clearSubmodule } from './clear.ts'
 import type { Following } from './following.ts'
@@ -72,8 +71,7 @@ async function move(
   if (following.remote !== null) await bringCommit(following, own, submodule)
   else if (!(await hasCommit(own, commit))) return false
   const head = await headOf(own)
-  const putAside = ({ paths, ref }: PutAside) =>
-    following.putAside(`${paths.map(printableName).join(', ')} in ${own.workTree}; kept as ${ref}`)
+  const { putAside } = following
   const bringMore = async () => undefined
   const isCheckedOut = existsSync(indexOf(own))
   if (head !== null && head !== commit && isCheckedOut) {
@@ -99,7 +97,7 @@ async function keepHead(following: Following, own: Repository, head: string, com
 async function completeClone(
   own: Repository,
   commit: string,
-  putAside: (kept: PutAside) => Promise<void>,
+  putAside: (what: string) => Promise<void>,
 ): Promise<void> {
   await git(own, ['update-ref', '--no-deref', 'HEAD', commit])
   const nothing = (await git(own, ['mktree'], { input: '' })).trim()
@@ -109,8 +107,7 @@ async function completeClone(
   const paths = files.map(({ path }) => path).filter((path) => found.get(path) === 'theirs')
   const areWritten = files.every(({ path }) => ['after', 'theirs'].includes(found.get(path) ?? ''))
   if (areWritten && existsSync(indexOf(own))) return
-  const message = 'What was in the way of a submodule that was completed'
-  if (paths.length > 0) await putAside({ paths, ref: await keepPaths(own, paths, 'rescued', message) })
+  await keepAll(own, paths, false, 'rescued', putAside)
   await removeFiles(own, [indexOf(own)])
   await git(own, ['read-tree', '--reset', '-u', commit])
 }

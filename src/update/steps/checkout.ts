@@ -1,5 +1,5 @@
 import { headId, nameTag } from '../../git/checkout.ts'
-import { moveTo, type PutAside, undoMove } from '../../git/move.ts'
+import { moveTo, undoMove } from '../../git/move.ts'
 import {
   ended,
   failed,
@@ -11,7 +11,6 @@ import { isoTime } from '../../system/world.ts'
 import type { UpdateContext } from '../context.ts'
 import type { StepContext } from '../step.ts'
 import { submodulesFor } from './submodules.ts'
-import { describePutAside } from './verify.ts'
 
 /** Moves the checkout to the target. */
 export async function checkout(context: StepContext): Promise<string> {
@@ -32,7 +31,7 @@ export async function checkout(context: StepContext): Promise<string> {
     async bringMore() {
       followed = await submodules.follow()
     },
-    putAside: (kept) => putAside(describePutAside(repository, kept)),
+    putAside,
   })
   await nameTag(repository, target.ref, permits.includes('rewrite'))
   return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}${followed}`
@@ -63,7 +62,7 @@ export async function settle(
     await undoMove(repository, {
       commit: update.target.commit,
       bringMore: submodules.follow,
-      putAside: (kept: PutAside) => tell(describePutAside(repository, kept)),
+      putAside: tell,
     })
   }
   const journal = isThere

@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { openOperation } from '../../git/checkout.ts'
 import { verifyGit } from '../../git/git.ts'
+import { indexDamage } from '../../git/index-file.ts'
 import { gitsAtWork, locksInTheWay } from '../../git/locks.ts'
 import { TelecError } from '../../system/errors.ts'
 import { freeSpace } from '../../system/files.ts'
@@ -29,9 +28,9 @@ export async function preflight(context: StepContext): Promise<string> {
     throw new TelecError('halted', `somebody is in the middle of ${open.what} in ${repository.workTree}`, {
       hint: `finish it, or leave it: git -C ${repository.workTree} ${open.leave}; then: telec-update --retry`,
     })
-  // All files would look as if somebody had removed them.
-  if (!existsSync(join(repository.gitDir, 'index')))
-    throw new TelecError('halted', `the git index of ${repository.workTree} is missing`, {
+  const damage = indexDamage(repository) // by which all files could look as if somebody had removed them
+  if (damage !== null)
+    throw new TelecError('halted', `the git index of ${repository.workTree} is ${damage}`, {
       hint: 'make it anew, which touches no file: telec repair',
     })
   if (!supervised) return `no service to restart`

@@ -8,12 +8,13 @@ import {
   commitsBetween,
   hasCommit,
   headCommit,
+  headId,
   isAncestor,
   keepCommit,
 } from '../../git/checkout.ts'
 import { standings } from '../../git/content.ts'
 import { localChanges, stashPaths, untrackedInTheWay } from '../../git/local-changes.ts'
-import { isHalfWay, type PutAside, verifyWritable } from '../../git/move.ts'
+import { isHalfWay, verifyWritable } from '../../git/move.ts'
 import { collisions, type Fold, foldersOf, foldOf } from '../../git/names.ts'
 import type { Repository } from '../../git/repository.ts'
 import { verifySignatures } from '../../git/signatures.ts'
@@ -32,7 +33,8 @@ export async function verify(context: StepContext): Promise<string> {
   if (update.attempts > 1 && !(await hasCommit(repository, target.commit)))
     throw lacking(repository, target.commit)
   const head = await verifyTarget(context)
-  if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is there already'
+  const isThere = isEnded(update, 'checkout') || (await headId(repository)) === target.commit
+  if (isThere) return 'the checkout is there already'
   if (wasInterrupted(update, 'checkout') && (await isHalfWay(repository, target.commit))) {
     verifyNoConflicts(repository, await localChanges(repository))
     return 'the checkout is half-way there'
@@ -138,18 +140,11 @@ async function verifyNothingInTheWay(context: StepContext, head: string): Promis
     })
   if (paths.length > 0) {
     await context.writeDown()
-    const putAside = (ref: string) => context.putAside(describePutAside(repository, { paths, ref }))
-    await stashPaths(repository, modified, untracked, putAside)
+    await stashPaths(repository, modified, untracked, modified.some(isStaged), context.putAside)
   }
   if (installed.length > 0) remarks.push(await putBack(context, installed))
   if (left.length > 0) remarks.push(`left as they are, with local changes: ${left.join(', ')}`)
   return remarks.join('; ')
-}
-
-/** What people are told of files that are under a ref now. */
-export function describePutAside({ workTree }: Repository, { paths, ref }: PutAside): string {
-  const back = `git -C ${workTree} cherry-pick --no-commit ${ref}`
-  return `${paths.map(printableName).join(', ')}; to have them back: ${back}`
 }
 
 function verifyNoConflicts({ workTree }: Repository, local: ReadonlyMap<string, string>): void {
