@@ -222,6 +222,7 @@ describe('damage is named by telec doctor, shown and then mended by telec repair
 test.each<[string, (index: string) => void]>([
   ['is damaged', (index) => damage(index, 'zeros')],
   ['is missing', (index) => rmSync(index)],
+  ['is broken', (index) => truncateSync(index, 60)],
 ])(
   'an update whose index %s halts with telec repair as its hint, and goes on after it',
   async (what, harm) => {
@@ -238,6 +239,41 @@ test.each<[string, (index: string) => void]>([
     expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
   },
 )
+
+describe('what only a log has any more', () => {
+  const stashes = async (computer: Computer) => {
+    const git = (...args: string[]) => computer.gitInCheckout(...args)
+    for (const text of ['one\n', 'two\n']) {
+      writeFileSync(join(computer.checkout, 'own.txt'), text)
+      await git('-c', 'user.name=a', '-c', 'user.email=a@b', 'stash', 'push', '--quiet')
+    }
+    return [await git('rev-parse', 'stash@{0}'), await git('rev-parse', 'stash@{1}')] as const
+  }
+
+  test('is had back where packed-refs is gone', async () => {
+    const computer = await withWork()
+    const [newest] = await stashes(computer)
+    await computer.gitInCheckout('pack-refs', '--all')
+    rmSync(inGit(computer, 'packed-refs'))
+    expect((await computer.telec('telec', ['doctor'])).stdout).toMatch(/refs\/heads\/mine is missing/)
+    expect(await computer.telec('telec', ['repair', '--yes'])).toMatchObject({ code: 0 })
+    expect(await computer.gitInCheckout('rev-parse', 'refs/stash')).toBe(newest)
+    expect(await computer.gitInCheckout('rev-parse', 'mine')).toBe(
+      await computer.gitInCheckout('rev-parse', 'HEAD'),
+    )
+  })
+
+  test('is kept where its last commit is lost', async () => {
+    const computer = await withWork()
+    const [, older] = await stashes(computer)
+    damage(await objectAt(computer, 'refs/stash'), 'empty')
+    const plan = await computer.telec('telec', ['repair'])
+    expect(plan.stdout).toContain('older stashes are kept under refs/telec/rescued/')
+    expect(await computer.telec('telec', ['repair', '--yes'])).toMatchObject({ code: 0 })
+    const kept = await computer.gitInCheckout('for-each-ref', '--format=%(objectname)', 'refs/telec/rescued')
+    expect(kept.split('\n')).toContain(older)
+  })
+})
 
 test('what was staged is kept in a ref that is named, and stays in the work tree', async () => {
   const computer = await withWork()

@@ -5,12 +5,13 @@ import type { Config } from '../../config/schema.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readPlainText } from '../../system/files.ts'
 import { explain, printableRemote } from '../causes.ts'
+import { hasCommit, keepCommit } from '../checkout.ts'
 import { git, tryGit } from '../git.ts'
 import { asideFolder, filesBelow, moveAside, replaceFile, runAsOwner, startOf } from '../leftovers.ts'
 import { fetchAnew } from '../refetch.ts'
 import type { Repository } from '../repository.ts'
 import type { Damage, Patient } from './damage.ts'
-import { refsToNothing } from './refs.ts'
+import { loggedIds, refsToNothing } from './refs.ts'
 
 /** All of a large repository is read (git-fsck(1)). */
 const FSCK_TIMEOUT_MS = 60 * 60_000
@@ -23,13 +24,17 @@ export async function lookAtObjects(patient: Patient): Promise<Damage[]> {
   if (because === null && toNothing.length === 0) return []
   const remote = printableRemote(deployment.remote)
   const moves = files.length > 0 ? `moves ${files.length} broken file(s) away, and ` : ''
+  const back =
+    toNothing.length > 0
+      ? '; a ref whose commit is lost even so goes back to the newest that its log has, older stashes are kept under refs/telec/rescued/'
+      : ''
   const details = [because ?? '', ...toNothing.map(({ ref }) => `${ref} names an object that is missing`)]
   return [
     {
       what: `objects are missing or broken in ${repository.commonDir}/objects`,
       because: details.filter(Boolean).join('\n'),
       repair: {
-        plan: `${moves}fetches all objects anew from ${remote}`,
+        plan: `${moves}fetches all objects anew from ${remote}${back}`,
         async run() {
           await salvage(repository, files, aside)
           const all = ['heads', 'tags'].map((kind) => `+refs/${kind}/*:refs/fetched/${kind}/*`)
@@ -128,7 +133,10 @@ async function salvage(repository: Repository, files: readonly string[], aside: 
   }
 }
 
-/** A ref whose object nobody has is in the way of every fetch: its name and id are noted, and it goes. */
+/**
+ * A ref whose object nobody has is in the way of every fetch: its name and id are noted, and it goes back to what its log
+ * has; the older ones of a stash, which has nothing but its log, are kept under refs.
+ */
 async function dropRefsToNothing(repository: Repository, aside: string): Promise<void> {
   const head = readPlainText(join(repository.gitDir, 'HEAD'))?.trim()
   const refs = (await refsToNothing(repository)).filter(({ ref }) => head !== `ref: ${ref}`)
@@ -139,5 +147,14 @@ async function dropRefsToNothing(repository: Repository, aside: string): Promise
     refs.map(({ id, ref }) => `${id} ${ref}\n`).join(''),
     aside,
   )
-  for (const { ref } of refs) await git(repository, ['update-ref', '-d', ref])
+  for (const { ref } of refs) {
+    const older: string[] = []
+    for (const id of new Set(loggedIds(repository, ref))) if (await hasCommit(repository, id)) older.push(id)
+    const [newest] = older
+    if (newest && ref.startsWith('refs/heads/')) await git(repository, ['update-ref', ref, newest])
+    else {
+      for (const id of older) await keepCommit(repository, 'rescued', id)
+      await git(repository, ['update-ref', '-d', ref])
+    }
+  }
 }

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { readPlainText } from '../../system/files.ts'
 import { explain, localCause } from '../causes.ts'
 import { hasCommit, keepCommit } from '../checkout.ts'
 import { git, tryGit } from '../git.ts'
-import { moveAside } from '../leftovers.ts'
+import { filesBelow, moveAside } from '../leftovers.ts'
 import { keptRef } from '../refs.ts'
 import type { Repository } from '../repository.ts'
 import { type Damage, movesAway, type Patient } from './damage.ts'
@@ -24,19 +24,23 @@ export async function lookAtRefs(patient: Patient): Promise<Damage[]> {
   const { stdout, stderr } = await tryGit(repository, ['for-each-ref', '--format=%(refname)'])
   const broken = new Set([...stderr.matchAll(/ignoring broken ref (\S+)/g)].map(([, ref = '']) => ref))
   const [, head] = /^ref: (\S+)/.exec(readPlainText(join(repository.gitDir, 'HEAD')) ?? '') ?? []
-  if (head && head !== 'refs/heads/.invalid' && !stdout.split('\n').includes(head)) broken.add(head)
-  return Promise.all([...broken].map((ref) => brokenRef(patient, ref)))
+  const listed = stdout.split('\n')
+  if (head && head !== 'refs/heads/.invalid' && !listed.includes(head)) broken.add(head)
+  // git removes a log with its ref: one that is alone tells of a ref that was lost, as with packed-refs.
+  const logs = join(repository.commonDir, 'logs')
+  const logged = [...filesBelow(join(logs, 'refs/heads'), /./), join(logs, 'refs/stash')].filter(existsSync)
+  for (const path of logged) if (!listed.includes(relative(logs, path))) broken.add(relative(logs, path))
+  return (await Promise.all([...broken].map((ref) => brokenRef(patient, ref, ref === head)))).flat()
 }
 
-async function brokenRef(patient: Patient, ref: string): Promise<Damage> {
+async function brokenRef(patient: Patient, ref: string, isHead: boolean): Promise<Damage[]> {
   const { repository, known } = patient
   const path = join(repository.commonDir, ref)
   const what = `the ref ${ref} is ${existsSync(path) ? 'broken' : 'missing'}`
-  const log = readPlainText(join(repository.commonDir, 'logs', ref)) ?? ''
   // Who says what it named, the one who is believed first: telec's record, the tag as it was fetched, its own log.
   const recorded = known && ref === `refs/heads/${known.branch}` ? known.commit : null
   const fetched = await tryGit(repository, ['rev-parse', '--verify', '--quiet', keptRef(ref)])
-  const [, logged] = /^[0-9a-f]{40,64} ([0-9a-f]{40,64}) /.exec(log.trimEnd().split('\n').at(-1) ?? '') ?? []
+  const [logged] = loggedIds(repository, ref)
   const sources = [
     [recorded, "by telec's record"],
     [ref.startsWith('refs/tags/') ? fetched.stdout.trim() : null, 'as it was fetched'],
@@ -48,25 +52,33 @@ async function brokenRef(patient: Patient, ref: string): Promise<Damage> {
   const [first] = here
   if (!first || /^refs\/(telec|remotes)\//.test(ref)) {
     if (existsSync(path))
-      return {
-        what,
-        repair: movesAway(patient, 'moves it away; a fetch makes it anew where the remote has it', [path]),
-      }
-    return { what, hint: `check out what the service runs: git -C ${repository.workTree} checkout BRANCH` }
+      return [
+        {
+          what,
+          repair: movesAway(patient, 'moves it away; a fetch makes it anew where the remote has it', [path]),
+        },
+      ]
+    const hint = `check out what the service runs: git -C ${repository.workTree} checkout BRANCH`
+    return isHead ? [{ what, hint }] : []
   }
   const other = here.find(([commit]) => commit !== first[0])?.[0] // work of a person, perhaps
   const kept = other ? `, and keeps ${other.slice(0, 12)}, which its log names` : ''
-  return {
-    what,
-    repair: {
-      plan: `has it name ${first[0].slice(0, 12)}, ${first[1]}${kept}`,
-      async run() {
-        await moveAside(repository, [path], patient.aside)
-        if (other) await keepCommit(repository, 'rescued', other)
-        await git(repository, ['update-ref', ref, first[0]])
-      },
+  const repair = {
+    plan: `has it name ${first[0].slice(0, 12)}, ${first[1]}${kept}`,
+    async run() {
+      await moveAside(repository, [path], patient.aside)
+      if (other) await keepCommit(repository, 'rescued', other)
+      await git(repository, ['update-ref', ref, first[0]])
     },
   }
+  return [{ what, repair }]
+}
+
+/** What the log of a ref says that it named, newest first. */
+export function loggedIds({ commonDir }: Repository, ref: string): string[] {
+  const log = readPlainText(join(commonDir, 'logs', ref)) ?? ''
+  const ids = [...log.matchAll(/^[0-9a-f]{40,64} ([0-9a-f]{40,64}) /gm)].map(([, id = '']) => id)
+  return ids.reverse()
 }
 
 /** Refs whose object is not there. */
