@@ -5,7 +5,7 @@ import { parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { readPause } from '../state/pause.ts'
 import { readSignal } from '../state/signal.ts'
 import { readStatus } from '../state/status.ts'
-import { lastChanged, readUpdateState } from '../state/update-state.ts'
+import { lastChanged, readUpdateState, wasInterrupted } from '../state/update-state.ts'
 import { readLastLook, type WatchState } from '../state/watch-state.ts'
 import { orNull } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
@@ -26,6 +26,8 @@ export async function collectOverview(service: Service) {
     stable: `patches of ${pinned_minor}`,
   }
   const { deployed = null, update = null, last = null, rolled_back = null, held = null } = state ?? {}
+  const isInDoubt = state?.halted || (update && wasInterrupted(update, 'checkout'))
+  const left = state && isInDoubt ? await afterHalt(service, state) : null
   return {
     computer: config.computer,
     /** The telec that is asked. */
@@ -43,7 +45,9 @@ export async function collectOverview(service: Service) {
     /** What the last install command changed in tracked files. */
     changed: state ? lastChanged(state) : [],
     rolled_back,
-    halted: state?.halted ? { ...state.halted, left: await afterHalt(service, state) } : null,
+    halted: state?.halted && left ? { ...state.halted, left } : null,
+    /** Files of two commits are in the checkout; the update goes on from there. */
+    half_way: left?.checkout.at === 'half-way',
     held,
     pause: readPause(paths, world.now()),
     /** As configured, and when it opens; null while it is open. */

@@ -47,7 +47,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     halted
       ? ['halted', describeHalt(halted, ago)]
       : update
-        ? ['updating', describeUpdate(update, overview.step, ago)]
+        ? ['updating', describeUpdate(update, overview, ago)]
         : ['waiting', signal && describeWaiting(signal, overview.held, ago)],
   ]
   return rows
@@ -137,9 +137,10 @@ function describeWaiting(signal: Signal, held: Overview['held'], ago: Ago): stri
   return held ? `${what}\n${held.reason}; now: telec-update --now` : what
 }
 
-function describeUpdate(update: Update, step: string | null, ago: Ago): string {
+function describeUpdate(update: Update, { step, half_way }: Overview, ago: Ago): string {
   const at = step === null ? '' : `, at ${step}`
-  return `${update.rollback ? 'back ' : ''}to ${nameOf(update.target)} since ${ago(update.started_at)}${at}`
+  const place = half_way ? '\nthe checkout is half-way there; telec-update goes on with it' : ''
+  return `${update.rollback ? 'back ' : ''}to ${nameOf(update.target)} since ${ago(update.started_at)}${at}${place}`
 }
 
 const UNITS = [

@@ -33,6 +33,7 @@ const CURRENT: Overview = {
   changed: [],
   rolled_back: null,
   halted: null,
+  half_way: false,
   held: null,
   pause: null,
   window: null,

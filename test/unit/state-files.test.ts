@@ -78,6 +78,7 @@ const OVERVIEW: Overview = {
   changed: [],
   rolled_back: null,
   halted: null,
+  half_way: false,
   held: null,
   pause: null,
   window: null,
