@@ -1,6 +1,6 @@
-import { existsSync, lstatSync, readdirSync } from 'node:fs'
+import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { TelecError } from '../system/errors.ts'
+import { systemErrorCode, TelecError } from '../system/errors.ts'
 import { explain } from './causes.ts'
 import { git, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
@@ -74,8 +74,14 @@ function arePacksDue({ commonDir }: Repository): boolean {
   return excess > Math.max(largest / 2, LEAST_EXCESS_BYTES)
 }
 
+/** None where it is not there, or a git just took it away. */
 function namesIn(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder) : []
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return []
+    throw error
+  }
 }
 
 /** By the checkout, the user or the computer: our own settings, which come last, do not count. */
