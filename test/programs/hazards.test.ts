@@ -31,7 +31,7 @@ describe('a checkout that is broken is not guessed at, and the repository around
       'an index of garbage',
       (it) => replace(index(it), 'garbage '.repeat(99)),
       (it) => back(index(it)),
-      'bad signature',
+      'is broken',
     ],
     [
       'a HEAD that names nothing',
