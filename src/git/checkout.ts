@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { actAs } from '../system/account.ts'
+import { syncPlaces } from '../system/disks.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
 import { lacking } from './causes.ts'
 import { answerOf, askGit, git, gitError, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
-
-const SYNC_TIMEOUT_MS = 5 * 60_000
 
 /** The commit that HEAD names. Throws when there is none (an empty or a broken repository). */
 export async function headCommit(repository: Repository): Promise<string> {
@@ -141,16 +140,7 @@ export function openOperation({ gitDir }: Repository): { what: string; leave: st
   return found ? { what: found[1], leave: found[2] } : null
 }
 
-/** Writes the checkout to disk: git does not, and what is recorded as done must survive a power cut (syncfs(2)). */
-export async function syncCheckout(repository: Repository): Promise<void> {
-  const { world } = repository
-  const args = world.platform === 'linux' ? ['-f', repository.workTree] : []
-  const as = actAs(world, repository.owner)
-  const result = await as.run('sync', args, { cwd: '/', env: as.env, timeoutMs: SYNC_TIMEOUT_MS })
-  if (result.code === 0) return
-  throw new TelecError('later', `the checkout ${repository.workTree} was not written to disk`, {
-    because: result.stderr.trim() || `sync ended with ${result.signal ?? `exit code ${result.code}`}`,
-    hint: `look for errors of the disk: dmesg; df -h ${repository.workTree}`,
-    interrupted: true,
-  })
+/** Writes the checkout to disk: git does not, and what is recorded as done must survive a power cut. */
+export async function syncCheckout({ world, owner, workTree }: Repository): Promise<void> {
+  await syncPlaces(actAs(world, owner), [workTree])
 }

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { systemErrorCode } from '../system/errors.ts'
-import { blobId } from '../system/hash.ts'
+import { gitHash } from '../system/hash.ts'
 import { notAllowed } from './causes.ts'
 import type { Change, TreeEntry } from './changes.ts'
 import { printsBeginningOf, tryGit } from './git.ts'
@@ -59,9 +59,8 @@ function plainStanding(file: string, { before, after }: Change): Standing | null
   const isLink = stat.isSymbolicLink()
   if (!stat.isFile() && !isLink) return 'theirs'
   const mode = isLink ? LINK : stat.mode & 0o100 ? '100755' : '100644'
-  const bytes = () => (isLink ? [Buffer.from(fs.readlinkSync(file))] : chunksOf(file))
   const is = (entry: TreeEntry | null) =>
-    entry?.mode === mode && blobId(stat.size, bytes(), entry.id.length) === entry.id
+    entry?.mode === mode && gitHash(blobOf(file, stat.size, isLink), entry.id.length) === entry.id
   if (is(after)) return 'after'
   if (is(before)) return 'before'
   return isLink ? 'theirs' : null
@@ -75,6 +74,12 @@ function lookAt(file: string): fs.Stats | null {
     if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return null
     throw error
   }
+}
+
+/** What git takes the name of a blob of. */
+function* blobOf(file: string, size: number, isLink: boolean): Generator<string | Buffer> {
+  yield `blob ${size}\0`
+  yield* isLink ? [fs.readlinkSync(file)] : chunksOf(file)
 }
 
 /** A file's bytes in their order; not through a link that somebody has just put there. */

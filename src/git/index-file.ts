@@ -9,9 +9,10 @@ export function indexDamage({ gitDir }: Repository): 'missing' | 'broken' | null
   const path = join(gitDir, 'index')
   if (!existsSync(path)) return 'missing'
   const data = readFileSync(path)
-  const isAsWritten = [20, 32].some((bytes) => {
-    const noted = data.toString('hex', data.length - bytes)
-    return /^0+$/.test(noted) || noted === gitHash(data.subarray(0, -bytes), bytes) // zeros: index.skipHash
+  const isAsWritten = [40, 64].some((digits) => {
+    const end = data.length - digits / 2
+    const noted = data.toString('hex', end)
+    return /^0+$/.test(noted) || noted === gitHash([data.subarray(0, end)], digits) // zeros: index.skipHash
   })
   return data.length > 32 && isAsWritten ? null : 'broken'
 }

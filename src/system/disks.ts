@@ -26,14 +26,19 @@ export function createSync(world: World, places: readonly string[]): () => Promi
       isNarrow = true
       world.log.warning(`not every disk was written, and telec goes on with that of ${named}: ${fault}`)
     }
-    const fault = await sync(world, needed, PLACES_TIMEOUT_MS)
-    if (fault === null) return
-    throw new TelecError('later', `the disk of ${named} was not written`, {
-      because: fault,
-      hint: `look for errors of the disk: dmesg; df -h ${places.join(' ')}`,
-      interrupted: true,
-    })
+    await syncPlaces(world, places, needed)
   }
+}
+
+/** Writes the disks of these places (syncfs(2)), of which `paths` are one each. Throws `later` where they fail. */
+export async function syncPlaces(world: World, places: readonly string[], paths = places): Promise<void> {
+  const fault = await sync(world, paths, PLACES_TIMEOUT_MS)
+  if (fault === null) return
+  throw new TelecError('later', `the disk of ${places.join(', ')} was not written`, {
+    because: fault,
+    hint: `look for errors of the disk: dmesg; df -h ${places.join(' ')}`,
+    interrupted: true,
+  })
 }
 
 /** @returns what went wrong, if anything did. */

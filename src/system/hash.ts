@@ -4,20 +4,12 @@ export function sha256(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')
 }
 
-/** What git names a blob of this size by its content; `digits`: of the repository's names, 40 of which are SHA-1's. */
-export function blobId(size: number, content: Iterable<Uint8Array>, digits: number): string {
+/** A hash as git takes it, in hex; `digits`: of the repository's names, 40 of which are SHA-1's. */
+export function gitHash(content: Iterable<string | Uint8Array>, digits: number): string {
   const { createHash } = process.getBuiltinModule('node:crypto')
-  const hash = createHash(digits === 40 ? 'sha1' : 'sha256').update(`blob ${size}\0`)
+  const hash = createHash(digits === 40 ? 'sha1' : 'sha256')
   for (const chunk of content) hash.update(chunk)
   return hash.digest('hex')
-}
-
-/** A hash as git takes it, in hex: SHA-1, or SHA-256 where its ids are so long. */
-export function gitHash(data: Uint8Array, bytes: number): string {
-  const { createHash } = process.getBuiltinModule('node:crypto')
-  return createHash(bytes === 20 ? 'sha1' : 'sha256')
-    .update(data)
-    .digest('hex')
 }
 
 /** A longer text is told by its SHA-256. */
