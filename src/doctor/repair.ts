@@ -1,6 +1,6 @@
 import type { Service } from '../config/service.ts'
 import { syncCheckout } from '../git/checkout.ts'
-import { type Damage, knownHead, type Patient } from '../git/damage/damage.ts'
+import { CLONE_HINT, type Damage, knownHead, type Patient } from '../git/damage/damage.ts'
 import { findDamage } from '../git/damage/find.ts'
 import { asideFolder } from '../git/leftovers.ts'
 import { locateRepository } from '../git/repository.ts'
@@ -24,8 +24,6 @@ async function patientOf({ world, config, paths }: Service, isThorough: boolean)
   return { repository, deployment: config.deployment, known, isThorough, aside }
 }
 
-const CLONE = 'clone it anew beside it, and move what git does not track over'
-
 /**
  * Repairs what can be repaired without losing anything. Some damage shows only once another one is gone, so it looks again
  * until nothing is left to do, or until it finds again what it could not repair. For the holder of telec's lock.
@@ -46,7 +44,7 @@ export async function repair(
     const isStuck = rounds.has(round)
     rounds.add(round)
     const found: readonly Damage[] = isStuck
-      ? looked.map(({ repair: _, ...damage }) => ({ hint: CLONE, ...damage }))
+      ? looked.map(({ repair: _, ...damage }) => ({ hint: CLONE_HINT, ...damage }))
       : looked
     const planned = found.filter((damage) => damage.repair)
     if (!(await permit(found)) || planned.length === 0) {

@@ -36,10 +36,12 @@ interface Cause {
   readonly lacksObjects?: boolean
 }
 
+export const REPAIR_HINT = 'repair it: telec repair (it shows what it does first, and says what it cannot do)'
+
 const damaged: Omit<Cause, 'words'> = {
   kind: 'halted',
   message: (where) => `the git repository of ${where} is damaged`,
-  hint: () => 'repair it: telec repair (it shows what it does first, and says what it cannot do)',
+  hint: () => REPAIR_HINT,
 }
 
 const full: Cause = {

@@ -30,6 +30,9 @@ export interface Damage {
   readonly hint?: string
 }
 
+/** Where nothing that telec knows helps. */
+export const CLONE_HINT = 'clone it anew beside it, and move what git does not track over'
+
 /** Where the record says that the checkout is: at the target of an update that moved it, else at what is deployed. */
 export function knownHead(state: UpdateState | null): Patient['known'] {
   if (state === null) return null

@@ -6,7 +6,7 @@ import { TelecError } from '../../system/errors.ts'
 import { readPlainText } from '../../system/files.ts'
 import { explain, printableRemote } from '../causes.ts'
 import { hasCommit, keepCommit } from '../checkout.ts'
-import { git, tryGit } from '../git.ts'
+import { git, gitInShell, tryGit } from '../git.ts'
 import { asideFolder, filesBelow, moveAside, replaceFile, runAsOwner, startOf } from '../leftovers.ts'
 import { fetchAnew } from '../refetch.ts'
 import type { Repository } from '../repository.ts'
@@ -15,6 +15,7 @@ import { loggedIds, refsToNothing } from './refs.ts'
 
 /** All of a large repository is read (git-fsck(1)). */
 const FSCK_TIMEOUT_MS = 60 * 60_000
+const UNPACK_TIMEOUT_MS = 10 * 60_000
 
 /** The objects of HEAD, and what refs name; a thorough look reads each object. */
 export async function lookAtObjects(patient: Patient): Promise<Damage[]> {
@@ -126,9 +127,9 @@ async function salvage(repository: Repository, files: readonly string[], aside: 
     const parts = ['idx', 'rev', 'bitmap', 'promisor', 'keep', 'mtimes'].map((part) => `${pack}.${part}`)
     await moveAside(repository, parts, aside)
     // It fails where the pack ends too early; where it was killed (a shell's exit code is above 128) more is in there.
-    const unpack =
-      '[ ! -e "$1" ] || git --git-dir="$2" unpack-objects -r -q <"$1" 2>/dev/null || [ $? -le 128 ]'
-    await runAsOwner(repository, ['/bin/sh', '-c', unpack, 'sh', `${pack}.pack`, repository.gitDir])
+    const unpack = '[ ! -e "$0" ] || env "$@" <"$0" 2>/dev/null || [ $? -le 128 ]'
+    const git = gitInShell(repository, ['unpack-objects', '-r', '-q'], UNPACK_TIMEOUT_MS)
+    await runAsOwner(repository, ['/bin/sh', '-c', unpack, `${pack}.pack`, ...git])
     await moveAside(repository, [`${pack}.pack`], aside)
   }
 }

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { readPlainText } from '../../system/files.ts'
-import { explain, localCause } from '../causes.ts'
+import { explain, localCause, REPAIR_HINT } from '../causes.ts'
 import { hasCommit, keepCommit } from '../checkout.ts'
 import { git, tryGit } from '../git.ts'
 import { filesBelow, moveAside } from '../leftovers.ts'
 import { keptRef } from '../refs.ts'
 import type { Repository } from '../repository.ts'
-import { type Damage, movesAway, type Patient } from './damage.ts'
+import { CLONE_HINT, type Damage, movesAway, type Patient } from './damage.ts'
 
 /** Whether git takes the repository for one at all: its format may be newer than this git. */
 export async function lookWhetherItOpens({ repository }: Patient): Promise<Damage[]> {
@@ -15,7 +15,8 @@ export async function lookWhetherItOpens({ repository }: Patient): Promise<Damag
   if (result.code === 0) return []
   const cause = localCause(repository, result)
   const what = cause?.message ?? `git does not open ${repository.gitDir}`
-  return [{ what, because: explain(result), ...(cause?.hint ? { hint: cause.hint } : {}) }]
+  const hint = cause?.hint && cause.hint !== REPAIR_HINT ? cause.hint : CLONE_HINT
+  return [{ what, because: explain(result), hint }]
 }
 
 /** Refs that name nothing, and the branch that HEAD is on, which may be gone. */
