@@ -68,7 +68,7 @@ export async function copyFile(repository: Repository, path: string, to: string)
   if (isThere(path)) await runAsOwner(repository, ['cp', '-p', '--', path, to])
 }
 
-/** Where things are put aside, by the commit of an update or the time of a repair: on the same disk, a rename away. */
+/** Where things are put aside, by what they were in the way of, or the time of a repair: on the same disk, a rename away. */
 export function asideFolder({ gitDir }: Repository, name: string): string {
   return join(gitDir, 'telec-aside', name)
 }
@@ -111,10 +111,10 @@ export async function replaceFile(
 export async function putAside(
   repository: Repository,
   path: string,
-  why: string,
+  name: string,
   tell: (what: string) => Promise<void>,
 ): Promise<void> {
-  const folder = asideFolder(repository, why.slice(0, 12))
+  const folder = asideFolder(repository, name)
   await tell(`${printableName(asideOf(repository, path, folder))}, which was ${printableName(path)}`)
   await moveAside(repository, [path], folder)
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { printableName } from '../system/log.ts'
 import type { Change } from './changes.ts'
 import { keepCommit } from './checkout.ts'
-import { SUBMODULE } from './content.ts'
+import { SUBMODULE, standings } from './content.ts'
 import { git, tryGit } from './git.ts'
 import { putAside, removeFiles } from './leftovers.ts'
 import { type Fold, foldersOf } from './names.ts'
@@ -16,6 +16,50 @@ export async function localChanges(repository: Repository): Promise<Map<string, 
     .split('\0')
     .filter(Boolean)
   return new Map(entries.map((entry) => [entry.slice(3), entry.slice(0, 2)]))
+}
+
+/** What of local changes a move would overwrite, by path. */
+export interface InTheWay {
+  readonly modified: readonly string[]
+  readonly untracked: readonly string[]
+  /** Of some of them something is staged. */
+  readonly isStaged: boolean
+}
+
+/** Those that a move over these changes would overwrite; bytes of one of its commits are nobody's work, unless staged. */
+export async function inTheWay(
+  repository: Repository,
+  local: ReadonlyMap<string, string>,
+  changes: readonly Change[],
+  fold: Fold,
+): Promise<InTheWay> {
+  const touched = [...local.keys()].filter(isTouchedBy(changes, fold))
+  const untracked = untrackedInTheWay(repository, changes, fold)
+  const isStaged = (path: string) => local.get(path)?.startsWith(' ') === false
+  const asked = new Set([...touched.filter((path) => !isStaged(path)), ...untracked])
+  const found = await standings(
+    repository,
+    changes.filter(({ path }) => asked.has(path)),
+  )
+  const isWork = (path: string) => isStaged(path) || !['before', 'after'].includes(found.get(path) ?? '')
+  const modified = touched.filter(isWork)
+  return { modified, untracked: untracked.filter(isWork), isStaged: modified.some(isStaged) }
+}
+
+/** All of them, where it is not known what a move touches. */
+export function allOf(local: ReadonlyMap<string, string>): InTheWay {
+  const isStaged = [...local.values()].some((letters) => !letters.startsWith(' '))
+  return { modified: [...local.keys()], untracked: [], isStaged }
+}
+
+/**
+ * Whether a move over these changes touches a path: a file is in the way of itself, of a folder of its name, and of a file by
+ * the name of its folder.
+ */
+export function isTouchedBy(changes: readonly Change[], fold: Fold): (path: string) => boolean {
+  const files = new Set(changes.map(({ path }) => fold(path)))
+  const folders = new Set(changes.flatMap(({ path }) => foldersOf(path)).map(fold))
+  return (path) => folders.has(fold(path)) || [path, ...foldersOf(path)].some((name) => files.has(fold(name)))
 }
 
 /** What stands where the commits have something new, and is not known to git, by path. */
@@ -52,7 +96,7 @@ function allBelow(workTree: string, folder: string): string[] {
   })
 }
 
-export const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
+const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
 
 /** Keeps what is staged as a commit on HEAD; its ref, or null where nothing is, or git cannot read it. */
 export async function keepIndex(repository: Repository, kind: 'stash' | 'rescued'): Promise<string | null> {
@@ -125,9 +169,7 @@ function isRepository(path: string): boolean {
 /** Puts local changes aside as `keepAll` does. Done again after a kill, it puts aside what was left. */
 export async function stashPaths(
   repository: Repository,
-  modified: readonly string[],
-  untracked: readonly string[],
-  isStaged: boolean,
+  { modified, untracked, isStaged }: InTheWay,
   tell: (what: string) => Promise<void>,
 ): Promise<void> {
   await keepAll(repository, [...modified, ...untracked], isStaged, 'stash', tell)

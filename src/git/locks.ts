@@ -26,7 +26,7 @@ export async function removeStaleLocks(repository: Repository, sinceMs: number |
  * Locks that are older than the boot, or were made since a program of telec's began which was killed: where no git is at
  * work they belong to nobody. A clock that is set at boot can make one of a running git look older than the boot.
  */
-export function staleLocks(repository: Repository, sinceMs: number | null): string[] {
+function staleLocks(repository: Repository, sinceMs: number | null): string[] {
   const bootMs = repository.world.bootedAt()
   return locksOf(repository).filter((path) => {
     const madeMs = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs

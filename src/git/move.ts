@@ -61,10 +61,10 @@ export async function moveTo(
 /** Takes a move to a commit back that was stopped before HEAD moved, which is always possible: what was there is here. */
 export async function undoMove(repository: Repository, move: Move): Promise<void> {
   const head = await headId(repository)
-  const { hasBegun, changes, ...progress } = await progressOf(repository, head, move.commit)
-  const reversed = changes.map(({ path, before, after }) => ({ path, before: after, after: before }))
-  const back = { ...progress, from: move.commit, to: head, changes: reversed, hasBegun }
-  if (hasBegun) await complete(repository, back, move)
+  const progress = await progressOf(repository, head, move.commit)
+  const changes = progress.changes.map(({ path, before, after }) => ({ path, before: after, after: before }))
+  if (progress.hasBegun)
+    await complete(repository, { ...progress, from: move.commit, to: head, changes }, move)
   await orHalfWay(async () => {
     await move.bringMore()
     await syncCheckout(repository)

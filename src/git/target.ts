@@ -19,7 +19,7 @@ export async function headTarget(repository: Repository, deployment: Config['dep
 }
 
 /** The version that the tree of a commit declares; null when none of its files does. */
-export async function versionAt(
+async function versionAt(
   repository: Repository,
   commit: string,
   versionFile?: string,

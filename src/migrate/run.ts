@@ -34,8 +34,9 @@ export function surroundingsOf({ world, config, paths }: Service, versions: Vers
 }
 
 /**
- * Runs the pending migrations in turn: `check()`, and where that is not true `migrate()` and `check()` again. Each
- * is recorded durably, once its effect is on the disk, before the next begins. Throws `halted`, naming the migration, at the first that fails.
+ * Runs the pending migrations in turn: `check()`, and where that is not true `migrate()` and `check()` again. Each is
+ * recorded durably, once its effect is on the disk, before the next begins. Throws `halted`, naming the migration, at the
+ * first that fails.
  *
  * @returns how many were run and how many were found to be satisfied.
  */

@@ -32,9 +32,9 @@ export async function putBack(
   files: readonly ChangedFile[],
 ): Promise<string> {
   await writeDown()
-  const paths = files.map(({ path }) => path)
   let note = ''
-  await stashPaths(repository, paths, [], false, async (what) => {
+  const modified = files.map(({ path }) => path)
+  await stashPaths(repository, { modified, untracked: [], isStaged: false }, async (what) => {
     note = `put back what the install command had changed: ${what}`
     world.log.notice(note)
   })

@@ -4,11 +4,9 @@ import { TelecError } from '../../system/errors.ts'
 import { printableName } from '../../system/log.ts'
 import { changesBetween } from '../changes.ts'
 import { hasCommit } from '../checkout.ts'
-import { standings } from '../content.ts'
 import { git } from '../git.ts'
 import { putAside, removeTree } from '../leftovers.ts'
-import { localChanges, stashPaths, untrackedInTheWay } from '../local-changes.ts'
-import { foldersOf } from '../names.ts'
+import { allOf, inTheWay, localChanges, stashPaths } from '../local-changes.ts'
 import type { Repository } from '../repository.ts'
 import type { Following } from './following.ts'
 import { type Submodule, sameIn, submodulesOf } from './named.ts'
@@ -73,33 +71,24 @@ async function obstaclesIn(following: Following, own: Repository, commit: string
   const isHere = await hasCommit(own, commit)
   const below = isHere ? await obstaclesBelow(following, own, 'HEAD', commit) : []
   if (following.interrupted) return below // in its files there may be half of a move, which the move itself looks at
-  const changes = isHere ? await changesBetween(own, 'HEAD', commit) : []
-  const touched = new Set(changes.map((change) => change.path))
-  const folders = new Set([...touched].flatMap(foldersOf))
-  const isTouched = (name: string) =>
-    !isHere || folders.has(name) || [name, ...foldersOf(name)].some((one) => touched.has(one))
-  const standing = await standings(own, changes)
-  const isTheirs = (path: string) => !['before', 'after'].includes(standing.get(path) ?? '') // else the bytes are a commit's
-  const changed = await localChanges(own)
-  const isStaged = (path: string) => changed.get(path)?.startsWith(' ') === false
-  const local = [...changed]
-    .filter(([path, letters]) => !letters.startsWith(' ') || isTheirs(path))
-    .map(([path]) => path)
-  const modified = local.filter(isTouched)
-  const untracked = untrackedInTheWay(own, changes, (name) => name).filter(isTheirs)
-  const paths = [...modified, ...untracked].map((name) => nameOf(following, join(own.workTree, name)))
+  const local = await localChanges(own)
+  const found = isHere
+    ? await inTheWay(own, local, await changesBetween(own, 'HEAD', commit), (name) => name)
+    : allOf(local)
+  const paths = [...found.modified, ...found.untracked].map((name) =>
+    nameOf(following, join(own.workTree, name)),
+  )
   if (paths.length === 0) return below
-  const clear = () => stashPaths(own, modified, untracked, modified.some(isStaged), following.putAside)
-  return [{ paths, clear }, ...below]
+  return [{ paths, clear: () => stashPaths(own, found, following.putAside) }, ...below]
 }
 
 /** The work tree of a submodule that is none any more: with anything of a service or person in it, it is put aside. */
 async function vacating(following: Following, parent: Repository, submodule: Submodule): Promise<Obstacle[]> {
-  const { checkout, target } = following
+  const { checkout } = following
   const place = placeOf(parent, submodule)
   if (place === 'empty' || place === 'behind a link') return []
   const folder = join(parent.workTree, submodule.path)
-  const aside = () => putAside(checkout, folder, target, following.putAside)
+  const aside = () => moveOut(following, folder)
   // A folder may have the target's own files already: what is in their way the move itself looks at.
   if (place === 'something else' && following.interrupted && lstatSync(folder).isDirectory()) return []
   if (place === 'something else') return [{ paths: [], clear: aside }]
@@ -143,18 +132,20 @@ export async function clearPlace(
   parent: Repository,
   submodule: Submodule,
 ): Promise<void> {
-  const { checkout, target } = following
+  const { checkout } = following
   const own = repositoryOf(parent, submodule)
   if (existsSync(own.gitDir) && !(await hasCommit(own, 'HEAD')))
-    await (hasBranches(own)
-      ? putAside(checkout, own.gitDir, target, following.putAside)
-      : removeTree(checkout, own.gitDir))
+    await (hasBranches(own) ? moveOut(following, own.gitDir) : removeTree(checkout, own.gitDir))
   if (placeOf(parent, submodule) !== 'something else') return
   const { workTree } = own
   const isFolder = lstatSync(workTree).isDirectory()
   // Nothing but the name of a repository that is not there any more.
   const isEmpty = isFolder && readdirSync(workTree).every((name) => name === '.git')
-  await (isEmpty ? removeTree(checkout, workTree) : putAside(checkout, workTree, target, following.putAside))
+  await (isEmpty ? removeTree(checkout, workTree) : moveOut(following, workTree))
+}
+
+function moveOut({ checkout, target, putAside: tell }: Following, path: string): Promise<void> {
+  return putAside(checkout, path, target.slice(0, 12), tell)
 }
 
 /** As a person finds it in the checkout. */

@@ -20,9 +20,9 @@ export async function checkout(context: StepContext): Promise<string> {
   const head = await headId(repository)
   const way = { from: head === target.commit ? from.commit : head, to: target.commit }
   const { putAside } = context
-  const how = { interrupted, mayStash: permits.includes('stash') }
+  const how = { interrupted, mayStash: interrupted || permits.includes('stash') } // what is half-way is not halted at
   const submodules = submodulesFor(context, way, how, 'remote', putAside)
-  await submodules.clearWay()
+  if (head !== target.commit) await submodules.clearWay()
   let followed = ''
   await moveTo(repository, {
     branch: channel === 'alpha' ? config.deployment.branch : null,

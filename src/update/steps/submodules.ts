@@ -1,4 +1,3 @@
-import { headId } from '../../git/checkout.ts'
 import { clearWay } from '../../git/submodules/clear.ts'
 import { followSubmodules } from '../../git/submodules/follow.ts'
 import type { Following } from '../../git/submodules/following.ts'
@@ -17,7 +16,7 @@ export interface Submodules {
 export function submodulesFor(
   { config, repository }: UpdateContext,
   { from, to }: { readonly from: string; readonly to: string },
-  { interrupted, mayStash }: { readonly interrupted: boolean; readonly mayStash: boolean },
+  how: Pick<Following, 'interrupted' | 'mayStash'>,
   reach: 'remote' | 'local',
   putAside: (what: string) => Promise<void>,
 ): Submodules {
@@ -26,20 +25,17 @@ export function submodulesFor(
     checkout: repository,
     target: to,
     remote: reach === 'remote' ? remote : null,
-    interrupted,
-    mayStash: interrupted || mayStash, // what is half-way is not halted at
+    ...how,
     putAside,
   }
   return {
     async clearWay() {
-      if (!areFollowed) return
-      if ((await headId(repository)) !== to || reach === 'local')
-        await clearWay(following, repository, from, to)
+      if (areFollowed) await clearWay(following, repository, from, to)
     },
     async follow() {
       const areNamed = hasSubmodules(repository)
       if (!areFollowed) return areNamed ? '; its submodules are not followed (deployment.submodules)' : ''
-      const before = interrupted ? await submodulesOf(repository, from) : null
+      const before = how.interrupted ? await submodulesOf(repository, from) : null
       if (areNamed) await followSubmodules(following, repository, to, before)
       return areNamed ? ', with its submodules' : ''
     },

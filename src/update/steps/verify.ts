@@ -12,10 +12,9 @@ import {
   isAncestor,
   keepCommit,
 } from '../../git/checkout.ts'
-import { standings } from '../../git/content.ts'
-import { localChanges, stashPaths, untrackedInTheWay } from '../../git/local-changes.ts'
+import { inTheWay, isTouchedBy, localChanges, stashPaths } from '../../git/local-changes.ts'
 import { isHalfWay, verifyWritable } from '../../git/move.ts'
-import { collisions, type Fold, foldersOf, foldOf } from '../../git/names.ts'
+import { collisions, type Fold, foldOf } from '../../git/names.ts'
 import type { Repository } from '../../git/repository.ts'
 import { verifySignatures } from '../../git/signatures.ts'
 import { isEnded, wasInterrupted } from '../../state/update-state.ts'
@@ -114,24 +113,23 @@ async function verifyNoLocalCommits({ repository, update }: StepContext, head: s
 async function verifyNothingInTheWay(context: StepContext, head: string): Promise<string> {
   const { repository, update } = context
   const { commit } = update.target
-  const [found, changes] = await together(localChanges(repository), changesBetween(repository, head, commit))
-  verifyNoConflicts(repository, found)
-  const installed = asInstalled(context).filter(({ path }) => found.has(path))
-  const local = new Map([...found].filter(([path]) => !installed.some((one) => one.path === path)))
+  const [differing, changes] = await together(
+    localChanges(repository),
+    changesBetween(repository, head, commit),
+  )
+  verifyNoConflicts(repository, differing)
+  const installed = asInstalled(context).filter(({ path }) => differing.has(path))
+  const local = new Map([...differing].filter(([path]) => !installed.some((one) => one.path === path)))
   context.remember({ local: [...local.keys()] })
   await verifyWritable(repository, changes)
-  const touched = changes.map(({ path }) => path)
   const fold = foldOf(repository)
-  if (fold) await verifyNamesApart(repository, update.target, touched, fold)
+  if (fold) await verifyNamesApart(repository, update.target, changes, fold)
   const asItIs = fold ?? ((name: string) => name)
-  const overwritten = modifiedInTheWay([...local.keys()], touched, asItIs)
-  const isStaged = (path: string) => local.get(path)?.startsWith(' ') === false
-  const unstaged = overwritten.filter((path) => !isStaged(path))
-  const modified = [...overwritten.filter(isStaged), ...(await theirs(repository, changes, unstaged))]
-  const untracked = await theirs(repository, changes, untrackedInTheWay(repository, changes, asItIs))
-  const paths = [...modified, ...untracked].map(printableName)
-  const left = [...local.keys()].filter((path) => !overwritten.includes(path)).map(printableName)
-  const remarks = [`${touched.length} file(s) differ`]
+  const found = await inTheWay(repository, local, changes, asItIs)
+  const paths = [...found.modified, ...found.untracked].map(printableName)
+  const isTouched = isTouchedBy(changes, asItIs)
+  const left = [...local.keys()].filter((path) => !isTouched(path)).map(printableName)
+  const remarks = [`${changes.length} file(s) differ`]
   if (paths.length > 0 && !update.permits.includes('stash'))
     throw new TelecError('halted', `the update would overwrite ${paths.length} local file(s)`, {
       because: paths.join('\n'),
@@ -140,7 +138,7 @@ async function verifyNothingInTheWay(context: StepContext, head: string): Promis
     })
   if (paths.length > 0) {
     await context.writeDown()
-    await stashPaths(repository, modified, untracked, modified.some(isStaged), context.putAside)
+    await stashPaths(repository, found, context.putAside)
   }
   if (installed.length > 0) remarks.push(await putBack(context, installed))
   if (left.length > 0) remarks.push(`left as they are, with local changes: ${left.join(', ')}`)
@@ -158,28 +156,14 @@ function verifyNoConflicts({ workTree }: Repository, local: ReadonlyMap<string, 
   })
 }
 
-/** Those of these paths whose bytes are of neither commit. */
-async function theirs(
-  repository: Repository,
-  changes: readonly Change[],
-  paths: readonly string[],
-): Promise<string[]> {
-  if (paths.length === 0) return []
-  const asked = new Set(paths)
-  const found = await standings(
-    repository,
-    changes.filter(({ path }) => asked.has(path)),
-  )
-  return paths.filter((path) => !['before', 'after'].includes(found.get(path) ?? ''))
-}
-
 /** Of two that the disk takes for one the second to be written would replace the first, without a word. */
 async function verifyNamesApart(
   repository: Repository,
   target: Target,
-  touched: readonly string[],
+  changes: readonly Change[],
   fold: Fold,
 ): Promise<void> {
+  const touched = changes.map(({ path }) => path)
   const pairs = await collisions(repository, target.commit, touched, fold)
   if (pairs.length === 0) return
   const disk = `the disk of ${repository.workTree}`
@@ -187,14 +171,4 @@ async function verifyNamesApart(
     because: pairs.map(printableName).join('\n'),
     hint: 'they differ in case, or in the form of a letter, alone: rename one of them in the repository, and push',
   })
-}
-
-/** Those that a move over the touched paths would overwrite. */
-function modifiedInTheWay(modified: readonly string[], touched: readonly string[], fold: Fold): string[] {
-  const files = new Set(touched.map(fold))
-  const folders = new Set(touched.flatMap(foldersOf).map(fold))
-  // A file stands in the way of itself, of a folder of its name, and of a file by the name of its folder.
-  return modified.filter(
-    (path) => [path, ...foldersOf(path)].some((name) => files.has(fold(name))) || folders.has(fold(path)),
-  )
 }
