@@ -1,5 +1,6 @@
-import { type Command, CommanderError, InvalidArgumentError } from 'commander'
-import { EXIT, EXIT_CODES_HELP } from '../system/errors.ts'
+import { Argument, type Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { isServiceName, NAME_FORM } from '../config/services.ts'
+import { EXIT, EXIT_CODES_HELP, TelecError } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { type World, withoutReader } from '../system/world.ts'
 import type { DefineCommand } from './main.ts'
@@ -25,6 +26,7 @@ export function defineProgram(world: World, define: DefineCommand, leave: (code:
   const { name } = world.program
   const command = define(world, leave)
   completeAll(command)
+  command.hook('preAction', (_, action) => takeName(world, action))
   return command.name(name).version(`${name} ${VERSION} (${COMMIT})`)
 }
 
@@ -35,7 +37,34 @@ function completeAll(command: Command): void {
     .exitOverride()
     .showHelpAfterError('(--help shows what there is)')
     .helpCommand(false)
+  if (!command.options.some(({ long }) => long === '--name'))
+    command.addOption(nameOption('-n, --name <name>'))
   command.commands.forEach(completeAll)
+}
+
+/** Each command has it; one that has another `-n` adds its own. */
+export function nameOption(flags: string): Option {
+  return new Option(flags, 'which service (default: the only one)').argParser(parseName)
+}
+
+const parseName = parser(NAME_FORM, (text) => (isServiceName(text) ? text : null))
+
+/** For the commands of every day: the service is their argument, too. */
+export function serviceArgument(): Argument {
+  return new Argument('[service]', 'its name, as --name takes it').argParser(parseName)
+}
+
+/** Has all that is run from here on find the service that was named. */
+function takeName({ env }: World, action: Command): void {
+  const { name } = action.optsWithGlobals<{ name?: string }>()
+  const index = action.registeredArguments.findIndex((argument) => argument.name() === 'service')
+  const given: string | undefined = action.processedArgs[index]
+  if (given !== undefined && name !== undefined && given !== name)
+    throw new TelecError('usage', `two services are named: ${given}, and ${name} by --name`, {
+      hint: 'name one',
+    })
+  const named = given ?? name
+  if (named !== undefined) env.TELEC_NAME = named
 }
 
 /** Reads an argument; where `parse` gives null, the answer is what it takes. */

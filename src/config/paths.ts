@@ -1,7 +1,5 @@
-import { join, resolve } from 'node:path'
-import { readText } from '../system/files.ts'
-import { verifyPrivate } from '../system/trust.ts'
-import type { World } from '../system/world.ts'
+import { join } from 'node:path'
+import { listFolder } from '../system/files.ts'
 
 /** Of one user, or of the whole computer. */
 export type Scope = 'user' | 'system'
@@ -35,10 +33,14 @@ const FILES = {
   supervisor: 'supervisor.json',
 } as const
 
-/** Where telec keeps what it knows: a value, made once per program. */
-export interface Paths extends Readonly<Record<keyof typeof FILES, string>> {
+export type StateFile = keyof typeof FILES
+
+/** Where telec keeps what it knows of one service: a value, made once per service. */
+export interface Paths extends Readonly<Record<StateFile, string>> {
   /** `user`: below the home folder of one user; `system`: below /var/lib and /etc. */
   readonly scope: Scope
+  /** Null: the first service of its scope, which has no name. */
+  readonly name: string | null
   readonly home: string
   readonly config: string
 }
@@ -63,31 +65,45 @@ export const LOOKOUT = {
   listen: '/var/lib/telec-watch/listen.json',
 } as const
 
-const SYSTEM_HOME = '/var/lib/telec'
-
-/**
- * `$TELEC_HOME` decides; without it root gets the system scope once that is configured, and everybody else
- * `~/.teleclaude`. `scope` asks for one of them, whatever is configured. Throws a TelecError of kind `config` where
- * others could write there: whoever can decides what telec runs, and as whom.
- */
-export function locate(world: World, scope?: Scope): Paths {
-  const paths = choose(world, scope)
-  verifyPrivate(paths.home, paths.scope === 'system')
-  verifyPrivate(paths.config, true)
-  return paths
+/** There is one lookout, that of the service without a name. */
+export function hasLookout({ name }: Paths, scope: Scope): boolean {
+  return scope === 'system' && name === null
 }
 
-function choose({ env, cwd, home, uid }: World, scope?: Scope): Paths {
-  const named = env.TELEC_HOME ? resolve(cwd, env.TELEC_HOME) : null
-  const system = pathsIn('system', SYSTEM_HOME, '/etc/telec/config.yml')
-  if (scope === 'system' || named === SYSTEM_HOME) return system
-  const folder = named ?? join(home, '.teleclaude')
-  const user = pathsIn('user', folder, join(folder, 'config.yml'))
-  if (named !== null || scope !== undefined || uid !== 0 || readText(user.config) !== null) return user
-  return readText(system.config) === null ? user : system
+export const SYSTEM_HOME = '/var/lib/telec'
+const SYSTEM_CONFIG = '/etc/telec'
+const SERVICES = 'services'
+
+/** What a service can be called: part of the names of folders, units and keys in Redis. */
+export const SERVICE_NAME = /^\w[\w-]{0,31}$/
+
+/** The paths of a service, by the folder of its scope: the home of the service without a name, which holds the others. */
+export function pathsOf(folder: string, name: string | null): Paths {
+  const isSystem = folder === SYSTEM_HOME
+  const home = name === null ? folder : join(folder, SERVICES, name)
+  const inSystem = name === null ? 'config.yml' : join(SERVICES, `${name}.yml`)
+  const config = isSystem ? join(SYSTEM_CONFIG, inSystem) : join(home, 'config.yml')
+  const files = Object.entries(FILES).map(([key, file]) => [key, join(home, file)])
+  return {
+    scope: isSystem ? 'system' : 'user',
+    name,
+    home,
+    config,
+    ...(Object.fromEntries(files) as Record<StateFile, string>),
+  }
 }
 
-function pathsIn(scope: Scope, home: string, config: string): Paths {
-  const files = Object.entries(FILES).map(([key, name]) => [key, join(home, name)])
-  return { scope, home, config, ...(Object.fromEntries(files) as Record<keyof typeof FILES, string>) }
+/** The paths of the service whose home this is: `FOLDER/services/NAME` is that of service NAME. */
+export function pathsOfHome(home: string): Paths {
+  const [, folder, name = ''] = /^(.+)\/services\/([^/]+)$/.exec(home) ?? []
+  return folder && SERVICE_NAME.test(name) ? pathsOf(folder, name) : pathsOf(home, null)
+}
+
+/** The names for which something lies where the configuration of such a service would be. */
+export function namesIn(folder: string): string[] {
+  const isSystem = folder === SYSTEM_HOME
+  const names = listFolder(join(isSystem ? SYSTEM_CONFIG : folder, SERVICES))
+    .filter((name) => !isSystem || name.endsWith('.yml'))
+    .map((name) => (isSystem ? name.slice(0, -'.yml'.length) : name))
+  return names.filter((name) => SERVICE_NAME.test(name)).sort()
 }

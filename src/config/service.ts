@@ -5,8 +5,9 @@ import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { rotateLog } from '../system/rotate.ts'
 import type { World } from '../system/world.ts'
-import { locate, type Paths } from './paths.ts'
+import type { Paths } from './paths.ts'
 import type { Config } from './schema.ts'
+import { locate } from './services.ts'
 
 /** A service that telec keeps up to date: what is configured, where its state is, and the world around it. */
 export interface Service {
@@ -25,9 +26,8 @@ export function createSyncFor({ world, config, paths }: Service, owner: Account 
   return createSync(as, [config.deployment.checkout, as.home, ...(owner ? [] : [paths.home])])
 }
 
-/** The service of this home. Throws as `locate` and `loadConfig` do. */
-export async function openService(world: World): Promise<Service> {
-  const paths = locate(world)
+/** The service that is meant, or the one of these paths. Throws as `locate` and `loadConfig` do. */
+export async function openService(world: World, paths: Paths = locate(world)): Promise<Service> {
   rotateLog(world, paths.home)
   return { world, config: await loadConfig(world, paths), paths }
 }
@@ -42,7 +42,8 @@ export async function loadConfig(world: World, paths: Paths): Promise<Config> {
   const { parseConfig } = await import('./parse.ts')
   const config = parseConfig(world, paths.config, text)
   verifyOutside(paths, config.deployment.checkout)
-  return config
+  // To others each named service is a computer of its own.
+  return paths.name === null ? config : { ...config, computer: `${config.computer}/${paths.name}` }
 }
 
 /** A commit must not choose where the next one comes from, who has to sign it, or what is run. */

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
-import { LOOKOUT } from '../config/paths.ts'
+import { hasLookout, LOOKOUT } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { redisFault, withRedis } from '../fleet/client.ts'
 import { findService } from '../service/find.ts'
 import { stalePieces } from '../service/install.ts'
 import { verifyLinger, verifyPrograms, verifySystemd } from '../service/installable.ts'
 import { planInstall } from '../service/installation.ts'
-import { parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
+import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { type Installed, readInstalled } from '../state/installed.ts'
 import { readRedisState } from '../state/redis.ts'
 import { readLastLook } from '../state/watch-state.ts'
@@ -86,9 +86,10 @@ async function polling(service: Service): Promise<string> {
     })
   const last = agoMs === null ? 'no poll yet' : `${Math.round(agoMs / 1000)} s ago`
   if (by === 'telec run' || by.manager === 'launchd') return last
-  const timer = await showUnit(world, by.scope, 'telec-watch.timer', ['NextElapseUSecMonotonic'])
+  const unit = ownUnit(paths, 'telec-watch.timer')
+  const timer = await showUnit(world, by.scope, unit, ['NextElapseUSecMonotonic'])
   const inMs = parseTimespan(timer.NextElapseUSecMonotonic) - world.monotonic()
-  const who = by.scope === 'system' && readBrief()?.blind_until ? `; ${BLIND}` : ''
+  const who = hasLookout(paths, by.scope) && readBrief()?.blind_until ? `; ${BLIND}` : ''
   return `${last}, next in ${Math.max(0, Math.round(inMs / 1000))} s${who}`
 }
 

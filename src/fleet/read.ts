@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { SERVICE_NAME } from '../config/paths.ts'
 import { COMPUTER_NAME } from '../config/schema.ts'
 import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, pairsOf, statusKey } from './keys.ts'
@@ -45,7 +46,7 @@ const BATCH = 1_000
 export async function readFleet(client: RedisClient, nowMs: number): Promise<Fleet> {
   const known = await client.call('ZRANGE', COMPUTERS_KEY, 0, -1, 'WITHSCORES')
   // A name is part of a key and is shown on screens: one that is none was put there by somebody else.
-  const members = pairsOf(known).filter(([computer]) => COMPUTER_NAME.test(computer))
+  const members = pairsOf(known).filter(([computer]) => isName(computer))
   const computers: FleetMember[] = []
   for (let from = 0; from < members.length; from += BATCH) {
     const batch = members.slice(from, from + BATCH).map(async ([computer, score]) => ({
@@ -56,6 +57,13 @@ export async function readFleet(client: RedisClient, nowMs: number): Promise<Fle
     computers.push(...(await Promise.all(batch)))
   }
   return { taken_at: new Date(nowMs).toISOString(), computers }
+}
+
+/** A computer's name or, for a service that has one, `COMPUTER/NAME`. */
+function isName(text: string): boolean {
+  const [computer = '', service, ...rest] = text.split('/')
+  const isService = service === undefined || SERVICE_NAME.test(service)
+  return COMPUTER_NAME.test(computer) && isService && rest.length === 0
 }
 
 /** What Redis refuses for one key (it holds a list, say) is no reason to see none of the others. */

@@ -77,7 +77,7 @@ export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   const installed = readInstalled(paths)
   if (installed === null) return []
   const { manager, scope } = installed
-  const removal = manager === 'systemd' ? systemdRemoval(scope) : launchdRemoval(world, scope)
+  const removal = manager === 'systemd' ? systemdRemoval(paths, scope) : launchdRemoval(world, paths, scope)
   const present = installed.files.filter((path) => readText(path) !== null)
   await runAll(world, removal.stop)
   sweepTemporaryFiles([paths.installed, ...installed.files])

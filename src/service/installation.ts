@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
+import { UNNAMED } from '../config/services.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import { planLaunchd } from './launchd/plan.ts'
 import type { InstallPlan, UnitValues } from './plan.ts'
@@ -23,6 +24,8 @@ export function planInstall(service: Service, manager: InstallPlan['manager'], s
     bin: dirname(world.program.path),
     environment: {
       TELEC_HOME: paths.home,
+      // A home of `services/` says which service it is; that around it has to be told from those in it.
+      ...(paths.name === null && { TELEC_NAME: UNNAMED }),
       HOME: world.home,
       ...(world.env.XDG_CONFIG_HOME && { XDG_CONFIG_HOME: world.env.XDG_CONFIG_HOME }),
       // Managers give a bare PATH; the install command finds the node that telec runs on, whatever installed it.

@@ -1,5 +1,5 @@
 import type * as v from 'valibot'
-import type { Paths } from '../config/paths.ts'
+import type { Paths, StateFile } from '../config/paths.ts'
 import { readJson, type WriteOptions, writeJson } from '../system/files.ts'
 import { forgetQuiet } from './quiet.ts'
 
@@ -12,7 +12,7 @@ const ASKED_BY_POLLS = new Set(['signal', 'updateState', 'watchState', 'pause', 
  * @param hint what to do with one that cannot be understood; FILE stands for its path.
  */
 export function stateFile<Schema extends v.GenericSchema>(
-  name: Exclude<keyof Paths, 'scope'>,
+  name: StateFile,
   schema: Schema,
   hint = 'remove it: telec writes it anew (rm FILE)',
 ) {

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { SightingSchema } from '../channel/sightings.ts'
 import { TargetSchema } from '../channel/target.ts'
-import { LOOKOUT, type Paths } from '../config/paths.ts'
+import { hasLookout, LOOKOUT, type Paths } from '../config/paths.ts'
 import { modifiedAt, touch } from '../system/files.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
 import { stateFile } from './file.ts'
@@ -46,7 +46,7 @@ export function readLastLook(paths: Paths, nowMs: number): WatchState | null {
   const lookedAtMs = modifiedAt(LOOKOUT.looked)?.getTime()
   if (!state?.polled_at || state.failures > 0 || lookedAtMs === undefined) return state
   const installed = readInstalled(paths)
-  const isOurs = installed?.manager === 'systemd' && installed.scope === 'system'
+  const isOurs = installed?.manager === 'systemd' && hasLookout(paths, installed.scope)
   const isLater = lookedAtMs > Date.parse(state.polled_at) && lookedAtMs <= nowMs // it can set it as it likes
   return isOurs && isLater ? { ...state, polled_at: new Date(lookedAtMs).toISOString() } : state
 }

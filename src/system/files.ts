@@ -8,8 +8,17 @@ const FOLDER_MODE = 0o700
 
 /** A text file's content; null when there is none. Throws a TelecError when it cannot be read. */
 export function readText(path: string): string | null {
+  return attemptToRead(path, () => fs.readFileSync(path, 'utf8'))
+}
+
+/** The names of what is in a folder; none where there is no folder. Throws a TelecError when it cannot be read. */
+export function listFolder(path: string): string[] {
+  return attemptToRead(path, () => fs.readdirSync(path)) ?? []
+}
+
+function attemptToRead<Read>(path: string, read: () => Read): Read | null {
   try {
-    return fs.readFileSync(path, 'utf8')
+    return read()
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return null
     throw new TelecError(kindOf(error), `cannot read ${path}`, {
@@ -150,7 +159,7 @@ const FOREIGN_TEMPORARY_MS = 3_600_000
  */
 export function sweepTemporaryFiles(own: readonly string[], nowMs?: number): void {
   for (const folder of new Set(own.map(dirname)))
-    for (const entry of fs.existsSync(folder) ? fs.readdirSync(folder) : []) {
+    for (const entry of listFolder(folder)) {
       const path = join(folder, entry)
       const [, original = ''] = /^(.+)\.\d+$/.exec(path) ?? []
       const isOld = () =>

@@ -1,7 +1,7 @@
 import type { Service } from '../config/service.ts'
 import { windowOpensAt } from '../config/weekly-hours.ts'
 import { findService } from '../service/find.ts'
-import { parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
+import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { readPause } from '../state/pause.ts'
 import { readSignal } from '../state/signal.ts'
 import { readStatus } from '../state/status.ts'
@@ -87,7 +87,9 @@ async function nextStart(service: Service, watch: WatchState | null): Promise<st
   }
   const scope = config.service?.scope ?? paths.scope
   const properties = ['ActiveState', 'NextElapseUSecMonotonic'] as const
-  const timer = await showUnit(world, scope, 'telec-watch.timer', properties).catch(() => null) // no systemd here
+  const timer = await showUnit(world, scope, ownUnit(paths, 'telec-watch.timer'), properties).catch(
+    () => null,
+  ) // no systemd here
   if (timer?.ActiveState !== 'active') return null
   const inMs = parseTimespan(timer.NextElapseUSecMonotonic) - world.monotonic()
   return new Date(world.now() + Math.max(0, inMs)).toISOString()

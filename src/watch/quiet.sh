@@ -16,9 +16,9 @@ says_the_same() {
   [ "$said" = "$known" ]
 }
 unset TELEC_REMOTE_SAID
-case $#$*$TELEC_DEBUG in 0 | 1--scheduled)
+case $#$*$TELEC_DEBUG${TELEC_NAME#-} in 0 | 1--scheduled)
   [ -O "$quiet" ] && [ "$quiet" -nt "$home/config.yml" ] && [ "$quiet" -nt "$home/update_state.json" ] &&
-    [ ! "$home" -nt "$quiet" ] && [ ! -e "$home/update_signal.json" ] &&
+    [ ! "$home" -nt "$quiet" ] && [ ! -e "$home/update_signal.json" ] && { [ "$TELEC_NAME" ] || [ ! -e "$home/services" ]; } &&
     says_the_same 2>/dev/null && touch -c "$home/watch_state.json" && exit ;;
 esac
 exec "${TELEC_NODE:-node}" "$0" "$@"

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { locate } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
+import { locate } from '../../config/services.ts'
 import { type Checks, examine, type Finding } from '../../doctor/check.ts'
 import { COMPUTER_CHECKS } from '../../doctor/computer.ts'
 import { proveRestartContract } from '../../doctor/contract.ts'
@@ -9,6 +9,7 @@ import { UNIT_CHECKS } from '../../doctor/units.ts'
 import { EXIT } from '../../system/errors.ts'
 import { printable, usesColour } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
+import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 const CHECKS: Checks = { ...COMPUTER_CHECKS, ...DEPLOYMENT_CHECKS, ...UNIT_CHECKS }
@@ -16,6 +17,7 @@ const CONTRACT: Checks = { contract: proveRestartContract }
 
 export const doctorCommand: DefineCommand = (world, leave) =>
   new Command('doctor')
+    .addArgument(serviceArgument())
     .description(
       'whether all is as it should be: configuration, git, remote, units, disk; a line each, or what to do',
     )
@@ -34,7 +36,7 @@ Examples:
   telec doctor
   telec doctor --restart-contract   starts a throw-away unit that exits 42, and sees it come back`,
     )
-    .action(async ({ json, restartContract }: Record<'json' | 'restartContract', boolean>) => {
+    .action(async (_, { json, restartContract }: Record<'json' | 'restartContract', boolean>) => {
       const findings: Finding[] = []
       for await (const finding of diagnose(world, restartContract ? CONTRACT : CHECKS)) {
         findings.push(finding)

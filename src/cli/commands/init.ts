@@ -2,8 +2,9 @@ import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { nameOf } from '../../channel/target.ts'
 import { parseConfig } from '../../config/parse.ts'
-import { locate, type Paths } from '../../config/paths.ts'
+import type { Paths } from '../../config/paths.ts'
 import type { Config } from '../../config/schema.ts'
+import { locateAny } from '../../config/services.ts'
 import type { Answers } from '../../config/template.ts'
 import { headCommit } from '../../git/checkout.ts'
 import { locateRepository } from '../../git/repository.ts'
@@ -46,7 +47,7 @@ Examples:
   telec init --checkout ~/apps/web --channel stable --pinned-minor 1.4`,
     )
     .action(async (options: Options) => {
-      const paths = locate(world, options.system ? 'system' : undefined)
+      const paths = locateAny(world, options.system ? 'system' : undefined)
       verifyNotConfigured(paths)
       await initialise(world, paths, await answersOf(world, options))
     })

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
-import { locate, type Scope } from '../../config/paths.ts'
+import type { Scope } from '../../config/paths.ts'
 import { loadConfig } from '../../config/service.ts'
+import { locate } from '../../config/services.ts'
 import { install, staleFiles, uninstall } from '../../service/install.ts'
 import { verifyInstallable, verifyLinger } from '../../service/installable.ts'
 import { planInstall, scopeOf } from '../../service/installation.ts'
@@ -8,6 +9,7 @@ import type { InstallPlan } from '../../service/plan.ts'
 import { readInstalled } from '../../state/installed.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
+import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options extends Record<'print' | 'refresh' | 'user' | 'system', boolean> {
@@ -34,7 +36,7 @@ Examples:
   telec install --print         what that would do
   sudo telec install --system   as configured in /etc/telec`,
     )
-    .action(async (options: Options) => {
+    .action(async (_, options: Options) => {
       const { service, plan } = await planned(world, options)
       const { paths } = service
       if (options.print) return world.out(showPlan(plan))
@@ -53,7 +55,7 @@ export const uninstallCommand: DefineCommand = (world) =>
       'after',
       "\nExample:\n  telec uninstall   the configuration and the state stay in telec's home",
     )
-    .action(async (options: Options) => {
+    .action(async (_, options: Options) => {
       const lines = await uninstall(world, locate(world, wantedScope(options)))
       world.out(lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join(''))
     })
@@ -61,6 +63,7 @@ export const uninstallCommand: DefineCommand = (world) =>
 /** Where the units belong. */
 function place(command: Command): Command {
   return command
+    .addArgument(serviceArgument())
     .addOption(new Option('--user', "the user's own units (default)").conflicts('system').default(false))
     .option('--system', "the computer's units, as configured in /etc/telec (root)", false)
 }

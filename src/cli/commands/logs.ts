@@ -3,11 +3,11 @@ import { Command } from 'commander'
 import { openService, type Service } from '../../config/service.ts'
 import { managerEnvironment } from '../../service/commands.ts'
 import { findService } from '../../service/find.ts'
-import { journalSelection, unitName } from '../../service/systemd/systemctl.ts'
+import { journalSelection, ownUnit, unitName } from '../../service/systemd/systemctl.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import { runAttached } from '../../system/process.ts'
-import { parser } from '../command-line.ts'
+import { nameOption, parser, serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options {
@@ -23,13 +23,15 @@ const LOG_FILES = ['telec-watch.log', 'telec-update.log', 'telec-listen.log']
 
 export const logsCommand: DefineCommand = (world, leave) =>
   new Command('logs')
+    .addArgument(serviceArgument())
     .description('what telec and the service wrote to the log, oldest first')
     .option('-f, --follow', 'go on with what is written from now on', false)
     .option('-n, --lines <number>', 'so many of the last lines', parseCount, 100)
+    .addOption(nameOption('--name <name>'))
     .option('--since <time>', 'from then on, as journalctl takes it: "10 min ago", 2026-05-04')
     .option('--no-service', "telec's own only, not the service's")
     .addHelpText('after', '\nExamples:\n  telec logs -f\n  telec logs --since "1 h ago" --no-service')
-    .action(async (options: Options) => {
+    .action(async (_, options: Options) => {
       if ((await show(await openService(world), options)) !== 0) leave(EXIT.halted)
     })
 
@@ -45,7 +47,8 @@ function show(service: Service, options: Options): Promise<number> {
 /** journalctl(1) as a person would call it, with its own pager and colours. */
 async function showJournal({ world, config, paths }: Service, options: Options): Promise<number> {
   const { service } = config
-  const units = options.service && service ? [...UNITS, unitName(service.name)] : UNITS
+  const own = UNITS.map((unit) => ownUnit(paths, unit))
+  const units = options.service && service ? [...own, unitName(service.name)] : own
   const args = [
     ...journalSelection(service?.scope ?? paths.scope, units),
     `--lines=${options.lines}`,

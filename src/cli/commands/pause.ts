@@ -1,20 +1,21 @@
 import { Command } from 'commander'
-import { locate } from '../../config/paths.ts'
+import { locate } from '../../config/services.ts'
 import { parseDuration } from '../../config/values.ts'
 import { endPause, readPause, writePause } from '../../state/pause.ts'
 import { touch } from '../../system/files.ts'
 import { isoTime } from '../../system/world.ts'
-import { parser } from '../command-line.ts'
+import { parser, serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 const parseTime = parser('a time such as 90s, 5m or 2h', (text) => parseDuration(text) || null)
 
 export const pauseCommand: DefineCommand = (world) =>
   new Command('pause')
+    .addArgument(serviceArgument())
     .description('no updates until telec resume; what is new is detected all the same')
     .option('--for <time>', 'end by itself after that: 90s, 5m or 2h', parseTime)
     .addHelpText('after', '\nExamples:\n  telec pause --for 2h\n  telec resume')
-    .action(async ({ for: ms }: { for?: number }) => {
+    .action(async (_, { for: ms }: { for?: number }) => {
       const until = ms === undefined ? null : new Date(world.now() + ms).toISOString()
       await writePause(locate(world), { since: isoTime(world), until })
       world.out(`paused ${until === null ? 'until: telec resume' : `until ${until}; sooner: telec resume`}\n`)
@@ -22,6 +23,7 @@ export const pauseCommand: DefineCommand = (world) =>
 
 export const resumeCommand: DefineCommand = (world) =>
   new Command('resume')
+    .addArgument(serviceArgument())
     .description('end a pause: what waits is done at once')
     .addHelpText('after', '\nExample:\n  telec resume')
     .action(async () => {

@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path'
 import { Argument, Command } from 'commander'
 import { nameOf } from '../../channel/target.ts'
-import { locate } from '../../config/paths.ts'
 import { loadConfig, openService } from '../../config/service.ts'
+import { locate } from '../../config/services.ts'
 import { type HistoryEntry, readHistory } from '../../state/history.ts'
 import { orNull, TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
@@ -10,16 +10,18 @@ import { printable } from '../../system/log.ts'
 import { COMMIT, VERSION } from '../../system/version.ts'
 import type { World } from '../../system/world.ts'
 import { renderMetrics } from '../../view/metrics.ts'
+import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 // Commands that print what there is already, and look at nothing but files.
 
 export const versionCommand: DefineCommand = (world) =>
   new Command('version')
+    .addArgument(serviceArgument())
     .description('which telec this is, and which channel this computer follows')
     .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExample:\n  telec version --json   {"version": …, "commit": …, "channel": …}')
-    .action(async ({ json }: { json: boolean }) => {
+    .action(async (_, { json }: { json: boolean }) => {
       // The version is asked for most where there is no configuration, or none that can be understood.
       const channel = (await orNull(() => loadConfig(world, locate(world))))?.deployment.channel ?? null
       const text = `telec ${VERSION} (${COMMIT})${channel === null ? '' : `, channel ${channel}`}\n`
@@ -28,12 +30,13 @@ export const versionCommand: DefineCommand = (world) =>
 
 export const historyCommand: DefineCommand = (world) =>
   new Command('history')
+    .addArgument(serviceArgument())
     .description(
       'the last 50 updates of this computer: from, to, when, how long each step took, how each ended',
     )
     .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExamples:\n  telec history\n  telec history --json | jq ".[-1].seconds"')
-    .action(({ json }: { json: boolean }) => {
+    .action((_, { json }: { json: boolean }) => {
       const entries = readHistory(locate(world))
       const text = printable(entries.toReversed().map(lines).join(''))
       world.out(json ? entries : text || 'no update yet\n')
@@ -64,6 +67,7 @@ function lines({
 
 export const metricsCommand: DefineCommand = (world) =>
   new Command('metrics')
+    .addArgument(serviceArgument())
     .description('what this computer knows of itself, for Prometheus')
     .addHelpText(
       'after',

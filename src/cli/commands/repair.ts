@@ -8,10 +8,12 @@ import { guardGroups } from '../../system/groups.ts'
 import { acquireLock } from '../../system/lock.ts'
 import { printable } from '../../system/log.ts'
 import { confirm } from '../ask.ts'
+import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 export const repairCommand: DefineCommand = (world, leave) =>
   new Command('repair')
+    .addArgument(serviceArgument())
     .description("repair the checkout's git repository, as far as nothing is lost by it")
     .option('--yes', 'do it without asking', false)
     .option('--json', 'as JSON, for programs', false)
@@ -27,7 +29,7 @@ Examples:
   telec repair         what is wrong, and what it would do
   telec repair --yes   does it`,
     )
-    .action(async ({ yes, json }: Record<'yes' | 'json', boolean>) => {
+    .action(async (_, { yes, json }: Record<'yes' | 'json', boolean>) => {
       const service = await openService(world)
       acquireLock(world, service.paths.lock) // until this program ends
       const unguard = guardGroups()

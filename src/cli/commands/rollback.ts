@@ -6,6 +6,7 @@ import { readUpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { printable } from '../../system/log.ts'
 import { planRollback, type RollbackPlan } from '../../update/rollback.ts'
+import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 import { runUpdate } from './run-update.ts'
 
@@ -13,6 +14,7 @@ type Options = Record<'force' | 'stash' | 'dryRun' | 'json', boolean>
 
 export const rollbackCommand: DefineCommand = (world, leave) =>
   new Command('rollback')
+    .addArgument(serviceArgument())
     .description('go back to what was deployed before: check out, install, restart, confirm')
     .option('--force', 'also where migrations ran since; they are not undone', false)
     .option('--stash', 'put local changes aside that are in the way, under a ref that is named', false)
@@ -34,7 +36,7 @@ Examples:
   telec-update rollback             go there
   telec-update rollback --force     although migrations ran since: the version before can do with what they did`,
     )
-    .action(async ({ force, stash, dryRun, json }: Options) => {
+    .action(async (_, { force, stash, dryRun, json }: Options) => {
       const service = await openService(world)
       const { paths } = service
       const state = readUpdateState(paths)

@@ -15,7 +15,7 @@ export async function runUpdate(service: Service, asked: UpdateOptions): Promise
   const unit = config.service
   if (unit && isInsideService(world, unit.name) && findService(service) !== null) {
     await writeRequest(paths, { ...asked, permits: [...asked.permits], at: isoTime(world) })
-    return handOver(world, unit.scope)
+    return handOver(service, unit.scope)
   }
   const request = await takeRequest(paths, world.now())
   return update(service, merged(asked, request))

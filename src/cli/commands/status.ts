@@ -11,6 +11,7 @@ import { showFleet } from '../../view/fleet.ts'
 import { fleetPage } from '../../view/fleet-page.ts'
 import { changes } from '../../view/follow.ts'
 import { showOverview } from '../../view/show.ts'
+import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options extends Record<'json' | 'watch' | 'fleet', boolean> {
@@ -22,6 +23,7 @@ const CLEAR_SCREEN = '\u001b[H\u001b[J'
 
 export const statusCommand: DefineCommand = (world) =>
   new Command('status')
+    .addArgument(serviceArgument())
     .description('what is deployed, what the remote offers, what is under way or halted')
     .option('--fleet', 'of all computers that meet in Redis', false)
     .option('--html <file>', 'with --fleet: write the fleet as a page that needs nothing but itself')
@@ -31,7 +33,7 @@ export const statusCommand: DefineCommand = (world) =>
       'after',
       '\nExamples:\n  telec status\n  telec status --watch\n  telec status --fleet\n  telec status --fleet --html /var/www/fleet.html\n  telec status --json | jq .deployed',
     )
-    .action(async ({ json, watch, fleet, html }: Options) => {
+    .action(async (_, { json, watch, fleet, html }: Options) => {
       const service = await openService(world)
       if (html !== undefined) return writePage(service, resolve(world.cwd, html), fleet)
       const view = () => (fleet ? fleetView(service) : ownView(service))

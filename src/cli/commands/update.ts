@@ -2,12 +2,14 @@ import { Command } from 'commander'
 import { openService } from '../../config/service.ts'
 import { PERMITS, type Permit } from '../../state/update-state.ts'
 import { signalRefused } from '../../watch/poll.ts'
+import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 import { rollbackCommand } from './rollback.ts'
 import { runUpdate } from './run-update.ts'
 
 export const updateCommand: DefineCommand = (world, leave) =>
   new Command('update')
+    .addArgument(serviceArgument())
     .description('do what the signal asks for: fetch, migrate, install, restart, confirm')
     .option('--retry', 'try a target again, now, that halted or was rolled back from', false)
     .option('--now', 'also outside the window (deployment.window)', false)
@@ -25,7 +27,7 @@ Examples:
   telec-update --allow-downgrade   after a release was withdrawn, or the pin lowered
   telec-update rollback            go back to what was deployed before`,
     )
-    .action(async (options: Options) => {
+    .action(async (_, options: Options) => {
       const { retry, now } = options
       const permits = PERMITS.filter((permit) => options[OPTION_OF[permit]])
       const service = await openService(world)

@@ -1,9 +1,10 @@
 import { Command, Option } from 'commander'
 import type { Decision } from '../../channel/decide.ts'
 import { nameOf } from '../../channel/target.ts'
-import { locate } from '../../config/paths.ts'
+import { locate } from '../../config/services.ts'
 import { listenAsLookout, listenAsOneself } from '../../watch/listeners.ts'
 import { lookOut } from '../../watch/lookout.ts'
+import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 import { runPoll } from './run-poll.ts'
 
@@ -11,6 +12,7 @@ type Options = Record<'dryRun' | 'explain' | 'json' | 'scheduled' | 'listen' | '
 
 export const watchCommand: DefineCommand = (world, leave) =>
   new Command('watch')
+    .addArgument(serviceArgument())
     .description('look once what the remote offers, and signal an update if this computer should have it')
     .option('--dry-run', 'signal nothing, remember nothing', false)
     .option('--explain', 'what was offered, what was chosen, and why the others were not', false)
@@ -30,7 +32,7 @@ Examples:
   telec-watch                       one poll, now
   telec-watch --explain --dry-run   what a poll would do, and why`,
     )
-    .action(async ({ dryRun, explain, json, scheduled, brief, listen: isListener, lookout }: Options) => {
+    .action(async (_, { dryRun, explain, json, scheduled, brief, listen: isListener, lookout }: Options) => {
       if (lookout) return isListener ? leave(await listenAsLookout(world)) : lookOut(world)
       const paths = locate(world)
       if (isListener) return leave(await listenAsOneself(world, paths))

@@ -1,11 +1,11 @@
-import type { Scope } from '../../config/paths.ts'
+import type { Paths, Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
 import type { ManagerCommand } from '../commands.ts'
 import { type InstallPlan, inFolder, type RemovalPlan, type UnitValues } from '../plan.ts'
 import { launchdDomain, launchdFolder } from './manager.ts'
-import { launchdPlists } from './plists.ts'
+import { launchdPlists, ownLabel } from './plists.ts'
 
-const LABELS = ['telec-watch', 'telec-update', 'telec-listen'] as const
+const JOBS = ['telec-watch', 'telec-update', 'telec-listen'] as const
 
 /** launchctl(1) print: no such job. */
 const NOT_LOADED = 113
@@ -14,18 +14,18 @@ const STILL_LEAVING = [5, 36, 37]
 
 /** Plists and commands for launchd. Exit codes say little: what counts is whether a job is loaded at the end. */
 export function planLaunchd(values: UnitValues): InstallPlan {
-  const { world, config, scope } = values
+  const { world, config, paths, scope } = values
   const domain = launchdDomain(world, scope)
   const files = inFolder(launchdFolder(world, scope), launchdPlists(values))
-  const jobs = LABELS.filter((label) => label !== 'telec-listen' || config.redis).map(
-    (label) => `${domain}/${label}`,
+  const jobs = JOBS.filter((job) => job !== 'telec-listen' || config.redis).map(
+    (job) => `${domain}/${ownLabel(paths, job)}`,
   )
   const probes = jobs.map((job) => launchctl('print', job))
   return {
     manager: 'launchd',
     scope,
     probes,
-    before: unload(domain),
+    before: unload(domain, paths),
     files,
     start: [
       // A record of `disable` outlives the plist, and bootstrap would fail.
@@ -36,14 +36,14 @@ export function planLaunchd(values: UnitValues): InstallPlan {
   }
 }
 
-export function launchdRemoval(world: World, scope: Scope): RemovalPlan {
-  return { stop: unload(launchdDomain(world, scope)), forget: [] }
+export function launchdRemoval(world: World, paths: Paths, scope: Scope): RemovalPlan {
+  return { stop: unload(launchdDomain(world, scope), paths), forget: [] }
 }
 
-function unload(domain: string): ManagerCommand[] {
-  return LABELS.flatMap((label) => [
-    { ...launchctl('bootout', `${domain}/${label}`), mayFail: true },
-    { ...launchctl('print', `${domain}/${label}`), againAfter: [0], mayFail: true }, // until it is gone
+function unload(domain: string, paths: Paths): ManagerCommand[] {
+  return JOBS.map((job) => `${domain}/${ownLabel(paths, job)}`).flatMap((job) => [
+    { ...launchctl('bootout', job), mayFail: true },
+    { ...launchctl('print', job), againAfter: [0], mayFail: true }, // until it is gone
   ])
 }
 

@@ -2,6 +2,7 @@ import launchdContract from '../../../units/launchd/contract.plist'
 import launchdListen from '../../../units/launchd/telec-listen.plist'
 import launchdUpdate from '../../../units/launchd/telec-update.plist'
 import launchdWatch from '../../../units/launchd/telec-watch.plist'
+import type { Paths } from '../../config/paths.ts'
 import { sha256 } from '../../system/hash.ts'
 import { fillIn, type Units, type UnitValues } from '../plan.ts'
 
@@ -18,8 +19,10 @@ const UPDATE_CALENDAR_MS = 5 * 60_000
 
 /** telec's own jobs for launchd. */
 export function launchdPlists({ config, paths, bin, environment }: UnitValues): Units {
-  const fill = (template: string, everyMs: number) =>
-    fillIn(template, {
+  const fill = (job: string, template: string, everyMs: number) => {
+    const label = ownLabel(paths, job)
+    const text = fillIn(template, {
+      LABEL: label,
       WATCH: escapeXml(`${bin}/telec-watch`),
       UPDATE: escapeXml(`${bin}/telec-update`),
       HOME: escapeXml(paths.home),
@@ -28,12 +31,25 @@ export function launchdPlists({ config, paths, bin, environment }: UnitValues): 
         .join('\n'),
       MINUTES: calendarEntries(everyMs, config.computer),
     })
+    return { [`${label}.plist`]: text }
+  }
   const pollMs = config.deployment.poll_every
   return {
-    'telec-watch.plist': fill(launchdWatch, pollMs),
-    'telec-update.plist': fill(launchdUpdate, UPDATE_CALENDAR_MS),
-    ...(config.redis && { 'telec-listen.plist': fill(launchdListen, pollMs) }),
+    ...fill('telec-watch', launchdWatch, pollMs),
+    ...fill('telec-update', launchdUpdate, UPDATE_CALENDAR_MS),
+    ...(config.redis && fill('telec-listen', launchdListen, pollMs)),
   }
+}
+
+/** The label of one of telec's jobs, for a service that has a name: `telec-watch.NAME`. */
+export function ownLabel({ name }: Paths, job: string): string {
+  return name === null ? job : `${job}.${name}`
+}
+
+/** The home that a plist of telec's names; null where it names none. */
+export function homeInPlist(text: string): string | null {
+  const [, home] = /<key>TELEC_HOME<\/key>\s*<string>([^<]*)</.exec(text) ?? []
+  return home?.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&') ?? null
 }
 
 /** Minutes of an hour, others on each computer: launchd's calendar knows nothing shorter, and no jitter. */

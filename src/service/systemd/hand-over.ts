@@ -1,10 +1,10 @@
 import type { Scope } from '../../config/paths.ts'
+import type { Service } from '../../config/service.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
-import { journalReader, showUnit, systemctl, unitName } from './systemctl.ts'
+import { journalReader, ownUnit, showUnit, systemctl, unitName } from './systemctl.ts'
 
-const UNIT = 'telec-update.service'
 const PROPERTIES = ['ActiveState', 'ExecMainStatus', 'Job'] as const
 const LOOK_EVERY_MS = 200
 
@@ -20,19 +20,20 @@ export function isInUnit(cgroups: string, unit: string): boolean {
 }
 
 /** Has telec-update's own unit do what was to be done here, and shows its journal. @returns the unit's exit code. */
-export async function handOver(world: World, scope: Scope): Promise<number> {
-  const { LoadState } = await showUnit(world, scope, UNIT, ['LoadState'])
+export async function handOver({ world, paths }: Service, scope: Scope): Promise<number> {
+  const unit = ownUnit(paths, 'telec-update.service')
+  const { LoadState } = await showUnit(world, scope, unit, ['LoadState'])
   if (LoadState !== 'loaded')
     throw new TelecError('config', 'telec-update would end with the service that it restarts', {
-      because: `it runs inside the service's own unit, and ${UNIT} is not installed`,
+      because: `it runs inside the service's own unit, and ${unit} is not installed`,
       hint: 'telec install, or run it from outside the service',
     })
-  const news = journalReader(world, scope, UNIT)
-  await systemctl(world, scope, ['start', '--no-block', UNIT])
-  world.log.notice(`handed over to ${UNIT}, since this runs inside the service; its journal:`)
+  const news = journalReader(world, scope, unit)
+  await systemctl(world, scope, ['start', '--no-block', unit])
+  world.log.notice(`handed over to ${unit}, since this runs inside the service; its journal:`)
   for (;;) {
     await world.sleep(LOOK_EVERY_MS)
-    const { ActiveState, ExecMainStatus, Job } = await showUnit(world, scope, UNIT, PROPERTIES)
+    const { ActiveState, ExecMainStatus, Job } = await showUnit(world, scope, unit, PROPERTIES)
     world.out(await news())
     if (['inactive', 'failed'].includes(ActiveState) && Job === '') return Number(ExecMainStatus)
   }

@@ -1,4 +1,4 @@
-import type { Scope } from '../../config/paths.ts'
+import type { Paths, Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
 import { runCommand, tryCommand } from '../commands.ts'
 
@@ -14,6 +14,11 @@ export function systemctl(
       ? 'is a user manager running? loginctl enable-linger keeps one running without a login'
       : 'the system manager takes orders from root only'
   return runCommand(world, { argv: ['systemctl', `--${scope}`, '--no-ask-password', ...args], mayFail }, hint)
+}
+
+/** One of telec's own units, for a service that has a name: `telec-watch@NAME.timer`. */
+export function ownUnit({ name }: Paths, unit: string): string {
+  return name === null ? unit : unit.replace('.', `@${name}.`)
 }
 
 /** A name as systemctl takes it: one that says no type is that of a service (systemctl(1)). */

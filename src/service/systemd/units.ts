@@ -11,9 +11,9 @@ import watchHardening from '../../../units/systemd/telec-watch.hardening.conf'
 import watchLookout from '../../../units/systemd/telec-watch.lookout.conf'
 import watchService from '../../../units/systemd/telec-watch.service'
 import watchTimer from '../../../units/systemd/telec-watch.timer'
-import { LOOKOUT } from '../../config/paths.ts'
+import { hasLookout, LOOKOUT } from '../../config/paths.ts'
 import { fillIn, type PlannedFile, type Units, type UnitValues } from '../plan.ts'
-import { unitName } from './systemctl.ts'
+import { ownUnit, unitName } from './systemctl.ts'
 
 /** telec's own units for systemd. */
 export function systemdUnits(values: UnitValues): Units {
@@ -21,14 +21,15 @@ export function systemdUnits(values: UnitValues): Units {
   const service = config.service?.name ?? 'the checkout'
   const pollSeconds = Math.max(1, Math.round(config.deployment.poll_every / 1000))
   const isSystem = scope === 'system'
+  const isLookout = hasLookout(paths, scope)
   const fill = (template: string) =>
     fillIn(template, {
       SERVICE: escapeSpecifiers(service),
       NODE: commandWord(node),
       TELEC_NODE: quote(`TELEC_NODE=${node}`),
       WATCH: commandWord(`${bin}/telec-watch`),
-      HOW_TO_LOOK: isSystem ? '--lookout' : '--scheduled',
-      AS_LOOKOUT: isSystem ? ' --lookout' : '',
+      HOW_TO_LOOK: isLookout ? '--lookout' : '--scheduled',
+      AS_LOOKOUT: isLookout ? ' --lookout' : '',
       UPDATE: commandWord(`${bin}/telec-update`),
       SIGNAL: escapeSpecifiers(paths.signal),
       CONFIG: escapeSpecifiers(paths.config),
@@ -50,14 +51,14 @@ export function systemdUnits(values: UnitValues): Units {
     [`${unit}.d/hardening.conf`]: fillIn(watchHardening, { SYSTEM_CALLS: calls }),
   })
   const lookout = (unit: string) => ({ ...hardened(unit), [`${unit}.d/lookout.conf`]: fill(watchLookout) })
-  return {
+  const units = {
     'telec-watch.service': fill(watchService),
     'telec-watch.timer': fill(watchTimer),
     'telec-update.path': fill(updatePath),
     'telec-update.service': fill(updateService),
     'telec-update.timer': fill(updateTimer),
     ...(config.redis && { 'telec-listen.service': fill(listenService) }),
-    ...(isSystem && {
+    ...(isLookout && {
       'telec-poll.service': fill(pollService),
       'telec-poll.path': fill(pollPath),
       'telec-poll.timer': fill(pollTimer),
@@ -66,6 +67,13 @@ export function systemdUnits(values: UnitValues): Units {
       ...(config.redis && lookout('telec-listen.service')),
     }),
   }
+  return Object.fromEntries(Object.entries(units).map(([name, text]) => [ownUnit(paths, name), text]))
+}
+
+/** The home that a unit of telec's names, as `systemdUnits` writes it; null where it names none. */
+export function homeInUnit(text: string): string | null {
+  const [, quoted, plain] = /"TELEC_HOME=((?:[^"\\]|\\.)*)"|\bTELEC_HOME=(\S+)/.exec(text) ?? []
+  return (quoted?.replace(/\\(.)/g, '$1') ?? plain)?.replaceAll('%%', '%') ?? null
 }
 
 /** The lookout's user, as systemd-sysusers(8) makes it; one that is there already is left as it is. */

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { locate } from '../../../config/paths.ts'
+import { locate } from '../../../config/services.ts'
 import { askForDrift, migrationRows, showRows } from '../../../migrate/overview.ts'
 import { hashOf, surroundingsOf } from '../../../migrate/run.ts'
 import { writeMigrationRecord } from '../../../state/migrations.ts'

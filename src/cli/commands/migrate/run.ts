@@ -1,5 +1,6 @@
 import { Command } from 'commander'
-import { locate, type Paths } from '../../../config/paths.ts'
+import type { Paths } from '../../../config/paths.ts'
+import { locate } from '../../../config/services.ts'
 import { migrationRows } from '../../../migrate/overview.ts'
 import type { MigrationPlan } from '../../../migrate/plan.ts'
 import { runPlan } from '../../../migrate/run.ts'

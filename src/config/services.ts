@@ -1,0 +1,105 @@
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { TelecError } from '../system/errors.ts'
+import { verifyPrivate } from '../system/trust.ts'
+import type { World } from '../system/world.ts'
+import { namesIn, type Paths, pathsOf, pathsOfHome, type Scope, SERVICE_NAME, SYSTEM_HOME } from './paths.ts'
+
+/** Stands for the service without a name, where somebody has to say which one. */
+export const UNNAMED = '-'
+
+/** The services that are configured in a scope, the one without a name first. */
+export function listServices(world: World, scope?: Scope): Paths[] {
+  return servicesIn(folderOf(world, scope))
+}
+
+/**
+ * The service that is meant: `$TELEC_NAME`, where the command line's `--name` is, too; without it the only one that is
+ * configured. `scope` asks for one of them, whatever is configured. Throws `usage` where that is not clear, and `config`
+ * where others could write there: whoever can decides what telec runs, and as whom.
+ */
+export function locate(world: World, scope?: Scope): Paths {
+  const named = nameIn(world)
+  const folder = folderOf(world, scope, named)
+  const services = servicesIn(folder)
+  const meant = services.filter(({ name }) => named === undefined || name === named)
+  const [paths = pathsOf(folder, named ?? null)] = meant
+  if (meant.length === 0 && named && !existsSync(paths.home)) {
+    const there = services.length === 0 ? 'none yet' : services.map(shownName).join(', ')
+    throw new TelecError('usage', `there is no service named ${named}`, {
+      hint: `configure it (telec init --name ${named}), or name one of those that there are: ${there}`,
+    })
+  }
+  if (meant.length > 1)
+    throw new TelecError('usage', `this computer has ${meant.length} services`, {
+      because: `they are: ${meant.map(shownName).join(', ')}`,
+      hint: `say which one: --name NAME${meant[0]?.name === null ? ` (${UNNAMED} is the one without a name)` : ''}`,
+    })
+  return trusted(paths)
+}
+
+/** Where a service is or would be, whether it is configured or not. Without a name the first one is meant. */
+export function locateAny(world: World, scope?: Scope): Paths {
+  const name = nameIn(world) ?? null
+  return trusted(pathsOf(folderOf(world, scope, name), name))
+}
+
+/** All services, where none is named; else the one that is. Not one of them is looked at. */
+export function locateAll(world: World): Paths[] {
+  const services = nameIn(world) === undefined ? listServices(world) : []
+  return services.length > 1 ? services : [locate(world)]
+}
+
+/** The name of a service for people. */
+export function shownName({ name }: Paths): string {
+  return name ?? UNNAMED
+}
+
+function trusted(paths: Paths): Paths {
+  verifyPrivate(paths.home, paths.scope === 'system')
+  verifyPrivate(paths.config, true)
+  return paths
+}
+
+/** Undefined: nobody said which. Null: the one without a name. A home that is a named service's says which, too. */
+function nameIn({ env, cwd }: World): string | null | undefined {
+  const given = env.TELEC_NAME || (env.TELEC_HOME && pathsOfHome(resolve(cwd, env.TELEC_HOME)).name)
+  if (!given) return undefined
+  if (!isServiceName(given))
+    throw new TelecError('usage', `TELEC_NAME is ${given}`, { hint: `it takes ${NAME_FORM}` })
+  return given === UNNAMED ? null : given
+}
+
+/** Whether this can say which service is meant. */
+export function isServiceName(text: string): boolean {
+  return text === UNNAMED || SERVICE_NAME.test(text)
+}
+
+export const NAME_FORM = `a name of at most 32 letters, digits, dashes and underscores, or ${UNNAMED} for the service without one`
+
+/**
+ * The folder of a scope. `$TELEC_HOME` decides; without it root gets the system scope where that alone has the service, or
+ * any, and everybody else `~/.teleclaude`.
+ */
+function folderOf({ env, cwd, home, uid }: World, scope: Scope | undefined, name?: string | null): string {
+  if (scope === 'system') return SYSTEM_HOME
+  if (env.TELEC_HOME) return folderOfHome(resolve(cwd, env.TELEC_HOME))
+  const user = join(home, '.teleclaude')
+  if (scope === 'user' || uid !== 0) return user
+  const folders = [user, SYSTEM_HOME].map((folder) => ({ folder, services: servicesIn(folder) }))
+  const found =
+    folders.find(({ services }) => services.some((one) => one.name === name)) ??
+    folders.find(({ services }) => services.length > 0)
+  return found?.folder ?? user
+}
+
+/** The folder of the scope that a home belongs to. */
+function folderOfHome(home: string): string {
+  return pathsOfHome(home).name === null ? home : dirname(dirname(home))
+}
+
+function servicesIn(folder: string): Paths[] {
+  return [null, ...namesIn(folder)]
+    .map((name) => pathsOf(folder, name))
+    .filter(({ config }) => existsSync(config))
+}
