@@ -2,13 +2,18 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Channel } from '../config/schema.ts'
 import type { Answers } from '../config/template.ts'
+import type { Other } from '../service/others.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 
 type Asked = 'checkout' | 'pinnedMinor' | 'install' | 'service'
 
-/** Asks a person for what `telec init` needs. Throws `usage` where nobody is there to ask. */
-export async function askForAnswers(world: World): Promise<Answers> {
+/** Asks a person for what `telec init` needs of a service beside others. Throws `usage` where nobody is there to ask. */
+export async function askForAnswers(
+  world: World,
+  name: string | null,
+  others: readonly Other[],
+): Promise<Answers> {
   if (!process.stdin.isTTY)
     throw new TelecError('usage', 'telec init needs to know the checkout', {
       hint: 'telec init --checkout PATH (in a terminal it asks)',
@@ -16,7 +21,8 @@ export async function askForAnswers(world: World): Promise<Answers> {
   const { cancel, group, intro, select, text } = await import('@clack/prompts')
   const optional = (message: string, placeholder: string) => () =>
     text({ message, placeholder, defaultValue: '' })
-  intro('telec init')
+  const isFree = others.every(({ config }) => config.deployment.checkout !== world.cwd)
+  intro(name === null ? 'telec init' : `telec init --name ${name}`)
   const { pinnedMinor, install, service, ...answers } = await group<
     Record<Asked, string | symbol> & { channel: Channel | symbol }
   >(
@@ -24,7 +30,7 @@ export async function askForAnswers(world: World): Promise<Answers> {
       checkout: () =>
         text({
           message: 'Which git checkout does the service run from?',
-          initialValue: existsSync(join(world.cwd, '.git')) ? world.cwd : '',
+          initialValue: isFree && existsSync(join(world.cwd, '.git')) ? world.cwd : '',
           validate: (path) => (/^(~\/|\/)/.test(path ?? '') ? undefined : 'an absolute path, or ~/…'),
         }),
       channel: () =>
@@ -46,7 +52,10 @@ export async function askForAnswers(world: World): Promise<Answers> {
             })
           : '',
       install: optional('What installs a new version, in the checkout? (empty: nothing)', 'make install'),
-      service: optional('Which systemd unit or launchd label runs the service? (empty: none)', 'web.service'),
+      service: optional(
+        'Which systemd unit or launchd label runs the service? (empty: none)',
+        `${name ?? 'web'}.service`,
+      ),
     },
     {
       onCancel() {

@@ -24,7 +24,7 @@ export function parseConfig(world: World, path: string, text: string): Config {
   const { deployment, redis, ...rest } = result.output
   return {
     ...expandHomes(rest, ['metrics'], world.home),
-    computer: rest.computer ?? computerName(world.hostname),
+    computer: rest.computer ?? defaultComputer(world),
     deployment: expandHomes(deployment, DEPLOYMENT_PATHS, world.home),
     ...(redis && { redis: expandHomes(redis, REDIS_PATHS, world.home) }),
   }
@@ -113,8 +113,8 @@ function expandHomes<Group extends object>(
   return { ...group, ...Object.fromEntries(expanded) }
 }
 
-/** A host name as a computer's name: what that does not take becomes a dash. */
-function computerName(hostname: string): string {
+/** The host name as a computer's name: what that does not take becomes a dash. */
+export function defaultComputer({ hostname }: World): string {
   return (
     hostname
       .replace(/[^\w.-]/g, '-')

@@ -3,6 +3,8 @@ import type { Channel } from './schema.ts'
 
 /** What `telec init` knows about a computer; what it does not know is left to the default, as a comment. */
 export interface Answers {
+  /** The name of the service, where it has one. */
+  readonly name?: string | null
   readonly computer?: string | undefined
   readonly channel: Channel
   readonly pinnedMinor?: string | undefined
@@ -16,7 +18,7 @@ export interface Answers {
 
 /** The text of a new `config.yml`: what was answered, and a comment for each key that a person may want to change. */
 export function renderConfig(answers: Answers): string {
-  return `# telec keeps the service of this computer up to date. telec never rewrites this file.
+  return `# telec keeps ${answers.name ? `the service ${answers.name}` : 'the service'} of this computer up to date. telec never rewrites this file.
 ${line('', 'computer', answers.computer, 'NAME')} # default: the host name
 deployment:
 ${line('  ', 'channel', answers.channel)} # alpha: head of branch | beta: releases | stable: patches
@@ -30,12 +32,14 @@ ${line('  ', 'install', answers.install, 'make install')} # run in the checkout 
   # poll_every: 60s                    # at least 5s
   # min_age: 2h                        # how long a target must have been known before it is taken; default 0s
   # window: "Mon-Fri 02:00-05:00"      # when updates are applied; default: always
-${answers.service === undefined ? NO_SERVICE : serviceOf(answers)}
+${answers.service === undefined ? noService(answers) : serviceOf(answers)}
 `
 }
 
-const NO_SERVICE = `# service:                               # without one, telec-update exits 42 and restarts nothing
-#   name: example.service`
+function noService({ name }: Answers): string {
+  return `# service:                               # without one, telec-update exits 42 and restarts nothing
+#   name: ${name ?? 'example'}.service`
+}
 
 function serviceOf({ service, scope }: Answers): string {
   return `service:

@@ -6,6 +6,7 @@ import { findService } from '../service/find.ts'
 import { stalePieces } from '../service/install.ts'
 import { verifyLinger, verifyPrograms, verifySystemd } from '../service/installable.ts'
 import { planInstall } from '../service/installation.ts'
+import { verifyUnitsOwn } from '../service/others.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { type Installed, readInstalled } from '../state/installed.ts'
 import { readRedisState } from '../state/redis.ts'
@@ -40,6 +41,7 @@ async function manager(service: Service): Promise<string> {
 async function units(service: Service): Promise<string> {
   const by = startedBy(service)
   if (by === 'telec run') return 'telec run needs none'
+  verifyUnitsOwn(service.paths, by.files)
   for (const path of by.files) verifyNodeIsThere(path)
   verifyPrograms(service.world, by.scope)
   const plan = planInstall(service, by.manager, by.scope)

@@ -8,8 +8,12 @@ import { readText, remove, removeFolderIfEmpty, sweepTemporaryFiles, writeDurabl
 import type { World } from '../system/world.ts'
 import { type ManagerCommand, runCommand, tryCommand } from './commands.ts'
 import { launchdRemoval } from './launchd/plan.ts'
+import { foreignHome } from './others.ts'
 import type { InstallPlan } from './plan.ts'
 import { systemdRemoval } from './systemd/plan.ts'
+
+/** What is the service's own, of all that is installed. */
+const DROP_IN = /\.[a-z]+\.d\/telec\.conf$/
 
 /** Units are read by the manager and by people; they hold no secrets. */
 const UNIT_MODE = 0o644
@@ -78,11 +82,14 @@ export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   if (installed === null) return []
   const { manager, scope } = installed
   const removal = manager === 'systemd' ? systemdRemoval(paths, scope) : launchdRemoval(world, paths, scope)
-  const present = installed.files.filter((path) => readText(path) !== null)
-  await runAll(world, removal.stop)
-  sweepTemporaryFiles([paths.installed, ...installed.files])
-  await removeFiles(installed.files, installed.folders)
-  await runAll(world, removal.forget)
+  // An older telec let another home write over the units: they are that one's, and stay.
+  const isOverwritten = installed.files.some((path) => foreignHome(path, paths.home) !== null)
+  const files = isOverwritten ? installed.files.filter((path) => DROP_IN.test(path)) : installed.files
+  const present = files.filter((path) => readText(path) !== null)
+  if (!isOverwritten) await runAll(world, removal.stop)
+  sweepTemporaryFiles([paths.installed, ...files])
+  await removeFiles(files, installed.folders)
+  if (!isOverwritten) await runAll(world, removal.forget)
   await remove(paths.installed)
   return present.map((path) => `removed ${path}`)
 }

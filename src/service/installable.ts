@@ -10,6 +10,7 @@ import { isForeign, wayTo } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { tryCommand } from './commands.ts'
 import { launchdDomain } from './launchd/manager.ts'
+import { otherServices, verifyNothingShared, verifyUnitsOwn } from './others.ts'
 import type { InstallPlan } from './plan.ts'
 import { showUnit, unitName } from './systemd/systemctl.ts'
 
@@ -17,12 +18,16 @@ import { showUnit, unitName } from './systemd/systemctl.ts'
 const LEAST_SYSTEMD = 240
 
 /** Checks that the plan can work here. Throws a TelecError that says what to do first. */
-export async function verifyInstallable({ world, config }: Service, plan: InstallPlan): Promise<void> {
+export async function verifyInstallable(service: Service, plan: InstallPlan): Promise<void> {
+  const { world, config } = service
   const { scope } = plan
   if (scope === 'system' && world.uid !== 0)
     throw new TelecError('usage', 'only root can install for the system scope', {
       hint: 'sudo telec install, or set service.scope: user',
     })
+  const files = plan.files.map(({ path }) => path)
+  verifyUnitsOwn(service.paths, files)
+  verifyNothingShared(service, await otherServices(world, service.paths))
   verifyPrograms(world, scope)
   // In system scope the watcher has a /tmp of its own (systemd.exec(5), PrivateTmp=).
   const paths = [world.program.path, world.program.node, config.deployment.checkout]

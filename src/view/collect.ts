@@ -1,6 +1,7 @@
 import type { Service } from '../config/service.ts'
 import { windowOpensAt } from '../config/weekly-hours.ts'
 import { findService } from '../service/find.ts'
+import { areUnitsForeign } from '../service/others.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { readPause } from '../state/pause.ts'
 import { readSignal } from '../state/signal.ts'
@@ -86,6 +87,7 @@ async function nextStart(service: Service, watch: WatchState | null): Promise<st
     return new Date(last + config.deployment.poll_every).toISOString()
   }
   const scope = config.service?.scope ?? paths.scope
+  if (areUnitsForeign(service, scope)) return null
   const properties = ['ActiveState', 'NextElapseUSecMonotonic'] as const
   const timer = await showUnit(world, scope, ownUnit(paths, 'telec-watch.timer'), properties).catch(
     () => null,

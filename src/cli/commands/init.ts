@@ -1,13 +1,14 @@
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { nameOf } from '../../channel/target.ts'
-import { parseConfig } from '../../config/parse.ts'
+import { defaultComputer, parseConfig } from '../../config/parse.ts'
 import type { Paths } from '../../config/paths.ts'
 import type { Config } from '../../config/schema.ts'
-import { locateAny } from '../../config/services.ts'
+import { listServices, locateAny } from '../../config/services.ts'
 import type { Answers } from '../../config/template.ts'
 import { headCommit } from '../../git/checkout.ts'
 import { locateRepository } from '../../git/repository.ts'
+import { type Other, otherServices, verifyNothingShared, verifyUnitsSayWhich } from '../../service/others.ts'
 import { readUpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readText, writeDurably } from '../../system/files.ts'
@@ -17,14 +18,14 @@ import { adopt } from '../../update/adopt.ts'
 import { askForAnswers } from '../ask.ts'
 import type { DefineCommand } from '../main.ts'
 
-interface Options extends Omit<Answers, 'checkout'> {
+interface Options extends Omit<Answers, 'checkout' | 'name'> {
   readonly checkout?: string
   readonly system: boolean
 }
 
 export const initCommand: DefineCommand = (world) =>
   new Command('init')
-    .description('write the configuration of this computer, and record what its checkout is at')
+    .description('write the configuration of a service, and record what its checkout is at')
     .option('--checkout <path>', 'the git work tree that the service runs from')
     .addOption(
       new Option('--channel <name>', 'what to follow').choices(['alpha', 'beta', 'stable']).default('alpha'),
@@ -44,12 +45,17 @@ Without --checkout, in a terminal, it asks.
 
 Examples:
   telec init --checkout ~/apps/web --service web.service --install 'npm ci'
-  telec init --checkout ~/apps/web --channel stable --pinned-minor 1.4`,
+  telec init --checkout ~/apps/web --channel stable --pinned-minor 1.4
+  telec init --name worker --checkout ~/apps/worker --service worker.service   a second service`,
     )
     .action(async (options: Options) => {
-      const paths = locateAny(world, options.system ? 'system' : undefined)
+      const scope = options.system ? 'system' : undefined
+      const paths = locateAny(world, scope)
       verifyNotConfigured(paths)
-      await initialise(world, paths, await answersOf(world, options))
+      const first = listServices(world, scope).find(({ name }) => name === null)
+      if (first) verifyUnitsSayWhich(first)
+      const others = await otherServices(world, paths)
+      await initialise(world, paths, others, await answersOf(world, paths, others, options))
     })
 
 function verifyNotConfigured(paths: Paths): void {
@@ -59,10 +65,20 @@ function verifyNotConfigured(paths: Paths): void {
   })
 }
 
-async function answersOf(world: World, { checkout, system, ...given }: Options): Promise<Answers> {
-  if (checkout === undefined) return askForAnswers(world)
+async function answersOf(
+  world: World,
+  { scope, name }: Paths,
+  others: readonly Other[],
+  { checkout, system, ...given }: Options,
+): Promise<Answers> {
+  // What is the computer's is as in the service that it has already; what differs is asked for, or proposed.
+  const alike = others.find(({ paths }) => paths.scope === scope)?.config.computer.split('/')[0]
+  const computer = given.computer ?? (alike === defaultComputer(world) ? undefined : alike)
+  if (checkout === undefined) return { computer, name, ...(await askForAnswers(world, name, others)) }
   return {
     ...given,
+    computer,
+    name,
     checkout: checkout.startsWith('~/') ? checkout : resolve(world.cwd, checkout),
     scope: given.scope ?? (system ? 'system' : undefined),
   }
@@ -83,10 +99,16 @@ function checked(world: World, paths: Paths, text: string): Config {
 }
 
 /** Checks what it is about to write as if it had been read, writes it, and records the baseline. */
-async function initialise(world: World, paths: Paths, answers: Answers): Promise<void> {
+async function initialise(
+  world: World,
+  paths: Paths,
+  others: readonly Other[],
+  answers: Answers,
+): Promise<void> {
   const { renderConfig } = await import('../../config/template.ts')
   const text = renderConfig(answers)
   const config = checked(world, paths, text)
+  verifyNothingShared({ paths, config }, others)
   const repository = locateRepository(world, config.deployment.checkout)
   await headCommit(repository)
   acquireLock(world, paths.lock) // until this program ends
@@ -95,6 +117,6 @@ async function initialise(world: World, paths: Paths, answers: Answers): Promise
   const state = readUpdateState(paths) ?? (await adopt({ world, config, paths }, repository))
   world.out(`wrote ${paths.config}
 ${nameOf(state.deployed)} is what is deployed here; later migrations are run from there on
-next: telec install, or telec run -- COMMAND where there is no systemd and no launchd
+next: telec install${paths.name === null ? '' : ` ${paths.name}`}, or telec run -- COMMAND where there is no systemd and no launchd
 `)
 }

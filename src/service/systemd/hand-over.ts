@@ -3,6 +3,7 @@ import type { Service } from '../../config/service.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
+import { areUnitsForeign } from '../others.ts'
 import { journalReader, ownUnit, showUnit, systemctl, unitName } from './systemctl.ts'
 
 const PROPERTIES = ['ActiveState', 'ExecMainStatus', 'Job'] as const
@@ -20,10 +21,11 @@ export function isInUnit(cgroups: string, unit: string): boolean {
 }
 
 /** Has telec-update's own unit do what was to be done here, and shows its journal. @returns the unit's exit code. */
-export async function handOver({ world, paths }: Service, scope: Scope): Promise<number> {
+export async function handOver(service: Service, scope: Scope): Promise<number> {
+  const { world, paths } = service
   const unit = ownUnit(paths, 'telec-update.service')
   const { LoadState } = await showUnit(world, scope, unit, ['LoadState'])
-  if (LoadState !== 'loaded')
+  if (LoadState !== 'loaded' || areUnitsForeign(service, scope))
     throw new TelecError('config', 'telec-update would end with the service that it restarts', {
       because: `it runs inside the service's own unit, and ${unit} is not installed`,
       hint: 'telec install, or run it from outside the service',
