@@ -19,8 +19,8 @@ export async function askForAnswers(
       hint: 'telec init --checkout PATH (in a terminal it asks)',
     })
   const { cancel, group, intro, select, text } = await import('@clack/prompts')
-  const optional = (message: string, placeholder: string) => () =>
-    text({ message, placeholder, defaultValue: '' })
+  const optional = (message: string, placeholder: string, initialValue?: string) => () =>
+    text({ message, placeholder, defaultValue: '', ...(initialValue && { initialValue }) })
   const isFree = others.every(({ config }) => config.deployment.checkout !== world.cwd)
   intro(name === null ? 'telec init' : `telec init --name ${name}`)
   const { pinnedMinor, install, service, ...answers } = await group<
@@ -54,7 +54,8 @@ export async function askForAnswers(
       install: optional('What installs a new version, in the checkout? (empty: nothing)', 'make install'),
       service: optional(
         'Which systemd unit or launchd label runs the service? (empty: none)',
-        `${name ?? 'web'}.service`,
+        'web.service',
+        name === null || world.platform === 'darwin' ? undefined : `${name}.service`,
       ),
     },
     {

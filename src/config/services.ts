@@ -44,10 +44,15 @@ export function locateAny(world: World, scope?: Scope): Paths {
   return trusted(pathsOf(folderOf(world, scope, name), name))
 }
 
-/** All services, where none is named; else the one that is. Not one of them is looked at. */
+/** All services, where none is named; else the one that is. Throws as `locate` does. */
 export function locateAll(world: World): Paths[] {
   const services = nameIn(world) === undefined ? listServices(world) : []
-  return services.length > 1 ? services : [locate(world)]
+  return services.length > 1 ? services.map(trusted) : [locate(world)]
+}
+
+/** A command of telec's that a person can paste, for this service. */
+export function commandFor({ name }: Paths, command: string): string {
+  return name === null ? command : `${command} --name ${name}`
 }
 
 /** The name of a service for people. */

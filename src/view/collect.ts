@@ -1,4 +1,5 @@
 import type { Service } from '../config/service.ts'
+import { commandFor } from '../config/services.ts'
 import { windowOpensAt } from '../config/weekly-hours.ts'
 import { findService } from '../service/find.ts'
 import { areUnitsForeign } from '../service/others.ts'
@@ -30,6 +31,8 @@ export async function collectOverview(service: Service) {
   const isInDoubt = state?.halted || (update && wasInterrupted(update, 'checkout'))
   const left = state && isInDoubt ? await afterHalt(service, state) : null
   return {
+    /** Of the service; null: it has none. */
+    name: paths.name,
     computer: config.computer,
     /** The telec that is asked. */
     telec: { version: VERSION, commit: COMMIT },
@@ -46,7 +49,10 @@ export async function collectOverview(service: Service) {
     /** What the last install command changed in tracked files. */
     changed: state ? lastChanged(state) : [],
     rolled_back,
-    halted: state?.halted && left ? { ...state.halted, left } : null,
+    halted:
+      state?.halted && left
+        ? { ...state.halted, go_on: commandFor(paths, state.halted.go_on), left }
+        : null,
     /** Files of two commits are in the checkout; the update goes on from there. */
     half_way: left?.checkout.at === 'half-way',
     held,

@@ -1,5 +1,6 @@
 import type { Fleet, FleetMember } from '../fleet/read.ts'
 import { relative } from './show.ts'
+import { cut, table } from './table.ts'
 
 /** A computer is heard of every five minutes; after three of them it is silent. */
 const SILENT_AFTER_MS = 15 * 60_000
@@ -30,19 +31,6 @@ function row(member: FleetMember, nowMs: number): string[] {
   const { channel, version, commit, status: name = 'unknown', step } = status ?? {}
   const cells = [computer, channel, version, commit?.slice(0, 12), name, step, since, heard]
   return cells.map((cell) => cut(cell ?? '-'))
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)))
-  const line = (cells: readonly string[]) =>
-    cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
-  return rows.map((cells) => `${line(cells).trimEnd()}\n`).join('')
-}
-
-/** One that another computer made endless must not push the others off the screen; nor may it end the line. */
-function cut(cell: string): string {
-  const line = cell.replace(/\s+/g, ' ')
-  return line.length > 40 ? `${line.slice(0, 39)}…` : line
 }
 
 /** How many computers run each version, by its name. */

@@ -8,11 +8,15 @@ const TICK_MS = 1_000
 /** An update writes several files at once. */
 const SETTLE_MS = 50
 
-/** Yields at once, then whenever a file of the folder changes, and every now and then. It never ends. */
-export async function* changes(world: World, folder: string, isTerminal: boolean): AsyncGenerator<void> {
+/** Yields at once, then whenever a file of the folders changes, and every now and then. It never ends. */
+export async function* changes(
+  world: World,
+  folders: readonly string[],
+  isTerminal: boolean,
+): AsyncGenerator<void> {
   let wake = () => undefined as unknown
-  const watcher = watch(folder, () => wake())
-  watcher.on('error', () => undefined) // the folder is gone: what is asked for then says so
+  const watchers = folders.map((folder) => watch(folder, () => wake()))
+  for (const watcher of watchers) watcher.on('error', () => undefined) // the folder is gone: what is asked for then says so
   try {
     for (;;) {
       yield
@@ -23,6 +27,6 @@ export async function* changes(world: World, folder: string, isTerminal: boolean
       await world.sleep(SETTLE_MS)
     }
   } finally {
-    watcher.close()
+    for (const watcher of watchers) watcher.close()
   }
 }

@@ -17,7 +17,10 @@ type Samples = number | boolean | readonly (readonly [Labels, number | boolean])
 
 /** What this computer knows of itself, in the text format of Prometheus (exposition_formats). */
 export function renderMetrics(service: Service): string {
-  return families(service).map(renderFamily).join('')
+  const { name } = service.paths
+  return families(service)
+    .map((family) => renderFamily(family, name === null ? {} : { name }))
+    .join('')
 }
 
 /** Writes them where node_exporter's textfile collector looks; in place by rename, as that one asks for. */
@@ -91,12 +94,15 @@ function durations({ steps }: Update): [Labels, number][] {
   )
 }
 
-function renderFamily([name, help, samples]: [name: string, help: string, Samples]): string {
+/** @param common labels of every sample. */
+function renderFamily([name, help, samples]: [name: string, help: string, Samples], common: Labels): string {
   const given = samples ?? []
   const all = typeof given === 'object' ? given : [[{}, given] as const]
   if (all.length === 0) return ''
   const lines = all.map(([labels, value]) => {
-    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`)
+    const pairs = Object.entries({ ...common, ...labels }).map(
+      ([label, text]) => `${label}="${escapeLabel(text)}"`,
+    )
     return `telec_${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${Number(value)}\n`
   })
   return `# HELP telec_${name} ${help}\n# TYPE telec_${name} gauge\n${lines.join('')}`

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
-import { DIST, type Ended, execute } from '../helpers/programs.ts'
+import { DIST, type Ended, execute, succeed } from '../helpers/programs.ts'
 import { until } from '../helpers/until.ts'
 import { Launchd, nodeOptions } from './double.ts'
 
@@ -103,6 +103,51 @@ test('install, a push, the service restarted, uninstall', async () => {
   expect(launchd.labels()).toEqual([LABEL])
   expect(agents()).toEqual([`${LABEL}.plist`])
   expect(launchd.pid(LABEL)).not.toBeNull()
+})
+
+test('a second service has jobs of its own, and its uninstall leaves the first alone', async () => {
+  const { computer, launchd, telec, deployed } = await mac()
+  const checkout = join(computer.folder, 'worker')
+  await succeed('git', ['clone', '--quiet', computer.remote, checkout])
+  await telec('init', '--name', 'worker', '--checkout', checkout)
+  expect(await telec('install', '-')).toMatchObject({ code: 0, stderr: '' })
+  expect(await telec('install', 'worker')).toMatchObject({ code: 0, stderr: '' })
+  const first = [LABEL, 'telec-update', 'telec-watch']
+  expect(launchd.labels()).toEqual([...first, 'telec-update.worker', 'telec-watch.worker'].toSorted())
+  const home = join(computer.home, 'services/worker')
+  await until('both to have polled', async () =>
+    [computer.home, home].every((folder) => existsSync(join(folder, 'watch_state.json'))),
+  )
+  const commit = await computer.push(version('1.1.0'))
+  launchd.tick()
+  await deployed(commit)
+  await until('the second to be deployed', async () => {
+    const { deployed: at } = JSON.parse(readFileSync(join(home, 'update_state.json'), 'utf8'))
+    return at.commit === commit
+  })
+  expect((await telec('logs', 'worker')).stdout).toContain('updated: 1.1.0 is deployed')
+  expect(await telec('uninstall', 'worker')).toMatchObject({ code: 0, stderr: '' })
+  expect(launchd.labels()).toEqual(first)
+})
+
+test('plists of another home are not written over, and it is said whose they are', async () => {
+  const { computer, launchd, telec } = await mac()
+  await telec('install')
+  const other = join(computer.folder, 'other')
+  await succeed('git', ['clone', '--quiet', computer.remote, `${other}-app`])
+  const asOther = (...args: string[]) =>
+    execute(join(launchd.bin, 'node'), [join(DIST, 'telec'), ...args], {
+      env: {
+        HOME: computer.folder,
+        TELEC_HOME: other,
+        PATH: `${launchd.bin}:/usr/bin:/bin`,
+        NODE_OPTIONS: nodeOptions(),
+      },
+    })
+  await asOther('init', '--checkout', `${other}-app`)
+  const refused = await asOther('install')
+  expect(refused.code).toBe(78)
+  expect(refused.stderr).toContain(`telec-watch.plist belongs to another service: ${computer.home}\n`)
 })
 
 test('a change that WatchPaths missed is made up for by the calendar', async () => {

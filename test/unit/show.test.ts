@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Overview } from '../../src/view/collect.ts'
+import { showServices } from '../../src/view/services.ts'
 import { relative, showOverview } from '../../src/view/show.ts'
 import { commit, head } from '../helpers/commits.ts'
 
@@ -7,6 +8,7 @@ const NOON_MS = Date.parse('2026-05-04T12:00:00Z')
 const at = (seconds: number) => new Date(NOON_MS + seconds * 1000).toISOString()
 
 const CURRENT: Overview = {
+  name: null,
   computer: 'studio',
   telec: { version: '0.1.0', commit: 'unknown' },
   channel: 'alpha',
@@ -51,6 +53,25 @@ function row(label: string, changes: Partial<Overview> = {}): string | undefined
 
 const target = head('two', '1.1.0')
 const short = commit('two').slice(0, 12)
+
+const HALTED: NonNullable<Overview['halted']> = {
+  target,
+  step: 'migrate',
+  error: 'migration 1.1.0/001_x.js failed',
+  because: 'line one\nline two',
+  hint: 'mend the script',
+  go_on: 'telec-update --retry',
+  left: {
+    checkout: { commit: target.commit, at: 'target' },
+    service: { restarted: 'no', note: null },
+    migrations: ['1.1.0/000_a.js'],
+  },
+  migration: '1.1.0/001_x.js',
+  transient: false,
+  at: at(-60),
+  attempts: 1,
+  next_try_at: null,
+}
 
 describe('telec status', () => {
   test.each<[string, string, Partial<Overview>, string]>([
@@ -172,29 +193,11 @@ describe('telec status', () => {
   })
 
   test('says where an update halted, why, and how to go on', () => {
-    const halted: NonNullable<Overview['halted']> = {
-      target,
-      step: 'migrate',
-      error: 'migration 1.1.0/001_x.js failed',
-      because: 'line one\nline two',
-      hint: 'mend the script',
-      go_on: 'telec-update --retry',
-      left: {
-        checkout: { commit: target.commit, at: 'target' },
-        service: { restarted: 'no', note: null },
-        migrations: ['1.1.0/000_a.js'],
-      },
-      migration: '1.1.0/001_x.js',
-      transient: false,
-      at: at(-60),
-      attempts: 1,
-      next_try_at: null,
-    }
-    const text = row('halted', { halted })
+    const text = row('halted', { halted: HALTED })
     for (const part of [
       'at migrate, 60 s ago',
       `1.1.0 (${short})`,
-      halted.error,
+      HALTED.error,
       'line two',
       'what to do: mend the script',
       `checkout: at ${short}, the new one`,
@@ -204,7 +207,7 @@ describe('telec status', () => {
       'not tried again by itself',
     ])
       expect(text).toContain(part)
-    expect(row('halted', { halted: { ...halted, transient: true, next_try_at: at(30) } })).toContain(
+    expect(row('halted', { halted: { ...HALTED, transient: true, next_try_at: at(30) } })).toContain(
       'tried again by itself in 30 s',
     )
   })
@@ -225,4 +228,41 @@ test.each([
   [-400 * 86_400_000, '400 d ago'],
 ])('%d ms from now is %j', (ms, text) => {
   expect(relative(ms)).toBe(text)
+})
+
+describe('telec status of several services', () => {
+  const halted = { ...HALTED, at: at(-120), step: 'install' as const, error: 'it failed\nnpm' }
+  const watched = CURRENT.watch as NonNullable<Overview['watch']>
+
+  test.each<[string, Partial<Overview>, string, string | null]>([
+    ['up to date', {}, 'up to date  60 min ago', null],
+    ['halted', { halted }, 'halted  2 min ago', 'halted at install: it failed npm'],
+    [
+      'with a service that failed',
+      { service: { name: 'web.service', manager: 'systemd', activity: 'failed', pid: null } },
+      'service failed  -',
+      'web.service is failed',
+    ],
+    ['without a timer', { next_poll_at: null }, 'not polled  20 s ago', 'no timer is active'],
+    [
+      'that cannot reach its remote',
+      { watch: { ...watched, failures: 3, last_failure: 'no route to host' } },
+      'out of reach  20 s ago',
+      'the remote is out of reach: no route to host',
+    ],
+    [
+      'that refused its target',
+      { watch: { ...watched, outcome: 'refused', reason: 'main was rewritten' } },
+      'refused  20 s ago',
+      'not taken: main was rewritten',
+    ],
+    ['paused', { pause: { since: at(-600), until: null } }, 'paused  10 min ago', null],
+    ['never updated', { deployed: null }, 'new  -', null],
+  ])('shows one %s', (_, changes, state, detail) => {
+    const text = showServices([{ ...CURRENT, name: 'web', ...changes }], NOON_MS)
+    const [headings, row, ...details] = text.split('\n').map((line) => line.replace(/ {3,}/g, '  '))
+    expect(headings).toBe('NAME  CHANNEL  DEPLOYED  STATE  SINCE')
+    expect(row?.replace(/^web {2}alpha {2}(1\.0\.0 \(\w+\)|-) {2}/, '')).toBe(state)
+    expect(details.join('\n')).toBe(detail === null ? '' : `\nweb: ${detail} (telec status web)\n`)
+  })
 })

@@ -65,6 +65,7 @@ redis:
 const config: Config = parseConfig(world, 'config.yml', CONFIG)
 
 const OVERVIEW: Overview = {
+  name: null,
   computer: 'studio',
   telec: { version: '0.1.0', commit: 'unknown' },
   channel: 'alpha',

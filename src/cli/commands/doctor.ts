@@ -1,6 +1,7 @@
 import { Command } from 'commander'
+import type { Paths } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
-import { locate } from '../../config/services.ts'
+import { locateAll, shownName } from '../../config/services.ts'
 import { type Checks, examine, type Finding } from '../../doctor/check.ts'
 import { COMPUTER_CHECKS } from '../../doctor/computer.ts'
 import { proveRestartContract } from '../../doctor/contract.ts'
@@ -37,21 +38,25 @@ Examples:
   telec doctor --restart-contract   starts a throw-away unit that exits 42, and sees it come back`,
     )
     .action(async (_, { json, restartContract }: Record<'json' | 'restartContract', boolean>) => {
-      const findings: Finding[] = []
-      for await (const finding of diagnose(world, restartContract ? CONTRACT : CHECKS)) {
-        findings.push(finding)
-        if (!json) world.out(show(finding))
+      const services = locateAll(world)
+      const findings: (Finding & { service?: string })[] = []
+      for (const paths of services) {
+        const service = services.length > 1 ? { service: shownName(paths) } : {}
+        if (service.service && !json) world.out(`${service.service}:\n`)
+        for await (const finding of diagnose(world, paths, restartContract ? CONTRACT : CHECKS)) {
+          findings.push({ ...service, ...finding })
+          if (!json) world.out(show(finding))
+        }
       }
       if (json) world.out(findings)
       if (findings.some(({ ok }) => !ok)) leave(EXIT.halted)
     })
 
 /** Each as it is found. Without a configuration there is nothing else to look at. */
-async function* diagnose(world: World, checks: Checks): AsyncGenerator<Finding> {
-  locate(world) // a home that is not to be trusted is no finding: nothing of it is looked at
-  const opening = openService(world)
+async function* diagnose(world: World, paths: Paths, checks: Checks): AsyncGenerator<Finding> {
+  const opening = openService(world, paths)
   const config = await examine('config', async () => {
-    const { config, paths } = await opening
+    const { config } = await opening
     return `${paths.config}: ${config.deployment.channel}, as ${config.computer}`
   })
   yield config

@@ -1,15 +1,19 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
-import { openService, type Service } from '../../config/service.ts'
+import type { Paths } from '../../config/paths.ts'
+import { loadConfig, openService } from '../../config/service.ts'
+import { locateAll } from '../../config/services.ts'
 import { redisFault, withRedis } from '../../fleet/client.ts'
 import { type Fleet, readFleet } from '../../fleet/read.ts'
-import { TelecError } from '../../system/errors.ts'
+import { EXIT, TelecError } from '../../system/errors.ts'
 import { writeDurably } from '../../system/files.ts'
 import { printable } from '../../system/log.ts'
+import type { World } from '../../system/world.ts'
 import { collectOverview } from '../../view/collect.ts'
 import { showFleet } from '../../view/fleet.ts'
 import { fleetPage } from '../../view/fleet-page.ts'
 import { changes } from '../../view/follow.ts'
+import { collectServices, showServices } from '../../view/services.ts'
 import { showOverview } from '../../view/show.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
@@ -21,7 +25,7 @@ interface Options extends Record<'json' | 'watch' | 'fleet', boolean> {
 /** Home, and away with all that is below (ECMA-48). */
 const CLEAR_SCREEN = '\u001b[H\u001b[J'
 
-export const statusCommand: DefineCommand = (world) =>
+export const statusCommand: DefineCommand = (world, leave) =>
   new Command('status')
     .addArgument(serviceArgument())
     .description('what is deployed, what the remote offers, what is under way or halted')
@@ -34,12 +38,19 @@ export const statusCommand: DefineCommand = (world) =>
       '\nExamples:\n  telec status\n  telec status --watch\n  telec status --fleet\n  telec status --fleet --html /var/www/fleet.html\n  telec status --json | jq .deployed',
     )
     .action(async (_, { json, watch, fleet, html }: Options) => {
-      const service = await openService(world)
-      if (html !== undefined) return writePage(service, resolve(world.cwd, html), fleet)
-      const view = () => (fleet ? fleetView(service) : ownView(service))
-      if (watch) return follow(service, view, json)
-      const { data, text } = await view()
+      const services = locateAll(world)
+      if (html !== undefined) return writePage(world, services, resolve(world.cwd, html), fleet)
+      const [only, ...others] = services
+      const view = () =>
+        fleet
+          ? fleetView(world, services)
+          : only && others.length === 0
+            ? ownView(world, only)
+            : allView(world, services)
+      if (watch) return follow(world, services, view, json)
+      const { data, text, code } = await view()
       world.out(json ? data : text)
+      leave(code)
     })
 
 /** What is shown, as data and for people. */
@@ -48,25 +59,37 @@ interface View {
   readonly text: string
   /** What tells it from the one before; times that pass do not. */
   readonly lasting: unknown
+  readonly code: number
 }
 
-async function ownView(service: Service): Promise<View> {
-  const data = await collectOverview(service)
+async function ownView(world: World, paths: Paths): Promise<View> {
+  const data = await collectOverview(await openService(world, paths))
   const { next_poll_at: _, ...lasting } = data
-  return { data, text: printable(showOverview(data, service.world.now())), lasting }
+  return { data, text: printable(showOverview(data, world.now())), lasting, code: EXIT.done }
 }
 
-async function fleetView(service: Service): Promise<View> {
-  const data = await fleetOf(service)
+async function allView(world: World, services: readonly Paths[]): Promise<View> {
+  const data = await collectServices(world, services)
+  const lasting = data.map((one) => ({ ...one, next_poll_at: null }))
+  const [code = EXIT.done] = data.flatMap((one) => ('error' in one ? [EXIT[one.error.kind]] : []))
+  return { data, text: printable(showServices(data, world.now())), lasting, code }
+}
+
+async function fleetView(world: World, services: readonly Paths[]): Promise<View> {
+  const data = await fleetOf(world, services)
   const lasting = data.computers.map(({ status }) => status)
-  return { data, text: printable(showFleet(data, service.world.now())), lasting }
+  return { data, text: printable(showFleet(data, world.now())), lasting, code: EXIT.done }
 }
 
-async function writePage(service: Service, file: string, isFleet: boolean): Promise<void> {
-  const { world } = service
+async function writePage(
+  world: World,
+  services: readonly Paths[],
+  file: string,
+  isFleet: boolean,
+): Promise<void> {
   if (!isFleet)
     throw new TelecError('usage', '--html is for the fleet', { hint: `telec status --fleet --html ${file}` })
-  await writeDurably(file, fleetPage(await fleetOf(service), world.now()), { mode: PAGE_MODE })
+  await writeDurably(file, fleetPage(await fleetOf(world, services), world.now()), { mode: PAGE_MODE })
   world.out(`wrote ${file}\n`)
 }
 
@@ -74,10 +97,13 @@ async function writePage(service: Service, file: string, isFleet: boolean): Prom
 const PAGE_MODE = 0o644
 const REDIS_TIMEOUT_MS = 10_000
 
-async function fleetOf({ world, paths, config: { redis } }: Service): Promise<Fleet> {
+/** The fleet of the first service that has a Redis. */
+async function fleetOf(world: World, services: readonly Paths[]): Promise<Fleet> {
+  const configs = await Promise.all(services.map((paths) => loadConfig(world, paths)))
+  const redis = configs.find((config) => config.redis)?.redis
   if (!redis)
     throw new TelecError('config', 'there is no Redis in which computers meet', {
-      hint: `set redis.url in ${paths.config}`,
+      hint: `set redis.url in ${services.map(({ config }) => config).join(', or in ')}`,
     })
   return withRedis(redis, REDIS_TIMEOUT_MS, (client) => readFleet(client, world.now())).catch(
     redisFault('Redis is out of reach', 'what this computer knows of itself: telec status'),
@@ -85,10 +111,19 @@ async function fleetOf({ world, paths, config: { redis } }: Service): Promise<Fl
 }
 
 /** In a terminal the screen is drawn anew; elsewhere each state is appended. */
-async function follow({ world, paths }: Service, view: () => Promise<View>, json: boolean): Promise<void> {
+async function follow(
+  world: World,
+  services: readonly Paths[],
+  view: () => Promise<View>,
+  json: boolean,
+): Promise<void> {
   const isTerminal = process.stdout.isTTY === true
   let shown = ''
-  for await (const _ of changes(world, paths.home, isTerminal)) {
+  for await (const _ of changes(
+    world,
+    services.map(({ home }) => home),
+    isTerminal,
+  )) {
     const { data, text, ...now } = await view()
     const lasting = JSON.stringify(now)
     // Only a terminal shows times that pass.
