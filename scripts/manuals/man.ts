@@ -4,10 +4,12 @@ import type { CommandData, OptionData } from './describe.ts'
 const FILES = [
   ['~/.teleclaude/config.yml', 'the configuration of a user; /etc/telec/config.yml in system scope'],
   ['~/.teleclaude', 'what telec knows of this computer; /var/lib/telec in system scope'],
+  ['~/.teleclaude/services/NAME', 'the same of the service of that name, its configuration included'],
 ] as const
 
 const ENVIRONMENT = [
   ['TELEC_HOME', 'another folder for what telec knows, its configuration included'],
+  ['TELEC_NAME', 'which service, as --name says it'],
   ['TELEC_REDIS_URL', 'for telec notify, where there is no configuration'],
   ['TELEC_DEBUG', 'if set, debug messages are shown outside the journal, too'],
   ['NO_COLOR', 'if set, nothing is coloured'],

@@ -88,6 +88,10 @@ describe('a newcomer types what the documents show, and each of it works', () =>
   })
 
   test('docs/operating.md, all but the end', async () => {
+    await type('git clone --quiet "$(git -C ~/apps/web remote get-url origin)" ~/apps/worker')
+    await type(
+      'cd ~/.config/systemd/user && sed s#apps/web#apps/worker# web.service >worker.service && systemctl --user start worker',
+    )
     for (const line of commandsOf('docs/operating.md')) if (line !== 'telec uninstall') await type(line)
   })
 
