@@ -1,5 +1,6 @@
 import {
   appendFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -131,7 +132,7 @@ test('a second service has jobs of its own, and its uninstall leaves the first a
 })
 
 test('plists of another home are not written over, and it is said whose they are', async () => {
-  const { computer, launchd, telec } = await mac()
+  const { computer, launchd, telec, agents } = await mac()
   await telec('install')
   const other = join(computer.folder, 'other')
   await succeed('git', ['clone', '--quiet', computer.remote, `${other}-app`])
@@ -148,6 +149,13 @@ test('plists of another home are not written over, and it is said whose they are
   const refused = await asOther('install')
   expect(refused.code).toBe(78)
   expect(refused.stderr).toContain(`telec-watch.plist belongs to another service: ${computer.home}\n`)
+  // A telec 0.1 wrote over them: both homes say that the files are theirs.
+  cpSync(join(computer.home, 'installed.json'), join(other, 'installed.json'))
+  const labels = launchd.labels()
+  expect(await asOther('uninstall')).toMatchObject({ code: 0 })
+  expect(launchd.labels()).toEqual(labels)
+  expect(agents()).toHaveLength(labels.length)
+  expect((await asOther('uninstall')).stdout).toBe('telec is not installed\n')
 })
 
 test('a change that WatchPaths missed is made up for by the calendar', async () => {
