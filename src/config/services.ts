@@ -51,7 +51,7 @@ export function locateAll(world: World): Paths[] {
 }
 
 /** A command of telec's that a person can paste, for this service. */
-export function commandFor({ name }: Paths, command: string): string {
+export function commandFor({ name }: Pick<Paths, 'name'>, command: string): string {
   return name === null ? command : `${command} --name ${name}`
 }
 

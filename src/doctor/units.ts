@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { hasLookout, LOOKOUT } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
+import { commandFor } from '../config/services.ts'
 import { redisFault, withRedis } from '../fleet/client.ts'
 import { findService } from '../service/find.ts'
 import { stalePieces } from '../service/install.ts'
@@ -25,7 +26,7 @@ function startedBy(service: Service): Installed | 'telec run' {
   const installed = readInstalled(service.paths)
   if (installed) return installed
   throw new TelecError('config', 'nothing starts telec on this computer', {
-    hint: 'telec install, or in a container: telec run -- COMMAND',
+    hint: `${commandFor(service.paths, 'telec install')}, or in a container: telec run -- COMMAND`,
   })
 }
 
@@ -49,7 +50,7 @@ async function units(service: Service): Promise<string> {
   if (pieces.length > 0)
     throw new TelecError('config', 'the units are not as telec install would make them', {
       because: pieces.join('\n'),
-      hint: 'telec install',
+      hint: commandFor(service.paths, 'telec install'),
     })
   return `${plan.files.length} files, as telec install would write them`
 }

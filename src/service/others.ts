@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Paths, pathsOfHome, type Scope } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { loadConfig, type Service } from '../config/service.ts'
-import { listServices } from '../config/services.ts'
+import { listServices, shownName } from '../config/services.ts'
 import { readInstalled } from '../state/installed.ts'
 import { orNull, TelecError } from '../system/errors.ts'
 import { listFolder, readText } from '../system/files.ts'
@@ -66,8 +66,9 @@ export function verifyUnitsOwn({ home }: Paths, files: readonly string[]): void 
   for (const path of files) {
     const other = foreignHome(path, home)
     if (other === null) continue
-    throw new TelecError('config', `${path} belongs to another service: ${whose(pathsOfHome(other))}`, {
-      hint: `give this one a name, and with it units of its own: telec init --name NAME; or take that one away: TELEC_HOME=${other} telec uninstall`,
+    const paths = pathsOfHome(other)
+    throw new TelecError('config', `${path} belongs to another service: ${whose(paths)}`, {
+      hint: `give this one a name, and with it units of its own: telec init --name NAME; or take that one away: TELEC_HOME=${other} telec uninstall ${shownName(paths)}`,
     })
   }
 }

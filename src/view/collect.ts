@@ -50,9 +50,7 @@ export async function collectOverview(service: Service) {
     changed: state ? lastChanged(state) : [],
     rolled_back,
     halted:
-      state?.halted && left
-        ? { ...state.halted, go_on: commandFor(paths, state.halted.go_on), left }
-        : null,
+      state?.halted && left ? { ...state.halted, go_on: commandFor(paths, state.halted.go_on), left } : null,
     /** Files of two commits are in the checkout; the update goes on from there. */
     half_way: left?.checkout.at === 'half-way',
     held,

@@ -1,4 +1,5 @@
 import { nameOf } from '../channel/target.ts'
+import { commandFor } from '../config/services.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
 import { CHANGED_HINT, describeChanged, type Update } from '../state/update-state.ts'
@@ -39,7 +40,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['changed', changed.length > 0 ? `${describeChanged(changed)}\n${CHANGED_HINT}` : null],
     ['offered', offered(overview)],
     ['last poll', lastPoll(watch, ago)],
-    ['next poll', next ? ago(next) : 'never: no timer is active (telec install)'],
+    ['next poll', next ? ago(next) : `never: no timer is active (${commandFor(overview, 'telec install')})`],
     ['service', service && `${service.name} is ${service.activity}${pid} (${service.manager})`],
     ['held', rolled_back && describeRolledBack(rolled_back, ago)],
     ['paused', pause && describePause(pause, ago)],
