@@ -27,7 +27,19 @@ export function tryCommand(world: World, [program = '', ...args]: readonly strin
   return world.run(program, args, { env: managerEnvironment(world), timeoutMs: TIMEOUT_MS })
 }
 
-/** Throws `halted` with the command's own words when it fails. @returns what it printed. */
+/**
+ * What systemctl says of a manager that is away for a moment: it is upgraded (daemon-reexec), or its bus is restarted.
+ * sd-bus(3) has these errors; LC_ALL=C keeps them in English.
+ */
+const AWAY =
+  /connect to (\w+ scope )?bus|Connection (refused|reset by peer|timed out|is closed)|Transport endpoint is not connected|Broken pipe|disconnected from message bus|peer disconnected|not receive a reply|org\.freedesktop\.(systemd1|DBus\.Error\.NoReply)|bus is shutting down/i
+
+/** Whether it failed because the manager did not answer, and not by what the manager said. */
+function isUnanswered({ endedBy, stderr }: RunResult): boolean {
+  return endedBy === 'timeout' || AWAY.test(stderr)
+}
+
+/** Throws `later` where the manager does not answer, else `halted` with the command's own words. @returns what it printed. */
 export async function runCommand(
   world: World,
   { argv, mayFail = false, againAfter = [] }: ManagerCommand,
@@ -41,5 +53,8 @@ export async function runCommand(
   }
   if (result.code === 0 || mayFail) return result.stdout
   const because = result.stderr.trim() || `exit code ${result.code}`
-  throw new TelecError('halted', `${argv.join(' ')} failed`, { because, hint })
+  throw new TelecError(isUnanswered(result) ? 'later' : 'halted', `${argv.join(' ')} failed`, {
+    because,
+    hint,
+  })
 }

@@ -1,4 +1,5 @@
 import type { Scope } from '../../config/paths.ts'
+import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import type { ServiceManager, ServiceState } from '../manager.ts'
 import { parseTimespan, showUnit, systemctl, unitName } from './systemctl.ts'
@@ -29,7 +30,9 @@ export function systemdManager(world: World, name: string, scope: Scope): Servic
     name: 'systemd',
     service,
     async inspect() {
-      return stateOf(await showUnit(world, scope, service, PROPERTIES), world.monotonic())
+      const state = stateOf(await showUnit(world, scope, service, PROPERTIES), world.monotonic())
+      if (!state.main && state.activity !== 'running') await verifyNotStopping(world, scope)
+      return state
     },
     async askToLeave() {
       // --kill-who=main: the others of its control group are its own business (systemd 252 renamed it, both work).
@@ -38,6 +41,15 @@ export function systemdManager(world: World, name: string, scope: Scope): Servic
     start: () => begin('start'),
     restart: () => begin('restart'),
   }
+}
+
+/** Throws `later` where the manager itself stops, and all units with it: that nothing runs says nothing then. */
+async function verifyNotStopping(world: World, scope: Scope): Promise<void> {
+  const state = await systemctl(world, scope, ['show', '--property=SystemState', '--value'])
+  if (state.trim() !== 'stopping') return
+  throw new TelecError('later', `systemd (--${scope}) is stopping`, {
+    hint: 'nothing, where it is started again: an upgrade, a reboot',
+  })
 }
 
 /** @param nowMs CLOCK_MONOTONIC; the unit's timestamps are microseconds of the same clock. */

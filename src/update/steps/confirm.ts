@@ -1,9 +1,9 @@
-import type { Supervised } from '../../service/find.ts'
+import { type PatientManager, patient } from '../../service/patient.ts'
 import { actAs } from '../../system/account.ts'
 import { loadLaunch } from '../../system/launch.ts'
 import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
-import { notWell } from './restart.ts'
+import { DEFAULT_STOP_TIMEOUT_MS, notWell } from './restart.ts'
 
 const LOOK_EVERY_MS = 200
 const HEALTH_EVERY_MS = 1_000
@@ -17,23 +17,40 @@ export async function confirm(context: StepContext): Promise<string> {
   if (!supervised) return 'left to whoever restarts the service'
   if (!update.service?.asked) return 'there is no new process to wait for'
   const healthyAfterMs = config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS
-  const pid = await staysUp(world, supervised.manager, update.service.before, healthyAfterMs)
+  const patienceMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
+  const manager = patient(world, supervised.manager, patienceMs)
+  const pid = await staysUp(world, manager, update.service.before, healthyAfterMs, patienceMs)
   const isHealthy = await verifyHealth(context)
   return `pid ${pid} is up for ${healthyAfterMs / 1000} s${isHealthy ? ', and healthy' : ''}`
 }
 
 async function staysUp(
   world: World,
-  manager: Supervised['manager'],
+  manager: PatientManager,
   before: string | null,
   healthyAfterMs: number,
+  patienceMs: number,
 ): Promise<number> {
   let first: string | null = null
-  const deadline = world.monotonic() + healthyAfterMs
+  let absences = 0
+  let backSince = Number.NEGATIVE_INFINITY
+  let deadline = world.monotonic() + healthyAfterMs
   for (;;) {
     const { main, activity, lastExit } = await manager.inspect()
+    if (manager.absences() !== absences) {
+      absences = manager.absences()
+      backSince = world.monotonic()
+      first = null // it is no fault of the new code that it was started again
+    }
     const isNew = main !== null && main.identity !== before
-    first ??= isNew ? main.identity : null
+    if (!isNew && activity !== 'failed' && world.monotonic() < backSince + patienceMs) {
+      await world.sleep(LOOK_EVERY_MS)
+      continue
+    }
+    if (isNew && first === null) {
+      first = main.identity
+      deadline = world.monotonic() + healthyAfterMs
+    }
     if (!isNew || main.identity !== first) {
       const again = `it was started again within ${healthyAfterMs / 1000} s`
       const why = main ? again : `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`

@@ -1,18 +1,20 @@
 import type { Supervised } from '../../service/find.ts'
 import type { ServiceState } from '../../service/manager.ts'
+import { patient } from '../../service/patient.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
 
 /** How often the manager is asked while a restart is under way: often enough to see the exit code go by. */
 const LOOK_EVERY_MS = 40
-const DEFAULT_STOP_TIMEOUT_MS = 90_000
+export const DEFAULT_STOP_TIMEOUT_MS = 90_000
 
 /** Brings a new main process up. The journal names the old one first: after a kill, it tells whether the restart happened. */
 export async function restart(context: StepContext): Promise<string> {
   const { world, config, supervised, update, remember } = context
   if (!supervised) return 'left to whoever started this'
-  const { manager } = supervised
+  const stopTimeoutMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
+  const manager = patient(world, supervised.manager, stopTimeoutMs)
   const now = await manager.inspect()
   const memory = update.service ?? { before: now.main?.identity ?? null, asked: false }
   if (now.main && now.main.identity !== memory.before) return `pid ${now.main.pid} runs already`
@@ -27,8 +29,7 @@ export async function restart(context: StepContext): Promise<string> {
     remember({ service: { before: memory.before, asked: true } })
     await context.writeDown()
   }
-  const stopTimeoutMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
-  const brought = await bringUpNew(world, supervised, now, stopTimeoutMs)
+  const brought = await bringUpNew(world, { ...supervised, manager }, now, stopTimeoutMs)
   return brought ?? left(`${manager.service} was stopped by somebody meanwhile, and stays so`)
 
   /** The update counts all the same, and confirm has nothing to wait for. */

@@ -1,0 +1,51 @@
+import { TelecError } from '../system/errors.ts'
+import type { World } from '../system/world.ts'
+import type { ServiceManager } from './manager.ts'
+
+const ASK_AGAIN_MS = 200
+
+/** A manager that is asked again where it does not answer. */
+export interface PatientManager extends ServiceManager {
+  /** How many times it was away: the units may have been started anew with it. */
+  absences(): number
+}
+
+/** Asks again where the manager does not answer, until it has been away for `patienceMs`; then its `later` is thrown. */
+export function patient(world: World, manager: ServiceManager, patienceMs: number): PatientManager {
+  let absences = 0
+  const persist = async <Value>(ask: (isAgain: boolean) => Promise<Value>): Promise<Value> => {
+    let deadline: number | null = null
+    for (;;) {
+      try {
+        return await ask(deadline !== null)
+      } catch (error) {
+        if (!(error instanceof TelecError) || error.kind !== 'later') throw error
+        if (deadline === null) {
+          deadline = world.monotonic() + patienceMs
+          absences += 1
+          world.log.notice(`${manager.name} does not answer: asking again for ${patienceMs / 1000} s`)
+        }
+        if (world.monotonic() >= deadline) throw error
+        await world.sleep(ASK_AGAIN_MS)
+      }
+    }
+  }
+  const inspect = () => persist(() => manager.inspect())
+  // Its answer may be lost although it did as told: an order is not given to another main process.
+  const order = (give: () => Promise<void>) => async () => {
+    const { main } = await inspect()
+    await persist(async (isAgain) => {
+      const now = isAgain ? (await manager.inspect()).main : main
+      if (now?.identity === main?.identity) await give()
+    })
+  }
+  return {
+    name: manager.name,
+    service: manager.service,
+    inspect,
+    askToLeave: order(() => manager.askToLeave()),
+    start: order(() => manager.start()),
+    restart: order(() => manager.restart()),
+    absences: () => absences,
+  }
+}
