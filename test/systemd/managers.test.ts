@@ -47,8 +47,14 @@ async function push(files: Readonly<Record<string, string>> = {}): Promise<strin
 }
 
 /** An update to its end. */
-async function run(flags = ''): Promise<Finished & { note(step: string): string; halted: State['halted'] }> {
-  const ended = await subscriber.telec(`telec-update ${flags} 2> >(tee ~/log >&2)`, { allowFailure: true })
+async function run(
+  flags = '',
+  env: Readonly<Record<string, string>> = {},
+): Promise<Finished & { note(step: string): string; halted: State['halted'] }> {
+  const ended = await subscriber.telec(`telec-update ${flags} 2> >(tee ~/log >&2)`, {
+    allowFailure: true,
+    env,
+  })
   const { last, halted } = await state()
   return { ...ended, halted, note: (step) => last?.steps.find(({ name }) => name === step)?.note ?? '' }
 }
@@ -105,4 +111,37 @@ test('one that does not answer until the deadline is a reason to try again later
   await subscriber.sh("sed -i '/stop_timeout: 1s/d; /hold.sh/d' ~/.teleclaude/config.yml")
   expect(await run('--retry')).toMatchObject({ code: 0 })
   expect((await state()).deployed.commit).toBe(commit)
+})
+
+test('a unit of the checkout that an update changes is read anew before the service leaves', async () => {
+  const unit = (server: string) =>
+    `[Service]\nWorkingDirectory=%h/app\nExecStart=${process.execPath} ${server}\nRestart=on-failure\n`
+  const units = '~/.config/systemd/user'
+  await push({ 'deploy/web.service': unit('server.js') })
+  await run()
+  await subscriber.sh(`mv ${units}/${SERVICE} ~/kept; systemctl --user link ~/app/deploy/${SERVICE}`)
+  await subscriber.systemctl(`restart ${SERVICE}`)
+  await push({ 'deploy/web.service': unit('server.js moved'), 'more.txt': 'more\n' })
+  const { code, stderr, note } = await run()
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  expect(stderr).toContain(`${SERVICE} has changed on the disk: systemd read it anew`)
+  expect(note('restart')).toMatch(/left with exit code 42, new pid \d+$/)
+  const pid = await subscriber.systemctl(`show ${SERVICE} --property=MainPID --value`)
+  expect((await subscriber.sh(`tr '\\0' ' ' </proc/${pid}/cmdline`)).stdout).toContain('server.js moved')
+  await subscriber.sh(`rm ${units}/${SERVICE}; mv ~/kept ${units}/${SERVICE}; systemctl --user daemon-reload`)
+})
+
+test('where that is not allowed, the commands are named, and the update goes on', async () => {
+  await subscriber.sh(
+    `touch ~/.config/systemd/user/${SERVICE}; mkdir -p ~/bin; cat >~/bin/systemctl; chmod +x ~/bin/systemctl`,
+    {
+      input:
+        '#!/bin/sh\ncase "$*" in *daemon-reload*) echo "Access denied" >&2; exit 4;; esac\nexec /usr/bin/systemctl "$@"\n',
+    },
+  )
+  await push()
+  const { code, stderr } = await run('', { PATH: '/home/ada/bin:/usr/bin:/bin' })
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  expect(stderr).toContain(`sudo systemctl daemon-reload; sudo systemctl restart ${SERVICE}`)
+  await subscriber.sh('rm ~/bin/systemctl; systemctl --user daemon-reload')
 })

@@ -23,6 +23,7 @@ const CLD_EXITED = '1'
 export function systemdManager(world: World, name: string, scope: Scope): ServiceManager {
   const service = unitName(name)
   const begin = async (verb: 'start' | 'restart') => {
+    await takeUpChanges(world, scope, service)
     await systemctl(world, scope, ['reset-failed', service], true) // else a start limit that was hit refuses it
     await systemctl(world, scope, [verb, service])
   }
@@ -35,11 +36,26 @@ export function systemdManager(world: World, name: string, scope: Scope): Servic
       return state
     },
     async askToLeave() {
+      await takeUpChanges(world, scope, service) // before it leaves: systemd starts the next one by itself
       // --kill-who=main: the others of its control group are its own business (systemd 252 renamed it, both work).
       await systemctl(world, scope, ['kill', '--kill-who=main', '--signal=SIGTERM', service])
     },
     start: () => begin('start'),
     restart: () => begin('restart'),
+  }
+}
+
+/** Has systemd read a unit that changed on the disk, as one that lies in the checkout does with an update. */
+async function takeUpChanges(world: World, scope: Scope, unit: string): Promise<void> {
+  const { NeedDaemonReload } = await showUnit(world, scope, unit, ['NeedDaemonReload'])
+  if (NeedDaemonReload !== 'yes') return
+  try {
+    await systemctl(world, scope, ['daemon-reload'])
+    world.log.notice(`${unit} has changed on the disk: systemd read it anew`)
+  } catch (error) {
+    if (!(error instanceof TelecError) || error.kind !== 'halted') throw error
+    const how = `sudo systemctl daemon-reload; sudo systemctl restart ${unit}`
+    world.log.warning(`${unit} has changed on the disk, and telec may not have systemd read it anew: ${how}`)
   }
 }
 
