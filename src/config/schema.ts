@@ -13,10 +13,15 @@ export const COMPUTER_NAME = /^[A-Za-z0-9][\w.-]{0,63}$/
 const COMPUTER = 'a name of 1 to 64 letters, digits, dots, dashes and underscores'
 const METRICS = 'the absolute path of a file whose name ends in .prom, for node_exporter'
 
+const UNIT = 'the name of a systemd unit (teleclaude.service) or a launchd label'
+
 const Service = v.strictObject({
   name: about(
     'The systemd unit, or the launchd label, that runs from the checkout.',
-    argument('the name of a systemd unit (teleclaude.service) or a launchd label'),
+    v.pipe(
+      argument(UNIT),
+      v.check((name) => !/@(\.[a-z]+)?$/.test(name), 'an instance of this template, such as web@1.service'),
+    ),
   ),
   scope: optional(
     "Whose service manager runs it: the user's, or the computer's.",

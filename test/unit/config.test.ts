@@ -207,6 +207,13 @@ describe('what is wrong is named with its line, its key, what it got and what it
       3,
       ['service', '"web.service"', 'group of keys'],
     ],
+    [
+      'a template without an instance',
+      `${LEAST}service:\n  name: web@.service\n`,
+      4,
+      ['service.name', '"web@.service"', 'an instance of this template, such as web@1.service'],
+    ],
+    ['a template without an instance or a type', `${LEAST}service:\n  name: web@\n`, 4, ['web@1.service']],
     ['a service without a name', `${LEAST}service:\n  scope: user\n`, 3, ['service.name', 'missing']],
     [
       'an unknown way to restart',

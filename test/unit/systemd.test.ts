@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { stateOf } from '../../src/service/systemd/manager.ts'
-import { parseTimespan } from '../../src/service/systemd/systemctl.ts'
+import { parseTimespan, unitName } from '../../src/service/systemd/systemctl.ts'
 
 /** What `systemctl show` of systemd 252 printed for a unit in each state. */
 const SHOWN = {
@@ -141,6 +141,19 @@ describe('restarts within the start limit of the unit', () => {
   test('an update never waits for longer than a minute', () => {
     expect(shortestRun('1', '1d')).toBe(60_000)
   })
+})
+
+test.each([
+  ['web', 'web.service'],
+  ['web.service', 'web.service'],
+  ['web.target', 'web.target'],
+  ['my.app', 'my.app.service'],
+  ['web.co', 'web.co.service'],
+  ['app@1', 'app@1.service'],
+  ['app@example.com', 'app@example.com.service'],
+  ['app@example.com.service', 'app@example.com.service'],
+])('%s is the name of the unit %s', (name, unit) => {
+  expect(unitName(name)).toBe(unit)
 })
 
 // What `systemd-analyze timespan` of systemd 252 prints; months and years are its own (systemd.time(7)).

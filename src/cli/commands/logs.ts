@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { openService, type Service } from '../../config/service.ts'
 import { managerEnvironment } from '../../service/commands.ts'
 import { findService } from '../../service/find.ts'
-import { journalSelection, ownUnit, unitName } from '../../service/systemd/systemctl.ts'
+import { canonicalName, journalSelection, ownUnit } from '../../service/systemd/systemctl.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import { runAttached } from '../../system/process.ts'
@@ -47,10 +47,11 @@ function show(service: Service, options: Options): Promise<number> {
 /** journalctl(1) as a person would call it, with its own pager and colours. */
 async function showJournal({ world, config, paths }: Service, options: Options): Promise<number> {
   const { service } = config
+  const scope = service?.scope ?? paths.scope
   const own = UNITS.map((unit) => ownUnit(paths, unit))
-  const units = options.service && service ? [...own, unitName(service.name)] : own
+  const units = options.service && service ? [...own, await canonicalName(world, scope, service.name)] : own
   const args = [
-    ...journalSelection(service?.scope ?? paths.scope, units),
+    ...journalSelection(scope, units),
     `--lines=${options.lines}`,
     ...(options.follow ? ['--follow'] : []),
     ...(options.since === undefined ? [] : [`--since=${options.since}`]),

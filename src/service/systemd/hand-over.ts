@@ -4,15 +4,15 @@ import { TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
 import { areUnitsForeign } from '../others.ts'
-import { journalReader, ownUnit, showUnit, systemctl, unitName } from './systemctl.ts'
+import { canonicalName, journalReader, ownUnit, showUnit, systemctl } from './systemctl.ts'
 
 const PROPERTIES = ['ActiveState', 'ExecMainStatus', 'Job'] as const
 const LOOK_EVERY_MS = 200
 
 /** Whether this program runs inside the service's own unit, and would end with the service that it restarts. */
-export function isInsideService(world: World, service: string): boolean {
+export async function isInsideService(world: World, scope: Scope, service: string): Promise<boolean> {
   if (world.platform !== 'linux') return false
-  return isInUnit(readText('/proc/self/cgroup') ?? '', unitName(service))
+  return isInUnit(readText('/proc/self/cgroup') ?? '', await canonicalName(world, scope, service))
 }
 
 /** @param cgroups /proc/PID/cgroup, `ID:CONTROLLERS:PATH` a line (cgroups(7)). */

@@ -1,4 +1,5 @@
 import type { Paths, Scope } from '../../config/paths.ts'
+import { orNull } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import { runCommand, tryCommand } from '../commands.ts'
 
@@ -21,9 +22,18 @@ export function ownUnit({ name }: Paths, unit: string): string {
   return name === null ? unit : unit.replace('.', `@${name}.`)
 }
 
+/** All that end the name of a unit (systemd.unit(5)): `web.co` is the name of a service. */
+const UNIT_TYPES = /\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/
+
 /** A name as systemctl takes it: one that says no type is that of a service (systemctl(1)). */
 export function unitName(name: string): string {
-  return /\.[a-z]+$/.test(name) ? name : `${name}.service`
+  return UNIT_TYPES.test(name) ? name : `${name}.service`
+}
+
+/** What systemd itself calls a unit, in control groups and in the journal, where `name` is an alias. */
+export async function canonicalName(world: World, scope: Scope, name: string): Promise<string> {
+  const shown = await orNull(() => showUnit(world, scope, unitName(name), ['Id']))
+  return shown?.Id || unitName(name)
 }
 
 /** Properties of a unit, `KEY=VALUE` lines of systemctl show. A unit that does not exist has `LoadState=not-found`. */
