@@ -76,7 +76,7 @@ async function secondStart(world: World, { inspect, name }: ServiceManager, mark
   const deadline = world.monotonic() + PATIENCE_MS
   for (;;) {
     const { main, activity, lastExit } = await inspect()
-    if (main && readText(mark) === 'again\n') return main.pid
+    if (main?.pid && readText(mark) === 'again\n') return main.pid
     if (world.monotonic() > deadline)
       throw new TelecError('halted', `a unit that left with exit code 42 did not come back (${name})`, {
         because: `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`,

@@ -113,7 +113,7 @@ async function serviceUnit(service: Service): Promise<string> {
       hint: 'look at its log; a push that mends it is taken all the same',
     })
   const state = known === 'masked' ? 'masked' : activity
-  return `${unit} is ${state}${main ? `, pid ${main.pid}` : ''} (${name})`
+  return `${unit} is ${state}${main?.pid ? `, pid ${main.pid}` : ''} (${name})`
 }
 
 const REDIS_TIMEOUT_MS = 5_000

@@ -6,8 +6,9 @@ export interface ServiceState {
   /** It is stopped although the manager would have started it again: somebody told it to stop. */
   readonly isStoppedOnPurpose: boolean
   readonly main: {
-    readonly pid: number
-    /** Tells this process from every other, also from a later one with the same pid. */
+    /** Null where it is a unit that is active without a process: a target, a oneshot that remains. */
+    readonly pid: number | null
+    /** Tells this run from every other, also from a later one with the same pid. */
     readonly identity: string
     readonly uptimeMs: number
   } | null
@@ -32,6 +33,8 @@ export interface ServiceManager {
   readonly name: 'systemd' | 'launchd' | 'telec run'
   readonly service: string
   inspect(): Promise<ServiceState>
+  /** The services that it pulls in: of a target, which does nothing itself. */
+  members(): Promise<readonly ServiceManager[]>
   /** Sends SIGTERM to the main process alone: how it exits is its own decision. */
   askToLeave(): Promise<void>
   start(): Promise<void>

@@ -43,6 +43,7 @@ export function patient(world: World, manager: ServiceManager, patienceMs: numbe
     name: manager.name,
     service: manager.service,
     inspect,
+    members: () => persist(() => manager.members()),
     askToLeave: order(() => manager.askToLeave()),
     start: order(() => manager.start()),
     restart: order(() => manager.restart()),

@@ -53,6 +53,8 @@ const UpdateSchema = v.object({
   local: v.optional(v.nullable(v.array(v.string())), null),
   /** What the last install command changed in tracked files, and as what it left them. */
   changed: v.optional(v.array(ChangedFileSchema), []),
+  /** Units that ran when the update began, and that it has not asked to restart yet. */
+  running: v.optional(v.array(v.string()), []),
   /** The service's main process before the restart, and whether it was asked to leave; see steps/restart.ts. */
   service: v.nullable(v.object({ before: v.nullable(v.string()), asked: v.boolean() })),
 })
@@ -159,6 +161,8 @@ export function takeUp(
     put_aside: update?.put_aside ?? [],
     local: null,
     changed: [...lastChanged(state)],
+    // What a migration stopped before its update halted is started by the update that replaces it.
+    running: update?.running ?? [],
     service: null,
   }
 }

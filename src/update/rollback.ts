@@ -110,7 +110,8 @@ function rollbackOf(
   const held = known.filter(({ commit }) => commit !== target.commit).map(named)
   const rollback = { migrations: [...migrations], held: newestOnce(held) }
   const fresh = takeUp({ ...state, update: null }, channel, target, permits, at)
-  const kept = { put_aside: update?.put_aside ?? [], changed: [...lastChanged(state)] }
+  const { put_aside = [], running = [] } = update ?? {}
+  const kept = { put_aside, running, changed: [...lastChanged(state)] }
   return { ...fresh, from, attempts: 0, left_at: leftAt(update), ...kept, rollback }
 }
 

@@ -145,3 +145,69 @@ test('where that is not allowed, the commands are named, and the update goes on'
   expect(stderr).toContain(`sudo systemctl daemon-reload; sudo systemctl restart ${SERVICE}`)
   await subscriber.sh('rm ~/bin/systemctl; systemctl --user daemon-reload')
 })
+
+const migration = (migrate: string) =>
+  `#!/bin/sh\ncase $1 in check) test -e ~/m;; migrate) ${migrate};; esac\n`
+
+test('a service that a migration stopped is started again, also where the migration then failed and another one mends it', async () => {
+  await subscriber.sh('rm -f ~/m')
+  const next = `migrations/v1.1.${number + 1}/001_x.sh`
+  await push({ [next]: migration(`systemctl --user stop ${SERVICE}; exit 1`) })
+  expect(await run()).toMatchObject({ code: 1 })
+  expect(await subscriber.systemctl(`show ${SERVICE} --property=ActiveState --value`)).toBe('inactive')
+  await push({ [next]: migration('touch ~/m') }) // the same file, mended
+  const mended = await run()
+  expect(mended).toMatchObject({ code: 0 })
+  expect(mended.note('restart')).toMatch(/^web\.service was not running; systemd started it, new pid \d+$/)
+  expect(mended.note('confirm')).toMatch(/^pid \d+ is up/)
+})
+
+test('a target: what it pulls in is looked at, health is asked, and one whose services failed is restarted', async () => {
+  const units = '~/.config/systemd/user'
+  const member = `[Unit]\nPartOf=all.target\n[Service]\nWorkingDirectory=%h/app\nExecStart=${process.execPath} server.js\nRestart=on-failure\n`
+  await subscriber.sh(
+    `printf '[Unit]\\nWants=w1.service w2.service\\n' >${units}/all.target; cat >${units}/w1.service; cp ${units}/w1.service ${units}/w2.service`,
+    { input: member },
+  )
+  await subscriber.systemctl('daemon-reload')
+  await subscriber.systemctl('start all.target')
+  await configure('name', 'all.target')
+  await configure('restart', 'manager')
+  await configure('health', '"echo asked >>~/health"')
+  await configure('healthy_after', '1m') // they crash before that, however slow the computer is
+
+  await push({ 'server.js': 'process.exit(3)\n' })
+  const crashed = await run()
+  expect(crashed).toMatchObject({ code: 1, halted: { step: 'confirm' } })
+  expect(crashed.halted?.error).toMatch(/^w[12]\.service did not stay up after the update$/)
+  const failed = async (unit: string) => (await subscriber.systemctl(`is-active ${unit}`)) === 'failed'
+  await until('both to have failed', async () => (await failed('w1.service')) && (await failed('w2.service')))
+  expect((await subscriber.sh('ls ~')).stdout).not.toContain('health')
+
+  await subscriber.sh(`sed -i 's/ExecStart=.*/ExecStart=\\/bin\\/sleep infinity/' ${units}/w?.service`)
+  await configure('healthy_after', '300ms')
+  const mended = await run('--retry')
+  expect(mended).toMatchObject({ code: 0 })
+  expect(mended.note('restart')).toBe('all.target has no main process: systemd restarted it')
+  expect(mended.note('confirm')).toBe('all.target, w1.service, w2.service are up for 0.3 s, and healthy')
+  expect((await subscriber.sh('cat ~/health')).stdout).toBe('asked\n')
+  await subscriber.systemctl('stop all.target w1.service w2.service')
+})
+
+test('a oneshot that remains active: health is asked after its restart', async () => {
+  await subscriber.sh(
+    'cat >~/.config/systemd/user/once.service; systemctl --user daemon-reload; systemctl --user start once; rm ~/health',
+    {
+      input: '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n',
+    },
+  )
+  await configure('name', 'once.service')
+  await push()
+  const { code, note } = await run()
+  expect({ code, restart: note('restart'), confirm: note('confirm') }).toEqual({
+    code: 0,
+    restart: 'once.service has no main process: systemd restarted it',
+    confirm: 'once.service is up for 0.3 s, and healthy',
+  })
+  expect((await subscriber.sh('cat ~/health')).stdout).toBe('asked\n')
+})

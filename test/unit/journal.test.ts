@@ -36,6 +36,7 @@ describe('an update', () => {
       put_aside: [],
       local: null,
       changed: [],
+      running: [],
       service: null,
     })
   })

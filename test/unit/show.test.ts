@@ -157,6 +157,7 @@ describe('telec status', () => {
       put_aside: [],
       local: null,
       changed: [],
+      running: [],
       service: null,
     }
     expect(row('updating', { update, step: 'install' })).toBe(`to 1.1.0 (${short}) since 7 s ago, at install`)
@@ -181,6 +182,7 @@ describe('telec status', () => {
       put_aside: [],
       local: null,
       changed: [],
+      running: [],
       service: null,
     }
     const text = row('updated', { last })

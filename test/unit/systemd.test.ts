@@ -116,6 +116,22 @@ describe('the main process', () => {
   })
 })
 
+describe('a unit without a process', () => {
+  const active = { MainPID: '0', ExecMainPID: '0', ExecMainStartTimestampMonotonic: '0' }
+
+  test('that never had one is told from its next run by when it became active', () => {
+    const runs = (since: string) =>
+      stateOf(shown('running', { ...active, ActiveEnterTimestampMonotonic: since }), NOW_MS).main
+    expect(runs('3231000000')).toMatchObject({ pid: null, uptimeMs: 512 })
+    expect(runs('3231000000')?.identity).not.toBe(runs('3231500000')?.identity)
+  })
+
+  test('that remains active after its process is still the same run', () => {
+    const remains = stateOf(shown('running', { MainPID: '0', ExecMainPID: '105' }), NOW_MS).main
+    expect(remains).toMatchObject({ pid: null, identity: stateOf(shown('running'), NOW_MS).main?.identity })
+  })
+})
+
 describe('restarts within the start limit of the unit', () => {
   const shortestRun = (burst: string, interval: string) =>
     stateOf(shown('running', { StartLimitBurst: burst, StartLimitIntervalUSec: interval }), NOW_MS)

@@ -21,6 +21,7 @@ const THROTTLE_MS = 10_000
 export function launchdManager(world: World, label: string, scope: Scope): ServiceManager {
   const domain = launchdDomain(world, scope)
   const job = `${domain}/${label}`
+  const plist = join(launchdFolder(world, scope), `${label}.plist`)
   const launchctl = async (...args: string[]) => {
     await runCommand(world, { argv: ['launchctl', ...args, job] }, `look at the job: launchctl print ${job}`)
   }
@@ -33,11 +34,16 @@ export function launchdManager(world: World, label: string, scope: Scope): Servi
       const disabled = await tryCommand(world, ['launchctl', 'print-disabled', domain])
       if (isDisabled(disabled.stdout, label)) return { ...UNKNOWN, known: 'masked' }
       // Somebody booted it out: it is back at the next login, or boot.
-      const isThere = existsSync(join(launchdFolder(world, scope), `${label}.plist`))
-      return { ...UNKNOWN, known: isThere ? 'yes' : 'no' }
+      return { ...UNKNOWN, known: existsSync(plist) ? 'yes' : 'no' }
     },
+    members: async () => [],
     askToLeave: () => launchctl('kill', 'SIGTERM'),
-    start: () => launchctl('kickstart'),
+    async start() {
+      const isLoaded = (await tryCommand(world, ['launchctl', 'print', job])).code === 0
+      const argv = ['launchctl', 'bootstrap', domain, plist]
+      if (!isLoaded) await runCommand(world, { argv }, `look at the job: plutil -lint ${plist}`)
+      await launchctl('kickstart')
+    },
     restart: () => launchctl('kickstart', '-k'),
   }
 }

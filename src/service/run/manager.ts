@@ -46,6 +46,7 @@ export function embeddedManager(service: Service): ServiceManager {
       }
       return { ...state, activity: 'running', main: running }
     },
+    members: async () => [],
     async askToLeave() {
       kill(record().supervisor, RESTART_SIGNAL)
     },

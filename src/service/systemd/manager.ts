@@ -8,6 +8,8 @@ const PROPERTIES = [
   'LoadState',
   'ActiveState',
   'MainPID',
+  'ExecMainPID',
+  'ActiveEnterTimestampMonotonic',
   'ExecMainStartTimestampMonotonic',
   'ExecMainCode',
   'ExecMainStatus',
@@ -23,8 +25,9 @@ const CLD_EXITED = '1'
 export function systemdManager(world: World, name: string, scope: Scope): ServiceManager {
   const service = unitName(name)
   const begin = async (verb: 'start' | 'restart') => {
-    await takeUpChanges(world, scope, service)
-    await systemctl(world, scope, ['reset-failed', service], true) // else a start limit that was hit refuses it
+    const units = [service, ...(await memberNames(world, scope, service))]
+    for (const unit of units) await takeUpChanges(world, scope, unit)
+    await systemctl(world, scope, ['reset-failed', ...units], true) // else a start limit that was hit refuses it
     await systemctl(world, scope, [verb, service])
   }
   return {
@@ -35,6 +38,9 @@ export function systemdManager(world: World, name: string, scope: Scope): Servic
       if (!state.main && state.activity !== 'running') await verifyNotStopping(world, scope)
       return state
     },
+    async members() {
+      return (await memberNames(world, scope, service)).map((member) => systemdManager(world, member, scope))
+    },
     async askToLeave() {
       await takeUpChanges(world, scope, service) // before it leaves: systemd starts the next one by itself
       // --kill-who=main: the others of its control group are its own business (systemd 252 renamed it, both work).
@@ -43,6 +49,15 @@ export function systemdManager(world: World, name: string, scope: Scope): Servic
     start: () => begin('start'),
     restart: () => begin('restart'),
   }
+}
+
+/** What a target starts or restarts with itself: what systemd.unit(5) has as Wants=, Requires= and the like, or PartOf=. */
+const PULLS_IN = ['Wants', 'Requires', 'BindsTo', 'Upholds', 'ConsistsOf'] as const
+
+async function memberNames(world: World, scope: Scope, unit: string): Promise<string[]> {
+  if (!unit.endsWith('.target')) return []
+  const shown = Object.values(await showUnit(world, scope, unit, PULLS_IN))
+  return [...new Set(shown.join(' ').split(' '))].filter((name) => name.endsWith('.service')).toSorted()
 }
 
 /** Has systemd read a unit that changed on the disk, as one that lies in the checkout does with an update. */
@@ -79,13 +94,22 @@ export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs
     unit.Restart === 'always' ||
     (hasExited && unit.RestartForceExitStatus.split(' ').includes(ExecMainStatus))
   const exit = hasExited ? `exit code ${ExecMainStatus}` : `signal ${ExecMainStatus}`
-  const identity = `${pid}@${unit.ExecMainStartTimestampMonotonic}`
+  const hasRun = startedMs > 0
+  const activity = ACTIVITIES[ActiveState] ?? 'stopped'
+  const runs = {
+    pid: pid || null,
+    // One that remains active when its process has ended is still the same run.
+    identity: hasRun
+      ? `${pid || unit.ExecMainPID}@${unit.ExecMainStartTimestampMonotonic}`
+      : `active@${unit.ActiveEnterTimestampMonotonic}`,
+    uptimeMs: Math.max(0, nowMs - (hasRun ? startedMs : Number(unit.ActiveEnterTimestampMonotonic) / 1000)),
+  }
   return {
     known: unit.LoadState === 'not-found' ? 'no' : unit.LoadState === 'masked' ? 'masked' : 'yes',
-    activity: ACTIVITIES[ActiveState] ?? 'stopped',
-    isStoppedOnPurpose: ActiveState === 'inactive' && pid === 0 && startedMs > 0 && wouldReturn(),
-    main: pid > 0 ? { pid, identity, uptimeMs: Math.max(0, nowMs - startedMs) } : null,
-    lastExit: pid > 0 || startedMs === 0 ? null : exit,
+    activity,
+    isStoppedOnPurpose: ActiveState === 'inactive' && pid === 0 && hasRun && wouldReturn(),
+    main: pid > 0 || activity === 'running' ? runs : null,
+    lastExit: pid > 0 || !hasRun ? null : exit,
     shortestRunMs: shortestRun(unit.StartLimitBurst, unit.StartLimitIntervalUSec),
   }
 }

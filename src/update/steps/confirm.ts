@@ -3,7 +3,7 @@ import { actAs } from '../../system/account.ts'
 import { loadLaunch } from '../../system/launch.ts'
 import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
-import { DEFAULT_STOP_TIMEOUT_MS, notWell } from './restart.ts'
+import { DEFAULT_STOP_TIMEOUT_MS, nameOf, notWell } from './restart.ts'
 
 const LOOK_EVERY_MS = 200
 const HEALTH_EVERY_MS = 1_000
@@ -11,58 +11,82 @@ const HEALTH_EVERY_MS = 1_000
 const LONGEST_START_MS = 15 * 60_000
 const DEFAULT_HEALTHY_AFTER_MS = 5_000
 
-/** Sees the new main process stay up for `healthy_after`, and `health` pass. */
+/** Sees what was restarted stay up for `healthy_after`, with what it pulls in, and `health` pass. */
 export async function confirm(context: StepContext): Promise<string> {
   const { world, config, supervised, update } = context
   if (!supervised) return 'left to whoever restarts the service'
   if (!update.service?.asked) return 'there is no new process to wait for'
-  const healthyAfterMs = config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS
-  const patienceMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
-  const manager = patient(world, supervised.manager, patienceMs)
-  const pid = await staysUp(world, manager, update.service.before, healthyAfterMs, patienceMs)
+  const times = {
+    healthyAfterMs: config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS,
+    patienceMs: config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS,
+  }
+  const manager = patient(world, supervised.manager, times.patienceMs)
+  const members = (await manager.members()).map((member) => patient(world, member, times.patienceMs))
+  const looks = [
+    watch(world, manager, times, update.service.before),
+    ...members.map((member) => watch(world, member, times)),
+  ]
+  for (;;) {
+    const well = await eachInTurn(looks)
+    if (well.every((isWell) => isWell)) break
+    await world.sleep(LOOK_EVERY_MS)
+  }
+  const { main } = await manager.inspect()
+  const who = [main ? nameOf(manager, main) : manager.service, ...members.map(({ service }) => service)]
   const isHealthy = await verifyHealth(context)
-  return `pid ${pid} is up for ${healthyAfterMs / 1000} s${isHealthy ? ', and healthy' : ''}`
+  const are = members.length > 0 ? 'are' : 'is'
+  return `${who.join(', ')} ${are} up for ${times.healthyAfterMs / 1000} s${isHealthy ? ', and healthy' : ''}`
 }
 
-async function staysUp(
+async function eachInTurn<Value>(asks: readonly (() => Promise<Value>)[]): Promise<Value[]> {
+  const values: Value[] = []
+  for (const ask of asks) values.push(await ask())
+  return values
+}
+
+/**
+ * Makes the function that looks at a unit: whether it has been up for long enough. It throws where it is not well.
+ *
+ * @param before what ran before the restart; undefined for what a target pulls in, where nothing has to run.
+ */
+function watch(
   world: World,
   manager: PatientManager,
-  before: string | null,
-  healthyAfterMs: number,
-  patienceMs: number,
-): Promise<number> {
+  { healthyAfterMs, patienceMs }: Readonly<Record<'healthyAfterMs' | 'patienceMs', number>>,
+  before?: string | null,
+): () => Promise<boolean> {
   let first: string | null = null
   let absences = 0
-  let backSince = Number.NEGATIVE_INFINITY
-  let deadline = world.monotonic() + healthyAfterMs
-  for (;;) {
+  let backSinceMs = Number.NEGATIVE_INFINITY
+  let sinceMs = world.monotonic()
+  return async () => {
     const { main, activity, lastExit } = await manager.inspect()
+    const nowMs = world.monotonic()
     if (manager.absences() !== absences) {
       absences = manager.absences()
-      backSince = world.monotonic()
+      backSinceMs = nowMs
       first = null // it is no fault of the new code that it was started again
     }
     const isNew = main !== null && main.identity !== before
-    if (!isNew && activity !== 'failed' && world.monotonic() < backSince + patienceMs) {
-      await world.sleep(LOOK_EVERY_MS)
-      continue
-    }
     if (isNew && first === null) {
       first = main.identity
-      deadline = world.monotonic() + healthyAfterMs
+      sinceMs = nowMs
     }
-    if (!isNew || main.identity !== first) {
+    const isUp = isNew && main.identity === first
+    const mayRest = before === undefined && first === null && activity !== 'failed'
+    if (!isUp && !mayRest) {
+      if (activity !== 'failed' && first === null && nowMs < backSinceMs + patienceMs) return false
       const again = `it was started again within ${healthyAfterMs / 1000} s`
       const why = main ? again : `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`
       throw notWell(`${manager.service} did not stay up after the update`, why)
     }
-    if (activity === 'running' && world.monotonic() >= deadline) return main.pid
-    if (world.monotonic() >= deadline + LONGEST_START_MS) {
-      const upS = Math.round(main.uptimeMs / 1000)
-      const why = `pid ${main.pid} is up for ${upS} s, and ${manager.name} says: ${activity}`
+    if (activity !== 'starting' && nowMs >= sinceMs + healthyAfterMs) return true
+    if (nowMs >= sinceMs + healthyAfterMs + LONGEST_START_MS) {
+      const upS = Math.round((main?.uptimeMs ?? 0) / 1000)
+      const why = `${main ? nameOf(manager, main) : manager.service} is up for ${upS} s, and ${manager.name} says: ${activity}`
       throw notWell(`${manager.service} does not get ready`, why)
     }
-    await world.sleep(LOOK_EVERY_MS)
+    return false
   }
 }
 

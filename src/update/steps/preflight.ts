@@ -44,6 +44,8 @@ export async function preflight(context: StepContext): Promise<string> {
         hint: 'install the service, or correct service.name and service.scope',
       },
     )
+  if (state.activity === 'running' || state.activity === 'starting')
+    context.remember({ running: [manager.service] })
   return `${manager.service} is ${state.activity}`
 }
 

@@ -1,5 +1,5 @@
 import type { Supervised } from '../../service/find.ts'
-import type { ServiceState } from '../../service/manager.ts'
+import type { ServiceManager, ServiceState } from '../../service/manager.ts'
 import { patient } from '../../service/patient.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
@@ -16,17 +16,17 @@ export async function restart(context: StepContext): Promise<string> {
   const stopTimeoutMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
   const manager = patient(world, supervised.manager, stopTimeoutMs)
   const now = await manager.inspect()
-  const memory = update.service ?? { before: now.main?.identity ?? null, asked: false }
-  if (now.main && now.main.identity !== memory.before) return `pid ${now.main.pid} runs already`
-  if (now.isStoppedOnPurpose) return left(`${manager.service} is stopped, and stays so`)
+  // A target is active again although what it pulls in has failed: that takes another restart.
+  const begun = (await someFailed(await manager.members())) ? null : update.service
+  const memory = begun ?? { before: now.main?.identity ?? null, asked: false }
+  if (now.main && now.main.identity !== memory.before) return `${nameOf(manager, now.main)} runs already`
+  if (!memory.asked && now.known === 'masked') return left(`${manager.service} is masked, and stays so`)
+  // What stopped it since the update began was a migration, or the install command: they leave the start to telec.
+  const isOurs = update.running.includes(manager.service)
+  const isStopped = now.isStoppedOnPurpose || (now.activity === 'stopped' && !memory.asked)
+  if (isStopped && !isOurs) return left(`${manager.service} is stopped, and stays so`)
   if (!memory.asked) {
-    if (now.known === 'masked') return left(`${manager.service} is masked, and stays so`)
-    if (now.activity === 'stopped') return left(`${manager.service} is stopped, and stays so`)
-    if (now.activity === 'running' && !now.main) {
-      await manager.restart() // a unit of another kind: there is nobody to ask
-      return left(`${manager.service} has no main process: ${manager.name} restarted it`)
-    }
-    remember({ service: { before: memory.before, asked: true } })
+    remember({ running: [], service: { before: memory.before, asked: true } })
     await context.writeDown()
   }
   const brought = await bringUpNew(world, { ...supervised, manager }, now, stopTimeoutMs)
@@ -34,9 +34,14 @@ export async function restart(context: StepContext): Promise<string> {
 
   /** The update counts all the same, and confirm has nothing to wait for. */
   function left(why: string): string {
-    remember({ service: { before: null, asked: false } })
+    remember({ running: [], service: { before: null, asked: false } })
     return why
   }
+}
+
+async function someFailed(managers: readonly ServiceManager[]): Promise<boolean> {
+  for (const manager of managers) if ((await manager.inspect()).activity === 'failed') return true
+  return false
 }
 
 /** @returns null where somebody stopped the service while it was to start. */
@@ -48,12 +53,15 @@ async function bringUpNew(
 ): Promise<string | null> {
   // Sooner, and a few updates in a row would trip the start limit, after which the manager starts it no more.
   if (old && old.uptimeMs < shortestRunMs) await world.sleep(shortestRunMs - old.uptimeMs)
-  if (old) await (mode === 'manager' ? manager.restart() : manager.askToLeave())
+  const isForced = mode === 'manager' || old?.pid === null // without a process there is nobody to ask
+  if (old) await (isForced ? manager.restart() : manager.askToLeave())
   else if (activity !== 'starting') await manager.start()
   const seen = await newMain(world, manager, old?.identity ?? null, stopTimeoutMs)
   if (seen === null) return null
-  const { pid, exit, help } = seen
-  if (old && mode === 'manager') return `old pid ${old.pid} stopped by ${manager.name}, new pid ${pid}`
+  const { exit, help } = seen
+  const pid = seen.pid ?? 'none'
+  if (old?.pid === null) return `${manager.service} has no main process: ${manager.name} restarted it`
+  if (old && isForced) return `old pid ${old.pid} stopped by ${manager.name}, new pid ${pid}`
   if (old)
     return `old pid ${old.pid} left${exit ? ` with ${exit}` : ''}, new pid ${pid}${help ? `; ${help}` : ''}`
   const failed = `had failed${lastExit ? ` with ${lastExit}` : ''}`
@@ -67,7 +75,7 @@ async function newMain(
   manager: Supervised['manager'],
   old: string | null,
   stopTimeoutMs: number,
-): Promise<{ pid: number; exit: string | null; help: string | null } | null> {
+): Promise<{ pid: number | null; exit: string | null; help: string | null } | null> {
   let exit: string | null = null
   let help: string | null = null
   let deadline = world.monotonic() + stopTimeoutMs
@@ -93,6 +101,11 @@ async function newMain(
     }
     await world.sleep(LOOK_EVERY_MS)
   }
+}
+
+/** What runs, for people: by its pid where there is one. */
+export function nameOf(manager: ServiceManager, { pid }: NonNullable<ServiceState['main']>): string {
+  return pid === null ? manager.service : `pid ${pid}`
 }
 
 /** The new code is on the disk, and the service does not work with it. */
