@@ -9,6 +9,7 @@ import { TelecError } from '../system/errors.ts'
 import { isForeign, wayTo } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { tryCommand } from './commands.ts'
+import { stableNode } from './installation.ts'
 import { launchdDomain } from './launchd/manager.ts'
 import { otherServices, verifyNothingShared, verifyUnitsOwn } from './others.ts'
 import type { InstallPlan } from './plan.ts'
@@ -30,7 +31,7 @@ export async function verifyInstallable(service: Service, plan: InstallPlan): Pr
   verifyNothingShared(service, await otherServices(world, service.paths))
   verifyPrograms(world, scope)
   // In system scope the watcher has a /tmp of its own (systemd.exec(5), PrivateTmp=).
-  const paths = [world.program.path, world.program.node, config.deployment.checkout]
+  const paths = [world.program.path, stableNode(world), config.deployment.checkout]
   const temporary = paths.find((path) => /^\/(var\/)?tmp\//.test(path))
   if (scope === 'system' && temporary)
     throw new TelecError('config', `${temporary} is in a folder for temporary files`, {
@@ -44,7 +45,8 @@ export async function verifyInstallable(service: Service, plan: InstallPlan): Pr
 
 /** What the units will start: all of the bundles, where they stay, and for root nothing that others can change. */
 export function verifyPrograms(world: World, scope: Scope): string {
-  const { node, path } = world.program
+  const { path } = world.program
+  const node = stableNode(world)
   const bin = dirname(path)
   for (const name of ['telec', 'telec-watch', 'telec-update'])
     if (!existsSync(join(bin, name)))
@@ -80,7 +82,7 @@ function verifyForRoot({ platform }: World, program: string): void {
 /** Migrations are run as the checkout's owner, by the Node.js that telec runs on. */
 export async function verifyOwnerCanRun({ world, owner, workTree }: Repository): Promise<void> {
   if (owner === null) return
-  const { node } = world.program
+  const node = stableNode(world)
   const as = actAs(world, owner)
   const result = await as.run(node, ['--version'], { env: as.env, timeoutMs: 30_000 })
   if (result.code === 0) return

@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { dirname, isAbsolute, join } from 'node:path'
 import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { UNNAMED } from '../config/services.ts'
 import { checkoutOwner } from '../git/owner.ts'
+import type { World } from '../system/world.ts'
 import { planLaunchd } from './launchd/plan.ts'
 import type { InstallPlan, UnitValues } from './plan.ts'
 import { planSystemd } from './systemd/plan.ts'
@@ -16,7 +17,7 @@ export function scopeOf({ config, paths }: Service): Scope {
 /** What installing is here. */
 export function planInstall(service: Service, manager: InstallPlan['manager'], scope: Scope): InstallPlan {
   const { world, config, paths } = service
-  const node = stableNode(world.program.node, existsSync)
+  const node = stableNode(world)
   const values: UnitValues = {
     ...service,
     scope,
@@ -36,8 +37,33 @@ export function planInstall(service: Service, manager: InstallPlan['manager'], s
   return manager === 'systemd' ? planSystemd(values) : planLaunchd(values)
 }
 
-/** Homebrew removes `Cellar/NAME/VERSION` at every upgrade of Node.js, and points `opt/NAME` at the new one. */
-export function stableNode(path: string, exists: (path: string) => boolean): string {
-  const stable = path.replace(/\/Cellar\/([^/]+)\/[^/]+\/bin\/node$/, '/opt/$1/bin/node')
-  return exists(stable) ? stable : path
+/** Package managers that remove a version's folder at an upgrade, and the link by which they name the current one. */
+const CURRENT: readonly (readonly [RegExp, string])[] = [
+  [/\/Cellar\/([^/]+)\/[^/]+\/bin\/node$/, '/opt/$1/bin/node'], // Homebrew
+  [/^(.*\/snap\/[^/]+)\/\d+\/bin\/node$/, '$1/current/bin/node'],
+]
+
+/** Links of one shell (fnm), of one login or of one project, which are gone before the units are. */
+const PASSING = /\/fnm_multishells\/|^\/run\/user\/|^\/tmp\/|^\/var\/tmp\/|\/node_modules\//
+
+/**
+ * The path of this Node.js that outlives its upgrade: its package manager's link to the current version, else the `node`
+ * of PATH that leads to it (an alternative, a version manager's alias), else its own.
+ *
+ * @param follow where a path leads in the end; null where nothing is there.
+ */
+export function stableNode({ program, env }: World, follow = realPath): string {
+  const { node } = program
+  const links = CURRENT.map(([own, link]) => node.replace(own, link)).filter((path) => path !== node)
+  const found = (env.PATH ?? '').split(':').map((folder) => join(folder, 'node'))
+  const lasting = found.filter((path) => isAbsolute(path) && !PASSING.test(path))
+  return [...links, ...lasting].find((path) => follow(path) === follow(node)) ?? node
+}
+
+function realPath(path: string): string | null {
+  try {
+    return realpathSync(path)
+  } catch {
+    return null
+  }
 }
