@@ -7,6 +7,7 @@ const MINOR = 'a minor version in quotes: "1.4"'
 const MOST_MIRRORS = 5
 const MIRRORS = `a list of URLs of the same repository, at most ${MOST_MIRRORS}`
 const API_URL = "the https URL of GitHub's API, such as https://github.example.com/api/v3"
+const FOLDERS = 'a list of absolute paths of folders (~/ is your home folder), without colons'
 const ZONE = "a time zone of the IANA's, such as Europe/Berlin"
 const WINDOW = 'weekly hours such as "Mon-Fri 02:00-05:00" or "22:00-04:00", in quotes, or a list of such'
 
@@ -99,6 +100,15 @@ const Keys = v.strictObject({
     commandLine,
   ),
   install_timeout: optional('How long `install` may take before the update halts.', duration('1s'), '30m'),
+  path: optional(
+    'Folders where telec and the commands find programs, in front of the PATH of the units. After a change: telec install.',
+    v.array(v.pipe(v.string(FOLDERS), v.regex(/^(~\/|\/)[^:\p{Cc}]*$/u, FOLDERS)), FOLDERS),
+    [],
+  ),
+  env_file: optional(
+    'A file of variables for install, health, on_status and migrations: a line NAME=VALUE each.',
+    path('a file with a line NAME=VALUE for each variable'),
+  ),
   poll_every: optional(
     'How often the remote is asked. After a change: telec install.',
     duration('5s', '20d'), // telec run adds up to a tenth, and still has to fit into a timer

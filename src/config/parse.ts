@@ -97,7 +97,15 @@ function lineOf(document: Document, lines: LineCounter, issue: v.BaseIssue<unkno
   return lines.linePos(offset).line
 }
 
-const DEPLOYMENT_PATHS = ['checkout', 'token_file', 'allowed_signers', 'revoked_signers', 'keyring'] as const
+const DEPLOYMENT_PATHS = [
+  'checkout',
+  'token_file',
+  'allowed_signers',
+  'revoked_signers',
+  'keyring',
+  'path',
+  'env_file',
+] as const
 const REDIS_PATHS = ['password_file', 'ca_file'] as const
 
 /** A group with `~/` replaced in those of its keys that hold a path. */
@@ -106,9 +114,12 @@ function expandHomes<Group extends object>(
   keys: readonly (keyof Group)[],
   home: string,
 ): Group {
+  const expand = (path: unknown) =>
+    typeof path === 'string' && path.startsWith('~/') ? join(home, path.slice(2)) : path
   const expanded = keys.flatMap((key) => {
-    const path = group[key]
-    return typeof path === 'string' && path.startsWith('~/') ? [[key, join(home, path.slice(2))]] : []
+    const given = group[key]
+    if (given === undefined) return []
+    return [[key, Array.isArray(given) ? given.map(expand) : expand(given)]]
   })
   return { ...group, ...Object.fromEntries(expanded) }
 }

@@ -28,6 +28,8 @@ ${line('  ', 'remote', answers.remote, 'origin')} # one of the checkout's remote
 ${line('  ', 'branch', answers.branch, 'main')} # alpha follows it
   # releases: tags                     # tags | github: what is published there
 ${line('  ', 'install', answers.install, 'make install')} # run in the checkout after the migrations
+  # path: [~/.local/bin]               # where its programs are, in front of the PATH of the units
+  # env_file: ~/.config/web.env        # lines NAME=VALUE for the commands and migrations
   # migrations: migrations             # folder inside the checkout
   # poll_every: 60s                    # at least 5s
   # min_age: 2h                        # how long a target must have been known before it is taken; default 0s

@@ -1,8 +1,9 @@
 import { readFileSync, statSync } from 'node:fs'
 import { createSyncFor, type Service } from '../config/service.ts'
 import { checkoutOwner } from '../git/owner.ts'
+import { commandEnvironment } from '../service/environment.ts'
 import { openRecorder } from '../state/migrations.ts'
-import { type Account, actAs } from '../system/account.ts'
+import type { Account } from '../system/account.ts'
 import { kindOf } from '../system/errors.ts'
 import { sha256 } from '../system/hash.ts'
 import { VERSION } from '../system/version.ts'
@@ -25,12 +26,16 @@ export interface Surroundings extends Versions {
   readonly checkout: string
   /** In whose name they run; null: whoever telec runs as. */
   readonly owner: Account | null
+  readonly env: NodeJS.ProcessEnv
 }
 
 /** Those of this computer's service. */
-export function surroundingsOf({ world, config, paths }: Service, versions: Versions): Surroundings {
+export async function surroundingsOf(service: Service, versions: Versions): Promise<Surroundings> {
+  const { world, config, paths } = service
   const { checkout } = config.deployment
-  return { home: paths.home, checkout, owner: checkoutOwner(world, checkout), ...versions }
+  const owner = checkoutOwner(world, checkout)
+  const env = await commandEnvironment(service, owner)
+  return { home: paths.home, checkout, owner, env, ...versions }
 }
 
 /**
@@ -46,7 +51,7 @@ export async function runPlan(
   versions: Versions,
 ): Promise<{ run: number; satisfied: number }> {
   const { world, paths } = service
-  const surroundings = surroundingsOf(service, versions)
+  const surroundings = await surroundingsOf(service, versions)
   const counts = { run: 0, satisfied: 0 }
   const recorder = await openRecorder(paths, record)
   const sync = createSyncFor(service, surroundings.owner)
@@ -94,7 +99,7 @@ const RUNTIMES: Readonly<Record<Language, Runtime>> = {
 /** Takes up a migration for as long as `use` calls it, in a process of its own; nothing of it is at work after that. */
 export async function withMigration<Result>(
   world: World,
-  { home, checkout, owner, from, to }: Surroundings,
+  { home, checkout, owner, env, from, to }: Surroundings,
   migration: Migration,
   use: (call: Call) => Promise<Result>,
 ): Promise<Result> {
@@ -103,7 +108,7 @@ export async function withMigration<Result>(
     cwd: checkout,
     owner,
     env: {
-      ...actAs(world, owner).env,
+      ...env,
       TELEC_HOME: home,
       TELEC_CHECKOUT: checkout,
       TELEC_FROM: from ?? '',

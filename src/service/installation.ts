@@ -5,6 +5,7 @@ import type { Service } from '../config/service.ts'
 import { UNNAMED } from '../config/services.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import type { World } from '../system/world.ts'
+import { UNIT_MARK, unitPath } from './environment.ts'
 import { planLaunchd } from './launchd/plan.ts'
 import type { InstallPlan, UnitValues } from './plan.ts'
 import { planSystemd } from './systemd/plan.ts'
@@ -18,6 +19,8 @@ export function scopeOf({ config, paths }: Service): Scope {
 export function planInstall(service: Service, manager: InstallPlan['manager'], scope: Scope): InstallPlan {
   const { world, config, paths } = service
   const node = stableNode(world)
+  const actsForOwner = scope === 'system' && checkoutOwner(world, config.deployment.checkout) !== null
+  const folders = actsForOwner ? [] : config.deployment.path // what an owner can replace root must not find first
   const values: UnitValues = {
     ...service,
     scope,
@@ -29,10 +32,11 @@ export function planInstall(service: Service, manager: InstallPlan['manager'], s
       ...(paths.name === null && { TELEC_NAME: UNNAMED }),
       HOME: world.home,
       ...(world.env.XDG_CONFIG_HOME && { XDG_CONFIG_HOME: world.env.XDG_CONFIG_HOME }),
-      // Managers give a bare PATH; the install command finds the node that telec runs on, whatever installed it.
-      PATH: `${dirname(node)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+      // The programs that launchd starts find their node by it.
+      PATH: unitPath(node, manager === 'launchd' ? [dirname(node), ...folders] : folders),
+      [UNIT_MARK]: '1',
     },
-    actsForOwner: scope === 'system' && checkoutOwner(world, config.deployment.checkout) !== null,
+    actsForOwner,
   }
   return manager === 'systemd' ? planSystemd(values) : planLaunchd(values)
 }

@@ -1,4 +1,5 @@
 import type { Service } from '../config/service.ts'
+import { commandEnvironment } from '../service/environment.ts'
 import type { StatusRecord, StatusSink } from '../state/status.ts'
 import { orWarn, within } from '../system/limit.ts'
 
@@ -7,7 +8,8 @@ const TIMEOUT_MS = 10_000
 const MOST_OUTPUT = 64 * 1024
 
 /** Hands statuses to `on_status`, one call at a time; of those that come meanwhile only the newest, so never the last. */
-export function hookSink({ world, paths }: Service, command: string): StatusSink {
+export function hookSink(service: Service, command: string): StatusSink {
+  const { world, paths } = service
   let waiting: StatusRecord | null = null
   let calling: Promise<void> | null = null
   let hasFailed = false
@@ -16,7 +18,7 @@ export function hookSink({ world, paths }: Service, command: string): StatusSink
     const result = await world.run('/bin/sh', ['-c', command], {
       cwd: paths.home,
       env: {
-        ...world.env,
+        ...(await commandEnvironment(service, null)),
         TELEC_HOME: paths.home,
         TELEC_STATUS: record.status,
         TELEC_COMPUTER: record.computer,

@@ -143,7 +143,7 @@ describe('telec install --print for launchd', () => {
   const KEYS: Plist = {
     Label: text,
     ProgramArguments: expect.arrayContaining([text]),
-    EnvironmentVariables: { TELEC_HOME: text, TELEC_NAME: text, HOME: text, PATH: text },
+    EnvironmentVariables: { TELEC_HOME: text, TELEC_NAME: text, HOME: text, PATH: text, TELEC_UNIT: text },
     StartCalendarInterval: minutes,
     ProcessType: expect.stringMatching(/^(Background|Standard|Adaptive|Interactive)$/),
     Umask: 0o77,

@@ -38,6 +38,7 @@ describe('the defaults', () => {
         submodules: false,
         migrations: 'migrations',
         install_timeout: 30 * 60_000,
+        path: [],
         poll_every: 60_000,
         poll_timeout: 45_000,
         fetch_timeout: 15 * 60_000,

@@ -1,3 +1,4 @@
+import { commandEnvironment } from '../../service/environment.ts'
 import { type PatientManager, patient } from '../../service/patient.ts'
 import { actAs } from '../../system/account.ts'
 import { loadLaunch } from '../../system/launch.ts'
@@ -91,15 +92,17 @@ function watch(
 }
 
 /** @returns whether there is something that tells. */
-async function verifyHealth({ world, config, repository }: StepContext): Promise<boolean> {
+async function verifyHealth(context: StepContext): Promise<boolean> {
+  const { world, config, repository } = context
   const { health, health_timeout = 0 } = config.service ?? {}
   if (!health) return false
   const as = actAs(world, repository.owner)
+  const env = await commandEnvironment(context, repository.owner)
   const deadline = world.monotonic() + health_timeout
   for (;;) {
     const result = await as.run('/bin/sh', ['-c', health], {
       cwd: repository.workTree,
-      env: as.env,
+      env,
       timeoutMs: Math.max(1_000, deadline - world.monotonic()),
       loadLaunch,
       onLine: () => undefined, // of what it prints only the end is of interest, however much it is

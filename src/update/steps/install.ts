@@ -1,4 +1,5 @@
 import { createSyncFor } from '../../config/service.ts'
+import { commandEnvironment } from '../../service/environment.ts'
 import { actAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import { namesOf } from '../../system/groups.ts'
@@ -21,7 +22,7 @@ async function runInstall(context: StepContext, command: string): Promise<string
   const result = await owner.run('/bin/sh', ['-c', command], {
     cwd: checkout,
     env: {
-      ...owner.env,
+      ...(await commandEnvironment(context, repository.owner)),
       TELEC_HOME: paths.home,
       TELEC_CHECKOUT: checkout,
       TELEC_TO: update.target.version ?? '',

@@ -2,6 +2,7 @@ import { openOperation } from '../../git/checkout.ts'
 import { verifyGit } from '../../git/git.ts'
 import { indexDamage } from '../../git/index-file.ts'
 import { gitsAtWork, locksInTheWay } from '../../git/locks.ts'
+import { commandEnvironment } from '../../service/environment.ts'
 import { TelecError } from '../../system/errors.ts'
 import { freeSpace } from '../../system/files.ts'
 import type { StepContext } from '../step.ts'
@@ -22,6 +23,7 @@ export async function preflight(context: StepContext): Promise<string> {
       because: `${Math.round(free / 1024)} KiB are free; an update needs at least 64 MiB`,
       hint: `free some space: df -h ${repository.workTree}`,
     })
+  await commandEnvironment(context, repository.owner) // a file of variables that is missing halts here
   await waitForOtherGit(context)
   const open = openOperation(repository)
   if (open !== null)

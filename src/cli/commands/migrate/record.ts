@@ -26,7 +26,7 @@ export const statusCommand: DefineCommand = (world, leave) =>
       const { service, plan, deployed } = await planByHand(world, {})
       let rows = migrationRows(plan)
       if (check) {
-        const surroundings = surroundingsOf(service, { from: deployed, to: deployed })
+        const surroundings = await surroundingsOf(service, { from: deployed, to: deployed })
         rows = await askForDrift(world, rows, plan, surroundings)
       }
       world.out(json ? rows : showRows(rows))

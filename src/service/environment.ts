@@ -1,0 +1,101 @@
+import { dirname } from 'node:path'
+import type { Service } from '../config/service.ts'
+import { checkoutOwner } from '../git/owner.ts'
+import { readInstalled } from '../state/installed.ts'
+import { type Account, actAs } from '../system/account.ts'
+import { TelecError } from '../system/errors.ts'
+import { readText } from '../system/files.ts'
+import { verifyPrivate } from '../system/trust.ts'
+import { tryCommand } from './commands.ts'
+import { readSupervisor } from './run/manager.ts'
+
+/** Set by telec's units: the environment is that of a service manager, and not that of somebody's shell. */
+export const UNIT_MARK = 'TELEC_UNIT'
+
+const FOLDERS = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** What a user's units have under every service manager, whatever else is set there. */
+const SESSION =
+  /^(HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|XDG_RUNTIME_DIR|XDG_CONFIG_HOME|NO_COLOR|TELEC_\w+)$/
+
+/** The PATH of telec's units. Managers give a bare one; by this the install command finds the node that telec runs on. */
+export function unitPath(node: string, folders: readonly string[]): string {
+  return inFront([...folders, dirname(node)], FOLDERS)
+}
+
+/**
+ * The environment of the commands that people wrote: install, health, on_status and migrations. It is that of telec's
+ * units, also where a person starts telec in a shell, so that what works once works always.
+ *
+ * @param as in whose name they run; null: whoever telec runs as.
+ */
+export async function commandEnvironment(service: Service, as: Account | null): Promise<NodeJS.ProcessEnv> {
+  const { world, config } = service
+  const { checkout, path, env_file } = config.deployment
+  const isOfManager = world.env[UNIT_MARK] !== undefined || readSupervisor(service) !== null
+  const env = isOfManager ? actAs(world, as).env : await environmentOfUnits(service, as)
+  if (as === null && checkoutOwner(world, checkout) !== null) return env // root's own command, not the owner's
+  const more = env_file === undefined ? {} : readVariables(env_file)
+  return { ...env, ...more, PATH: inFront(path, more.PATH ?? env.PATH ?? FOLDERS) }
+}
+
+async function environmentOfUnits(service: Service, as: Account | null): Promise<NodeJS.ProcessEnv> {
+  const { world, paths } = service
+  const session = Object.entries(actAs(world, as).env).filter(([name]) => SESSION.test(name))
+  const { manager, scope } = readInstalled(paths) ?? {}
+  const shown =
+    manager === 'systemd' ? await tryCommand(world, ['systemctl', `--${scope}`, 'show-environment']) : null
+  return {
+    ...parseShown(shown?.code === 0 ? shown.stdout : ''),
+    ...Object.fromEntries(session),
+    PATH: unitPath(world.program.node, []),
+  }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  a: '\u0007',
+  b: '\b',
+  f: '\f',
+  v: '\v',
+}
+
+/** `NAME=VALUE` lines of systemctl show-environment, which writes a value that a shell would not take as `$'…'`. */
+export function parseShown(text: string): Record<string, string> {
+  const lines = text.split('\n').map((line) => /^(\w+)=(?:\$'(.*)'|(.*))$/.exec(line))
+  return Object.fromEntries(
+    lines.flatMap((found) => {
+      const [, name = '', escaped, plain = ''] = found ?? []
+      if (!found) return []
+      const value = escaped?.replace(/\\([0-7]{3}|.)/g, (_, code: string) =>
+        code.length === 3 ? String.fromCharCode(Number.parseInt(code, 8)) : (ESCAPES[code] ?? code),
+      )
+      return [[name, value ?? plain]]
+    }),
+  )
+}
+
+/** The variables of `deployment.env_file`. Throws a TelecError of kind `config` where they cannot be had. */
+export function readVariables(path: string): Record<string, string> {
+  const wrong = (what: string) =>
+    new TelecError('config', `deployment.env_file is ${path}, ${what}`, {
+      hint: `write a line NAME=VALUE for each variable to ${path}, or remove the key`,
+    })
+  const text = readText(path)
+  if (text === null) throw wrong('which does not exist')
+  verifyPrivate(path, true)
+  return Object.fromEntries(
+    text.split(/\r?\n/).flatMap((line, index) => {
+      if (/^\s*([#;].*)?$/.test(line)) return []
+      const [, name, value = ''] = /^\s*(?:export\s+)?([A-Za-z_]\w*)=(.*?)\s*$/.exec(line) ?? []
+      if (name === undefined) throw wrong(`whose line ${index + 1} is not NAME=VALUE`)
+      return [[name, value.replace(/^(["'])(.*)\1$/, '$2')]]
+    }),
+  )
+}
+
+function inFront(folders: readonly string[], path: string): string {
+  return [...new Set([...folders, ...path.split(':')])].join(':')
+}

@@ -1,0 +1,100 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { parseShown } from '../../src/service/environment.ts'
+import { type Computer, version } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { halted, watchAndUpdate } from '../helpers/update.ts'
+
+const UNITS = [
+  ...new Set([
+    dirname(process.execPath),
+    ...'/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'.split(':'),
+  ]),
+].join(':')
+const dump = (name: string) => `printf '%s|%s|%s' "$PATH" "$SECRET" "$SHELLS" >"$TELEC_HOME/${name}.env"`
+
+const MIGRATIONS = {
+  'migrations/v1.1.0/001_env.mjs': `import { existsSync, writeFileSync } from 'node:fs'
+const { TELEC_HOME, PATH, SECRET = '', SHELLS = '' } = process.env
+export const check = () => existsSync(TELEC_HOME + '/node.env')
+export const migrate = () => { writeFileSync(TELEC_HOME + '/node.env', [PATH, SECRET, SHELLS].join('|')); return true }
+`,
+  'migrations/v1.1.0/002_env.sh': `#!/bin/sh\n[ $1 = check ] && { [ -e "$TELEC_HOME/sh.env" ]; exit; }\n${dump('sh')}\n`,
+}
+
+/** All commands write down what they find; `more` is added to `deployment`. */
+async function computerWith(more: (computer: Computer) => string): Promise<Computer> {
+  const computer = await freshComputer()
+  computer.writeConfig(
+    `deployment:\n  checkout: ${computer.checkout}\n  install: '${dump('install').replaceAll("'", "''")}'\n${more(computer)}on_status: '${dump('hook').replaceAll("'", "''")}'\n`,
+  )
+  await computer.push({ ...version('1.1.0'), ...MIGRATIONS })
+  return computer
+}
+
+const found = (computer: Computer) =>
+  Object.fromEntries(
+    ['install', 'hook', 'node', 'sh'].map((name) => [
+      name,
+      readFileSync(join(computer.home, `${name}.env`), 'utf8'),
+    ]),
+  )
+
+const SHELL = { SHELLS: 'own', PATH: `/opt/own/bin:${UNITS}` }
+
+describe('commands and migrations', () => {
+  test('find the PATH of the units, and nothing of the shell that telec is started in', async () => {
+    const computer = await computerWith(() => '')
+    expect((await watchAndUpdate(computer, [], SHELL)).code).toBe(42)
+    const expected = `${UNITS}||`
+    expect(found(computer)).toEqual({ install: expected, hook: expected, node: expected, sh: expected })
+  })
+
+  test('find what the manager gives to a unit', async () => {
+    const computer = await computerWith(() => '')
+    await watchAndUpdate(computer, [], { ...SHELL, TELEC_UNIT: '1' })
+    expect(found(computer).install).toBe(`${SHELL.PATH}||own`)
+  })
+
+  test('find deployment.path in front, and the variables of deployment.env_file', async () => {
+    const computer = await computerWith(
+      ({ folder }) => `  path: [${folder}/tools, ~/bin]\n  env_file: ${folder}/web.env\n`,
+    )
+    writeFileSync(join(computer.folder, 'web.env'), '# for the web\n\nSECRET="a b=c"\nexport OTHER=1\n')
+    expect((await watchAndUpdate(computer, [], { ...SHELL, HOME: computer.folder })).code).toBe(42)
+    for (const text of Object.values(found(computer)))
+      expect(
+        text.startsWith(`${computer.folder}/tools:${computer.folder}/bin:`) && text.endsWith('|a b=c|'),
+      ).toBe(true)
+  })
+
+  test('run a program that is in deployment.path alone', async () => {
+    const computer = await freshComputer()
+    mkdirSync(join(computer.folder, 'tools'))
+    writeFileSync(join(computer.folder, 'tools/uv'), '#!/bin/sh\necho synced\n', { mode: 0o755 })
+    computer.writeConfig(
+      `deployment:\n  checkout: ${computer.checkout}\n  install: uv sync\n  path: [${computer.folder}/tools]\n`,
+    )
+    await computer.push(version('1.1.0'))
+    expect((await watchAndUpdate(computer)).stderr).toContain('| synced')
+  })
+
+  test.each([
+    ['is missing', null, 'which does not exist'],
+    ['has a line that is none', 'A=1\nwhat is this\n', 'whose line 2 is not NAME=VALUE'],
+  ])('an env_file that %s stops the update before it begins', async (_, text, words) => {
+    const computer = await computerWith(({ folder }) => `  env_file: ${folder}/web.env\n`)
+    if (text !== null) writeFileSync(join(computer.folder, 'web.env'), text)
+    const head = await computer.gitInCheckout('rev-parse', 'HEAD')
+    const ended = await watchAndUpdate(computer)
+    expect(ended.stderr).toContain(`deployment.env_file is ${computer.folder}/web.env, ${words}`)
+    expect(halted(computer)).toMatchObject({ step: 'preflight' })
+    expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(head)
+  })
+})
+
+test('what systemctl show-environment prints is read as a shell would', () => {
+  const text = "LANG=C.UTF-8\nODD=$'it\\'s\\n\\\\ \\001'\nEMPTY=\nA=b=c\n"
+  expect(parseShown(text)).toEqual({ LANG: 'C.UTF-8', ODD: "it's\n\\ \u0001", EMPTY: '', A: 'b=c' })
+})
