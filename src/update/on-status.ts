@@ -1,5 +1,6 @@
 import type { Service } from '../config/service.ts'
 import { commandEnvironment } from '../service/environment.ts'
+import { howToFind, NOT_FOUND, searched } from '../service/programs-found.ts'
 import type { StatusRecord, StatusSink } from '../state/status.ts'
 import { orWarn, within } from '../system/limit.ts'
 
@@ -15,10 +16,11 @@ export function hookSink(service: Service, command: string): StatusSink {
   let hasFailed = false
 
   const call = async (record: StatusRecord) => {
+    const env = await commandEnvironment(service, null)
     const result = await world.run('/bin/sh', ['-c', command], {
       cwd: paths.home,
       env: {
-        ...(await commandEnvironment(service, null)),
+        ...env,
         TELEC_HOME: paths.home,
         TELEC_STATUS: record.status,
         TELEC_COMPUTER: record.computer,
@@ -34,7 +36,9 @@ export function hookSink(service: Service, command: string): StatusSink {
     if (result.code === 0) return world.log.debug(`on_status: ${record.status} was passed on`)
     const say = hasFailed ? world.log.debug : world.log.warning // said once
     hasFailed = true
-    say(`on_status ${how}: ${result.stderr.trim().split('\n').at(-1) ?? ''}`)
+    const why = result.stderr.trim().split('\n').at(-1) ?? ''
+    const missing = result.code === NOT_FOUND ? `; ${searched(env)}; ${howToFind(world, env, why)}` : ''
+    say(`on_status ${how}: ${why}${missing}`)
   }
   const callAll = async () => {
     for (let next = waiting; next; next = waiting) {

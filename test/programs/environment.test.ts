@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parseShown } from '../../src/service/environment.ts'
+import { firstWord } from '../../src/service/programs-found.ts'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { halted, watchAndUpdate } from '../helpers/update.ts'
@@ -97,4 +98,74 @@ describe('commands and migrations', () => {
 test('what systemctl show-environment prints is read as a shell would', () => {
   const text = "LANG=C.UTF-8\nODD=$'it\\'s\\n\\\\ \\001'\nEMPTY=\nA=b=c\n"
   expect(parseShown(text)).toEqual({ LANG: 'C.UTF-8', ODD: "it's\n\\ \u0001", EMPTY: '', A: 'b=c' })
+})
+
+describe('a program that only the shell of a person finds', () => {
+  const HINT = (folder: string) => `add ${folder}/tools to deployment.path in config.yml`
+  const SEARCHED = `searched: PATH=${UNITS}`
+
+  /** With a program `uv` in a folder that is in the person's PATH. */
+  async function computerOf(text: (checkout: string) => string, files: Record<string, string> = {}) {
+    const computer = await freshComputer()
+    mkdirSync(join(computer.folder, 'tools'))
+    writeFileSync(join(computer.folder, 'tools/uv'), '#!/bin/sh\necho synced\n', { mode: 0o755 })
+    computer.writeConfig(text(computer.checkout))
+    await computer.push({ ...version('1.1.0'), ...files })
+    return { computer, PATH: `${computer.folder}/tools:${process.env.PATH}` }
+  }
+  const withInstall = (checkout: string) => `deployment:\n  checkout: ${checkout}\n  install: uv sync\n`
+
+  test('halts install with the PATH that was searched, and the folder to add; telec doctor says so before', async () => {
+    const { computer, PATH } = await computerOf(withInstall)
+    const doctor = await computer.telec('telec', ['doctor', '--json'], { env: { PATH } })
+    const finding = (JSON.parse(doctor.stdout) as { check: string }[]).find(
+      ({ check }) => check === 'install',
+    )
+    expect(finding).toEqual({
+      check: 'install',
+      ok: false,
+      message: 'uv is not found where telec runs it: uv sync',
+      because: expect.stringContaining(SEARCHED),
+      hint: `${HINT(computer.folder)}; then: telec install`,
+    })
+    await watchAndUpdate(computer, [], { PATH })
+    expect(halted(computer)).toMatchObject({
+      step: 'install',
+      because: expect.stringContaining(SEARCHED),
+      hint: `${HINT(computer.folder)}; then: telec-update --retry`,
+    })
+  })
+
+  test('is named by on_status, which changes nothing', async () => {
+    const { computer, PATH } = await computerOf(
+      (checkout) => `deployment:\n  checkout: ${checkout}\non_status: uv\n`,
+    )
+    const ended = await watchAndUpdate(computer, [], { PATH })
+    expect(ended.code).toBe(42)
+    expect(ended.stderr).toContain(
+      `${SEARCHED}; deployment.path puts folders in front of it; ${HINT(computer.folder)}`,
+    )
+  })
+
+  test.each(['exec uv', '#!/usr/bin/env uv'])('halts a migration: %s', async (line) => {
+    const text = line.startsWith('#!') ? `${line}\n` : `#!/bin/sh\n${line}\n`
+    const { computer, PATH } = await computerOf((checkout) => `deployment:\n  checkout: ${checkout}\n`, {
+      'migrations/v1.1.0/001_uv.sh': text,
+    })
+    await watchAndUpdate(computer, [], { PATH })
+    expect(halted(computer)).toMatchObject({ step: 'migrate', because: expect.stringContaining(SEARCHED) })
+  })
+
+  test.each([
+    ['uv sync', 'uv'],
+    ['CI=1 npm ci', 'npm'],
+    ['cd web && NODE_ENV=production pnpm install; true', 'pnpm'],
+    ['/opt/tools/uv sync', '/opt/tools/uv'],
+    ['./scripts/install', null],
+    ['scripts/install', null],
+    ['"$HOME/bin/uv" sync', null],
+    ['(uv sync)', null],
+  ])('of the command %s telec tries %s', (command, word) => {
+    expect(firstWord(command)).toBe(word)
+  })
 })

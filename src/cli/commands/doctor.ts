@@ -3,6 +3,7 @@ import type { Paths } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
 import { locateAll, shownName } from '../../config/services.ts'
 import { type Checks, examine, type Finding } from '../../doctor/check.ts'
+import { COMMAND_CHECKS } from '../../doctor/commands.ts'
 import { COMPUTER_CHECKS } from '../../doctor/computer.ts'
 import { proveRestartContract } from '../../doctor/contract.ts'
 import { DEPLOYMENT_CHECKS } from '../../doctor/deployment.ts'
@@ -13,7 +14,7 @@ import type { World } from '../../system/world.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
-const CHECKS: Checks = { ...COMPUTER_CHECKS, ...DEPLOYMENT_CHECKS, ...UNIT_CHECKS }
+const CHECKS: Checks = { ...COMPUTER_CHECKS, ...DEPLOYMENT_CHECKS, ...COMMAND_CHECKS, ...UNIT_CHECKS }
 const CONTRACT: Checks = { contract: proveRestartContract }
 
 export const doctorCommand: DefineCommand = (world, leave) =>

@@ -1,11 +1,12 @@
 import { Command, Option } from 'commander'
 import type { Scope } from '../../config/paths.ts'
-import { loadConfig } from '../../config/service.ts'
+import { loadConfig, type Service } from '../../config/service.ts'
 import { locate } from '../../config/services.ts'
 import { install, staleFiles, uninstall } from '../../service/install.ts'
 import { verifyInstallable, verifyLinger } from '../../service/installable.ts'
 import { planInstall, scopeOf } from '../../service/installation.ts'
 import type { InstallPlan } from '../../service/plan.ts'
+import { COMMANDS, verifyProgram } from '../../service/programs-found.ts'
 import { readInstalled } from '../../state/installed.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
@@ -46,6 +47,7 @@ Examples:
       for (const line of done) world.out(`${line}\n`)
       world.out(`telec is installed${done.length === 0 ? ', and up to date' : ''}: telec status\n`)
       await warnOfLogout(world, plan)
+      await warnOfPrograms(service)
     })
 
 export const uninstallCommand: DefineCommand = (world) =>
@@ -86,11 +88,21 @@ async function planned(world: World, options: Options) {
 
 /** Not an error: on a computer with a desktop it may be what its user wants. */
 async function warnOfLogout(world: World, { manager, scope }: InstallPlan): Promise<void> {
-  if (manager !== 'systemd' || scope !== 'user') return
-  await verifyLinger(world).catch((error: unknown) => {
+  if (manager === 'systemd' && scope === 'user') await verifyLinger(world).catch(warn(world))
+}
+
+/** Not an error: a migration may bring the program. */
+async function warnOfPrograms(service: Service): Promise<void> {
+  for (const key of Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])
+    await verifyProgram(service, key).catch(warn(service.world))
+}
+
+function warn({ log }: World): (error: unknown) => void {
+  return (error) => {
     if (!(error instanceof TelecError)) throw error
-    world.log.warning(`${error.message}; ${error.hint}`)
-  })
+    const { message, because, hint } = error
+    log.warning([message, because, hint].filter(Boolean).join('; '))
+  }
 }
 
 /** As a script that could be pasted, give or take. */

@@ -1,3 +1,4 @@
+import { NOT_FOUND, searched } from '../../service/programs-found.ts'
 import { commandAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import { namesOf } from '../../system/groups.ts'
@@ -19,7 +20,8 @@ export const executableRuntime: Runtime = (migration, { owner, cwd, env, onLine 
       },
     )
     const fault = faultIn(result, name)
-    if (fault !== null) throw callFailure(migration, name, fault, result.stdout)
+    const where = result.code === NOT_FOUND ? `\n${searched(env)}` : ''
+    if (fault !== null) throw callFailure(migration, name, `${fault}${where}`, result.stdout)
     return result.code === 0
   },
   close: async () => undefined, // each call is a process of its own

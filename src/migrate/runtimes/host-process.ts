@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import { NOT_FOUND, searched } from '../../service/programs-found.ts'
 import { commandAs } from '../../system/account.ts'
 import type { TelecError } from '../../system/errors.ts'
 import { type Left, namesOf, signalIfThere } from '../../system/groups.ts'
@@ -43,10 +44,12 @@ export function hostRuntime(programOf: (world: World) => HostProgram): Runtime {
     })
     const { child } = host
     const ended = host.ended.catch((error: TelecError) =>
-      breakOff(`cannot start ${command}: ${error.because}; ${program.hint}`),
+      breakOff(`cannot start ${command}: ${error.because}; ${program.hint}\n${searched(env)}`),
     )
     child.on('exit', (code, signal) =>
-      breakOff(`it ended the process that it ran in, with ${signal ?? `exit code ${code}`}`),
+      breakOff(
+        `it ended the process that it ran in, with ${signal ?? `exit code ${code}`}${code === NOT_FOUND ? `\n${searched(env)}` : ''}`,
+      ),
     )
     child.stdin?.end(program.input)
     const requests = child.stdio[REQUESTS_FD] as Writable

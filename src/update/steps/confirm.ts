@@ -1,6 +1,8 @@
 import { commandEnvironment } from '../../service/environment.ts'
 import { type PatientManager, patient } from '../../service/patient.ts'
+import { howToFind, NOT_FOUND, searched } from '../../service/programs-found.ts'
 import { actAs } from '../../system/account.ts'
+import { TelecError } from '../../system/errors.ts'
 import { loadLaunch } from '../../system/launch.ts'
 import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
@@ -109,8 +111,14 @@ async function verifyHealth(context: StepContext): Promise<boolean> {
     })
     if (result.code === 0) return true
     const how = `${health}: ${result.signal ?? `exit code ${result.code}`}`
-    if (world.monotonic() >= deadline)
-      throw notWell('the service is up, but not healthy', `${how}\n${result.stdout}`)
+    if (world.monotonic() >= deadline) {
+      const said = `${how}\n${result.stdout}`
+      if (result.code !== NOT_FOUND) throw notWell('the service is up, but not healthy', said)
+      throw new TelecError('halted', 'the service is up, and whether it is healthy is not known', {
+        because: `${said.trim()}\n${searched(env)}`,
+        hint: `${howToFind(world, env, result.stdout)}; then: telec-update --retry`,
+      })
+    }
     await world.sleep(HEALTH_EVERY_MS)
   }
 }

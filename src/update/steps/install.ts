@@ -1,5 +1,6 @@
 import { createSyncFor } from '../../config/service.ts'
 import { commandEnvironment } from '../../service/environment.ts'
+import { howToFind, NOT_FOUND, searched } from '../../service/programs-found.ts'
 import { actAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import { namesOf } from '../../system/groups.ts'
@@ -19,10 +20,11 @@ async function runInstall(context: StepContext, command: string): Promise<string
   const { world, config, paths, repository, update } = context
   const { install_timeout, checkout } = config.deployment
   const owner = actAs(world, repository.owner)
+  const environment = await commandEnvironment(context, repository.owner)
   const result = await owner.run('/bin/sh', ['-c', command], {
     cwd: checkout,
     env: {
-      ...(await commandEnvironment(context, repository.owner)),
+      ...environment,
       TELEC_HOME: paths.home,
       TELEC_CHECKOUT: checkout,
       TELEC_TO: update.target.version ?? '',
@@ -44,9 +46,12 @@ async function runInstall(context: StepContext, command: string): Promise<string
     result.endedBy === 'timeout'
       ? `did not end within ${install_timeout / 1000} s and was stopped`
       : `ended with ${result.signal ?? `exit code ${result.code}`}`
+  const isMissing = result.code === NOT_FOUND
   const isDiskFull = /No space left on device|ENOSPC/.test(result.stdout)
   throw new TelecError(isDiskFull ? 'later' : 'halted', `the install command ${how}: ${command}`, {
-    because: result.stdout,
-    hint: `try it by hand: cd ${checkout} && ${command}; then telec-update --retry`,
+    because: isMissing ? `${result.stdout.trim()}\n${searched(environment)}` : result.stdout,
+    hint: isMissing
+      ? `${howToFind(world, environment, result.stdout)}; then: telec-update --retry`
+      : `try it by hand: cd ${checkout} && ${command}; then telec-update --retry`,
   })
 }

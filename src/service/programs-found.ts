@@ -1,0 +1,95 @@
+import { accessSync, constants } from 'node:fs'
+import { join } from 'node:path'
+import type { Service } from '../config/service.ts'
+import { checkoutOwner } from '../git/owner.ts'
+import { actAs } from '../system/account.ts'
+import { TelecError } from '../system/errors.ts'
+import type { World } from '../system/world.ts'
+import { commandEnvironment } from './environment.ts'
+
+/** Of a shell and of env(1): a program was not found. */
+export const NOT_FOUND = 127
+
+/** Where programs were looked for, for messages about one that was not found. */
+export function searched({ PATH }: NodeJS.ProcessEnv): string {
+  return `searched: PATH=${PATH}; deployment.path puts folders in front of it`
+}
+
+/** How to have the program found that a shell or env(1) complains of. */
+export function howToFind(world: World, env: NodeJS.ProcessEnv, said: string): string {
+  const [, name] =
+    /(?:^|[\s:])['‘]?([^\s:'‘’]+)['’]?: (?:command )?(?:not found|No such file)/m.exec(said) ?? []
+  const folder = name ? elsewhere(world, env, name) : null
+  return `add ${folder ?? 'the folder of the program'} to deployment.path in config.yml`
+}
+
+const USUAL_IN_HOME = [
+  '.local/bin',
+  'bin',
+  '.cargo/bin',
+  '.bun/bin',
+  '.deno/bin',
+  '.local/share/pnpm',
+  'go/bin',
+]
+const USUAL = [
+  '/opt/homebrew/bin',
+  '/home/linuxbrew/.linuxbrew/bin',
+  '/snap/bin',
+  '/run/current-system/sw/bin',
+]
+
+/** The folder of a program that the units do not find: where a person's shell does, or where such programs usually are. */
+function elsewhere(world: World, { HOME = world.home }: NodeJS.ProcessEnv, name: string): string | null {
+  const shell = (world.env.PATH ?? '').split(':').filter((folder) => folder.startsWith('/'))
+  const folders = [...shell, ...USUAL_IN_HOME.map((folder) => join(HOME, folder)), ...USUAL]
+  return folders.find((folder) => canRun(join(folder, name))) ?? null
+}
+
+function canRun(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The commands of the configuration, by the names of their keys. */
+export const COMMANDS = {
+  install: ({ deployment }) => deployment.install,
+  health: ({ service }) => service?.health,
+  on_status: ({ on_status }) => on_status,
+} satisfies Record<string, (config: Service['config']) => string | undefined>
+
+/**
+ * Tries whether the program is found that a command starts with, in the environment that the command will have. Throws a
+ * TelecError of kind `config` where it is not.
+ *
+ * @returns what was found, for people.
+ */
+export async function verifyProgram(service: Service, key: keyof typeof COMMANDS): Promise<string> {
+  const { world, config } = service
+  const command = COMMANDS[key](config)
+  if (command === undefined) return 'none is configured'
+  const owner = key === 'on_status' ? null : checkoutOwner(world, config.deployment.checkout)
+  const env = await commandEnvironment(service, owner)
+  const word = firstWord(command)
+  if (word === null) return command
+  const look = ['-c', 'command -v "$1"', 'sh', word]
+  const options = { cwd: config.deployment.checkout, env, timeoutMs: 30_000 }
+  const { code, stdout } = await actAs(world, owner).run('/bin/sh', look, options)
+  if (code === 0) return `${command}, which is ${stdout.trim()}`
+  throw new TelecError('config', `${word} is not found where telec runs it: ${command}`, {
+    because: searched(env),
+    hint: `${howToFind(world, env, `${word}: not found`)}; then: telec install`,
+  })
+}
+
+/** The program that a command line starts with; null: only a shell can tell, or the checkout of the next version. */
+export function firstWord(command: string): string | null {
+  const text = command.replace(/^\s*(?:cd\s+[^\s;&|]+\s*(?:&&|;)\s*)*(?:[A-Za-z_]\w*=[^\s'"$`\\]*\s+)*/, '')
+  const [word = ''] = /^[^\s;&|]+/.exec(text) ?? []
+  const isPlain = /^[\w.+/-]+$/.test(word) && !/^[^/]+\//.test(word)
+  return isPlain ? word : null
+}
