@@ -8,17 +8,18 @@ import { stalePieces } from '../service/install.ts'
 import { verifyLinger, verifyPrograms, verifySystemd } from '../service/installable.ts'
 import { planInstall } from '../service/installation.ts'
 import { verifyUnitsOwn } from '../service/others.ts'
+import { describeFailure, failedUnits } from '../service/systemd/failures.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { type Installed, readInstalled } from '../state/installed.ts'
 import { readRedisState } from '../state/redis.ts'
 import { readLastLook } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
-import { readText } from '../system/files.ts'
+import { modifiedAt, readText } from '../system/files.ts'
 import { readBrief } from '../watch/brief.ts'
 import type { Checks } from './check.ts'
 
 /** What starts telec, and what telec restarts. */
-export const UNIT_CHECKS: Checks = { manager, units, polling, service: serviceUnit, redis }
+export const UNIT_CHECKS: Checks = { manager, units, runs, polling, service: serviceUnit, redis }
 
 /** How `telec run` starts telec, or what is installed. Throws where nothing starts it. */
 function startedBy(service: Service): Installed | 'telec run' {
@@ -55,6 +56,18 @@ async function units(service: Service): Promise<string> {
   return `${plan.files.length} files, as telec install would write them`
 }
 
+/** The last run of each of them ended well. */
+async function runs(service: Service): Promise<string> {
+  const by = startedBy(service)
+  if (by === 'telec run' || by.manager === 'launchd') return 'the log has how they ended: telec logs'
+  const [failure, ...others] = await failedUnits(service)
+  if (failure === undefined) return 'the last run of each unit ended well'
+  throw new TelecError('halted', [failure, ...others].map(describeFailure).join('; '), {
+    because: failure.lines.join('\n'),
+    hint: `fix the cause, and try it: systemctl --${by.scope} start ${failure.unit}`,
+  })
+}
+
 /** nvm, asdf and their kind remove a Node.js that units still name. */
 function verifyNodeIsThere(path: string): void {
   const text = readText(path) ?? ''
@@ -69,6 +82,8 @@ function verifyNodeIsThere(path: string): void {
 
 /** After so many intervals without a poll the timer does not do its work, whatever it says. */
 const LATE_INTERVALS = 5
+/** After so many without any poll at all it never will. */
+const FIRST_INTERVALS = 2
 /** A remote that is out of reach is asked every 15 minutes only. */
 const LATEST_MS = 30 * 60_000
 
@@ -86,6 +101,12 @@ async function polling(service: Service): Promise<string> {
   if (agoMs !== null && Math.abs(agoMs) > lateMs)
     throw new TelecError('halted', `no poll since ${watch?.polled_at}`, {
       hint: 'is the computer asleep most of the time? Look at the log: telec logs',
+    })
+  const installedAt = by === 'telec run' ? null : modifiedAt(paths.installed)
+  const waitedMs = installedAt === null ? 0 : world.now() - installedAt.getTime()
+  if (agoMs === null && waitedMs > FIRST_INTERVALS * config.deployment.poll_every)
+    throw new TelecError('halted', `no poll yet, ${Math.round(waitedMs / 1000)} s after telec install`, {
+      hint: 'look at the log: telec logs; then run telec install again, which polls once',
     })
   const last = agoMs === null ? 'no poll yet' : `${Math.round(agoMs / 1000)} s ago`
   if (by === 'telec run' || by.manager === 'launchd') return last

@@ -124,7 +124,7 @@ export function start(
   }
   const ended = new Promise<Pick<RunResult, 'code' | 'signal'>>((resolve, reject) => {
     child.on('error', (cause) => {
-      const hint = `is it installed, and on the PATH? Is there a folder ${cwd}?`
+      const hint = `is it installed, and in PATH=${env.PATH} (deployment.path adds to it)? Is there a folder ${cwd}?`
       reject(
         new TelecError(kindOf(cause), `cannot start ${command}`, { because: cause.message, hint, cause }),
       )

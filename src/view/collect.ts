@@ -3,6 +3,7 @@ import { commandFor } from '../config/services.ts'
 import { windowOpensAt } from '../config/weekly-hours.ts'
 import { findService } from '../service/find.ts'
 import { areUnitsForeign } from '../service/others.ts'
+import { failedUnits } from '../service/systemd/failures.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { readPause } from '../state/pause.ts'
 import { readSignal } from '../state/signal.ts'
@@ -41,6 +42,8 @@ export async function collectOverview(service: Service) {
     deployed,
     watch,
     next_poll_at: await nextPoll(service, watch),
+    /** Units of telec's own whose last run failed. */
+    failed_units: await failedUnits(service),
     signal: readSignal(paths),
     update,
     /** What it is at, as the status says. */

@@ -1,4 +1,5 @@
 import type { Service } from '../config/service.ts'
+import { type FailedUnit, failedUnits } from '../service/systemd/failures.ts'
 import { readMigrationRecord } from '../state/migrations.ts'
 import { readPause } from '../state/pause.ts'
 import type { StatusSink } from '../state/status.ts'
@@ -16,9 +17,9 @@ type Labels = Readonly<Record<string, string>>
 type Samples = number | boolean | readonly (readonly [Labels, number | boolean])[] | null | undefined
 
 /** What this computer knows of itself, in the text format of Prometheus (exposition_formats). */
-export function renderMetrics(service: Service): string {
+export function renderMetrics(service: Service, failed: readonly FailedUnit[]): string {
   const { name } = service.paths
-  return families(service)
+  return families(service, failed)
     .map((family) => renderFamily(family, name === null ? {} : { name }))
     .join('')
 }
@@ -26,7 +27,9 @@ export function renderMetrics(service: Service): string {
 /** Writes them where node_exporter's textfile collector looks; in place by rename, as that one asks for. */
 export async function writeMetrics(service: Service): Promise<void> {
   const { config } = service
-  if (config.metrics) await writeDurably(config.metrics, renderMetrics(service), { mode: FILE_MODE })
+  if (!config.metrics) return
+  const text = renderMetrics(service, await failedUnits(service))
+  await writeDurably(config.metrics, text, { mode: FILE_MODE })
 }
 
 /** Writes the metrics at every status, and once more when all is recorded. */
@@ -44,7 +47,10 @@ export function metricsSink(service: Service): StatusSink {
   return { publish: () => void write(), close: write }
 }
 
-function families({ world, config, paths }: Service): [name: string, help: string, Samples][] {
+function families(
+  { world, config, paths }: Service,
+  failed: readonly FailedUnit[],
+): [name: string, help: string, Samples][] {
   const state = readUpdateState(paths)
   const watch = readLastLook(paths, world.now())
   const status = readStatus(paths)
@@ -68,6 +74,12 @@ function families({ world, config, paths }: Service): [name: string, help: strin
     ['last_update_timestamp_seconds', 'When the last update ended well.', seconds(deployed?.at)],
     ['last_poll_timestamp_seconds', 'When a poll last reached the remote.', seconds(watch?.polled_at)],
     ['poll_failures', 'Polls in a row that did not reach the remote.', watch?.failures],
+    ['units_failed', "How many of telec's own units failed at their last run.", failed.length],
+    [
+      'unit_failed_info',
+      'Which, and how.',
+      failed.map(({ unit, result }) => [{ unit, result }, true] as const),
+    ],
     ['status', 'The last status: 1 for the one that it is.', status && statuses],
     ['halted', 'Whether an update has halted.', state && halted !== null],
     ['halted_info', 'Where it halted, while it is.', at && [[at, true]]],

@@ -1,9 +1,9 @@
 import { nameOf } from '../channel/target.ts'
 import { commandFor } from '../config/services.ts'
+import { describeFailure } from '../service/systemd/failures.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
 import { CHANGED_HINT, describeChanged, type Update } from '../state/update-state.ts'
-import type { WatchState } from '../state/watch-state.ts'
 import type { AfterHalt } from './after-halt.ts'
 import type { Overview } from './collect.ts'
 
@@ -18,7 +18,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     deployed,
     last,
     changed,
-    watch,
+    failed_units,
     service,
     rolled_back,
     pause,
@@ -39,8 +39,9 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['put aside', (update ?? last)?.put_aside.join('\n') || null],
     ['changed', changed.length > 0 ? `${describeChanged(changed)}\n${CHANGED_HINT}` : null],
     ['offered', offered(overview)],
-    ['last poll', lastPoll(watch, ago)],
+    ['last poll', lastPoll(overview, ago)],
     ['next poll', next ? ago(next) : `never: no timer is active (${commandFor(overview, 'telec install')})`],
+    ['failed', failed_units.map(describeFailed).join('\n') || null],
     ['service', service && `${service.name} is ${service.activity}${pid} (${service.manager})`],
     ['held', rolled_back && describeRolledBack(rolled_back, ago)],
     ['paused', pause && describePause(pause, ago)],
@@ -66,10 +67,16 @@ function offered({ watch, deployed }: Overview): string {
   return `${nameOf(watch.target)}, not taken: ${watch.reason}\nto take it: telec-update ${permit}`
 }
 
-function lastPoll(watch: WatchState | null, ago: Ago): string {
+function lastPoll({ watch, failed_units }: Overview, ago: Ago): string {
   const reached = watch?.polled_at ? ago(watch.polled_at) : 'never'
+  const [watcher] = failed_units.filter(({ unit }) => !unit.startsWith('telec-update'))
+  if (watcher) return `${reached}; ${describeFailure(watcher)}`
   if (!watch || watch.failures === 0) return reached
   return `${reached}; ${watch.failures} since then did not reach the remote: ${watch.last_failure}`
+}
+
+function describeFailed(failure: Overview['failed_units'][number]): string {
+  return [describeFailure(failure), ...failure.lines.map((line) => `  ${line}`)].join('\n')
 }
 
 function describePause({ since, until }: Pause, ago: Ago): string {

@@ -28,6 +28,7 @@ const CURRENT: Overview = {
     next_poll_at: null,
   },
   next_poll_at: at(40),
+  failed_units: [],
   signal: null,
   step: null,
   update: null,

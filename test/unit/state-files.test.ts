@@ -73,6 +73,7 @@ const OVERVIEW: Overview = {
   deployed: null,
   watch: null,
   next_poll_at: null,
+  failed_units: [],
   signal: null,
   update: null,
   step: null,
@@ -108,7 +109,7 @@ const READERS: Record<StateFile, () => unknown> = {
     for (const channel of ['alpha', 'beta', 'stable'] as const)
       decide({ ...config.deployment, channel }, refs, known)
     foreseen(() => planRollback(state, { applied: new Map(), baseline: null, more: {} }))
-    renderMetrics({ world, config, paths })
+    renderMetrics({ world, config, paths }, [])
     return state
   },
   'update_signal.json': () => {
@@ -120,13 +121,13 @@ const READERS: Record<StateFile, () => unknown> = {
   'watch_state.json': () => {
     const watch = readWatchState(paths)
     show({ watch })
-    renderMetrics({ world, config, paths })
+    renderMetrics({ world, config, paths }, [])
     remember(watch?.seen ?? [], [], commit('x'), '2026-05-04T12:30:00.000Z')
     decide(config.deployment, [], { deployed: head('x'), seen: watch?.seen ?? [], now: NOW_MS })
     return watch
   },
   'status.json': () => {
-    renderMetrics({ world, config, paths })
+    renderMetrics({ world, config, paths }, [])
     return readStatus(paths)
   },
   'history.json': () => readHistory(paths),

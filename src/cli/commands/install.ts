@@ -7,6 +7,7 @@ import { verifyInstallable, verifyLinger } from '../../service/installable.ts'
 import { planInstall, scopeOf } from '../../service/installation.ts'
 import type { InstallPlan } from '../../service/plan.ts'
 import { COMMANDS, verifyProgram } from '../../service/programs-found.ts'
+import { tryWatcher } from '../../service/systemd/failures.ts'
 import { readInstalled } from '../../state/installed.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
@@ -43,11 +44,12 @@ Examples:
       if (options.print) return world.out(showPlan(plan))
       if (options.refresh && (readInstalled(paths) === null || staleFiles(paths, plan).length === 0)) return
       await verifyInstallable(service, plan)
+      await warnOfPrograms(service)
       const done = await install(service, plan)
       for (const line of done) world.out(`${line}\n`)
+      if (plan.manager === 'systemd' && !options.refresh) await tryWatcher(service, plan.scope)
       world.out(`telec is installed${done.length === 0 ? ', and up to date' : ''}: telec status\n`)
       await warnOfLogout(world, plan)
-      await warnOfPrograms(service)
     })
 
 export const uninstallCommand: DefineCommand = (world) =>

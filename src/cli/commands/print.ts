@@ -3,6 +3,7 @@ import { Argument, Command } from 'commander'
 import { nameOf } from '../../channel/target.ts'
 import { loadConfig, openService } from '../../config/service.ts'
 import { locate } from '../../config/services.ts'
+import { failedUnits } from '../../service/systemd/failures.ts'
 import { type HistoryEntry, readHistory } from '../../state/history.ts'
 import { orNull, TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
@@ -79,7 +80,8 @@ Example:
   telec metrics | promtool check metrics`,
     )
     .action(async () => {
-      world.out(renderMetrics(await openService(world)))
+      const service = await openService(world)
+      world.out(renderMetrics(service, await failedUnits(service)))
     })
 
 const PROGRAMS = ['telec', 'telec-watch', 'telec-update', 'telec-migrate']

@@ -43,8 +43,23 @@ export async function showUnit<Key extends string>(
   unit: string,
   keys: readonly Key[],
 ): Promise<Record<Key, string>> {
-  const output = await systemctl(world, scope, ['show', unit, `--property=${keys.join(',')}`])
-  const lines = output.matchAll(/^([^=\n]+)=(.*)$/gm)
+  return properties(await systemctl(world, scope, ['show', unit, `--property=${keys.join(',')}`]), keys)
+}
+
+/** The same of several units, by their names. */
+export async function showUnits<Key extends string>(
+  world: World,
+  scope: Scope,
+  units: readonly string[],
+  keys: readonly Key[],
+): Promise<Map<string, Record<Key, string>>> {
+  const output = await systemctl(world, scope, ['show', ...units, `--property=${keys.join(',')}`])
+  const blocks = output.split('\n\n') // in the order that was asked for
+  return new Map(units.map((unit, index) => [unit, properties(blocks[index] ?? '', keys)]))
+}
+
+function properties<Key extends string>(text: string, keys: readonly Key[]): Record<Key, string> {
+  const lines = text.matchAll(/^([^=\n]+)=(.*)$/gm)
   const shown = Object.fromEntries([...lines].map(([, key = '', value]) => [key, value]))
   return Object.fromEntries(keys.map((key) => [key, shown[key] ?? ''])) as Record<Key, string>
 }

@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Subscriber, subscribe } from '../helpers/subscriber.ts'
+import { until } from '../helpers/until.ts'
+
+/** Where git is found by the shell of a person, and not by units. */
+const TOOLS = '/opt/tools/bin'
+const FAILS = 'telec-watch.service fails: exit code 1'
+
+describe('a watcher that fails, on a real systemd', () => {
+  let subscriber: Subscriber
+  const telec = (args: string) =>
+    subscriber.sh(`PATH=${TOOLS}:$PATH ${subscriber.bin}/telec ${args}`, { allowFailure: true })
+  const moveGit = (from: string, to: string) => subscriber.box.sh(`mkdir -p ${to}; mv ${from}/git ${to}/git`)
+
+  beforeAll(async () => {
+    subscriber = await subscribe('user')
+  })
+  afterAll(() => subscriber?.dispose())
+
+  test('telec install sees its first poll fail, and says where programs were searched', async () => {
+    await moveGit('/usr/bin', TOOLS)
+    const { code, stderr } = await telec('install')
+    expect({ code, stderr }).toMatchObject({ code: 1 })
+    expect(stderr).toContain(`the units are installed, and ${FAILS}`)
+    expect(stderr).toMatch(/cannot start git\n.*\n.*PATH=\S*\/usr\/bin:.*deployment\.path/)
+  })
+
+  test('telec status, telec doctor and the metrics say so, and that there was no poll', async () => {
+    const status = (await telec('status')).stdout
+    expect(status).toContain(`last poll  never; ${FAILS}\n`)
+    expect(status).toMatch(
+      new RegExp(`^failed {5}${FAILS}\\n(.*\\n)*? +telec-watch: cannot start git\\n`, 'm'),
+    )
+    const metrics = (await telec('metrics')).stdout
+    expect(metrics).toContain('\ntelec_units_failed 1\n')
+    expect(metrics).toContain('\ntelec_unit_failed_info{unit="telec-watch.service",result="exit code 1"} 1\n')
+    await until('two intervals to pass', async () =>
+      /^✗ polling {3}no poll yet, \d+ s after telec install$/m.test((await telec('doctor')).stdout),
+    )
+    expect((await telec('doctor')).stdout).toContain(`✗ runs      ${FAILS}\n`)
+  })
+
+  test('deployment.path has the units find it', async () => {
+    await subscriber.sh(`sed -i 's|# path: [^ ]*|path: [${TOOLS}]|' ~/.teleclaude/config.yml`)
+    expect(await telec('install')).toMatchObject({ code: 0 })
+    expect(await telec('doctor')).toMatchObject({ code: 0 })
+    expect(JSON.parse((await telec('status --json')).stdout)).toMatchObject({ failed_units: [] })
+  })
+
+  test('one that fails after it worked is seen, too', async () => {
+    await moveGit(TOOLS, '/opt/elsewhere')
+    await until('a poll to fail', async () => (await telec('status')).stdout.includes(FAILS))
+    await moveGit('/opt/elsewhere', '/usr/bin')
+    await until('a poll to end well', async () => !(await telec('status')).stdout.includes(FAILS))
+  })
+})
