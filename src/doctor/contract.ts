@@ -7,10 +7,38 @@ import { launchdDomain, launchdManager } from '../service/launchd/manager.ts'
 import { contractJob } from '../service/launchd/plists.ts'
 import type { ServiceManager } from '../service/manager.ts'
 import { systemdManager } from '../service/systemd/manager.ts'
+import { showUnit } from '../service/systemd/systemctl.ts'
 import { DROP_IN_SETTINGS } from '../service/systemd/units.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, writeDurably } from '../system/files.ts'
 import type { World } from '../system/world.ts'
+
+const CONTRACT = [
+  'Restart',
+  'RestartForceExitStatus',
+  'RestartPreventExitStatus',
+  'SuccessExitStatus',
+  'NeedDaemonReload',
+] as const
+
+/** What systemd has loaded for the service's own unit brings it back after exit code 42; throws where it does not. */
+export async function verifyComesBack(world: World, scope: Scope, unit: string): Promise<string> {
+  const shown = await showUnit(world, scope, unit, CONTRACT)
+  const has42 = (key: (typeof CONTRACT)[number]) => shown[key].split(' ').includes('42')
+  const reload = `${scope === 'user' ? 'systemctl --user' : 'sudo systemctl'} daemon-reload`
+  if (shown.NeedDaemonReload === 'yes')
+    throw new TelecError('config', `${unit} has changed on the disk since systemd read it`, { hint: reload })
+  if (shown.Restart === '') return 'restarted by systemd' // a target, say
+  const isFailure = shown.Restart === 'on-failure' && !has42('SuccessExitStatus')
+  const isBrought = has42('RestartForceExitStatus') || shown.Restart === 'always' || isFailure
+  if (isBrought && !has42('RestartPreventExitStatus')) return 'comes back after exit code 42'
+  throw new TelecError('config', `systemd does not start ${unit} again after exit code 42`, {
+    because: CONTRACT.slice(0, 4)
+      .map((key) => `${key}=${shown[key]}`)
+      .join(' '),
+    hint: `telec install writes a drop-in that says so; what comes after it may say otherwise: systemctl --${scope} cat ${unit}`,
+  })
+}
 
 /** launchd holds back a job that ran for less than 10 s (launchd.plist(5), ThrottleInterval). */
 const PATIENCE_MS = 30_000

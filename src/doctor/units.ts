@@ -17,6 +17,7 @@ import { TelecError } from '../system/errors.ts'
 import { modifiedAt, readText } from '../system/files.ts'
 import { readBrief } from '../watch/brief.ts'
 import type { Checks } from './check.ts'
+import { verifyComesBack } from './contract.ts'
 
 /** What starts telec, and what telec restarts. */
 export const UNIT_CHECKS: Checks = { manager, units, runs, polling, service: serviceUnit, redis }
@@ -134,7 +135,10 @@ async function serviceUnit(service: Service): Promise<string> {
       hint: 'look at its log; a push that mends it is taken all the same',
     })
   const state = known === 'masked' ? 'masked' : activity
-  return `${unit} is ${state}${main?.pid ? `, pid ${main.pid}` : ''} (${name})`
+  const isTaught = name === 'systemd' && found.restart === 'exit-42' && known === 'yes'
+  const scope = service.config.service?.scope ?? service.paths.scope
+  const contract = isTaught ? `, ${await verifyComesBack(service.world, scope, unit)}` : ''
+  return `${unit} is ${state}${main?.pid ? `, pid ${main.pid}` : ''}${contract} (${name})`
 }
 
 const REDIS_TIMEOUT_MS = 5_000

@@ -22,7 +22,12 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
     expect({ code, stdout }).toMatchObject({ code: 0 })
     expect(stdout).toMatch(/^✓ manager {3}systemd \d+.* answers/m)
     expect(stdout).toMatch(/^✓ polling {3}\d+ s ago, next in \d+ s$/m)
-    expect(stdout).toMatch(new RegExp(`^✓ service {3}${SERVICE} is running, pid \\d+ \\(systemd\\)$`, 'm'))
+    expect(stdout).toMatch(
+      new RegExp(
+        `^✓ service {3}${SERVICE} is running, pid \\d+, comes back after exit code 42 \\(systemd\\)$`,
+        'm',
+      ),
+    )
   })
 
   if (scope === 'user')
@@ -63,6 +68,21 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
     expect((await wrong()).join('\n')).toContain(`${SERVICE} has failed`)
     await subscriber.systemctl(`reset-failed ${SERVICE}`)
     await subscriber.systemctl(`start ${SERVICE}`)
+    expect((await doctor()).code).toBe(0)
+  })
+
+  test("a service's own unit that does not come back after 42, or changed since systemd read it", async () => {
+    const more = `${UNITS[scope]}/${SERVICE}.d/zz.conf`
+    await subscriber.sh(`cat >${more}`, { input: '[Service]\nRestartForceExitStatus=\nRestart=no\n' })
+    expect((await wrong()).join('\n')).toContain(`${SERVICE} has changed on the disk since systemd read it`)
+    await subscriber.systemctl('daemon-reload')
+    const said = (await wrong()).join('\n')
+    expect(said).toContain(`systemd does not start ${SERVICE} again after exit code 42`)
+    expect(said).toContain(
+      'Restart=no RestartForceExitStatus= RestartPreventExitStatus= SuccessExitStatus=42',
+    )
+    await subscriber.sh(`rm ${more}`)
+    await subscriber.systemctl('daemon-reload')
     expect((await doctor()).code).toBe(0)
   })
 
