@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { Deployment } from './deployment.ts'
 import { parseRedisUrl, REDIS_URL_FORMS } from './redis-url.ts'
-import { about, argument, choice, commandLine, duration, optional, path } from './values.ts'
+import { about, argument, choice, commandLine, duration, flag, optional, path } from './values.ts'
 
 /**
  * The configuration: each key once, with what it is for, its type, its default and the sentence that says what it
@@ -32,6 +32,11 @@ const Service = v.strictObject({
     'How it gets to run the new code: by being asked to leave, which it does with exit code 42; by a restart of its manager; or not at all, and telec-update then leaves with 42 itself.',
     choice('exit-42', 'manager', 'none'),
     'exit-42',
+  ),
+  environment: optional(
+    "Whether migrations get the service's own Environment= and EnvironmentFile=, as systemd knows them.",
+    flag,
+    false,
   ),
   health: optional(
     'Run by a shell until it exits 0 once the new process is up; an update is not done before.',

@@ -48,6 +48,7 @@ function serviceOf({ service, scope }: Answers): string {
 ${line('  ', 'name', service)} # systemd unit or launchd label
 ${line('  ', 'scope', scope, 'user')} # user | system
   # restart: exit-42                   # exit-42 | manager | none
+  # environment: true                  # migrations get Environment= and EnvironmentFile= of the unit
   # health: curl -fsS http://127.0.0.1:8080/ # a command that exits 0 when the service is well
   # healthy_after: 5s                  # how long the new process must stay up`
 }

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { createSyncFor, type Service } from '../config/service.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import { commandEnvironment } from '../service/environment.ts'
+import { serviceEnvironment } from '../service/systemd/service-environment.ts'
 import { openRecorder } from '../state/migrations.ts'
 import type { Account } from '../system/account.ts'
 import { kindOf } from '../system/errors.ts'
@@ -34,7 +35,7 @@ export async function surroundingsOf(service: Service, versions: Versions): Prom
   const { world, config, paths } = service
   const { checkout } = config.deployment
   const owner = checkoutOwner(world, checkout)
-  const env = await commandEnvironment(service, owner)
+  const env = await commandEnvironment(service, owner, await serviceEnvironment(service))
   return { home: paths.home, checkout, owner, env, ...versions }
 }
 

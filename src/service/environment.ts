@@ -8,6 +8,7 @@ import { readText } from '../system/files.ts'
 import { verifyPrivate } from '../system/trust.ts'
 import { tryCommand } from './commands.ts'
 import { readSupervisor } from './run/manager.ts'
+import { parseVariables } from './variables.ts'
 
 /** Set by telec's units: the environment is that of a service manager, and not that of somebody's shell. */
 export const UNIT_MARK = 'TELEC_UNIT'
@@ -28,15 +29,21 @@ export function unitPath(node: string, folders: readonly string[]): string {
  * units, also where a person starts telec in a shell, so that what works once works always.
  *
  * @param as in whose name they run; null: whoever telec runs as.
+ * @param own what goes before the environment of the units, and not before `deployment.env_file`.
  */
-export async function commandEnvironment(service: Service, as: Account | null): Promise<NodeJS.ProcessEnv> {
+export async function commandEnvironment(
+  service: Service,
+  as: Account | null,
+  own: Readonly<Record<string, string>> = {},
+): Promise<NodeJS.ProcessEnv> {
   const { world, config } = service
   const { checkout, path, env_file } = config.deployment
   const isOfManager = world.env[UNIT_MARK] !== undefined || readSupervisor(service) !== null
   const env = isOfManager ? actAs(world, as).env : await environmentOfUnits(service, as)
   if (as === null && checkoutOwner(world, checkout) !== null) return env // root's own command, not the owner's
   const more = env_file === undefined ? {} : readVariables(env_file)
-  return { ...env, ...more, PATH: inFront(path, more.PATH ?? env.PATH ?? FOLDERS) }
+  const all = { ...env, ...own, ...more }
+  return { ...all, PATH: inFront(path, all.PATH ?? FOLDERS) }
 }
 
 async function environmentOfUnits(service: Service, as: Account | null): Promise<NodeJS.ProcessEnv> {
@@ -86,14 +93,9 @@ export function readVariables(path: string): Record<string, string> {
   const text = readText(path)
   if (text === null) throw wrong('which does not exist')
   verifyPrivate(path, true)
-  return Object.fromEntries(
-    text.split(/\r?\n/).flatMap((line, index) => {
-      if (/^\s*([#;].*)?$/.test(line)) return []
-      const [, name, value = ''] = /^\s*(?:export\s+)?([A-Za-z_]\w*)=(.*?)\s*$/.exec(line) ?? []
-      if (name === undefined) throw wrong(`whose line ${index + 1} is not NAME=VALUE`)
-      return [[name, value.replace(/^(["'])(.*)\1$/, '$2')]]
-    }),
-  )
+  const { variables, malformed } = parseVariables(text)
+  if (malformed !== null) throw wrong(`whose line ${malformed} is not NAME=VALUE`)
+  return variables
 }
 
 function inFront(folders: readonly string[], path: string): string {

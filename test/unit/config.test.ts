@@ -53,6 +53,7 @@ describe('the defaults', () => {
       name: 'web.service',
       scope: 'user',
       restart: 'exit-42',
+      environment: false,
       health_timeout: 60_000,
       healthy_after: 5_000,
       stop_timeout: 90_000,

@@ -1,0 +1,58 @@
+import type { Service } from '../../config/service.ts'
+import { TelecError } from '../../system/errors.ts'
+import { readText } from '../../system/files.ts'
+import { tryCommand } from '../commands.ts'
+import { readSupervisor } from '../run/manager.ts'
+import { parseVariables } from '../variables.ts'
+import { unitName } from './systemctl.ts'
+
+/**
+ * The service's own `Environment=` and `EnvironmentFile=`, as systemd knows them, where `service.environment` asks for that.
+ * Under `telec run` the service has no other than telec. Throws where they cannot be had.
+ */
+export async function serviceEnvironment(service: Service): Promise<Record<string, string>> {
+  const { world, config } = service
+  if (!config.service?.environment || readSupervisor(service) !== null) return {}
+  if (world.platform === 'darwin')
+    throw new TelecError('config', 'service.environment is true, which takes systemd', {
+      hint: 'write the variables to a file, and name it in deployment.env_file',
+    })
+  const unit = unitName(config.service.name)
+  const get = async <Value>(property: string): Promise<Value> => {
+    // Its JSON needs no rules for quotes, which systemctl show does.
+    const argv = ['busctl', `--${config.service?.scope}`, '--json=short', 'get-property', BUS, objectOf(unit)]
+    const { code, stdout, stderr } = await tryCommand(world, [...argv, `${BUS}.Service`, property])
+    if (code === 0) return (JSON.parse(stdout) as { data: Value }).data
+    throw new TelecError('later', `systemd does not say the environment of ${unit}`, {
+      because: stderr.trim(),
+      hint: `try it by hand: systemctl --${config.service?.scope} show ${unit} --property=${property}`,
+    })
+  }
+  const set = await get<string[]>('Environment')
+  const files = await get<[path: string, mayBeMissing: boolean][]>('EnvironmentFiles')
+  const variables = Object.fromEntries(
+    set.map((one) => [one.slice(0, one.indexOf('=')), one.slice(one.indexOf('=') + 1)]),
+  )
+  // What a file says goes before Environment=, and a later file before an earlier one (systemd.exec(5)).
+  for (const [path, mayBeMissing] of files) Object.assign(variables, readFileOf(unit, path, mayBeMissing))
+  return variables
+}
+
+function readFileOf(unit: string, path: string, mayBeMissing: boolean): Record<string, string> {
+  const text = readText(path)
+  if (text !== null || mayBeMissing) return parseVariables(text ?? '').variables
+  throw new TelecError('halted', `EnvironmentFile= of ${unit} names ${path}, which does not exist`, {
+    hint: 'write it, or remove the line from the unit; then: telec-update --retry',
+  })
+}
+
+const BUS = 'org.freedesktop.systemd1'
+
+/** The unit as an object on the bus: all but letters and digits as `_HEX` (sd_bus_path_encode(3)). */
+function objectOf(unit: string): string {
+  const bytes = [...Buffer.from(unit)].map((byte) => String.fromCharCode(byte))
+  const name = bytes.map((one) =>
+    /[A-Za-z0-9]/.test(one) ? one : `_${one.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
+  return `/org/freedesktop/systemd1/unit/${name.join('')}`
+}
