@@ -49,6 +49,8 @@ async function units(service: Service): Promise<string> {
   verifyPrograms(service.world, by.scope)
   const plan = planInstall(service, by.manager, by.scope)
   const pieces = await stalePieces(service, plan)
+  if (pieces.length > 0 && by.manager === 'systemd' && by.scope === 'user')
+    await verifyStarted(service, pieces)
   if (pieces.length > 0)
     throw new TelecError('config', 'the units are not as telec install would make them', {
       because: pieces.join('\n'),
@@ -56,6 +58,21 @@ async function units(service: Service): Promise<string> {
     })
   return `${plan.files.length} files, as telec install would write them`
 }
+
+/** A lingering user's manager starts at boot: it knows of no units in a home that is mounted later. */
+async function verifyStarted({ world }: Service, pieces: readonly string[]): Promise<void> {
+  if (pieces.some((piece) => !piece.includes(' is-active '))) return
+  const timer = await showUnit(world, 'user', 'telec-watch.timer', ['StateChangeTimestampMonotonic'])
+  if (timer.StateChangeTimestampMonotonic !== '0') return // it was started, and stopped
+  throw new TelecError('config', 'the units did not start with the user manager', {
+    because: 'their files were not there yet: is the home folder mounted after the boot?',
+    hint: `${START_LATE}; before the next boot: "A home that is mounted late" in docs/operating.md`,
+  })
+}
+
+/** Starting a target that is active starts what it wants by now. */
+const START_LATE =
+  'systemctl --user daemon-reload && systemctl --user start default.target timers.target paths.target'
 
 /** The last run of each of them ended well. */
 async function runs(service: Service): Promise<string> {

@@ -1,10 +1,31 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Subscriber, subscribe } from '../helpers/subscriber.ts'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { SERVICE, type Subscriber, subscribe } from '../helpers/subscriber.ts'
 import { until } from '../helpers/until.ts'
 
 /** Where git is found by the shell of a person, and not by units. */
 const TOOLS = '/opt/tools/bin'
 const FAILS = 'telec-watch.service fails: exit code 1'
+
+test('a home that is mounted after the manager of its user has started: telec doctor says how to go on', async () => {
+  const subscriber = await subscribe('user')
+  onTestFinished(() => subscriber.dispose())
+  await subscriber.telec('telec install')
+  await subscriber.box.sh(`manager=user@$(id -u ada).service
+systemctl stop $manager; mv /home/ada/.config /opt/config
+systemctl start $manager; mv /opt/config /home/ada/.config`)
+  const doctor = () => subscriber.telec('telec doctor --json', { allowFailure: true })
+  const findings = JSON.parse((await doctor()).stdout) as {
+    check: string
+    message: string
+    hint: string | null
+  }[]
+  const units = findings.find(({ check }) => check === 'units')
+  expect(units?.message).toBe('the units did not start with the user manager')
+  await subscriber.sh(units?.hint?.split(';')[0] ?? 'false')
+  for (const unit of ['telec-watch.timer', 'telec-update.path', SERVICE])
+    expect(await subscriber.systemctl(`is-active ${unit}`)).toBe('active')
+  expect((await doctor()).code).toBe(0)
+})
 
 describe('a watcher that fails, on a real systemd', () => {
   let subscriber: Subscriber

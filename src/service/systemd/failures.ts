@@ -73,7 +73,7 @@ const MOST_LINES = 8
 const STACK = /^\s+at /
 /** What systemd itself says at each start and end. */
 const OF_MANAGER =
-  /^(Starting|Started|Stopping|Stopped|Finished|Failed to start) |: (Main process exited|Failed with result|Scheduled restart|Consumed)\b/
+  /^(Starting|Started|Stopping|Stopped|Finished|Failed to start) |: (Main process exited|Failed with result|Scheduled restart|Consumed|Deactivated successfully)\b/
 
 async function lastLines(world: World, scope: Scope, unit: string): Promise<string[]> {
   const argv = ['journalctl', ...journalSelection(scope, [unit]), '--quiet', '--output=cat', '--lines=40']
