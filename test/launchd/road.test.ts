@@ -158,6 +158,23 @@ test('plists of another home are not written over, and it is said whose they are
   expect((await asOther('uninstall')).stdout).toBe('telec is not installed\n')
 })
 
+test('a service that a migration booted out is loaded and started again', async () => {
+  const { computer, launchd, telec, state } = await mac()
+  const job = `${launchd.domain}/${LABEL}`
+  const commit = await computer.push({
+    ...version('1.1.0'),
+    'migrations/v1.1.0/001_stops.sh': `#!/bin/sh
+case $1 in check) test -e ../out;; migrate) launchctl bootout ${job} && touch ../out;; esac
+`,
+  })
+  expect((await telec('watch')).code).toBe(0)
+  const updated = await telec('update')
+  expect(updated, updated.stderr).toMatchObject({ code: 0 })
+  expect(state().deployed.commit).toBe(commit)
+  expect(updated.stderr).toMatch(/^restart: .*launchd started it, new pid \d+/m)
+  expect(launchd.pid(LABEL)).not.toBeNull()
+})
+
 test('a change that WatchPaths missed is made up for by the calendar', async () => {
   const { computer, launchd, telec, deployed } = await mac()
   await telec('install')

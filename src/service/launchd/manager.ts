@@ -18,6 +18,9 @@ export function launchdFolder(world: World, scope: Scope): string {
 /** launchd starts a job at most once in its ThrottleInterval, 10 s by default, counted from the last start. */
 const THROTTLE_MS = 10_000
 
+/** bootstrap: a job of that label is still on its way out, for some seconds after bootout. */
+export const STILL_LEAVING = [5, 36, 37]
+
 export function launchdManager(world: World, label: string, scope: Scope): ServiceManager {
   const domain = launchdDomain(world, scope)
   const job = `${domain}/${label}`
@@ -40,8 +43,8 @@ export function launchdManager(world: World, label: string, scope: Scope): Servi
     askToLeave: () => launchctl('kill', 'SIGTERM'),
     async start() {
       const isLoaded = (await tryCommand(world, ['launchctl', 'print', job])).code === 0
-      const argv = ['launchctl', 'bootstrap', domain, plist]
-      if (!isLoaded) await runCommand(world, { argv }, `look at the job: plutil -lint ${plist}`)
+      const load = { argv: ['launchctl', 'bootstrap', domain, plist], againAfter: STILL_LEAVING }
+      if (!isLoaded) await runCommand(world, load, `look at the job: plutil -lint ${plist}`)
       await launchctl('kickstart')
     },
     restart: () => launchctl('kickstart', '-k'),

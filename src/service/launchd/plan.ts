@@ -2,15 +2,13 @@ import type { Paths, Scope } from '../../config/paths.ts'
 import type { World } from '../../system/world.ts'
 import type { ManagerCommand } from '../commands.ts'
 import { type InstallPlan, inFolder, type RemovalPlan, type UnitValues } from '../plan.ts'
-import { launchdDomain, launchdFolder } from './manager.ts'
+import { launchdDomain, launchdFolder, STILL_LEAVING } from './manager.ts'
 import { launchdPlists, ownLabel } from './plists.ts'
 
 const JOBS = ['telec-watch', 'telec-update', 'telec-listen'] as const
 
 /** launchctl(1) print: no such job. */
 const NOT_LOADED = 113
-/** bootstrap: a job of that label is still on its way out, for some seconds after bootout. */
-const STILL_LEAVING = [5, 36, 37]
 
 /** Plists and commands for launchd. Exit codes say little: what counts is whether a job is loaded at the end. */
 export function planLaunchd(values: UnitValues): InstallPlan {
