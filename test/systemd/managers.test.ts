@@ -80,22 +80,6 @@ test('a manager that does not answer while confirm looks is asked again', async 
   await configure('healthy_after', '300ms')
 })
 
-test('a user manager that is restarted while confirm looks, and the service with it, halts nothing', async () => {
-  await configure('healthy_after', '3s')
-  const commit = await push()
-  const updating = run()
-  await logged('^restart: ')
-  const pid = await subscriber.systemctl(`show ${SERVICE} --property=MainPID --value`)
-  await subscriber.box.sh('systemctl restart user@$(id -u ada)')
-  const { code, stderr, note } = await updating
-  expect({ code, stderr }).toMatchObject({ code: 0 })
-  expect(stderr).toContain('systemd does not answer: asking again')
-  expect(note('confirm')).not.toContain(`pid ${pid} `)
-  expect((await state()).deployed.commit).toBe(commit)
-  await subscriber.systemctl('stop telec-watch.timer telec-update.path telec-update.timer')
-  await configure('healthy_after', '300ms')
-})
-
 test('one that does not answer until the deadline is a reason to try again later', async () => {
   await subscriber.sh("sed -i 's/^service:/service:\\n  stop_timeout: 1s/' ~/.teleclaude/config.yml")
   const commit = await push({ 'hold.sh': 'echo held; until test -e ~/go; do sleep 0.05; done\n' })

@@ -35,7 +35,7 @@ export function systemdManager(world: World, name: string, scope: Scope): Servic
     service,
     async inspect() {
       const state = stateOf(await showUnit(world, scope, service, PROPERTIES), world.monotonic())
-      if (!state.main && state.activity !== 'running') await verifyNotStopping(world, scope)
+      if (!state.main && state.activity !== 'running') await verifyIsUp(world, scope)
       return state
     },
     async members() {
@@ -74,12 +74,12 @@ async function takeUpChanges(world: World, scope: Scope, unit: string): Promise<
   }
 }
 
-/** Throws `later` where the manager itself stops, and all units with it: that nothing runs says nothing then. */
-async function verifyNotStopping(world: World, scope: Scope): Promise<void> {
+/** Throws `later` where the manager itself stops or starts, and all units with it: that nothing runs says nothing then. */
+async function verifyIsUp(world: World, scope: Scope): Promise<void> {
   const state = await systemctl(world, scope, ['show', '--property=SystemState', '--value'])
-  if (state.trim() !== 'stopping') return
-  throw new TelecError('later', `systemd (--${scope}) is stopping`, {
-    hint: 'nothing, where it is started again: an upgrade, a reboot',
+  if (!['initializing', 'starting', 'stopping'].includes(state.trim())) return
+  throw new TelecError('later', `systemd (--${scope}) is ${state.trim()}`, {
+    hint: 'nothing, where it is started again (an upgrade, a reboot); else what it waits for: systemctl list-jobs',
   })
 }
 
