@@ -95,10 +95,20 @@ export function verifyUnitsSayWhich(first: Paths): void {
   })
 }
 
+/** Null, too, where that cannot be read: it is somebody's whose units one cannot write either. */
 function homeOf(path: string): string | null {
-  const text = readText(path)
+  const text = readable(path)
   if (text === null) return null
   return path.endsWith('.plist') ? homeInPlist(text) : homeInUnit(text)
+}
+
+function readable(path: string): string | null {
+  try {
+    return readText(path)
+  } catch (error) {
+    if (error instanceof TelecError) return null
+    throw error
+  }
 }
 
 /** The homes for which telec's units are installed on this computer, for this user and for the computer. */
