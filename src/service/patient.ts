@@ -6,7 +6,7 @@ const ASK_AGAIN_MS = 200
 
 /** A manager that is asked again where it does not answer. */
 export interface PatientManager extends ServiceManager {
-  /** How many times it was away: the units may have been started anew with it. */
+  /** How many times it was away or started anew: the units may have been started anew with it. */
   absences(): number
 }
 
@@ -23,7 +23,9 @@ export function patient(world: World, manager: ServiceManager, patienceMs: numbe
         if (deadline === null) {
           deadline = world.monotonic() + patienceMs
           absences += 1
-          world.log.notice(`${manager.name} does not answer: asking again for ${patienceMs / 1000} s`)
+          world.log.notice(
+            `${manager.name} is restarting or does not answer: asking again for ${patienceMs / 1000} s`,
+          )
         }
         if (world.monotonic() >= deadline) throw error
         await world.sleep(ASK_AGAIN_MS)

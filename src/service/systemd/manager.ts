@@ -2,7 +2,7 @@ import type { Scope } from '../../config/paths.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import type { ServiceManager, ServiceState } from '../manager.ts'
-import { parseTimespan, showUnit, systemctl, unitName } from './systemctl.ts'
+import { parseTimespan, showManager, showUnit, systemctl, unitName } from './systemctl.ts'
 
 const PROPERTIES = [
   'LoadState',
@@ -30,12 +30,18 @@ export function systemdManager(world: World, name: string, scope: Scope): Servic
     await systemctl(world, scope, ['reset-failed', ...units], true) // else a start limit that was hit refuses it
     await systemctl(world, scope, [verb, service])
   }
+  // The look before this one: with another process the manager is asked about itself, too, and only then.
+  let seen: { readonly identity: string | undefined; readonly atMs: number } | undefined
   return {
     name: 'systemd',
     service,
     async inspect() {
+      const before = seen
+      const atMs = world.monotonic()
       const state = stateOf(await showUnit(world, scope, service, PROPERTIES), world.monotonic())
-      if (!state.main && state.activity !== 'running') await verifyIsUp(world, scope)
+      seen = { identity: state.main?.identity, atMs }
+      const isOther = before?.identity !== undefined && before.identity !== seen.identity
+      if (!state.main || isOther) await verifyWasUp(world, scope, before?.atMs ?? atMs, state.main !== null)
       return state
     },
     async members() {
@@ -74,11 +80,19 @@ async function takeUpChanges(world: World, scope: Scope, unit: string): Promise<
   }
 }
 
-/** Throws `later` where the manager itself stops or starts, and all units with it: that nothing runs says nothing then. */
-async function verifyIsUp(world: World, scope: Scope): Promise<void> {
-  const state = await systemctl(world, scope, ['show', '--property=SystemState', '--value'])
-  if (!['initializing', 'starting', 'stopping'].includes(state.trim())) return
-  throw new TelecError('later', `systemd (--${scope}) is ${state.trim()}`, {
+/** States of a manager in which its units do not run yet, or no longer. */
+const PASSING = ['initializing', 'starting', 'stopping']
+
+/**
+ * Throws `later` where the manager itself explains what was seen: it was started anew since `sinceMs`, and all units with
+ * it, or nothing runs because it starts or stops.
+ */
+async function verifyWasUp(world: World, scope: Scope, sinceMs: number, runs: boolean): Promise<void> {
+  const shown = await showManager(world, scope, ['SystemState', 'UserspaceTimestampMonotonic'])
+  const isAnew = Number(shown.UserspaceTimestampMonotonic) / 1000 > sinceMs // daemon-reexec leaves it as it was
+  if (!isAnew && (runs || !PASSING.includes(shown.SystemState))) return
+  const what = isAnew ? 'was started anew' : `is ${shown.SystemState}`
+  throw new TelecError('later', `systemd (--${scope}) ${what}`, {
     hint: 'nothing, where it is started again (an upgrade, a reboot); else what it waits for: systemctl list-jobs',
   })
 }

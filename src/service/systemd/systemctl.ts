@@ -46,6 +46,15 @@ export async function showUnit<Key extends string>(
   return properties(await systemctl(world, scope, ['show', unit, `--property=${keys.join(',')}`]), keys)
 }
 
+/** The same of the manager itself. */
+export async function showManager<Key extends string>(
+  world: World,
+  scope: Scope,
+  keys: readonly Key[],
+): Promise<Record<Key, string>> {
+  return properties(await systemctl(world, scope, ['show', `--property=${keys.join(',')}`]), keys)
+}
+
 /** The same of several units, by their names. */
 export async function showUnits<Key extends string>(
   world: World,
