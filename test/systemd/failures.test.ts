@@ -74,4 +74,17 @@ describe('a watcher that fails, on a real systemd', () => {
     await moveGit('/opt/elsewhere', '/usr/bin')
     await until('a poll to end well', async () => !(await telec('status')).stdout.includes(FAILS))
   })
+
+  test('the end of its log is told in the order of its last run, however often it failed', async () => {
+    await subscriber.sh('rm -f ~/.teleclaude/quiet') // with it Node.js is not started
+    await subscriber.systemctl('set-environment NODE_OPTIONS="--require /gone.cjs"')
+    for (let run = 0; run < 5; run += 1) await subscriber.systemctl('start telec-watch.service')
+    const { failed_units } = JSON.parse((await telec('status --json')).stdout) as {
+      failed_units: { lines: string[] }[]
+    }
+    const lines = failed_units[0]?.lines ?? []
+    expect(lines.at(-1)).toMatch(/^Node\.js v/)
+    expect(lines).toContain("Error: Cannot find module '/gone.cjs'")
+    await subscriber.systemctl('unset-environment NODE_OPTIONS')
+  })
 })

@@ -81,7 +81,8 @@ async function lastLines(world: World, scope: Scope, unit: string): Promise<stri
   const lines = stdout
     .split('\n')
     .filter((line) => line.trim() !== '' && !OF_MANAGER.test(line) && !STACK.test(line))
-  return [...new Set(lines)].slice(-MOST_LINES) // it said the same each time
+  // It said the same each time: of what is repeated the last counts, which is in the order of the last run.
+  return [...new Set(lines.toReversed())].slice(0, MOST_LINES).toReversed()
 }
 
 /** Has the manager run the watcher once, to its end. Throws `halted`, with the end of its log, where it fails. */
