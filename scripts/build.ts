@@ -6,7 +6,7 @@ import { type BuildOptions, build, type Plugin } from 'esbuild'
 import { programText } from './lib/program-text.ts'
 
 const PROGRAMS = ['telec', 'telec-watch', 'telec-update', 'telec-migrate']
-const TARGET = 'node20.20'
+const TARGET = 'node20.19'
 
 const root = process.cwd()
 

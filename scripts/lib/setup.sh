@@ -4,7 +4,7 @@
 
 telec_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 
-# Node binaries of need_nodes, as FOLDER/MAJOR/bin/node. Outside node_modules, which npm ci empties.
+# Node binaries of need_nodes, as FOLDER/VERSION/bin/node. Outside node_modules, which npm ci empties.
 node_cache=${XDG_CACHE_HOME:-$HOME/.cache}/telec/node
 
 # What test/systemd/box boots and is made of, for need_packages.
@@ -39,10 +39,10 @@ quietly() {
 
 need_node() {
   local found
-  found=$(node --version 2>/dev/null) || setup_failed 'needs Node.js 20.20 or newer, and there is no node on the PATH'
+  found=$(node --version 2>/dev/null) || setup_failed 'needs Node.js 20.19 or newer, and there is no node on the PATH'
   [[ $found =~ ^v([0-9]+)\.([0-9]+)\. ]] || setup_failed "does not understand '$found' of $(command -v node)"
-  ((BASH_REMATCH[1] * 1000 + BASH_REMATCH[2] >= 20020)) ||
-    setup_failed "needs Node.js 20.20 or newer; $(command -v node) is $found"
+  ((BASH_REMATCH[1] * 1000 + BASH_REMATCH[2] >= 20019)) ||
+    setup_failed "needs Node.js 20.19 or newer; $(command -v node) is $found"
 }
 
 # need_packages PACKAGE:TOOL...: Debian packages, each with a command or a path by which to see that it is there.
@@ -104,10 +104,10 @@ modules_match_lock() {
   ') 2>/dev/null
 }
 
-# need_nodes MAJOR...: the newest Node.js of each, as $node_cache/MAJOR/bin/node.
+# need_nodes VERSION...: the newest Node.js of each (20, 20.19), as $node_cache/VERSION/bin/node.
 need_nodes() {
   need_node
-  local platform major
+  local platform version
   case $(uname -sm) in
     'Linux x86_64') platform=linux-x64 ;;
     'Linux aarch64') platform=linux-arm64 ;;
@@ -115,8 +115,10 @@ need_nodes() {
     'Darwin x86_64') platform=darwin-x64 ;;
     *) setup_failed "there is no Node.js package for $(uname -sm)" ;;
   esac
-  for major in "$@"; do
-    is_node "$node_cache/$major" "$major" || quietly "getting Node.js $major" get_node "node-$platform" "$major"
+  for version in "$@"; do
+    # npm has fewer of them for macOS: what needs one that is missing fails there, and says so.
+    is_node "$node_cache/$version" "$version" ||
+      (quietly "getting Node.js $version" get_node "node-$platform" "$version") || [ "$(uname)" = Darwin ] || exit 1
   done
 }
 
@@ -127,8 +129,8 @@ is_node() {
 get_node() (
   mkdir -p "$node_cache" && new=$(mktemp -d "$node_cache/new.XXXXXX") || exit
   trap 'rm -rf "$new"' EXIT
-  # A range, because the package's tags do not name the major versions. npm pack runs no scripts.
-  npm pack "$1@^$2" --pack-destination "$new" &&
+  # A range, because the package's tags do not name these versions. npm pack runs no scripts.
+  npm pack "$1@$2.x" --pack-destination "$new" &&
     mkdir "$new/node" &&
     tar -xzf "$new"/*.tgz -C "$new/node" --strip-components 1 package/bin/node &&
     is_node "$new/node" "$2" &&

@@ -21,7 +21,7 @@ import type { Checks } from './check.ts'
 /** Programs, disk, clock, and telec's own folder. */
 export const COMPUTER_CHECKS: Checks = { node, git, home, state, disk, clock }
 
-const LEAST_NODE = '20.20.0'
+const LEAST_NODE = '20.19.0'
 const LEAST_FREE_FILES = 1_000
 /** Clocks of two computers may differ by that without anybody minding. */
 const CLOCK_TOLERANCE_MS = 60 * 60_000

@@ -2,14 +2,17 @@ import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-/** The versions of Node.js on which telec runs. */
-export const NODE_MAJORS = [20, 22, 24, 26] as const
+/** The versions of Node.js on which telec runs: the oldest, and the newest of each major. */
+export const NODE_VERSIONS = ['20.19', '20', '22', '24', '26'] as const
 
-/** The binary of a major version that scripts/test has fetched; throws where it has not. */
-export function nodeBinary(major: (typeof NODE_MAJORS)[number]): string {
+/** One of each major, for what is long; the oldest stands for its own. */
+export const NODE_MAJORS = NODE_VERSIONS.filter((version) => version !== '20')
+
+/** The binary of a version that scripts/test has fetched; throws where it has not. */
+export function nodeBinary(version: (typeof NODE_VERSIONS)[number]): string {
   const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
   const folder = process.env.TELEC_TEST_NODES || join(cache, 'telec/node')
-  const binary = join(folder, String(major), 'bin/node')
+  const binary = join(folder, version, 'bin/node')
   if (existsSync(binary)) return binary
-  throw new Error(`this test needs Node.js ${major} as ${binary}: scripts/test fetches it`)
+  throw new Error(`this test needs Node.js ${version} as ${binary}: scripts/test fetches it`)
 }

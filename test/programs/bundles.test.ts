@@ -14,7 +14,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { markerMigration, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
-import { NODE_MAJORS, nodeBinary } from '../helpers/nodes.ts'
+import { NODE_VERSIONS, nodeBinary } from '../helpers/nodes.ts'
 import { DIST, type Ended, execute, type ProgramName, ROOT, succeed } from '../helpers/programs.ts'
 import { readTree } from '../helpers/tree.ts'
 
@@ -111,9 +111,9 @@ async function buildIn(folder: string): Promise<string> {
   return join(folder, 'dist')
 }
 
-describe.each(NODE_MAJORS)('on Node.js %i', (major) => {
+describe.each(NODE_VERSIONS)('on Node.js %s', (nodeVersion) => {
   test('the whole road: init, a push with migrations of each kind, watch, update', async () => {
-    const node = nodeBinary(major)
+    const node = nodeBinary(nodeVersion)
     const computer = await freshComputer({ init: false })
     const bin = join(computer.folder, 'bin')
     cpSync(DIST, bin, { recursive: true })
@@ -130,15 +130,21 @@ describe.each(NODE_MAJORS)('on Node.js %i', (major) => {
       ...markerMigration('1.1.0', '002_module.mjs'),
       ...commonJs('1.1.0', '003_common.cjs'),
       ...commonJs('1.1.0', '004_plain.js'),
+      ...pythonAndShell('1.1.0'),
     })
     expect(await run('telec-watch')).toMatchObject({ code: 0 })
     const updated = await run('telec-update')
     expect(updated, updated.stderr).toMatchObject({ code: 42 })
     expect(updated.stderr).not.toMatch(/Warning/)
     expect(computer.state('migration_state.json')).toMatchObject({
-      applied: ['001_typed.ts', '002_module.mjs', '003_common.cjs', '004_plain.js'].map(
-        (name) => `1.1.0/${name}`,
-      ),
+      applied: [
+        '001_typed.ts',
+        '002_module.mjs',
+        '003_common.cjs',
+        '004_plain.js',
+        '005_python.py',
+        '006_shell.sh',
+      ].map((name) => `1.1.0/${name}`),
     })
     expect(computer.state('update_state.json')).toMatchObject({
       deployed: { version: '1.1.0', commit },
@@ -152,7 +158,7 @@ describe.each(NODE_MAJORS)('on Node.js %i', (major) => {
   test.each(['.js', '.ts'])(
     'an ES module in a %s file runs where package.json does not say so',
     async (extension) => {
-      const node = nodeBinary(major)
+      const node = nodeBinary(nodeVersion)
       const computer = await freshComputer()
       await computer.push({ ...version('1.1.0'), ...markerMigration('1.1.0', `001_esm${extension}`) })
       await computer.gitInCheckout('pull', '--quiet')
@@ -162,6 +168,23 @@ describe.each(NODE_MAJORS)('on Node.js %i', (major) => {
     },
   )
 })
+
+function pythonAndShell(versionNumber: string): Record<string, string> {
+  const folder = `migrations/v${versionNumber}`
+  return {
+    [`${folder}/005_python.py`]: `import os
+marker = os.path.join(os.environ['TELEC_HOME'], '005_python.py.marker')
+def check(): return os.path.exists(marker)
+def migrate():
+    open(marker, 'w').close()
+    return True
+`,
+    [`${folder}/006_shell.sh`]: `#!/bin/sh
+marker=$TELEC_HOME/006_shell.sh.marker
+case $1 in check) test -e "$marker" ;; migrate) : >"$marker" ;; esac
+`,
+  }
+}
 
 function commonJs(versionNumber: string, file: string): Record<string, string> {
   return {

@@ -32,11 +32,11 @@ async function expectFaults(
   }
 }
 
-const NODE_CASES = NODE_MAJORS.flatMap((major) =>
+const NODE_CASES = NODE_MAJORS.flatMap((nodeVersion) =>
   NODE_FORMS.map((form): [string, NodeForm, string] => [
-    `${form.label} on Node.js ${major}`,
+    `${form.label} on Node.js ${nodeVersion}`,
     form,
-    nodeBinary(major),
+    nodeBinary(nodeVersion),
   ]),
 )
 
@@ -92,7 +92,7 @@ describe.each(NODE_CASES)('a migration %s', (_, form, binary) => {
   })
 })
 
-describe.each(NODE_MAJORS)('on Node.js %i', (major) => {
+describe.each(NODE_MAJORS)('on Node.js %s', (nodeVersion) => {
   test('TypeScript may use types, interfaces, type imports, generics and satisfies', async () => {
     const computer = await freshComputer()
     place(computer, 'migrations/v1.1.0/shape.ts', 'export interface Shape { readonly done: boolean }\n')
@@ -112,7 +112,7 @@ export async function migrate(): Promise<boolean> {
 }
 `,
     )
-    const ended = await migrateUnder(computer, nodeBinary(major))
+    const ended = await migrateUnder(computer, nodeBinary(nodeVersion))
     expect(ended, ended.stderr).toMatchObject({ code: 0 })
   })
 
@@ -124,7 +124,7 @@ export async function migrate(): Promise<boolean> {
       'migrations/v1.1.0/001_x.mjs',
       "import { word } from './helper.ts'\nexport const check = () => word === 'typed'\n",
     )
-    const ended = await migrateUnder(computer, nodeBinary(major))
+    const ended = await migrateUnder(computer, nodeBinary(nodeVersion))
     expect(ended, ended.stderr).toMatchObject({ code: 0 })
   })
 
@@ -132,7 +132,7 @@ export async function migrate(): Promise<boolean> {
     const computer = await freshComputer()
     place(computer, 'package.json', '{"name": "web", "version": "1.1.0", "type": "commonjs"}')
     place(computer, 'migrations/v1.1.0/001_x.ts', 'export const check = (): boolean => true\n')
-    const ended = await migrateUnder(computer, nodeBinary(major))
+    const ended = await migrateUnder(computer, nodeBinary(nodeVersion))
     expect(ended, ended.stderr).toMatchObject({ code: 0 })
   })
 })

@@ -72,11 +72,11 @@ esac
 
 /** Each language with the Node.js that telec runs on. */
 const CASES: readonly [string, Language, string][] = [
-  ...NODE_MAJORS.flatMap((major) =>
+  ...NODE_MAJORS.flatMap((nodeVersion) =>
     NODE_LANGUAGES.map((language): [string, Language, string] => [
-      `${language.file} on Node.js ${major}`,
+      `${language.file} on Node.js ${nodeVersion}`,
       language,
-      nodeBinary(major),
+      nodeBinary(nodeVersion),
     ]),
   ),
   ['001_x.py', PYTHON('def'), process.execPath],
