@@ -53,7 +53,7 @@ export async function askForAnswers(
           : '',
       install: optional('What installs a new version, in the checkout? (empty: nothing)', 'make install'),
       service: optional(
-        'Which systemd unit or launchd label runs the service? (empty: none)',
+        'Which systemd units or launchd labels run the service, in the order to restart them? (empty: none)',
         'web.service',
         name === null || world.platform === 'darwin' ? undefined : `${name}.service`,
       ),
@@ -69,7 +69,7 @@ export async function askForAnswers(
     ...answers,
     pinnedMinor: pinnedMinor || undefined,
     install: install || undefined,
-    service: service || undefined,
+    service: service.trim() ? service.trim().split(/[\s,]+/) : undefined,
   }
 }
 

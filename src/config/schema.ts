@@ -13,14 +13,29 @@ export const COMPUTER_NAME = /^[A-Za-z0-9][\w.-]{0,63}$/
 const COMPUTER = 'a name of 1 to 64 letters, digits, dots, dashes and underscores'
 const METRICS = 'the absolute path of a file whose name ends in .prom, for node_exporter'
 
-const UNIT = 'the name of a systemd unit (teleclaude.service) or a launchd label'
+/** The units of the service in the order in which they are restarted. */
+type Units = readonly [string, ...string[]]
 
-const Service = v.strictObject({
+const UNIT = 'the name of a systemd unit (teleclaude.service) or a launchd label'
+const UNITS = `${UNIT}, or a list of them, each once`
+const unit = v.pipe(
+  argument(UNIT),
+  v.check((name) => !/@(\.[a-z]+)?$/.test(name), 'an instance of this template, such as web@1.service'),
+)
+
+/** `web` and `web.service` are one unit. */
+function isEachOnce(names: readonly string[]): boolean {
+  return new Set(names.map((name) => name.replace(/\.service$/, ''))).size === names.length
+}
+
+const ServiceKeys = v.strictObject({
   name: about(
-    'The systemd unit, or the launchd label, that runs from the checkout.',
+    'The systemd unit, or the launchd label, that runs from the checkout; a list where there are several, which are restarted in that order.',
     v.pipe(
-      argument(UNIT),
-      v.check((name) => !/@(\.[a-z]+)?$/.test(name), 'an instance of this template, such as web@1.service'),
+      v.union([unit, v.array(unit)], UNITS),
+      v.transform((given) => [given].flat()),
+      v.check((names) => names.length > 0 && isEachOnce(names), UNITS),
+      v.transform(([first = '', ...others]): Units => [first, ...others]),
     ),
   ),
   scope: optional(
@@ -34,7 +49,7 @@ const Service = v.strictObject({
     'exit-42',
   ),
   environment: optional(
-    "Whether migrations get the service's own Environment= and EnvironmentFile=, as systemd knows them.",
+    "Whether migrations get the service's own Environment= and EnvironmentFile=, as systemd knows them: of several units that of the first.",
     flag,
     false,
   ),
@@ -50,6 +65,12 @@ const Service = v.strictObject({
     '90s',
   ),
 })
+
+/** One unit is a list of one. */
+const Service = v.pipe(
+  ServiceKeys,
+  v.transform(({ name: names, ...others }) => ({ ...others, names })),
+)
 
 const RedisGroup = v.strictObject({
   url: about(

@@ -12,7 +12,7 @@ export interface Answers {
   readonly remote?: string | undefined
   readonly branch?: string | undefined
   readonly install?: string | undefined
-  readonly service?: string | undefined
+  readonly service?: readonly string[] | undefined
   readonly scope?: 'user' | 'system' | undefined
 }
 
@@ -45,7 +45,7 @@ function noService({ name }: Answers): string {
 
 function serviceOf({ service, scope }: Answers): string {
   return `service:
-${line('  ', 'name', service)} # systemd unit or launchd label
+${line('  ', 'name', service?.length === 1 ? service[0] : service)} # systemd unit or launchd label, or a list of them
 ${line('  ', 'scope', scope, 'user')} # user | system
   # restart: exit-42                   # exit-42 | manager | none
   # environment: true                  # migrations get Environment= and EnvironmentFile= of the unit
@@ -54,14 +54,19 @@ ${line('  ', 'scope', scope, 'user')} # user | system
 }
 
 /** A key with what was answered, or with what is usual behind a `#`, as wide as the lines around it. */
-function line(indent: string, key: string, value: string | undefined, usual = ''): string {
-  return (indent + (value === undefined ? `# ${key}: ${usual}` : `${key}: ${scalar(value)}`)).padEnd(38)
+function line(indent: string, key: string, value: Value | undefined, usual = ''): string {
+  return (indent + (value === undefined ? `# ${key}: ${usual}` : `${key}: ${onOneLine(value)}`)).padEnd(38)
 }
 
+type Value = string | readonly string[]
+
 /** A value as YAML writes it on one line, in quotes where it needs them: also around blanks that YAML does not know. */
-function scalar(value: string): string {
+function onOneLine(value: Value): string {
+  const needsQuotes = [value].flat().some((text) => /^[\d.]+$|^\s|\s$/.test(text))
   return stringify(value, {
     lineWidth: 0,
-    defaultStringType: /^[\d.]+$|^\s|\s$/.test(value) ? 'QUOTE_DOUBLE' : 'PLAIN',
+    collectionStyle: 'flow',
+    flowCollectionPadding: false,
+    defaultStringType: needsQuotes ? 'QUOTE_DOUBLE' : 'PLAIN',
   }).trim()
 }

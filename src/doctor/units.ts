@@ -3,10 +3,11 @@ import { hasLookout, LOOKOUT } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { commandFor } from '../config/services.ts'
 import { redisFault, withRedis } from '../fleet/client.ts'
-import { findService } from '../service/find.ts'
+import { findService, type Supervised } from '../service/find.ts'
 import { stalePieces } from '../service/install.ts'
 import { verifyLinger, verifyPrograms, verifySystemd } from '../service/installable.ts'
 import { planInstall } from '../service/installation.ts'
+import type { ServiceManager } from '../service/manager.ts'
 import { verifyUnitsOwn } from '../service/others.ts'
 import { describeFailure, failedUnits } from '../service/systemd/failures.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
@@ -24,7 +25,7 @@ export const UNIT_CHECKS: Checks = { manager, units, runs, polling, service: ser
 
 /** How `telec run` starts telec, or what is installed. Throws where nothing starts it. */
 function startedBy(service: Service): Installed | 'telec run' {
-  if (findService(service)?.manager.name === 'telec run') return 'telec run'
+  if (findService(service)?.managers[0].name === 'telec run') return 'telec run'
   const installed = readInstalled(service.paths)
   if (installed) return installed
   throw new TelecError('config', 'nothing starts telec on this computer', {
@@ -141,8 +142,17 @@ const BLIND = `root polls, since the user ${LOOKOUT.user} cannot read the remote
 async function serviceUnit(service: Service): Promise<string> {
   const found = findService(service)
   if (found === null) return 'none is configured: telec restarts nothing'
-  const { name, service: unit } = found.manager
-  const { known, activity, main, lastExit } = await found.manager.inspect()
+  const units: string[] = []
+  for (const manager of found.managers) units.push(await oneUnit(service, manager, found.restart))
+  return units.join('; ')
+}
+
+async function oneUnit(
+  service: Service,
+  { name, service: unit, inspect }: ServiceManager,
+  restart: Supervised['restart'],
+): Promise<string> {
+  const { known, activity, main, lastExit } = await inspect()
   if (known === 'no')
     throw new TelecError('config', `${name} does not know ${unit}`, {
       hint: 'install the service, or correct service.name and service.scope',
@@ -152,7 +162,7 @@ async function serviceUnit(service: Service): Promise<string> {
       hint: 'look at its log; a push that mends it is taken all the same',
     })
   const state = known === 'masked' ? 'masked' : activity
-  const isTaught = name === 'systemd' && found.restart === 'exit-42' && known === 'yes'
+  const isTaught = name === 'systemd' && restart === 'exit-42' && known === 'yes'
   const scope = service.config.service?.scope ?? service.paths.scope
   const contract = isTaught ? `, ${await verifyComesBack(service.world, scope, unit)}` : ''
   return `${unit} is ${state}${main?.pid ? `, pid ${main.pid}` : ''}${contract} (${name})`

@@ -5,9 +5,10 @@ import type { ServiceManager } from './manager.ts'
 import { embeddedManager, readSupervisor } from './run/manager.ts'
 import { systemdManager } from './systemd/manager.ts'
 
-/** The service and how it is restarted on this computer; null where nobody but the caller restarts anything. */
+/** The units of the service and how they are restarted; null where nobody but the caller restarts anything. */
 export interface Supervised {
-  readonly manager: ServiceManager
+  /** One for each unit, in the order in which they are restarted; at least one. */
+  readonly managers: readonly [ServiceManager, ...ServiceManager[]]
   readonly restart: Exclude<ServiceConfig['restart'], 'none'>
 }
 
@@ -17,8 +18,10 @@ export function findService(service: Service): Supervised | null {
   const unit = config.service
   const restart = unit?.restart ?? 'exit-42'
   if (restart === 'none') return null
-  if (readSupervisor(service)) return { manager: embeddedManager(service), restart }
+  if (readSupervisor(service)) return { managers: [embeddedManager(service)], restart }
   if (!unit) return null
   const native = world.platform === 'darwin' ? launchdManager : systemdManager
-  return { manager: native(world, unit.name, unit.scope), restart }
+  const managerOf = (name: string) => native(world, name, unit.scope)
+  const [first, ...others] = unit.names
+  return { managers: [managerOf(first), ...others.map(managerOf)], restart }
 }

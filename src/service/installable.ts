@@ -40,7 +40,7 @@ export async function verifyInstallable(service: Service, plan: InstallPlan): Pr
   await verifyOwnerCanRun(locateRepository(world, config.deployment.checkout))
   if (plan.manager === 'launchd') return verifyLaunchd(world, scope)
   await verifySystemd(world, scope)
-  if (config.service) await verifyUnit(world, config.service, scope)
+  if (config.service) await verifyUnits(world, config.service, scope)
 }
 
 /** What the units will start: all of the bundles, where they stay, and for root nothing that others can change. */
@@ -120,9 +120,28 @@ export async function verifySystemd(world: World, scope: Scope): Promise<string>
   return `systemd ${version} (--${scope}) answers`
 }
 
-/** Throws where the service's unit does not exist, or would not load any more with telec's drop-in. */
-async function verifyUnit(world: World, { name, restart }: ServiceConfig, scope: Scope): Promise<void> {
-  const { LoadState, Type } = await showUnit(world, scope, unitName(name), ['LoadState', 'Type'])
+/** Throws where two of the service's units are one by an alias, or one of them cannot be had. */
+async function verifyUnits(world: World, { names, restart }: ServiceConfig, scope: Scope): Promise<void> {
+  const known = new Map<string, string>()
+  for (const name of names) {
+    const id = await verifyUnit(world, name, restart, scope)
+    const same = known.get(id)
+    if (same !== undefined)
+      throw new TelecError('config', `service.name has ${same} and ${name}, which are one unit: ${id}`, {
+        hint: 'name it once',
+      })
+    known.set(id, name)
+  }
+}
+
+/** Throws where a unit does not exist, or would not load any more with telec's drop-in. @returns systemd's own name of it. */
+async function verifyUnit(
+  world: World,
+  name: string,
+  restart: ServiceConfig['restart'],
+  scope: Scope,
+): Promise<string> {
+  const { LoadState, Type, Id } = await showUnit(world, scope, unitName(name), ['LoadState', 'Type', 'Id'])
   const wrong = (message: string, hint: string) => new TelecError('config', message, { hint })
   if (LoadState === 'not-found')
     throw wrong(
@@ -134,6 +153,7 @@ async function verifyUnit(world: World, { name, restart }: ServiceConfig, scope:
       `${name} is of Type=oneshot, for which systemd refuses RestartForceExitStatus=`,
       'set service.restart: manager, or none; or give the unit another type',
     )
+  return Id
 }
 
 /** Throws where the user's units end with their last session (loginctl(1)). */

@@ -49,11 +49,12 @@ export function verifyNothingShared(
           hint: 'give each service a checkout of its own: git clone URL PATH',
         },
       )
-    const unit = config.service && unitOf(config.service)
-    if (unit && other.config.service && unit === unitOf(other.config.service))
+    const theirs = unitsOf(other.config).map(({ unit }) => unit)
+    const shared = unitsOf(config).find(({ unit }) => theirs.includes(unit))
+    if (shared)
       throw new TelecError(
         'config',
-        `${config.service?.name} is restarted by another service: ${whose(other.paths)}`,
+        `${shared.name} is restarted by another service: ${whose(other.paths)}`,
         {
           hint: `set service.name in ${paths.config} to a unit that runs from ${checkout}`,
         },
@@ -127,8 +128,9 @@ function whose({ home, config }: Paths): string {
   return home === config.replace(/\/config\.yml$/, '') ? home : `${home}, ${config}`
 }
 
-function unitOf({ name, scope }: NonNullable<Config['service']>): string {
-  return `${scope} ${unitName(name)}`
+/** The units of a service as they are configured, and with what tells them from all others. */
+function unitsOf({ service }: Config): { name: string; unit: string }[] {
+  return (service?.names ?? []).map((name) => ({ name, unit: `${service?.scope} ${unitName(name)}` }))
 }
 
 function isSame(one: string, other: string): boolean {

@@ -10,9 +10,17 @@ export interface PatientManager extends ServiceManager {
   absences(): number
 }
 
-/** Asks again where the manager does not answer, until it has been away for `patienceMs`; then its `later` is thrown. */
-export function patient(world: World, manager: ServiceManager, patienceMs: number): PatientManager {
-  let absences = 0
+/**
+ * Asks again where the manager does not answer, until it has been away for `patienceMs`; then its `later` is thrown.
+ *
+ * @param absences of the manager, for all of whose units are watched together.
+ */
+export function patient(
+  world: World,
+  manager: ServiceManager,
+  patienceMs: number,
+  absences = { count: 0 },
+): PatientManager {
   const persist = async <Value>(ask: (isAgain: boolean) => Promise<Value>): Promise<Value> => {
     let deadline: number | null = null
     for (;;) {
@@ -22,7 +30,7 @@ export function patient(world: World, manager: ServiceManager, patienceMs: numbe
         if (!(error instanceof TelecError) || error.kind !== 'later') throw error
         if (deadline === null) {
           deadline = world.monotonic() + patienceMs
-          absences += 1
+          absences.count += 1
           world.log.notice(
             `${manager.name} is restarting or does not answer: asking again for ${patienceMs / 1000} s`,
           )
@@ -49,6 +57,6 @@ export function patient(world: World, manager: ServiceManager, patienceMs: numbe
     askToLeave: order(() => manager.askToLeave()),
     start: order(() => manager.start()),
     restart: order(() => manager.restart()),
-    absences: () => absences,
+    absences: () => absences.count,
   }
 }

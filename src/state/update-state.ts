@@ -32,7 +32,14 @@ const ChangedFileSchema = v.object({
   sha256: v.string(),
 })
 
-const UpdateSchema = v.object({
+const RestartSchema = v.object({
+  /** The unit's main process before the restart. */
+  before: v.nullable(v.string()),
+  /** Whether that was asked to leave. */
+  asked: v.boolean(),
+})
+
+const UpdateKeys = v.object({
   channel: v.string(),
   from: TargetSchema,
   target: TargetSchema,
@@ -55,9 +62,20 @@ const UpdateSchema = v.object({
   changed: v.optional(v.array(ChangedFileSchema), []),
   /** Units that ran when the update began, and that it has not asked to restart yet. */
   running: v.optional(v.array(v.string()), []),
-  /** The service's main process before the restart, and whether it was asked to leave; see steps/restart.ts. */
-  service: v.nullable(v.object({ before: v.nullable(v.string()), asked: v.boolean() })),
+  /** Of each unit, in the order in which they are restarted; see steps/restart.ts. */
+  restarts: v.optional(v.array(v.object({ unit: v.nullable(v.string()), ...RestartSchema.entries })), []),
+  /** What an older telec wrote of the only unit that it knew; it takes no journal without the key. */
+  service: v.nullable(RestartSchema),
 })
+
+const UpdateSchema = v.pipe(
+  UpdateKeys,
+  v.transform(({ service, ...update }) => ({
+    ...update,
+    restarts: service ? [{ unit: null, ...service }] : update.restarts,
+    service: null,
+  })),
+)
 
 const HaltSchema = v.object({
   target: TargetSchema,
@@ -105,6 +123,7 @@ const UpdateStateSchema = v.pipe(
 
 export type UpdateState = v.InferOutput<typeof UpdateStateSchema>
 export type Update = v.InferOutput<typeof UpdateSchema>
+export type Restart = Update['restarts'][number]
 export type Deployment = v.InferOutput<typeof DeploymentSchema>
 export type Halt = v.InferOutput<typeof HaltSchema>
 export type ChangedFile = v.InferOutput<typeof ChangedFileSchema>
@@ -163,6 +182,7 @@ export function takeUp(
     changed: [...lastChanged(state)],
     // What a migration stopped before its update halted is started by the update that replaces it.
     running: update?.running ?? [],
+    restarts: [],
     service: null,
   }
 }
@@ -185,6 +205,11 @@ export const CHANGED_HINT =
 /** Where an update that did not end left the checkout. */
 export function leftAt(update: Update | null): string | null {
   return update && isEnded(update, 'checkout') ? update.target.commit : (update?.left_at ?? null)
+}
+
+/** What is recorded of a unit's restart. What an older telec wrote names none: it is that of the only one. */
+export function restartOf({ restarts }: Update, unit: string, isOnly: boolean): Restart | null {
+  return restarts.find((one) => one.unit === unit || (one.unit === null && isOnly)) ?? null
 }
 
 export function isEnded(update: Update, name: string): boolean {

@@ -249,7 +249,9 @@ async function runSequence(context: UpdateContext, initial: UpdateState, first: 
       step.run({
         ...context,
         supervised,
-        update,
+        get update() {
+          return update
+        },
         interrupted: interrupted || isAgain,
         remember(change) {
           update = { ...update, ...change }

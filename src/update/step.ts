@@ -13,7 +13,7 @@ export interface StepContext extends UpdateContext {
   /** This step was begun before and did not end: it was killed, or it failed. */
   readonly interrupted: boolean
   /** Adds to the journal in memory; the next write takes it along. */
-  remember(change: Partial<Pick<Update, 'target' | 'running' | 'service' | 'local' | 'changed'>>): void
+  remember(change: Partial<Pick<Update, 'target' | 'running' | 'restarts' | 'local' | 'changed'>>): void
   /** Says and records what was somebody's and in the way, and how to have it back: before it is gone. */
   putAside(what: string): Promise<void>
   /** Writes the journal, before what a kill could leave half-done. */

@@ -2,6 +2,7 @@ import type { Service } from '../config/service.ts'
 import { commandFor } from '../config/services.ts'
 import { windowOpensAt } from '../config/weekly-hours.ts'
 import { findService } from '../service/find.ts'
+import type { ServiceManager } from '../service/manager.ts'
 import { areUnitsForeign } from '../service/others.ts'
 import { failedUnits } from '../service/systemd/failures.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
@@ -63,13 +64,22 @@ export async function collectOverview(service: Service) {
       hours.length === 0
         ? null
         : { hours, opens_at: windowOpensAt(config, world.now())?.toISOString() ?? null },
-    service: await serviceOverview(service),
+    ...(await unitsOverview(service)),
   }
 }
 
-async function serviceOverview(service: Service) {
-  const manager = findService(service)?.manager
-  if (!manager) return null
+async function unitsOverview(service: Service) {
+  const units = await Promise.all((findService(service)?.managers ?? []).map(unitOverview))
+  const unwell = units.find(({ activity }) => activity !== 'running')
+  return {
+    /** Of several units the first that does not run, else the first. */
+    service: unwell ?? units[0] ?? null,
+    /** All of them, in the order in which they are restarted. */
+    units,
+  }
+}
+
+async function unitOverview(manager: ServiceManager) {
   const { name, service: unit } = manager
   const state = await orNull(() => manager.inspect())
   return {
@@ -89,7 +99,7 @@ async function nextPoll(service: Service, watch: WatchState | null): Promise<str
 
 async function nextStart(service: Service, watch: WatchState | null): Promise<string | null> {
   const { world, config, paths } = service
-  if (findService(service)?.manager.name === 'telec run' || world.platform === 'darwin') {
+  if (findService(service)?.managers[0].name === 'telec run' || world.platform === 'darwin') {
     const last = watch?.polled_at ? Date.parse(watch.polled_at) : world.now()
     return new Date(last + config.deployment.poll_every).toISOString()
   }

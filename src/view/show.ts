@@ -19,7 +19,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     last,
     changed,
     failed_units,
-    service,
+    units,
     rolled_back,
     pause,
     window,
@@ -29,7 +29,6 @@ export function showOverview(overview: Overview, nowMs: number): string {
   } = overview
   const ago: Ago = (time) => relative(Date.parse(time) - nowMs)
   const next = overview.next_poll_at
-  const pid = service?.pid ? `, pid ${service.pid}` : ''
   const rows: [label: string, text: string | null | undefined][] = [
     ['computer', overview.computer],
     ['telec', `${telec.version} (${telec.commit.slice(0, 12)})`],
@@ -42,7 +41,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['last poll', lastPoll(overview, ago)],
     ['next poll', next ? ago(next) : `never: no timer is active (${commandFor(overview, 'telec install')})`],
     ['failed', failed_units.map(describeFailed).join('\n') || null],
-    ['service', service && `${service.name} is ${service.activity}${pid} (${service.manager})`],
+    ['service', units.map(describeUnit).join('\n') || null],
     ['held', rolled_back && describeRolledBack(rolled_back, ago)],
     ['paused', pause && describePause(pause, ago)],
     ['window', window && describeWindow(window, ago)],
@@ -138,6 +137,10 @@ function describeLast({ from, rollback, steps }: Update): string {
     `${rollback ? 'rolled back ' : ''}from ${nameOf(from)}`,
     ...told.map(({ name, note }) => `${name}: ${note}`),
   ].join('\n')
+}
+
+function describeUnit({ name, activity, pid, manager }: Overview['units'][number]): string {
+  return `${name} is ${activity}${pid ? `, pid ${pid}` : ''} (${manager})`
 }
 
 function describeWaiting(signal: Signal, held: Overview['held'], ago: Ago): string {

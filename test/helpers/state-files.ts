@@ -26,8 +26,11 @@ const update = {
   left_at: commit('1.1.5'),
   permits: ['rewrite'],
   rollback: { migrations: ['1.2.0/001_a.mjs'], held: [target('1.3.0')] },
-  service: { before: '4711 99', asked: true },
+  restarts: [{ unit: 'web.service', before: '4711 99', asked: true }],
+  service: null,
 }
+/** As an older telec wrote it. */
+const older = { ...update, restarts: undefined, service: { before: '4711 99', asked: true } }
 
 /** Each file of telec's home as telec writes it, in the middle of its life. */
 export const STATE_FILES = {
@@ -36,7 +39,7 @@ export const STATE_FILES = {
     previous: [{ ...target('1.0.0'), last_migration: null }],
     rolled_back: { targets: [target('1.4.0')], at: AT },
     update,
-    last: { ...update, target: target('1.1.0'), from: target('1.0.0'), rollback: null },
+    last: { ...older, target: target('1.1.0'), from: target('1.0.0'), rollback: null },
     halted: {
       target: target('1.2.0'),
       step: 'install',

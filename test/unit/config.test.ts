@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseConfig } from '../../src/config/parse.ts'
 import { TelecError } from '../../src/system/errors.ts'
@@ -50,7 +51,7 @@ describe('the defaults', () => {
 
   test('of a service are there', () => {
     expect(load(`${LEAST}service:\n  name: web.service\n`).service).toEqual({
-      name: 'web.service',
+      names: ['web.service'],
       scope: 'user',
       restart: 'exit-42',
       environment: false,
@@ -215,6 +216,26 @@ describe('what is wrong is named with its line, its key, what it got and what it
       4,
       ['service.name', '"web@.service"', 'an instance of this template, such as web@1.service'],
     ],
+    [
+      'one of several that is a template without an instance',
+      `${LEAST}service:\n  name: [web.service, worker@.service]\n`,
+      4,
+      ['service.name.1', '"worker@.service"', 'an instance of this template, such as web@1.service'],
+    ],
+    ['a list of no units', `${LEAST}service:\n  name: []\n`, 4, ['service.name', 'a list of them']],
+    [
+      'an empty name among others',
+      `${LEAST}service:\n  name: [web, ""]\n`,
+      4,
+      ['service.name.1', 'a systemd unit'],
+    ],
+    ['a number among units', `${LEAST}service:\n  name: [web, 1]\n`, 4, ['service.name', 'a systemd unit']],
+    [
+      'a list with one unit twice',
+      `${LEAST}service:\n  name: [web.service, worker, web]\n`,
+      4,
+      ['service.name', 'a list', 'each once'],
+    ],
     ['a template without an instance or a type', `${LEAST}service:\n  name: web@\n`, 4, ['web@1.service']],
     ['a service without a name', `${LEAST}service:\n  scope: user\n`, 3, ['service.name', 'missing']],
     [
@@ -259,5 +280,43 @@ e: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]
 `
     expect(fault(bomb).kind).toBe('config')
     expect(fault('deployment: &loop\n  checkout: *loop\n').kind).toBe('config')
+  })
+})
+
+describe('the units of a service', () => {
+  const unit = fc.stringMatching(/^[a-z][\w.]{0,9}(@[a-z0-9]{1,4})?(\.(service|target))?$/)
+  const plain = (name: string) => name.replace(/\.service$/, '')
+  const namesOf = (name: unknown) => load(`${LEAST}service: ${JSON.stringify({ name })}\n`).service?.names
+
+  test('are a list of one where it is a text', () => {
+    fc.assert(
+      fc.property(unit, (name) => {
+        expect(namesOf(name)).toEqual([name])
+      }),
+    )
+  })
+
+  test('stay in the order in which they are written, whatever they are', () => {
+    const units = fc.uniqueArray(unit, { minLength: 1, selector: plain })
+    fc.assert(
+      fc.property(units, (names) => {
+        expect(namesOf(names)).toEqual(names)
+      }),
+    )
+  })
+
+  test('are refused where one is there twice, with its type or without', () => {
+    const doubled = fc
+      .tuple(fc.uniqueArray(unit, { minLength: 1, selector: plain }), fc.nat(), fc.nat(), fc.boolean())
+      .map(([names, from, to, isTyped]) => {
+        const name = plain(names[from % names.length] ?? '')
+        return names.toSpliced(to % (names.length + 1), 0, isTyped ? `${name}.service` : name)
+      })
+    fc.assert(
+      fc.property(doubled, (names) => {
+        const { because } = fault(`${LEAST}service: ${JSON.stringify({ name: names })}\n`)
+        expect(because).toMatch(/^line 3: service\.name: got a list; takes .*each once$/)
+      }),
+    )
   })
 })

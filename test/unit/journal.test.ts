@@ -37,6 +37,7 @@ describe('an update', () => {
       local: null,
       changed: [],
       running: [],
+      restarts: [],
       service: null,
     })
   })

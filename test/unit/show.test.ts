@@ -7,6 +7,13 @@ import { commit, head } from '../helpers/commits.ts'
 const NOON_MS = Date.parse('2026-05-04T12:00:00Z')
 const at = (seconds: number) => new Date(NOON_MS + seconds * 1000).toISOString()
 
+const WEB: Overview['units'][number] = {
+  name: 'web.service',
+  manager: 'systemd',
+  activity: 'running',
+  pid: 4711,
+}
+
 const CURRENT: Overview = {
   name: null,
   computer: 'studio',
@@ -40,7 +47,8 @@ const CURRENT: Overview = {
   held: null,
   pause: null,
   window: null,
-  service: { name: 'web.service', manager: 'systemd', activity: 'running', pid: 4711 },
+  service: WEB,
+  units: [WEB],
 }
 
 /** The row of that label, with the lines that go on with it. */
@@ -97,12 +105,18 @@ describe('telec status', () => {
       'never: no timer is active (telec install)',
     ],
     ['says how the service is', 'service', {}, 'web.service is running, pid 4711 (systemd)'],
+    [
+      'says how each unit of the service is',
+      'service',
+      { units: [WEB, { ...WEB, name: 'worker.service', activity: 'failed', pid: null }] },
+      'web.service is running, pid 4711 (systemd)\n           worker.service is failed (systemd)',
+    ],
   ])('%s', (_, label, changes, text) => {
     expect(row(label, changes)).toBe(text)
   })
 
   test('has no row for a service where there is none', () => {
-    expect(row('service', { service: null })).toBeUndefined()
+    expect(row('service', { service: null, units: [] })).toBeUndefined()
   })
 
   test('says what is offered', () => {
@@ -159,6 +173,7 @@ describe('telec status', () => {
       local: null,
       changed: [],
       running: [],
+      restarts: [],
       service: null,
     }
     expect(row('updating', { update, step: 'install' })).toBe(`to 1.1.0 (${short}) since 7 s ago, at install`)
@@ -184,6 +199,7 @@ describe('telec status', () => {
       local: null,
       changed: [],
       running: [],
+      restarts: [],
       service: null,
     }
     const text = row('updated', { last })

@@ -25,7 +25,7 @@ import { takeRequest } from '../../src/state/request.ts'
 import { readSignal } from '../../src/state/signal.ts'
 import { readStatus } from '../../src/state/status.ts'
 import { readSupervisorRecord } from '../../src/state/supervisor.ts'
-import { readUpdateState, takeUp } from '../../src/state/update-state.ts'
+import { readUpdateState, restartOf, takeUp } from '../../src/state/update-state.ts'
 import { readWatchState } from '../../src/state/watch-state.ts'
 import { TelecError } from '../../src/system/errors.ts'
 import type { World } from '../../src/system/world.ts'
@@ -86,6 +86,7 @@ const OVERVIEW: Overview = {
   pause: null,
   window: null,
   service: null,
+  units: [],
 }
 const show = (changes: Partial<Overview>) => showOverview({ ...OVERVIEW, ...changes }, NOW_MS)
 
@@ -263,6 +264,18 @@ test('what the lookout is told, with anything in it: is understood, or as good a
     if (parsed) expect(parseBrief(JSON.stringify(parsed))).toEqual(parsed)
   })
   fc.assert(property, FUZZ)
+})
+
+test('a journal of an older telec, which knew one unit, is read: its restart is that of the only unit', () => {
+  writeFileSync(paths.updateState, JSON.stringify(STATE_FILES['update_state.json']))
+  const { update, last } = readUpdateState(paths) ?? {}
+  expect(update?.restarts).toEqual([{ unit: 'web.service', before: '4711 99', asked: true }])
+  expect(last).toMatchObject({ restarts: [{ unit: null, before: '4711 99', asked: true }], service: null })
+  if (!update || !last) throw new Error('they are there')
+  expect(restartOf(last, 'web.service', true)).toMatchObject({ before: '4711 99' })
+  expect(restartOf(last, 'web.service', false)).toBeNull() // which of them it was is not known
+  expect(restartOf(update, 'web.service', false)).toMatchObject({ before: '4711 99' })
+  expect(restartOf(update, 'worker.service', true)).toBeNull()
 })
 
 describe('a configuration with anything in it', () => {

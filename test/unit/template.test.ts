@@ -19,7 +19,7 @@ test('what was answered is what is read', () => {
     remote: 'git@example.org:web.git',
     branch: 'release/next',
     install: 'npm ci && make install # quietly',
-    service: 'web@1.service',
+    service: ['web@1.service'],
     scope: 'system',
   })
   expect(config.computer).toBe('studio-2')
@@ -31,7 +31,7 @@ test('what was answered is what is read', () => {
     branch: 'release/next',
     install: 'npm ci && make install # quietly',
   })
-  expect(config.service).toMatchObject({ name: 'web@1.service', scope: 'system', restart: 'exit-42' })
+  expect(config.service).toMatchObject({ names: ['web@1.service'], scope: 'system', restart: 'exit-42' })
 })
 
 test('what was not answered is left to the defaults, and in the text as a comment', () => {
@@ -53,7 +53,7 @@ test('what was not answered is left to the defaults, and in the text as a commen
 })
 
 test('each commented key can be taken in by removing its #', () => {
-  const text = renderConfig({ ...LEAST, channel: 'stable', pinnedMinor: '1.4', service: 'web.service' })
+  const text = renderConfig({ ...LEAST, channel: 'stable', pinnedMinor: '1.4', service: ['web.service'] })
   const all = text.replace(/^( *)# (\w+: )/gm, '$1$2')
   expect(parseConfig(pureWorld(), 'config.yml', all)).toMatchObject({
     computer: 'NAME',
@@ -64,7 +64,7 @@ test('each commented key can be taken in by removing its #', () => {
 
 test('the lines for a service can be taken in, too', () => {
   const text = renderConfig(LEAST).replace('# service:', 'service:').replace('#   name:', '  name:')
-  expect(parseConfig(pureWorld(), 'config.yml', text).service?.name).toBe('example.service')
+  expect(parseConfig(pureWorld(), 'config.yml', text).service?.names).toEqual(['example.service'])
 })
 
 test.each([
@@ -117,4 +117,12 @@ test.each([
   '\ufeff',
 ])('the command %j is a text', (install) => {
   expect(roundTrip({ ...LEAST, install }).deployment.install).toBe(install)
+})
+
+test('several units are a list on one line, in their order', () => {
+  const service = ['web@1.service', 'a, b', '2', '[x]', ' worker', 'org.example.job']
+  const text = renderConfig({ ...LEAST, service })
+  expect(parseConfig(pureWorld(), 'config.yml', text).service?.names).toEqual(service)
+  const plain = renderConfig({ ...LEAST, service: ['web.service', 'worker.service'] })
+  expect(plain).toContain('  name: [web.service, worker.service]  # systemd unit')
 })

@@ -34,7 +34,7 @@ export const initCommand: DefineCommand = (world) =>
     .option('--remote <name>', "one of the checkout's remotes, or a URL (default: origin)")
     .option('--branch <name>', 'what alpha follows (default: main)')
     .option('--install <command>', 'run in the checkout after the migrations')
-    .option('--service <name>', 'the systemd unit or launchd label to restart')
+    .option('--service <name...>', 'the systemd units or launchd labels to restart, in that order')
     .addOption(new Option('--scope <scope>', 'where the service runs').choices(['user', 'system']))
     .option('--computer <name>', 'the name of this computer (default: the host name)')
     .option('--system', 'configure in /etc/telec and keep the state in /var/lib/telec (root)', false)

@@ -37,7 +37,7 @@ export const logsCommand: DefineCommand = (world, leave) =>
 
 function show(service: Service, options: Options): Promise<number> {
   const { world } = service
-  if (findService(service)?.manager.name === 'telec run')
+  if (findService(service)?.managers[0].name === 'telec run')
     throw new TelecError('usage', 'telec run writes to its own output', {
       hint: 'look at the log of what started it, such as: docker logs CONTAINER',
     })
@@ -49,7 +49,8 @@ async function showJournal({ world, config, paths }: Service, options: Options):
   const { service } = config
   const scope = service?.scope ?? paths.scope
   const own = UNITS.map((unit) => ownUnit(paths, unit))
-  const units = options.service && service ? [...own, await canonicalName(world, scope, service.name)] : own
+  const names = options.service && service ? service.names : []
+  const units = [...own, ...(await Promise.all(names.map((name) => canonicalName(world, scope, name))))]
   const args = [
     ...journalSelection(scope, units),
     `--lines=${options.lines}`,

@@ -13,7 +13,7 @@ import { type UpdateOptions, update } from '../../update/execute.ts'
 export async function runUpdate(service: Service, asked: UpdateOptions): Promise<number> {
   const { world, config, paths } = service
   const unit = config.service
-  if (unit && findService(service) !== null && (await isInsideService(world, unit.scope, unit.name))) {
+  if (unit && findService(service) !== null && (await isInsideService(world, unit.scope, unit.names))) {
     await writeRequest(paths, { ...asked, permits: [...asked.permits], at: isoTime(world) })
     return handOver(service, unit.scope)
   }

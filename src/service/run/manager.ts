@@ -33,7 +33,7 @@ export function embeddedManager(service: Service): ServiceManager {
   }
   return {
     name: 'telec run',
-    service: service.config.service?.name ?? 'the service',
+    service: service.config.service?.names[0] ?? 'the service',
     async inspect() {
       const { main, last_exit } = record()
       const state = { ...UNKNOWN, known: 'yes', lastExit: last_exit } as const

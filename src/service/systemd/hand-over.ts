@@ -9,10 +9,16 @@ import { canonicalName, journalReader, ownUnit, showUnit, systemctl } from './sy
 const PROPERTIES = ['ActiveState', 'ExecMainStatus', 'Job'] as const
 const LOOK_EVERY_MS = 200
 
-/** Whether this program runs inside the service's own unit, and would end with the service that it restarts. */
-export async function isInsideService(world: World, scope: Scope, service: string): Promise<boolean> {
+/** Whether this program runs inside one of the service's own units, and would end with it when it is restarted. */
+export async function isInsideService(
+  world: World,
+  scope: Scope,
+  names: readonly string[],
+): Promise<boolean> {
   if (world.platform !== 'linux') return false
-  return isInUnit(readText('/proc/self/cgroup') ?? '', await canonicalName(world, scope, service))
+  const cgroups = readText('/proc/self/cgroup') ?? ''
+  for (const name of names) if (isInUnit(cgroups, await canonicalName(world, scope, name))) return true
+  return false
 }
 
 /** @param cgroups /proc/PID/cgroup, `ID:CONTROLLERS:PATH` a line (cgroups(7)). */

@@ -4,7 +4,7 @@ import type { World } from '../../system/world.ts'
 import type { ManagerCommand } from '../commands.ts'
 import { type InstallPlan, inFolder, type RemovalPlan, type UnitValues } from '../plan.ts'
 import { ownUnit } from './systemctl.ts'
-import { LOOKOUT_SYSUSERS, systemdDropIn, systemdUnits } from './units.ts'
+import { LOOKOUT_SYSUSERS, systemdDropIns, systemdUnits } from './units.ts'
 
 const STARTED_UNITS = ['telec-watch.timer', 'telec-update.path', 'telec-update.timer']
 /** In system scope, where the watcher has no rights: starts what has. */
@@ -23,7 +23,7 @@ export function planSystemd(values: UnitValues): InstallPlan {
   const systemctl = systemctlFor(scope)
   const units = {
     ...systemdUnits(values),
-    ...(service?.restart === 'exit-42' && systemdDropIn(service.name)),
+    ...(service?.restart === 'exit-42' && systemdDropIns(service.names)),
   }
   return {
     manager: 'systemd',

@@ -7,7 +7,8 @@ import { parseVariables } from '../variables.ts'
 import { unitName } from './systemctl.ts'
 
 /**
- * The service's own `Environment=` and `EnvironmentFile=`, as systemd knows them, where `service.environment` asks for that.
+ * The service's own `Environment=` and `EnvironmentFile=`, as systemd knows them, where `service.environment` asks for that;
+ * of several units that of the first: together they could be what no process of the service ever sees.
  * Under `telec run` the service has no other than telec. Throws where they cannot be had.
  */
 export async function serviceEnvironment(service: Service): Promise<Record<string, string>> {
@@ -17,7 +18,7 @@ export async function serviceEnvironment(service: Service): Promise<Record<strin
     throw new TelecError('config', 'service.environment is true, which takes systemd', {
       hint: 'write the variables to a file, and name it in deployment.env_file',
     })
-  const unit = unitName(config.service.name)
+  const unit = unitName(config.service.names[0])
   const get = async <Value>(property: string): Promise<Value> => {
     // Its JSON needs no rules for quotes, which systemctl show does.
     const argv = ['busctl', `--${config.service?.scope}`, '--json=short', 'get-property', BUS, objectOf(unit)]

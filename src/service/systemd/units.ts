@@ -18,13 +18,13 @@ import { ownUnit, unitName } from './systemctl.ts'
 /** telec's own units for systemd. */
 export function systemdUnits(values: UnitValues): Units {
   const { config, paths, scope, node, bin, environment, actsForOwner } = values
-  const service = config.service?.name ?? 'the checkout'
+  const names = config.service?.names ?? ['the checkout']
   const pollSeconds = Math.max(1, Math.round(config.deployment.poll_every / 1000))
   const isSystem = scope === 'system'
   const isLookout = hasLookout(paths, scope)
   const fill = (template: string) =>
     fillIn(template, {
-      SERVICE: escapeSpecifiers(service),
+      SERVICE: escapeSpecifiers(names.join(', ')),
       NODE: commandWord(node),
       TELEC_NODE: quote(`TELEC_NODE=${node}`),
       WATCH: commandWord(`${bin}/telec-watch`),
@@ -35,7 +35,7 @@ export function systemdUnits(values: UnitValues): Units {
       CONFIG: escapeSpecifiers(paths.config),
       HOME: quote(paths.home),
       TARGET: isSystem ? 'multi-user.target' : 'default.target',
-      LOG_FIELDS: quote(`TELEC_SERVICE=${service}`),
+      LOG_FIELDS: names.map((name) => quote(`TELEC_SERVICE=${name}`)).join(' '),
       CAPABILITIES: actsForOwner ? 'CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL' : '',
       PRIVATE_USERS: actsForOwner ? 'no' : 'yes',
       ENVIRONMENT: Object.entries(environment)
@@ -82,9 +82,9 @@ export const LOOKOUT_SYSUSERS: PlannedFile = {
   text: fillIn(sysusers, { LOOKOUT_USER: LOOKOUT.user, LOOKOUT_HOME: LOOKOUT.home }),
 }
 
-/** The drop-in that teaches the service's unit the 42 contract. */
-export function systemdDropIn(service: string): Units {
-  return { [`${unitName(service)}.d/telec.conf`]: dropIn }
+/** The drop-in that teaches each unit of the service the 42 contract. */
+export function systemdDropIns(names: readonly string[]): Units {
+  return Object.fromEntries(names.map((name) => [`${unitName(name)}.d/telec.conf`, dropIn]))
 }
 
 /** The settings of that drop-in, `KEY=VALUE` each. */

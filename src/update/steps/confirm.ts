@@ -1,96 +1,56 @@
 import { commandEnvironment } from '../../service/environment.ts'
-import { type PatientManager, patient } from '../../service/patient.ts'
+import type { ServiceManager } from '../../service/manager.ts'
+import { patient } from '../../service/patient.ts'
 import { howToFind, NOT_FOUND, searched } from '../../service/programs-found.ts'
+import { restartOf } from '../../state/update-state.ts'
 import { actAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import { loadLaunch } from '../../system/launch.ts'
-import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
-import { DEFAULT_STOP_TIMEOUT_MS, nameOf, notWell } from './restart.ts'
+import { DEFAULT_STOP_TIMEOUT_MS } from './restart.ts'
+import { nameOf, notWell, untilWell, watch } from './stays-up.ts'
 
-const LOOK_EVERY_MS = 200
 const HEALTH_EVERY_MS = 1_000
-/** systemd gives a start 90 s by default; a unit may say otherwise, or infinity. */
-const LONGEST_START_MS = 15 * 60_000
 const DEFAULT_HEALTHY_AFTER_MS = 5_000
 
-/** Sees what was restarted stay up for `healthy_after`, with what it pulls in, and `health` pass. */
+/** Sees each unit that was restarted stay up for `healthy_after`, with what it pulls in; then `health` pass, once for all. */
 export async function confirm(context: StepContext): Promise<string> {
   const { world, config, supervised, update } = context
   if (!supervised) return 'left to whoever restarts the service'
-  if (!update.service?.asked) return 'there is no new process to wait for'
   const times = {
     healthyAfterMs: config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS,
     patienceMs: config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS,
   }
-  const manager = patient(world, supervised.manager, times.patienceMs)
-  const members = (await manager.members()).map((member) => patient(world, member, times.patienceMs))
-  const looks = [
-    watch(world, manager, times, update.service.before),
-    ...members.map((member) => watch(world, member, times)),
-  ]
-  for (;;) {
-    const well = await eachInTurn(looks)
-    if (well.every((isWell) => isWell)) break
-    await world.sleep(LOOK_EVERY_MS)
+  const isOnly = supervised.managers.length === 1
+  const absences = { count: 0 }
+  const patiently = (manager: ServiceManager) => patient(world, manager, times.patienceMs, absences)
+  const looks: (() => Promise<boolean>)[] = []
+  const names: (() => Promise<string>)[] = []
+  for (const one of supervised.managers) {
+    const restarted = restartOf(update, one.service, isOnly)
+    if (!restarted?.asked) continue
+    const manager = patiently(one)
+    const members = (await manager.members()).map(patiently)
+    looks.push(
+      watch(world, manager, times, restarted.before),
+      ...members.map((member) => watch(world, member, times)),
+    )
+    names.push(
+      async () => nameOf(manager, (await manager.inspect()).main, isOnly),
+      ...members.map(
+        ({ service }) =>
+          async () =>
+            service,
+      ),
+    )
   }
-  const { main } = await manager.inspect()
-  const who = [main ? nameOf(manager, main) : manager.service, ...members.map(({ service }) => service)]
+  if (looks.length === 0) return 'there is no new process to wait for'
+  await untilWell(world, looks)
+  const who: string[] = []
+  for (const name of names) who.push(await name())
   const isHealthy = await verifyHealth(context)
-  const are = members.length > 0 ? 'are' : 'is'
+  const are = who.length > 1 ? 'are' : 'is'
   return `${who.join(', ')} ${are} up for ${times.healthyAfterMs / 1000} s${isHealthy ? ', and healthy' : ''}`
-}
-
-async function eachInTurn<Value>(asks: readonly (() => Promise<Value>)[]): Promise<Value[]> {
-  const values: Value[] = []
-  for (const ask of asks) values.push(await ask())
-  return values
-}
-
-/**
- * Makes the function that looks at a unit: whether it has been up for long enough. It throws where it is not well.
- *
- * @param before what ran before the restart; undefined for what a target pulls in, where nothing has to run.
- */
-function watch(
-  world: World,
-  manager: PatientManager,
-  { healthyAfterMs, patienceMs }: Readonly<Record<'healthyAfterMs' | 'patienceMs', number>>,
-  before?: string | null,
-): () => Promise<boolean> {
-  let first: string | null = null
-  let absences = 0
-  let backSinceMs = Number.NEGATIVE_INFINITY
-  let sinceMs = world.monotonic()
-  return async () => {
-    const { main, activity, lastExit } = await manager.inspect()
-    const nowMs = world.monotonic()
-    if (manager.absences() !== absences) {
-      absences = manager.absences()
-      backSinceMs = nowMs
-      first = null // it is no fault of the new code that it was started again
-    }
-    const isNew = main !== null && main.identity !== before
-    if (isNew && first === null) {
-      first = main.identity
-      sinceMs = nowMs
-    }
-    const isUp = isNew && main.identity === first
-    const mayRest = before === undefined && first === null && activity !== 'failed'
-    if (!isUp && !mayRest) {
-      if (activity !== 'failed' && first === null && nowMs < backSinceMs + patienceMs) return false
-      const again = `it was started again within ${healthyAfterMs / 1000} s`
-      const why = main ? again : `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`
-      throw notWell(`${manager.service} did not stay up after the update`, why)
-    }
-    if (activity !== 'starting' && nowMs >= sinceMs + healthyAfterMs) return true
-    if (nowMs >= sinceMs + healthyAfterMs + LONGEST_START_MS) {
-      const upS = Math.round((main?.uptimeMs ?? 0) / 1000)
-      const why = `${main ? nameOf(manager, main) : manager.service} is up for ${upS} s, and ${manager.name} says: ${activity}`
-      throw notWell(`${manager.service} does not get ready`, why)
-    }
-    return false
-  }
 }
 
 /** @returns whether there is something that tells. */

@@ -36,19 +36,24 @@ export async function preflight(context: StepContext): Promise<string> {
       hint: 'make it anew, which touches no file: telec repair',
     })
   if (!supervised) return `no service to restart`
-  const { manager } = supervised
-  const state = await manager.inspect()
-  if (state.known === 'no')
-    throw new TelecError(
-      'config',
-      `service.name is ${manager.service}, which ${manager.name} does not know`,
-      {
-        hint: 'install the service, or correct service.name and service.scope',
-      },
-    )
-  if (state.activity === 'running' || state.activity === 'starting')
-    context.remember({ running: [manager.service] })
-  return `${manager.service} is ${state.activity}`
+  const running: string[] = []
+  const notes: string[] = []
+  for (const manager of supervised.managers) {
+    const { known, activity } = await manager.inspect()
+    if (known === 'no')
+      throw new TelecError(
+        'config',
+        `service.name is ${manager.service}, which ${manager.name} does not know`,
+        {
+          hint: 'install the service, or correct service.name and service.scope',
+        },
+      )
+    const runs = activity === 'running' || activity === 'starting'
+    if (runs || context.update.running.includes(manager.service)) running.push(manager.service)
+    notes.push(`${manager.service} is ${activity}`)
+  }
+  context.remember({ running })
+  return notes.join(', ')
 }
 
 /** Another git at work in the checkout is waited for: what belongs to nobody was removed before. */

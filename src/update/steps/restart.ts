@@ -1,41 +1,79 @@
 import type { Supervised } from '../../service/find.ts'
 import type { ServiceManager, ServiceState } from '../../service/manager.ts'
-import { patient } from '../../service/patient.ts'
-import { TelecError } from '../../system/errors.ts'
+import { type PatientManager, patient } from '../../service/patient.ts'
+import { type Restart, restartOf } from '../../state/update-state.ts'
 import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
+import { nameOf, notWell, untilWell, watch } from './stays-up.ts'
 
 /** How often the manager is asked while a restart is under way: often enough to see the exit code go by. */
 const LOOK_EVERY_MS = 40
 export const DEFAULT_STOP_TIMEOUT_MS = 90_000
 
-/** Brings a new main process up. The journal names the old one first: after a kill, it tells whether the restart happened. */
+/**
+ * Brings new main processes up, unit after unit: the next one is not touched before the one before it is up. The journal
+ * names each old one first: after a kill, it tells which restarts happened.
+ */
 export async function restart(context: StepContext): Promise<string> {
-  const { world, config, supervised, update, remember } = context
+  const { world, config, supervised } = context
   if (!supervised) return 'left to whoever started this'
-  const stopTimeoutMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
-  const manager = patient(world, supervised.manager, stopTimeoutMs)
+  const { managers, restart: mode } = supervised
+  const patienceMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
+  const isOnly = managers.length === 1
+  const notes: string[] = []
+  for (const one of managers) {
+    const manager = patient(world, one, patienceMs)
+    const note = await restartUnit(context, manager, mode, patienceMs)
+    notes.push(isOnly || note.startsWith(one.service) ? note : `${one.service}: ${note}`)
+    const { asked, before } = restartOf(context.update, one.service, isOnly) ?? UNASKED
+    // Of the last one that is what confirm waits for.
+    if (asked && one !== managers.at(-1))
+      await untilWell(world, [watch(world, manager, { healthyAfterMs: 0, patienceMs }, before)])
+  }
+  return notes.join('; ')
+}
+
+/** Of a unit that is left as it is: the update counts all the same, and confirm has nothing to wait for. */
+const UNASKED = { before: null, asked: false }
+
+async function restartUnit(
+  context: StepContext,
+  manager: PatientManager,
+  mode: Supervised['restart'],
+  stopTimeoutMs: number,
+): Promise<string> {
+  const { world, update } = context
+  const unit = manager.service
   const now = await manager.inspect()
   // A target is active again although what it pulls in has failed: that takes another restart.
-  const begun = (await someFailed(await manager.members())) ? null : update.service
+  const isUndone = await someFailed(await manager.members())
+  const begun = isUndone ? null : restartOf(update, unit, context.supervised?.managers.length === 1)
   const memory = begun ?? { before: now.main?.identity ?? null, asked: false }
-  if (now.main && now.main.identity !== memory.before) return `${nameOf(manager, now.main)} runs already`
-  if (!memory.asked && now.known === 'masked') return left(`${manager.service} is masked, and stays so`)
+  if (now.main && now.main.identity !== memory.before)
+    return `${nameOf(manager, now.main, true)} runs already`
+  if (!memory.asked && now.known === 'masked') return left(`${unit} is masked, and stays so`)
   // What stopped it since the update began was a migration, or the install command: they leave the start to telec.
-  const isOurs = update.running.includes(manager.service)
+  const isOurs = update.running.includes(unit)
   const isStopped = now.isStoppedOnPurpose || (now.activity === 'stopped' && !memory.asked)
-  if (isStopped && !isOurs) return left(`${manager.service} is stopped, and stays so`)
+  if (isStopped && !isOurs) return left(`${unit} is stopped, and stays so`)
   if (!memory.asked) {
-    remember({ running: [], service: { before: memory.before, asked: true } })
+    remember({ before: memory.before, asked: true })
     await context.writeDown()
   }
-  const brought = await bringUpNew(world, { ...supervised, manager }, now, stopTimeoutMs)
-  return brought ?? left(`${manager.service} was stopped by somebody meanwhile, and stays so`)
+  const brought = await bringUpNew(world, manager, mode, now, stopTimeoutMs)
+  return brought ?? left(`${unit} was stopped by somebody meanwhile, and stays so`)
 
-  /** The update counts all the same, and confirm has nothing to wait for. */
   function left(why: string): string {
-    remember({ running: [], service: { before: null, asked: false } })
+    remember(UNASKED)
     return why
+  }
+
+  function remember(now: Omit<Restart, 'unit'>): void {
+    const others = update.restarts.filter((one) => one.unit !== unit && one.unit !== null)
+    context.remember({
+      running: update.running.filter((one) => one !== unit),
+      restarts: [...others, { unit, ...now }],
+    })
   }
 }
 
@@ -47,7 +85,8 @@ async function someFailed(managers: readonly ServiceManager[]): Promise<boolean>
 /** @returns null where somebody stopped the service while it was to start. */
 async function bringUpNew(
   world: World,
-  { manager, restart: mode }: Supervised,
+  manager: ServiceManager,
+  mode: Supervised['restart'],
   { main: old, activity, lastExit, shortestRunMs }: ServiceState,
   stopTimeoutMs: number,
 ): Promise<string | null> {
@@ -72,7 +111,7 @@ async function bringUpNew(
 /** Waits for a main process other than `old`; starts what does not come back, restarts what stays. Null: stopped by hand. */
 async function newMain(
   world: World,
-  manager: Supervised['manager'],
+  manager: ServiceManager,
   old: string | null,
   stopTimeoutMs: number,
 ): Promise<{ pid: number | null; exit: string | null; help: string | null } | null> {
@@ -101,17 +140,4 @@ async function newMain(
     }
     await world.sleep(LOOK_EVERY_MS)
   }
-}
-
-/** What runs, for people: by its pid where there is one. */
-export function nameOf(manager: ServiceManager, { pid }: NonNullable<ServiceState['main']>): string {
-  return pid === null ? manager.service : `pid ${pid}`
-}
-
-/** The new code is on the disk, and the service does not work with it. */
-export function notWell(message: string, because: string): TelecError {
-  return new TelecError('halted', message, {
-    because,
-    hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry; to go back: telec-update rollback',
-  })
 }
