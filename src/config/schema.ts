@@ -29,14 +29,25 @@ function isEachOnce(names: readonly string[]): boolean {
 }
 
 const ServiceKeys = v.strictObject({
-  name: about(
-    'The systemd unit, or the launchd label, that runs from the checkout; a list where there are several, which are restarted in that order.',
-    v.pipe(
-      v.union([unit, v.array(unit)], UNITS),
-      v.transform((given) => [given].flat()),
-      v.check((names) => names.length > 0 && isEachOnce(names), UNITS),
-      v.transform(([first = '', ...others]): Units => [first, ...others]),
+  name: v.pipe(
+    about(
+      'The systemd unit, or the launchd label, that runs from the checkout; a list where there are several, which are restarted in that order.',
+      v.union(
+        [
+          unit,
+          v.pipe(
+            v.array(unit),
+            v.minLength(1, UNITS),
+            v.check((names) => isEachOnce(names), UNITS),
+          ),
+        ],
+        UNITS,
+      ),
     ),
+    v.transform((given): Units => {
+      const [first = '', ...others] = [given].flat()
+      return [first, ...others]
+    }),
   ),
   scope: optional(
     "Whose service manager runs it: the user's, or the computer's.",
@@ -68,7 +79,10 @@ const ServiceKeys = v.strictObject({
 
 /** One unit is a list of one. */
 const Service = v.pipe(
-  ServiceKeys,
+  about(
+    'The service that is restarted. Without it telec restarts nothing, and telec-update leaves with 42 after an update.',
+    ServiceKeys,
+  ),
   v.transform(({ name: names, ...others }) => ({ ...others, names })),
 )
 
@@ -116,10 +130,7 @@ export const ConfigSchema = v.pipe(
       v.pipe(v.string(COMPUTER), v.regex(COMPUTER_NAME, COMPUTER)),
     ),
     deployment: about('What to deploy, where, and when.', Deployment),
-    service: optional(
-      'The service that is restarted. Without it telec restarts nothing, and telec-update leaves with 42 after an update.',
-      Service,
-    ),
+    service: v.optional(Service),
     redis: optional('Redis, for a view of all computers and updates within seconds.', RedisGroup),
     fleet: optional('How computers that share a Redis take turns.', Fleet),
     on_status: optional(

@@ -2,6 +2,7 @@ import type { Supervised } from '../../service/find.ts'
 import type { ServiceManager, ServiceState } from '../../service/manager.ts'
 import { type PatientManager, patient } from '../../service/patient.ts'
 import { type Restart, restartOf } from '../../state/update-state.ts'
+import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import type { StepContext } from '../step.ts'
 import { nameOf, notWell, untilWell, watch } from './stays-up.ts'
@@ -93,8 +94,8 @@ async function bringUpNew(
   // Sooner, and a few updates in a row would trip the start limit, after which the manager starts it no more.
   if (old && old.uptimeMs < shortestRunMs) await world.sleep(shortestRunMs - old.uptimeMs)
   const isForced = mode === 'manager' || old?.pid === null // without a process there is nobody to ask
-  if (old) await (isForced ? manager.restart() : manager.askToLeave())
-  else if (activity !== 'starting') await manager.start()
+  if (old) await (isForced ? ordered(manager, 'restart') : manager.askToLeave())
+  else if (activity !== 'starting') await ordered(manager, 'start')
   const seen = await newMain(world, manager, old?.identity ?? null, stopTimeoutMs)
   if (seen === null) return null
   const { exit, help } = seen
@@ -106,6 +107,17 @@ async function bringUpNew(
   const failed = `had failed${lastExit ? ` with ${lastExit}` : ''}`
   const state = activity === 'failed' ? failed : 'was not running'
   return `${manager.service} ${state}; ${manager.name} started it, new pid ${pid}`
+}
+
+/** Starts or restarts it; where it is the unit that fails, and not the order, that is what is said. */
+async function ordered(manager: ServiceManager, order: 'start' | 'restart'): Promise<void> {
+  try {
+    await manager[order]()
+  } catch (error) {
+    if (!(error instanceof TelecError) || error.kind !== 'halted') throw error
+    if ((await manager.inspect()).activity !== 'failed') throw error
+    throw notWell(`${manager.service} does not start`, error.because ?? error.message)
+  }
 }
 
 /** Waits for a main process other than `old`; starts what does not come back, restarts what stays. Null: stopped by hand. */
@@ -135,7 +147,7 @@ async function newMain(
       help = isGone
         ? `it did not come back by itself: ${manager.name} had to start it`
         : `it did not ${what} within ${stopTimeoutMs / 1000} s: ${manager.name} had to restart it`
-      await (isGone ? manager.start() : manager.restart())
+      await ordered(manager, isGone ? 'start' : 'restart')
       deadline = world.monotonic() + stopTimeoutMs
     }
     await world.sleep(LOOK_EVERY_MS)
