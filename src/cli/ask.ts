@@ -53,7 +53,7 @@ export async function askForAnswers(
           : '',
       install: optional('What installs a new version, in the checkout? (empty: nothing)', 'make install'),
       service: optional(
-        'Which systemd units or launchd labels run the service, in the order to restart them? (empty: none)',
+        'Which systemd units or launchd labels run the service? (empty: none)',
         'web.service',
         name === null || world.platform === 'darwin' ? undefined : `${name}.service`,
       ),

@@ -18,8 +18,11 @@ import { Launchd, nodeOptions } from './double.ts'
 
 const LABEL = 'org.example.web'
 const SERVER = `const { appendFileSync } = require('node:fs')
-appendFileSync(__dirname + '/../versions', require('./package.json').version + '\\n')
-process.on('SIGTERM', () => process.exit(42))
+const { version } = require('./package.json')
+const say = (what) => appendFileSync(__dirname + '/../events', what + ' ' + process.argv[2] + ' ' + version + '\\n')
+appendFileSync(__dirname + '/../versions', version + '\\n')
+say('start')
+process.on('SIGTERM', () => { say('term'); process.exit(42) })
 setInterval(() => {}, 1000)
 `
 
@@ -33,7 +36,7 @@ interface Mac {
 }
 
 /** A computer whose service runs under the launchd double, with telec configured and not yet installed. */
-async function mac(): Promise<Mac> {
+async function mac(labels: readonly string[] = [LABEL]): Promise<Mac> {
   const computer = await freshComputer({ init: false })
   const launchd = await Launchd.start(join(computer.folder, 'bin'), process.getuid?.() ?? 0)
   onTestFinished(() => launchd.stop())
@@ -50,18 +53,20 @@ async function mac(): Promise<Mac> {
   const telec = (...args: string[]) => run(join(launchd.bin, 'node'), join(DIST, 'telec'), ...args)
   await computer.push({ ...version('1.0.0'), 'server.js': SERVER })
   await computer.gitInCheckout('pull', '--quiet')
-  const plist = join(agentsFolder, `${LABEL}.plist`)
-  writeFileSync(
-    plist,
-    `<?xml version="1.0"?><plist version="1.0"><dict>
-<key>Label</key><string>${LABEL}</string>
-<key>ProgramArguments</key><array><string>${launchd.bin}/node</string><string>server.js</string></array>
+  for (const label of labels) {
+    const plist = join(agentsFolder, `${label}.plist`)
+    writeFileSync(
+      plist,
+      `<?xml version="1.0"?><plist version="1.0"><dict>
+<key>Label</key><string>${label}</string>
+<key>ProgramArguments</key><array><string>${launchd.bin}/node</string><string>server.js</string><string>${label}</string></array>
 <key>WorkingDirectory</key><string>${computer.checkout}</string>
 <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>
 </dict></plist>`,
-  )
-  expect(await run('launchctl', 'bootstrap', launchd.domain, plist)).toMatchObject({ code: 0, stderr: '' })
-  expect((await telec('init', '--checkout', computer.checkout, '--service', LABEL)).code).toBe(0)
+    )
+    expect(await run('launchctl', 'bootstrap', launchd.domain, plist)).toMatchObject({ code: 0, stderr: '' })
+  }
+  expect((await telec('init', '--checkout', computer.checkout, '--service', ...labels)).code).toBe(0)
   const config = join(computer.home, 'config.yml')
   writeFileSync(config, readFileSync(config, 'utf8').replace('# healthy_after: 5s', 'healthy_after: 100ms'))
   const state = () => computer.state('update_state.json') as unknown as ReturnType<Mac['state']>
@@ -104,6 +109,45 @@ test('install, a push, the service restarted, uninstall', async () => {
   expect(launchd.labels()).toEqual([LABEL])
   expect(agents()).toEqual([`${LABEL}.plist`])
   expect(launchd.pid(LABEL)).not.toBeNull()
+})
+
+test('several labels are restarted in their order, and one that does not start again is named', async () => {
+  const worker = 'org.example.worker'
+  const { computer, launchd, telec, state } = await mac([LABEL, worker])
+  const events = () => readFileSync(join(computer.folder, 'events'), 'utf8').trim().split('\n')
+  await until('both to run', async () => events().length === 2)
+  writeFileSync(join(computer.folder, 'events'), '')
+  const commit = await computer.push(version('1.1.0'))
+  await telec('watch')
+  const updated = await telec('update')
+  expect(updated, updated.stderr).toMatchObject({ code: 0 })
+  expect(state().deployed.commit).toBe(commit)
+  await until('both to have started', async () => events().length === 4)
+  const seen = events()
+  expect(seen.filter((event) => event.endsWith(`${LABEL} 1.1.0`))).toEqual([`start ${LABEL} 1.1.0`])
+  expect(seen.indexOf(`term ${LABEL} 1.0.0`)).toBe(0)
+  expect(seen.indexOf(`term ${worker} 1.0.0`)).toBeLessThan(seen.indexOf(`start ${worker} 1.1.0`))
+  const pids = [LABEL, worker].map((label) => `${label} \\(pid ${launchd.pid(label)}\\)`).join(', ')
+  expect(updated.stderr).toMatch(new RegExp(`confirm: ${pids} are up for 0.1 s`))
+  expect((await telec('status')).stdout).toMatch(
+    new RegExp(`service +${LABEL} is running, pid \\d+ \\(launchd\\)\n +${worker} is running`),
+  )
+
+  const web = launchd.pid(LABEL)
+  const config = join(computer.home, 'config.yml')
+  writeFileSync(config, readFileSync(config, 'utf8').replace('service:', 'service:\n  stop_timeout: 5s'))
+  await computer.push({
+    ...version('1.2.0'),
+    'server.js': SERVER.replace(
+      "say('start')",
+      `if (process.argv[2] === '${worker}') process.exit(0)\nsay('start')`,
+    ),
+  })
+  await telec('watch')
+  const halted = await telec('update')
+  expect(halted.code).toBe(1)
+  expect(halted.stderr).toMatch(/org\.example\.worker (does not start|did not stay up after the update)/)
+  expect(launchd.pid(LABEL)).not.toBe(web)
 })
 
 test('a second service has jobs of its own, and its uninstall leaves the first alone', async () => {

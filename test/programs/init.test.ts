@@ -62,6 +62,17 @@ describe('telec init', () => {
     ])
   })
 
+  test('writes several units in their order, however they are given', async () => {
+    for (const flags of [
+      ['--service', 'web.service', 'worker.service', '--scope', 'user'],
+      ['--service', 'web.service', '--scope', 'user', '--service', 'worker.service'],
+    ]) {
+      const computer = await bare()
+      expect((await init(computer, '--checkout', computer.checkout, ...flags)).code).toBe(0)
+      expect(settings(computer).slice(-2)).toEqual(['  name: [web.service, worker.service]', '  scope: user'])
+    }
+  })
+
   test('explains each key beside it', async () => {
     const computer = await freshComputer()
     const text = readFileSync(join(computer.home, 'config.yml'), 'utf8')
@@ -219,6 +230,21 @@ describe('in a terminal', () => {
       'service:',
       '  name: web.service',
     ])
+  })
+
+  test('several units can be named in one answer', async () => {
+    const computer = await bare()
+    const ended = await dialogue(
+      [
+        ['Which git checkout', `${computer.checkout}${KEY.enter}`],
+        ['What should this computer follow', KEY.enter],
+        ['What installs', KEY.enter],
+        ['Which systemd units', `web.service, worker.service${KEY.enter}`],
+      ],
+      computer,
+    )
+    expect(ended.code, ended.stdout).toBe(0)
+    expect(settings(computer).at(-1)).toBe('  name: [web.service, worker.service]')
   })
 
   test('an Enter is enough where there is a default, and the checkout one stands in is offered', async () => {

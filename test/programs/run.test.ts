@@ -139,6 +139,25 @@ test('the service that a killed telec run left behind is ended before the next o
   await second.stop()
 })
 
+test('several units are no matter to it: its one command is restarted, once', async () => {
+  const { computer } = await running(SAYING.replace('exit(7)', 'exit(42)'))
+  configure(computer, 'service:\n  name: [web.service, worker.service]\n  healthy_after: 0s\n')
+  const supervised = await telecRun(computer, [NODE, 'server.js'])
+  const before = supervised.mainPid()
+  const commit = await computer.push(version('1.1.0'))
+  const state = () =>
+    computer.state('update_state.json') as {
+      deployed: { commit: string }
+      last: { steps: { name: string; note: string }[] }
+    }
+  await until('the update', async () => state().deployed.commit === commit)
+  const restarted = state().last.steps.find(({ name }) => name === 'restart')
+  expect(restarted?.note).toBe(`old pid ${before} left with exit code 42, new pid ${supervised.mainPid()}`)
+  const { stdout } = await computer.telec('telec', ['status'])
+  expect(stdout).toContain(`the service is running, pid ${supervised.mainPid()} (telec run)\n`)
+  await supervised.stop()
+})
+
 test('telec pause and telec update --retry work beside it', async () => {
   const { computer } = await running(SAYING)
   configure(computer)

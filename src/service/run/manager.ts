@@ -31,9 +31,10 @@ export function embeddedManager(service: Service): ServiceManager {
       hint: 'start it again: it polls and updates at its start',
     })
   }
+  const [only = 'the service', ...others] = service.config.service?.names ?? []
   return {
     name: 'telec run',
-    service: service.config.service?.names[0] ?? 'the service',
+    service: others.length === 0 ? only : 'the service', // one command, whatever units it stands for
     async inspect() {
       const { main, last_exit } = record()
       const state = { ...UNKNOWN, known: 'yes', lastExit: last_exit } as const
