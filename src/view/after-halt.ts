@@ -15,7 +15,7 @@ export async function afterHalt({ world, config, paths }: Service, { deployed, u
   const record = await orNull(() => readMigrationRecord(paths))
   return {
     checkout: { commit, at: await placeOf(repository, commit, deployed.commit, update) },
-    service: serviceOf(update, config.service?.names ?? []),
+    service: serviceOf(update),
     /** What was applied since what is deployed was. */
     migrations: record && migratedSince(record, deployed, update),
   }
@@ -35,18 +35,10 @@ async function placeOf(
   return head === deployed ? 'deployed' : 'elsewhere'
 }
 
-/**
- * `asked`: it was asked to leave, or to start, and was not seen to come up. Of several units the note names the one that it
- * is about: those before it did come up, and those after it were not touched.
- */
-function serviceOf(
-  update: Update | null,
-  names: readonly string[],
-): { restarted: 'yes' | 'no' | 'asked'; note: string | null } {
-  const last = update?.restarts.findLast(({ asked }) => asked)
-  const isAsked = last !== undefined
-  if (!update || !isEnded(update, 'restart'))
-    return { restarted: isAsked ? 'asked' : 'no', note: names.length > 1 ? (last?.unit ?? null) : null }
+/** `asked`: it was asked to leave, or to start, and not all of it was seen to come up. */
+function serviceOf(update: Update | null): { restarted: 'yes' | 'no' | 'asked'; note: string | null } {
+  const isAsked = update?.restarts.some(({ asked }) => asked) === true
+  if (!update || !isEnded(update, 'restart')) return { restarted: isAsked ? 'asked' : 'no', note: null }
   const note = update.steps.find(({ name }) => name === 'restart')?.note ?? null
   return { restarted: isAsked ? 'yes' : 'no', note }
 }
