@@ -203,6 +203,19 @@ test('one that is stopped on purpose stays so, and the other is restarted', asyn
   expect((await state()).deployed.commit).toBe(commit)
 })
 
+test('one that systemd restarts along with another is restarted once', async () => {
+  const dropIn = `${UNITS}/${WORKER}.d/part-of.conf`
+  await subscriber.sh(`printf '[Unit]\\nPartOf=${WEB}\\n' >${dropIn}; systemctl --user daemon-reload`)
+  const { name, commit } = await push()
+  const { code, stderr } = await update()
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  expect(stderr).toMatch(/confirm: web\.service \(pid \d+\), worker\.service \(pid \d+\) are up/)
+  const starts = (await events()).filter((event) => event.startsWith('start'))
+  expect(starts.toSorted()).toEqual([`start web ${name}`, `start worker ${name}`])
+  expect((await state()).deployed.commit).toBe(commit)
+  await subscriber.sh(`rm ${dropIn}; systemctl --user daemon-reload`)
+})
+
 test('migrations get the environment of the first unit', async () => {
   const next = `1.1.${number + 1}`
   await push({

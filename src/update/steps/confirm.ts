@@ -25,29 +25,25 @@ export async function confirm(context: StepContext): Promise<string> {
   const absences = { count: 0 }
   const patiently = (manager: ServiceManager) => patient(world, manager, times.patienceMs, absences)
   const looks: (() => Promise<boolean>)[] = []
-  const names: (() => Promise<string>)[] = []
+  const restarted: { manager: ServiceManager; members: readonly ServiceManager[] }[] = []
   for (const one of supervised.managers) {
-    const restarted = restartOf(update, one.service, isOnly)
-    if (!restarted?.asked) continue
+    const memory = restartOf(update, one.service, isOnly)
+    if (!memory?.asked) continue
     const manager = patiently(one)
     const members = (await manager.members()).map(patiently)
     looks.push(
-      watch(world, manager, times, restarted.before),
+      watch(world, manager, times, memory.before),
       ...members.map((member) => watch(world, member, times)),
     )
-    names.push(
-      async () => nameOf(manager, (await manager.inspect()).main, isOnly),
-      ...members.map(
-        ({ service }) =>
-          async () =>
-            service,
-      ),
-    )
+    restarted.push({ manager, members })
   }
-  if (looks.length === 0) return 'there is no new process to wait for'
+  if (restarted.length === 0) return 'there is no new process to wait for'
   await untilWell(world, looks)
   const who: string[] = []
-  for (const name of names) who.push(await name())
+  for (const { manager, members } of restarted) {
+    const { main } = await manager.inspect()
+    who.push(nameOf(manager, main, isOnly), ...members.map(({ service }) => service))
+  }
   const isHealthy = await verifyHealth(context)
   const are = who.length > 1 ? 'are' : 'is'
   return `${who.join(', ')} ${are} up for ${times.healthyAfterMs / 1000} s${isHealthy ? ', and healthy' : ''}`

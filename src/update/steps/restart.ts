@@ -21,17 +21,28 @@ export async function restart(context: StepContext): Promise<string> {
   const { managers, restart: mode } = supervised
   const patienceMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
   const isOnly = managers.length === 1
+  const units = managers.map((one) => patient(world, one, patienceMs))
+  await noteBefore(context, units.slice(1))
   const notes: string[] = []
-  for (const one of managers) {
-    const manager = patient(world, one, patienceMs)
+  for (const manager of units) {
     const note = await restartUnit(context, manager, mode, patienceMs)
-    notes.push(isOnly || note.startsWith(one.service) ? note : `${one.service}: ${note}`)
-    const { asked, before } = restartOf(context.update, one.service, isOnly) ?? UNASKED
+    notes.push(isOnly || note.startsWith(manager.service) ? note : `${manager.service}: ${note}`)
+    const { asked, before } = restartOf(context.update, manager.service, isOnly) ?? UNASKED
     // Of the last one that is what confirm waits for.
-    if (asked && one !== managers.at(-1))
+    if (asked && manager !== units.at(-1))
       await untilWell(world, [watch(world, manager, { healthyAfterMs: 0, patienceMs }, before)])
   }
   return notes.join('; ')
+}
+
+/** What runs before any is touched: a unit that systemd restarts along with another (PartOf=) is not restarted again. */
+async function noteBefore(context: StepContext, units: readonly ServiceManager[]): Promise<void> {
+  for (const manager of units) {
+    const { restarts } = context.update
+    if (restartOf(context.update, manager.service, false)) continue
+    const before = (await manager.inspect()).main?.identity ?? null
+    context.remember({ restarts: [...restarts, { unit: manager.service, before, asked: false }] })
+  }
 }
 
 /** Of a unit that is left as it is: the update counts all the same, and confirm has nothing to wait for. */
@@ -50,8 +61,10 @@ async function restartUnit(
   const isUndone = await someFailed(await manager.members())
   const begun = isUndone ? null : restartOf(update, unit, context.supervised?.managers.length === 1)
   const memory = begun ?? { before: now.main?.identity ?? null, asked: false }
-  if (now.main && now.main.identity !== memory.before)
+  if (now.main && now.main.identity !== memory.before) {
+    remember({ ...memory, asked: memory.asked || memory.before !== null })
     return `${nameOf(manager, now.main, true)} runs already`
+  }
   if (!memory.asked && now.known === 'masked') return left(`${unit} is masked, and stays so`)
   // What stopped it since the update began was a migration, or the install command: they leave the start to telec.
   const isOurs = update.running.includes(unit)
@@ -69,11 +82,11 @@ async function restartUnit(
     return why
   }
 
-  function remember(now: Omit<Restart, 'unit'>): void {
+  function remember({ before, asked }: Omit<Restart, 'unit'>): void {
     const others = update.restarts.filter((one) => one.unit !== unit && one.unit !== null)
     context.remember({
       running: update.running.filter((one) => one !== unit),
-      restarts: [...others, { unit, ...now }],
+      restarts: [...others, { unit, before, asked }],
     })
   }
 }
