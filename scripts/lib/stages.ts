@@ -141,7 +141,7 @@ function embeddedStage(scene: Scene): Stage {
 }
 
 function followArguments(scope: '--system' | '--user'): string[] {
-  const units = ['telec-watch.service', 'telec-poll.service', 'telec-update.service', SERVICE]
+  const units = ['telec-watch.service', 'telec-update.service', SERVICE]
   const chosen = units.flatMap((unit) => [scope === '--user' ? '--user-unit' : '--unit', unit])
   // From now on, also what is logged before journalctl is up.
   const now = `--since=@${Math.floor(Date.now() / 1000)}`

@@ -1,11 +1,14 @@
 import { openService } from '../config/service.ts'
-import { runUpdate } from './commands/run-update.ts'
+import { runUnitInstead, runUpdate } from './commands/run-update.ts'
 import { main } from './main.ts'
 
 // As units start it, it has no arguments, and what reads them is not loaded.
 void main('telec-update', async (world) => {
-  if (process.argv.length === 2)
+  if (process.argv.length === 2) {
+    const handed = await runUnitInstead(world)
+    if (handed !== null) return handed
     return runUpdate(await openService(world), { retry: false, now: false, permits: [], rollback: null })
+  }
   const { runCommandLine } = await import('./command-line.ts')
   const { updateCommand } = await import('./commands/update.ts')
   return runCommandLine(world, updateCommand)

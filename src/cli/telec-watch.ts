@@ -14,12 +14,7 @@ void main('telec-watch', async (world) => {
     // What systemd does by itself: it spreads its timers.
     if (world.platform === 'darwin' && scheduled) await world.sleep(Math.random() * LONGEST_DELAY_MS)
     const { runPoll } = await import('./commands/run-poll.ts')
-    await runPoll(world, { dryRun: false, scheduled, brief: false, heard })
-    return EXIT.done
-  }
-  if (args === '--lookout') {
-    const { lookOut } = await import('../watch/lookout.ts')
-    await lookOut(world)
+    await runPoll(world, { dryRun: false, scheduled, heard })
     return EXIT.done
   }
   const { runCommandLine } = await import('./command-line.ts')

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { listFolder } from '../system/files.ts'
+import { isReadable, listFolder } from '../system/files.ts'
 
 /** Of one user, or of the whole computer. */
 export type Scope = 'user' | 'system'
@@ -31,6 +31,8 @@ const FILES = {
   lock: 'telec.lock',
   /** What `telec run` supervises right now. */
   supervisor: 'supervisor.json',
+  /** Touched: root's unit is to restart the service, which is another user's; those after the first are numbered. */
+  restart: 'restart',
 } as const
 
 export type StateFile = keyof typeof FILES
@@ -42,32 +44,8 @@ export interface Paths extends Readonly<Record<StateFile, string>> {
   /** Null: the first service of its scope, which has no name. */
   readonly name: string | null
   readonly home: string
+  /** In system scope root's, as what was installed is. */
   readonly config: string
-}
-
-/**
- * Where root's polls and the lookout, which has no rights, meet: systemd, system scope. The units name them, too. Neither
- * reads what it should not: the lookout not telec's home, and root nothing of what the lookout writes but its times.
- */
-export const LOOKOUT = {
-  user: 'telec-watch',
-  /** What it is told, by root. */
-  brief: '/run/telec/brief.json',
-  /** Its own folder, and all that it writes there. */
-  home: '/var/lib/telec-watch',
-  /** Touched: somebody has to poll. */
-  nudge: '/var/lib/telec-watch/nudge',
-  /** Touched: it asked the remote, and nothing has changed. */
-  looked: '/var/lib/telec-watch/looked',
-  /** Touched: it could not ask the remote by itself. */
-  blind: '/var/lib/telec-watch/blind',
-  /** How far its listener has read. */
-  listen: '/var/lib/telec-watch/listen.json',
-} as const
-
-/** There is one lookout, that of the service without a name. */
-export function hasLookout({ name }: Paths, scope: Scope): boolean {
-  return scope === 'system' && name === null
 }
 
 export const SYSTEM_HOME = '/var/lib/telec'
@@ -90,6 +68,13 @@ export function pathsOf(folder: string, name: string | null): Paths {
     home,
     config,
     ...(Object.fromEntries(files) as Record<StateFile, string>),
+    // Root takes away what it names: in system scope nobody else may write it.
+    ...(isSystem && {
+      installed: join(
+        SYSTEM_CONFIG,
+        name === null ? FILES.installed : join(SERVICES, `${name}.${FILES.installed}`),
+      ),
+    }),
   }
 }
 
@@ -99,10 +84,17 @@ export function pathsOfHome(home: string): Paths {
   return folder && SERVICE_NAME.test(name) ? pathsOf(folder, name) : pathsOf(home, null)
 }
 
+/** The file that asks root to restart one of the service's units, by its place in `service.name`. */
+export function restartRequest({ restart }: Paths, index: number): string {
+  return index === 0 ? restart : `${restart}-${index + 1}`
+}
+
 /** The names for which something lies where the configuration of such a service would be. */
 export function namesIn(folder: string): string[] {
   const isSystem = folder === SYSTEM_HOME
-  const names = listFolder(join(isSystem ? SYSTEM_CONFIG : folder, SERVICES))
+  const services = join(isSystem ? SYSTEM_CONFIG : folder, SERVICES)
+  if (isSystem && !isReadable(services)) return [] // before a service of others was, only root might look
+  const names = listFolder(services)
     .filter((name) => !isSystem || name.endsWith('.yml'))
     .map((name) => (isSystem ? name.slice(0, -'.yml'.length) : name))
   return names.filter((name) => SERVICE_NAME.test(name)).sort()

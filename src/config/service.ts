@@ -1,5 +1,4 @@
 import { realpathSync } from 'node:fs'
-import { type Account, actAs } from '../system/account.ts'
 import { createSync } from '../system/disks.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
@@ -17,13 +16,11 @@ export interface Service {
 }
 
 /**
- * Makes the function that writes to the disks what was written in the checkout owner's name: by git, by a migration, by
- * the install command. It goes before whatever records that; see `createSync`.
+ * Makes the function that writes to the disks what git, a migration or the install command wrote. It goes before whatever
+ * records that; see `createSync`.
  */
-export function createSyncFor({ world, config, paths }: Service, owner: Account | null): () => Promise<void> {
-  const as = actAs(world, owner)
-  // Another owner than telec's own user can neither write nor open its home.
-  return createSync(as, [config.deployment.checkout, as.home, ...(owner ? [] : [paths.home])])
+export function createSyncFor({ world, config, paths }: Service): () => Promise<void> {
+  return createSync(world, [config.deployment.checkout, world.home, paths.home])
 }
 
 /** The service that is meant, or the one of these paths. Throws as `locate` and `loadConfig` do. */

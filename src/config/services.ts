@@ -1,6 +1,8 @@
-import { existsSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { accountOf } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
+import { isReadable } from '../system/files.ts'
 import { verifyPrivate } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { namesIn, type Paths, pathsOf, pathsOfHome, type Scope, SERVICE_NAME, SYSTEM_HOME } from './paths.ts'
@@ -14,11 +16,19 @@ export function listServices(world: World, scope?: Scope): Paths[] {
 }
 
 /**
+ * The service that is meant, as `locateOfAnybody` finds it. Throws `usage` where root means that of another user: telec
+ * never acts for somebody else, nor reads with more rights than theirs.
+ */
+export function locate(world: World): Paths {
+  return own(world, locateOfAnybody(world))
+}
+
+/**
  * The service that is meant: `$TELEC_NAME`, where the command line's `--name` is, too; without it the only one that is
  * configured. `scope` asks for one of them, whatever is configured. Throws `usage` where that is not clear, and `config`
  * where others could write there: whoever can decides what telec runs, and as whom.
  */
-export function locate(world: World, scope?: Scope): Paths {
+export function locateOfAnybody(world: World, scope?: Scope): Paths {
   const named = nameIn(world)
   const folder = folderOf(world, scope, named)
   const services = servicesIn(folder)
@@ -47,12 +57,35 @@ export function locateAny(world: World, scope?: Scope): Paths {
 /** All services, where none is named; else the one that is. Throws as `locate` does. */
 export function locateAll(world: World): Paths[] {
   const services = nameIn(world) === undefined ? listServices(world) : []
-  return services.length > 1 ? services.map(trusted) : [locate(world)]
+  return services.length > 1 ? services.map((paths) => own(world, trusted(paths))) : [locate(world)]
+}
+
+/** Whose service it is, where telec is root and that is another user. Null: it is telec's own, or nobody's yet. */
+export function ownerInsteadOfRoot({ uid }: World, { home }: Paths): string | null {
+  if (uid !== 0) return null
+  const owner = lstatSync(home, { throwIfNoEntry: false })?.uid ?? 0
+  return owner === 0 ? null : (accountOf(owner)?.name ?? `#${owner}`) // as sudo(8) takes an id
+}
+
+function own(world: World, paths: Paths): Paths {
+  const owner = ownerInsteadOfRoot(world, paths)
+  if (owner === null) return paths
+  throw new TelecError(
+    'usage',
+    `${paths.home} belongs to ${owner}, and telec does not act for others as root`,
+    {
+      hint: `sudo -u ${owner} ${[world.program.name, ...world.program.args].join(' ')}`,
+    },
+  )
 }
 
 /** A command of telec's that a person can paste, for this service. */
-export function commandFor({ name }: Pick<Paths, 'name'>, command: string): string {
-  return name === null ? command : `${command} --name ${name}`
+export function commandFor(
+  { name, scope }: Pick<Paths, 'name'> & Partial<Pick<Paths, 'scope'>>,
+  command: string,
+): string {
+  const isOfRoot = scope === 'system' && /^telec (un)?install/.test(command)
+  return `${isOfRoot ? 'sudo ' : ''}${command}${name === null ? '' : ` --name ${name}`}`
 }
 
 /** The name of a service for people. */
@@ -83,14 +116,14 @@ export function isServiceName(text: string): boolean {
 export const NAME_FORM = `a name of at most 32 letters, digits, dashes and underscores, or ${UNNAMED} for the service without one`
 
 /**
- * The folder of a scope. `$TELEC_HOME` decides; without it root gets the system scope where that alone has the service, or
- * any, and everybody else `~/.teleclaude`.
+ * The folder of a scope. `$TELEC_HOME` decides; without it the user's own, or the computer's where that alone has the
+ * service, or any that the user may read.
  */
-function folderOf({ env, cwd, home, uid }: World, scope: Scope | undefined, name?: string | null): string {
+function folderOf({ env, cwd, home }: World, scope: Scope | undefined, name?: string | null): string {
   if (scope === 'system') return SYSTEM_HOME
   if (env.TELEC_HOME) return folderOfHome(resolve(cwd, env.TELEC_HOME))
   const user = join(home, '.teleclaude')
-  if (scope === 'user' || uid !== 0) return user
+  if (scope === 'user') return user
   const folders = [user, SYSTEM_HOME].map((folder) => ({ folder, services: servicesIn(folder) }))
   const found =
     folders.find(({ services }) => services.some((one) => one.name === name)) ??
@@ -104,7 +137,10 @@ function folderOfHome(home: string): string {
 }
 
 function servicesIn(folder: string): Paths[] {
-  return [null, ...namesIn(folder)]
-    .map((name) => pathsOf(folder, name))
-    .filter(({ config }) => existsSync(config))
+  return (
+    [null, ...namesIn(folder)]
+      .map((name) => pathsOf(folder, name))
+      // Of the computer's services those of others are nobody's business.
+      .filter(({ config }) => (folder === SYSTEM_HOME ? isReadable(config) : existsSync(config)))
+  )
 }

@@ -8,7 +8,7 @@ import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
 import { stillAs } from '../git/tracked-changes.ts'
 import { publishedReleases } from '../releases/github.ts'
-import { verifyOwnerCanRun } from '../service/installable.ts'
+import { OF_ROOT, scopeOf } from '../service/installation.ts'
 import { readPause } from '../state/pause.ts'
 import { CHANGED_HINT, describeChanged, lastChanged, readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
@@ -24,7 +24,6 @@ async function checkout(service: Service): Promise<string> {
   const repository = locateRepository(world, config.deployment.checkout)
   await verifyUndamaged(service)
   const head = await headCommit(repository)
-  await verifyOwnerCanRun(repository)
   const local = await localChanges(repository)
   const state = readUpdateState(paths)
   const installed = state ? stillAs(repository, lastChanged(state)) : []
@@ -33,8 +32,8 @@ async function checkout(service: Service): Promise<string> {
     ...(byHand.length > 0 ? [`, ${byHand.length} file(s) changed by hand`] : []),
     ...(installed.length > 0 ? [`; ${describeChanged(installed)}: ${CHANGED_HINT}`] : []),
   ].join('')
-  const as = repository.owner === null ? '' : `, run as ${repository.owner.name}`
-  return `${repository.workTree} is at ${head.slice(0, 12)}${as}${changes}`
+  const isRoots = world.uid === 0 && scopeOf(service) === 'system'
+  return `${repository.workTree} is at ${head.slice(0, 12)}${changes}${isRoots ? `; ${OF_ROOT}` : ''}`
 }
 
 /** The remote is asked as telec-watch asks it, with the same credentials; where GitHub has a say, it is asked, too. */

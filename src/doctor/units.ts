@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { hasLookout, LOOKOUT } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { commandFor } from '../config/services.ts'
 import { redisFault, withRedis } from '../fleet/client.ts'
@@ -13,10 +12,9 @@ import { describeFailure, failedUnits } from '../service/systemd/failures.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { type Installed, readInstalled } from '../state/installed.ts'
 import { readRedisState } from '../state/redis.ts'
-import { readLastLook } from '../state/watch-state.ts'
+import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { modifiedAt, readText } from '../system/files.ts'
-import { readBrief } from '../watch/brief.ts'
 import type { Checks } from './check.ts'
 import { verifyComesBack } from './contract.ts'
 
@@ -47,8 +45,13 @@ async function units(service: Service): Promise<string> {
   if (by === 'telec run') return 'telec run needs none'
   verifyUnitsOwn(service.paths, by.files)
   for (const path of by.files) verifyNodeIsThere(path)
-  verifyPrograms(service.world, by.scope)
-  const plan = planInstall(service, by.manager, by.scope)
+  // What root installed with another PATH is as good.
+  const isRoots = by.scope === 'system' && service.world.uid !== 0
+  const node = isRoots
+    ? nodeIn(by.files.find((path) => /telec-update\S*\.service$/.test(path)) ?? '')
+    : undefined
+  const plan = planInstall(service, by.manager, by.scope, node)
+  verifyPrograms(service.world, plan.owner)
   const pieces = await stalePieces(service, plan)
   if (pieces.length > 0 && by.manager === 'systemd' && by.scope === 'user')
     await verifyStarted(service, pieces)
@@ -87,12 +90,17 @@ async function runs(service: Service): Promise<string> {
   })
 }
 
+/** The Node.js that a unit or a plist starts. */
+function nodeIn(path: string): string | undefined {
+  const text = readText(path) ?? ''
+  const [, quoted, plain] = /^ExecStart=(?:"(\/[^"]+)"|(\/\S+))/m.exec(text) ?? []
+  const [, folder] = /<key>PATH<\/key>\s*<string>([^:<]+)/.exec(text) ?? [] // of a plist: node comes first in its PATH
+  return folder ? `${folder}/node` : (quoted ?? plain)?.replaceAll('%%', '%').replaceAll('$$', '$')
+}
+
 /** nvm, asdf and their kind remove a Node.js that units still name. */
 function verifyNodeIsThere(path: string): void {
-  const text = readText(path) ?? ''
-  const [, quoted, plain] = /^ExecStart=(?:"([^"]+)"|(\S+))/m.exec(text) ?? []
-  const [, folder] = /<key>PATH<\/key>\s*<string>([^:<]+)/.exec(text) ?? [] // of a plist: node comes first in its PATH
-  const node = folder ? `${folder}/node` : (quoted ?? plain)?.replaceAll('%%', '%').replaceAll('$$', '$')
+  const node = nodeIn(path)
   if (node === undefined || existsSync(node)) return
   throw new TelecError('config', `${path} starts ${node}, which is gone`, {
     hint: 'run telec install with the Node.js that is there now',
@@ -109,7 +117,7 @@ const LATEST_MS = 30 * 60_000
 async function polling(service: Service): Promise<string> {
   const { world, config, paths } = service
   const by = startedBy(service)
-  const watch = readLastLook(paths, world.now())
+  const watch = readWatchState(paths)
   if (watch && watch.failures > 0)
     throw new TelecError('later', `the last ${watch.failures} poll(s) did not reach the remote`, {
       because: watch.last_failure ?? '',
@@ -132,12 +140,8 @@ async function polling(service: Service): Promise<string> {
   const unit = ownUnit(paths, 'telec-watch.timer')
   const timer = await showUnit(world, by.scope, unit, ['NextElapseUSecMonotonic'])
   const inMs = parseTimespan(timer.NextElapseUSecMonotonic) - world.monotonic()
-  const who = hasLookout(paths, by.scope) && readBrief()?.blind_until ? `; ${BLIND}` : ''
-  return `${last}, next in ${Math.max(0, Math.round(inMs / 1000))} s${who}`
+  return `${last}, next in ${Math.max(0, Math.round(inMs / 1000))} s`
 }
-
-/** Nothing is wrong; but root does what a user without rights could do. */
-const BLIND = `root polls, since the user ${LOOKOUT.user} cannot read the remote: a key for it belongs into ${LOOKOUT.home}/.ssh`
 
 async function serviceUnit(service: Service): Promise<string> {
   const found = findService(service)

@@ -55,8 +55,8 @@ const denied: Cause = {
     /insufficient permission for adding|Permission denied(?! \()|Operation not permitted|Read-only file system/,
   kind: 'halted',
   message: (where) => `git is not allowed to write in ${where}`,
-  hint: ({ workTree, owner, world }) => {
-    const user = owner?.name ?? world.user()
+  hint: ({ workTree, world }) => {
+    const user = world.user()
     return `give all of it to one user: sudo chown -R ${user} ${workTree}; what is not theirs: find ${workTree} ! -user ${user}`
   },
 }
@@ -94,8 +94,7 @@ const CAUSES: readonly Cause[] = [
     words: /detected dubious ownership in repository/,
     kind: 'halted',
     message: () => 'git does not trust the owner of a repository',
-    hint: ({ owner, world }) =>
-      `give it to ${owner?.name ?? world.user()} (chown -R), or trust it with the command that git names`,
+    hint: ({ world }) => `give it to ${world.user()} (chown -R), or trust it with the command that git names`,
   },
   {
     words: /\.lock': File exists/,

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { actAs } from '../system/account.ts'
 import { syncPlaces } from '../system/disks.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
@@ -141,6 +140,6 @@ export function openOperation({ gitDir }: Repository): { what: string; leave: st
 }
 
 /** Writes the checkout to disk: git does not, and what is recorded as done must survive a power cut. */
-export async function syncCheckout({ world, owner, workTree }: Repository): Promise<void> {
-  await syncPlaces(actAs(world, owner), [workTree])
+export async function syncCheckout({ world, workTree }: Repository): Promise<void> {
+  await syncPlaces(world, [workTree])
 }

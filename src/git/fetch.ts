@@ -67,7 +67,7 @@ async function fetchFrom(
     const left = halfWritten(repository).filter((path) => !before.has(path))
     const sizeOf = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.size ?? 0 // another git's may be gone
     const isTooLarge = left.some((path) => sizeOf(path) > fileBytes - 4_096)
-    await removeFiles(repository, left)
+    removeFiles(repository, left)
     if (!(error instanceof TelecError)) throw error
     if (/couldn't find remote ref/.test(error.because ?? ''))
       throw noLongerOffered(target, error.because ?? '')
@@ -102,8 +102,8 @@ export async function removeStaleObjects(repository: Repository): Promise<void> 
     const writtenMs = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs
     return writtenMs !== undefined && world.now() - writtenMs > STALE_MS
   }
-  await removeFiles(repository, halfWritten(repository).filter(isStale))
-  await removeTree(repository, join(repository.commonDir, REFETCH_FOLDER))
+  removeFiles(repository, halfWritten(repository).filter(isStale))
+  removeTree(repository, join(repository.commonDir, REFETCH_FOLDER))
 }
 
 function halfWritten({ commonDir }: Repository): string[] {

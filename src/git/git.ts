@@ -1,4 +1,3 @@
-import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { RunOptions, RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
@@ -44,7 +43,7 @@ export interface GitOptions extends Partial<Pick<RunOptions, 'timeoutMs' | 'inpu
 }
 
 /** Without `gitDir` there is no repository: git knows the settings of the user and the computer alone. */
-export type Place = Pick<Repository, 'world' | 'workTree' | 'owner'> & Partial<Repository>
+export type Place = Pick<Repository, 'world' | 'workTree'> & Partial<Repository>
 
 /** Runs git and returns what came of it, whatever the exit code. */
 export function tryGit(
@@ -52,32 +51,30 @@ export function tryGit(
   args: readonly string[],
   { limits = {}, env, ...others }: GitOptions = {},
 ): Promise<RunResult> {
-  const { world, workTree, owner } = place
-  const as = actAs(world, owner)
+  const { world, workTree } = place
   const options = {
     cwd: workTree,
     timeoutMs: LOCAL_TIMEOUT_MS,
     ...others,
-    env: { ...gitEnvironment(as.env), ...env },
+    env: { ...gitEnvironment(world.env), ...env },
   }
   const bounds = Object.entries(limits).map(([option, value]) => `ulimit -${option} ${Math.floor(value)}`)
   const git = ['git', ...foldersOf(place), ...CONFIG, ...args]
-  if (bounds.length === 0 || world.platform !== 'linux') return as.run('git', git.slice(1), options)
-  return as.run('/bin/sh', ['-c', [...bounds, 'exec "$@"'].join('; '), 'sh', ...git], options)
+  if (bounds.length === 0 || world.platform !== 'linux') return world.run('git', git.slice(1), options)
+  return world.run('/bin/sh', ['-c', [...bounds, 'exec "$@"'].join('; '), 'sh', ...git], options)
 }
 
 /** Whether what git prints begins as a file does, with its first `size` bytes. False where git fails. */
 export async function printsBeginningOf(
-  { world, owner, ...repository }: Repository,
+  { world, ...repository }: Repository,
   args: readonly string[],
   file: string,
   size: number,
 ): Promise<boolean> {
-  const as = actAs(world, owner)
   const compare = 'file=$1 size=$2; shift 2; "$@" | cmp -s -n "$size" - "$file"'
   const git = ['git', ...foldersOf(repository), ...CONFIG, ...args]
-  const options = { cwd: repository.workTree, timeoutMs: LOCAL_TIMEOUT_MS, env: gitEnvironment(as.env) }
-  return (await as.run('/bin/sh', ['-c', compare, 'sh', file, String(size), ...git], options)).code === 0
+  const options = { cwd: repository.workTree, timeoutMs: LOCAL_TIMEOUT_MS, env: gitEnvironment(world.env) }
+  return (await world.run('/bin/sh', ['-c', compare, 'sh', file, String(size), ...git], options)).code === 0
 }
 
 function foldersOf({ gitDir, workTree }: Pick<Place, 'gitDir' | 'workTree'>): string[] {

@@ -1,71 +1,60 @@
-import { closeSync, existsSync, lstatSync, openSync, readdirSync, readSync } from 'node:fs'
-import { join, relative } from 'node:path'
-import { actAs } from '../system/account.ts'
-import { TelecError } from '../system/errors.ts'
+import {
+  closeSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
+import { basename, join, relative } from 'node:path'
+import { kindOf, systemErrorCode, TelecError } from '../system/errors.ts'
+import { writeDurably } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import type { Repository } from './repository.ts'
 
-const TIMEOUT_MS = 10 * 60_000
-/** xargs(1): the command was killed by a signal. */
-const KILLED_BELOW_XARGS = 125
-
-/** Runs a file command as the checkout's owner: a link leads only where they could go themselves. */
-export async function runAsOwner(
-  repository: Repository,
-  command: readonly string[],
-  input = '',
-): Promise<void> {
-  const { world, workTree, owner } = repository
-  const as = actAs(world, owner)
-  const [program = '', ...args] = command
-  const { code, signal, stderr } = await as.run(program, args, {
-    cwd: '/',
-    env: as.env,
-    timeoutMs: TIMEOUT_MS,
-    input,
-  })
-  if (code === 0) return
-  const isKilled = code === null || (program === 'xargs' && code === KILLED_BELOW_XARGS)
-  throw new TelecError(isKilled ? 'later' : 'halted', `files of ${workTree} cannot be moved or removed`, {
-    because: stderr.trim() || `${program} ended with ${signal ?? `exit code ${code}`}`,
-    hint: `look whose it is: ls -l ${workTree}`,
-    interrupted: true,
-  })
-}
-
-/** Runs a file command with these paths at its end, as many at a time as it takes. */
-async function onPaths(
-  repository: Repository,
-  command: readonly string[],
-  paths: readonly string[],
-): Promise<void> {
-  if (paths.length === 0) return
-  const input = paths.map((path) => `${path}\0`).join('')
-  await runAsOwner(repository, ['xargs', '-0', ...command], input)
+/** Changes files of the checkout. Throws a TelecError where it may not, or where the disk is full. */
+function changeFiles({ workTree }: Repository, change: () => void): void {
+  try {
+    change()
+  } catch (error) {
+    if (!systemErrorCode(error)) throw error
+    throw new TelecError(kindOf(error), `files of ${workTree} cannot be moved or removed`, {
+      because: (error as Error).message,
+      hint: `look whose it is: ls -l ${workTree}`,
+      interrupted: true,
+    })
+  }
 }
 
 /** Removes files that may not be there. */
-export async function removeFiles(repository: Repository, paths: readonly string[]): Promise<void> {
-  await onPaths(repository, ['rm', '-f', '--'], paths)
+export function removeFiles(repository: Repository, paths: readonly string[]): void {
+  changeFiles(repository, () => {
+    for (const path of paths) rmSync(path, { force: true })
+  })
 }
 
 /** Removes files and folders that may not be there, with all in them, in their order. */
-export async function removeTree(repository: Repository, ...paths: readonly string[]): Promise<void> {
-  await onPaths(repository, ['rm', '-rf', '--'], paths.filter(isThere))
+export function removeTree(repository: Repository, ...paths: readonly string[]): void {
+  changeFiles(repository, () => {
+    for (const path of paths) rmSync(path, { recursive: true, force: true })
+  })
 }
 
 /** Moves files into a folder, in their order. */
-export async function moveFiles(
-  repository: Repository,
-  paths: readonly string[],
-  folder: string,
-): Promise<void> {
-  await onPaths(repository, ['/bin/sh', '-c', 'mv -f -- "$@" "$0/"', folder], paths)
+export function moveFiles(repository: Repository, paths: readonly string[], folder: string): void {
+  changeFiles(repository, () => {
+    for (const path of paths) renameSync(path, join(folder, basename(path)))
+  })
 }
 
 /** Copies a file that may not be there. */
-export async function copyFile(repository: Repository, path: string, to: string): Promise<void> {
-  if (isThere(path)) await runAsOwner(repository, ['cp', '-p', '--', path, to])
+export function copyFile(repository: Repository, path: string, to: string): void {
+  if (isThere(path)) changeFiles(repository, () => copyFileSync(path, to))
 }
 
 /** Where things are put aside, by what they were in the way of, or the time of a repair: on the same disk, a rename away. */
@@ -74,16 +63,24 @@ export function asideFolder({ gitDir }: Repository, name: string): string {
 }
 
 /** Moves files and folders aside, whole: a kill leaves each at its place or in the new one. Those that are gone are fine. */
-export async function moveAside(
-  repository: Repository,
-  paths: readonly string[],
-  folder: string,
-): Promise<void> {
+export function moveAside(repository: Repository, paths: readonly string[], folder: string): void {
   const there = paths.filter(isThere)
   if (there.length === 0) return
-  await runAsOwner(repository, ['mkdir', '-p', '-m', '700', '--', folder])
-  const pairs = there.flatMap((path) => [path, asideOf(repository, path, folder)])
-  await onPaths(repository, ['-n', '2', 'mv', '--'], pairs)
+  changeFiles(repository, () => {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    for (const path of there) move(path, asideOf(repository, path, folder))
+  })
+}
+
+/** As mv(1) does, also to another disk: that of a linked work tree's folder in the repository. */
+function move(path: string, to: string): void {
+  try {
+    renameSync(path, to)
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EXDEV') throw error
+    cpSync(path, to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+    rmSync(path, { recursive: true })
+  }
 }
 
 /** Its path from the checkout, as one name; a number makes it one that is free. */
@@ -101,10 +98,9 @@ export async function replaceFile(
   text: string,
   folder: string,
 ): Promise<void> {
-  await runAsOwner(repository, ['mkdir', '-p', '-m', '700', '--', folder])
-  await copyFile(repository, path, asideOf(repository, path, folder))
-  const write = 'cat >"$0.telec-new" && mv -f -- "$0.telec-new" "$0"'
-  await runAsOwner(repository, ['/bin/sh', '-c', write, path], text)
+  changeFiles(repository, () => mkdirSync(folder, { recursive: true, mode: 0o700 }))
+  copyFile(repository, path, asideOf(repository, path, folder))
+  await writeDurably(path, text, { mode: lstatSync(path, { throwIfNoEntry: false })?.mode ?? 0o644 })
 }
 
 /** Moves a file or folder out of the way; `tell` is told before where it will be. */
@@ -116,7 +112,7 @@ export async function putAside(
 ): Promise<void> {
   const folder = asideFolder(repository, name)
   await tell(`${printableName(asideOf(repository, path, folder))}, which was ${printableName(path)}`)
-  await moveAside(repository, [path], folder)
+  moveAside(repository, [path], folder)
 }
 
 function isThere(path: string): boolean {

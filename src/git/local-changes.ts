@@ -175,7 +175,7 @@ export async function stashPaths(
   await keepAll(repository, [...modified, ...untracked], isStaged, 'stash', tell)
   const restore = ['restore', '--source=HEAD', '--staged', '--worktree']
   if (modified.length > 0) await git(repository, literal(restore), inputOf(modified))
-  await removeFiles(
+  removeFiles(
     repository,
     untracked.filter((path) => !isRepository(path)).map((path) => join(repository.workTree, path)),
   )

@@ -16,7 +16,7 @@ export async function removeStaleLocks(repository: Repository, sinceMs: number |
   const stale = staleLocks(repository, sinceMs)
   if (stale.length === 0) return true
   if ((await gitsAtWork(repository)).length > 0) return false
-  await removeFiles(repository, stale)
+  removeFiles(repository, stale)
   const names = stale.map((path) => relative(repository.commonDir, path))
   repository.world.log.notice(`removed ${names.join(', ')}: left by a git that is gone`)
   return true

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { actAs } from '../system/account.ts'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
 import { printableName } from '../system/log.ts'
 import { localCause, notAllowed } from './causes.ts'
@@ -176,27 +175,27 @@ async function missingFiles(repository: Repository): Promise<string[]> {
 
 /** Throws `halted` where files could not be replaced, or HEAD not be moved, before anything is touched. */
 export async function verifyWritable(repository: Repository, changes: readonly Change[]): Promise<void> {
-  const { world, owner, gitDir, commonDir, workTree } = repository
+  const { gitDir, commonDir, workTree } = repository
   const branch = await currentBranch(repository)
   const logs = [join(gitDir, 'logs/HEAD'), ...(branch ? [join(commonDir, 'logs/refs/heads', branch)] : [])]
   const folders = new Set(changes.flatMap(({ path }) => foldersOf(path).slice(-1)))
   const paths = [gitDir, ...logs, ...[...folders].map((folder) => join(workTree, folder))]
-  const as = actAs(world, owner)
-  const input = paths.map((path) => `${path}\0`).join('')
-  const result = await as.run('xargs', ['-0', 'sh', '-c', WRITABLE, 'sh'], {
-    env: as.env,
-    timeoutMs: 60_000,
-    input,
-  })
-  const refused = result.stdout.split('\n').filter(Boolean)
+  const refused = paths.map(nearestThere).filter((path) => !mayWrite(path))
   if (refused.length > 0) throw notAllowed(repository, refused)
 }
 
-/** Says of each path, as access(2) would, whether it or the nearest folder that is there may not be written. */
-const WRITABLE = `for path; do
-  until [ -e "$path" ]; do path=\${path%/*}; done
-  [ -w "$path" ] || echo "$path"
-done`
+function nearestThere(path: string): string {
+  return existsSync(path) ? path : nearestThere(dirname(path))
+}
+
+function mayWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** A file that git was told not to look at is in nobody's list of changes (git-update-index(1)). */
 async function verifyNoneIsHidden(repository: Repository, changed: readonly string[]): Promise<void> {

@@ -3,20 +3,21 @@ import { join } from 'node:path'
 import { type Account, accountOf } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { isForeign, OTHERS, type Place, wayTo } from '../system/trust.ts'
-import type { World } from '../system/world.ts'
 
 /**
- * The user whose checkout it is, where telec is root and that is somebody else: whatever runs there runs in their name.
- * Null: it is telec's own. Throws `config` where others than root and that user could put another folder in its place,
- * and have telec run as whoever owns that one.
+ * The user whose checkout it is, as whom telec runs. Throws `config` where that cannot be told, and
+ * where others than root and that user could put another folder in its place, and have telec run as whoever owns that one.
  */
-export function checkoutOwner(world: World, checkout: string): Account | null {
-  if (world.uid !== 0 || world.platform !== 'linux') return null
+export function checkoutOwner(checkout: string): Account {
   const way = wayTo(checkout)
   const folder = way.at(-1)
-  if (!folder || !existsSync(checkout)) return null // that it is not there is said elsewhere
+  const git = join(checkout, '.git')
+  if (!folder || !existsSync(git))
+    throw new TelecError('config', `deployment.checkout is ${checkout}, which is not a git work tree`, {
+      hint: `clone the service there, as the user that is to run telec: git clone URL ${checkout}`,
+    })
   // Its configuration can name commands, so they are run by whoever may write it.
-  const uid = lstatSync(join(checkout, '.git'), { throwIfNoEntry: false })?.uid ?? folder.uid
+  const { uid } = lstatSync(git)
   // Of root's own checkout it is not asked who else may write: volumes of containers are open to all.
   const isWeak = (place: Place) => isForeign(place, uid) || (uid !== 0 && place.writers & OTHERS)
   const weak = way.find(isWeak)
@@ -32,11 +33,10 @@ export function checkoutOwner(world: World, checkout: string): Account | null {
       },
     )
   }
-  if (uid === 0) return null
   const account = accountOf(uid)
   if (account !== null) return account
   throw new TelecError('config', `deployment.checkout is ${checkout}, which belongs to nobody (uid ${uid})`, {
-    because: 'telec runs git, migrations and the install command as its owner',
+    because: 'telec runs as its owner',
     hint: `give that id a user (useradd --uid ${uid} NAME), or the checkout to another one: chown -R USER ${checkout}`,
   })
 }

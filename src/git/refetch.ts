@@ -22,14 +22,14 @@ export async function fetchAnew(
   const { gitDir: _, commonDir, ...nowhere } = repository
   const place = join(commonDir, REFETCH_FOLDER)
   const fresh = { ...repository, gitDir: place, commonDir: place }
-  await removeTree(repository, place)
+  removeTree(repository, place)
   try {
     const format = (await git(repository, ['rev-parse', '--show-object-format'])).trim()
     const init = ['init', '--quiet', '--bare', `--object-format=${format}`, '--', place]
     const made = await tryGit(nowhere, init)
     if (made.code !== 0) throw gitError(repository, init, made)
     await git(fresh, ['config', 'include.path', join(commonDir, 'config')]) // the remotes, and what it takes to ask them
-    await copyFile(repository, join(commonDir, 'shallow'), join(place, 'shallow')) // the history ends where it did
+    copyFile(repository, join(commonDir, 'shallow'), join(place, 'shallow')) // the history ends where it did
     const options = { timeoutMs, limits: fetchLimits(fresh).limits }
     const packed = (from: string, ...refspecs: readonly string[]) => [
       '-c',
@@ -43,9 +43,9 @@ export async function fetchAnew(
     const isIndex = (path: string) => Number(path.endsWith('.idx')) // by which git finds a pack: last
     const packs = filesBelow(join(place, 'objects/pack'), /^pack-/)
     const inOrder = packs.toSorted((one, other) => isIndex(one) - isIndex(other))
-    await moveFiles(repository, inOrder, join(commonDir, 'objects/pack'))
+    moveFiles(repository, inOrder, join(commonDir, 'objects/pack'))
   } finally {
-    await removeTree(repository, place)
+    removeTree(repository, place)
   }
 }
 

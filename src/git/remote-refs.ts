@@ -1,10 +1,6 @@
-import { dirname } from 'node:path'
 import type { Ref } from '../channel/decide.ts'
 import type { Config } from '../config/schema.ts'
-import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
-import { explain, printableRemote } from './causes.ts'
-import { type GitOptions, gitInShell, gitRemote, hasLogin, tryGit } from './git.ts'
+import { type GitOptions, gitInShell, gitRemote, hasLogin } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** What a server may make git keep in memory before it is given up: enough for a million refs. */
@@ -30,19 +26,9 @@ export async function listRemote(
 export function listInShell(repository: Repository, deployment: Config['deployment']): string[] | null {
   const { world } = repository
   const { remote, poll_timeout } = deployment
-  if (repository.owner !== null || world.env.GIT_SSH_COMMAND !== undefined || hasLogin(remote)) return null
+  if (world.env.GIT_SSH_COMMAND !== undefined || hasLogin(remote)) return null
   const words = gitInShell(repository, listArguments(deployment, remote), poll_timeout)
   return words.some((word) => word === '' || word.includes('\n')) ? null : words
-}
-
-/** The same of a URL, by whoever has no access to the checkout. Throws `later` where it does not let itself be read. */
-export async function listUrl(world: World, deployment: Listing, url: string): Promise<string> {
-  const env = { GIT_CEILING_DIRECTORIES: dirname(world.home) } // no repository that happens to be above, either
-  const options = { ...listOptions(deployment), env }
-  const place = { world, workTree: world.home, owner: null }
-  const result = await tryGit(place, listArguments(deployment, url), options)
-  if (result.code === 0) return result.stdout
-  throw new TelecError('later', `${printableRemote(url)} cannot be read`, { because: explain(result) })
 }
 
 function listArguments({ channel, branch }: Listing, source: string): string[] {

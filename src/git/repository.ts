@@ -1,6 +1,5 @@
 import { statSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
-import type { Account } from '../system/account.ts'
 import { readPlainText } from '../system/files.ts'
 import { wrongPath } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
@@ -13,8 +12,6 @@ export interface Repository {
   /** Where refs, objects and the configuration lie: elsewhere for a linked work tree (gitrepository-layout(5)). */
   readonly commonDir: string
   readonly workTree: string
-  /** In whose name git and all that belongs to the checkout is run; null: whoever telec runs as. */
-  readonly owner: Account | null
 }
 
 /** Finds the repository of a checkout without asking git. Throws a TelecError of kind `config`. */
@@ -33,16 +30,19 @@ export function locateRepository(world: World, checkout: string): Repository {
   const dotGit = join(checkout, '.git')
   const entry = lookAt(dotGit)
   if (!entry) throw wrong('is not a git work tree (it has no .git)', `git clone URL ${checkout}`)
-  const owner = checkoutOwner(world, checkout)
-  const whose = `uid ${entry.uid}, telec runs as ${world.uid}`
+  const owner = world.uid === 0 && world.platform === 'linux' ? checkoutOwner(checkout) : null
+  const whose = owner?.name ?? `uid ${entry.uid}, telec runs as ${world.uid}`
   // Given --git-dir, git does not check the owner; another user's configuration can run commands.
-  if (owner === null && entry.uid !== world.uid)
-    throw wrong(`belongs to another user (${whose})`, 'run telec as its owner')
-  if (entry.isDirectory()) return { world, gitDir: dotGit, commonDir: dotGit, workTree: checkout, owner }
+  if (entry.uid !== world.uid)
+    throw wrong(
+      `belongs to another user (${whose})`,
+      `run telec as its owner${owner ? `: sudo -u ${owner.name} …` : ''}`,
+    )
+  if (entry.isDirectory()) return { world, gitDir: dotGit, commonDir: dotGit, workTree: checkout }
   // A linked work tree: gitrepository-layout(5), "gitdir: PATH".
   const [, path] = /^gitdir: (.+)\n?$/.exec(readPlainText(dotGit) ?? '') ?? []
   if (!path) throw wrong('has a .git file that names no folder', `look at ${dotGit}`)
   const gitDir = isAbsolute(path) ? path : resolve(checkout, path)
   const common = readPlainText(join(gitDir, 'commondir'))?.trim()
-  return { world, gitDir, commonDir: common ? resolve(gitDir, common) : gitDir, workTree: checkout, owner }
+  return { world, gitDir, commonDir: common ? resolve(gitDir, common) : gitDir, workTree: checkout }
 }

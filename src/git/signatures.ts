@@ -1,10 +1,10 @@
-import { chownSync, copyFileSync, mkdtempSync, realpathSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
-import { type Account, actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
+import { isReadable } from '../system/files.ts'
 import { printable } from '../system/log.ts'
 import { wayTo, wrongPath } from '../system/trust.ts'
 import { isoTime, type World } from '../system/world.ts'
@@ -39,10 +39,9 @@ export async function verifySignatures(
   target: Target,
 ): Promise<void> {
   if (deployment.verify === 'none') return
-  const as = actAs(repository.world, repository.owner)
   const trust = prepareTrust(repository, deployment)
   try {
-    if (trust.keyring) await importKeys(as, trust.gnupgHome, trust.keyring, deployment.keyring)
+    if (trust.keyring) await importKeys(repository.world, trust.gnupgHome, trust.keyring)
     if (deployment.verify === 'signed-tag') await verifyTag(repository, trust, target)
     else {
       const tip = ['-1', target.commit]
@@ -51,8 +50,7 @@ export async function verifySignatures(
       await verifyCommits(repository, trust, deployment.verify_commits === 'tip' ? tip : range, tip)
     }
   } finally {
-    // By the one whose it is: root would follow where that user's links lead.
-    await as.run('rm', ['-rf', '--', trust.gnupgHome], { cwd: '/', env: as.env, timeoutMs: 60_000 })
+    rmSync(trust.gnupgHome, { recursive: true, force: true })
   }
 }
 
@@ -67,7 +65,6 @@ interface Trust {
 }
 
 function prepareTrust(repository: Repository, deployment: Deployment): Trust {
-  const { owner } = repository
   const files: Record<string, string> = {}
   for (const key of ['allowed_signers', 'revoked_signers', 'keyring'] as const) {
     const path = deployment[key]
@@ -75,18 +72,17 @@ function prepareTrust(repository: Repository, deployment: Deployment): Trust {
     verifyTrustFile(`deployment.${key}`, path, repository)
     files[key] = path
   }
-  const gnupgHome = mkdtempSync(join(owner ? '/tmp' : tmpdir(), 'telec-gnupg-')) // mode 0700
+  const gnupgHome = mkdtempSync(join(tmpdir(), 'telec-gnupg-')) // mode 0700
   // Whose key is in the keyring is trusted: there is no web of trust on an unattended computer.
   writeFileSync(join(gnupgHome, 'gpg.conf'), 'trust-model always\nno-auto-key-retrieve\nno-autostart\n')
-  const readable = owner ? handOverTo(owner, gnupgHome, files) : files
   // Every setting by which the repository's own configuration could choose who checks, or against what.
   const settings = [
     'gpg.program=gpg',
     'gpg.openpgp.program=gpg',
     'gpg.x509.program=false',
     'gpg.ssh.program=ssh-keygen',
-    `gpg.ssh.allowedSignersFile=${readable.allowed_signers ?? '/dev/null'}`,
-    `gpg.ssh.revocationFile=${readable.revoked_signers ?? '/dev/null'}`,
+    `gpg.ssh.allowedSignersFile=${files.allowed_signers ?? '/dev/null'}`,
+    `gpg.ssh.revocationFile=${files.revoked_signers ?? '/dev/null'}`,
     'gpg.minTrustLevel=undefined',
     'log.showSignature=false',
   ].flatMap((setting) => ['-c', setting])
@@ -94,23 +90,8 @@ function prepareTrust(repository: Repository, deployment: Deployment): Trust {
     settings: ['--no-replace-objects', ...settings],
     env: { GNUPGHOME: gnupgHome, GIT_GRAFT_FILE: '/dev/null' },
     gnupgHome,
-    keyring: readable.keyring,
+    keyring: files.keyring,
   }
-}
-
-/** Gives the checkout's owner the folder, with copies of what root alone may read; until the end root alone can write. */
-function handOverTo(
-  { uid, gid }: Account,
-  folder: string,
-  files: Record<string, string>,
-): Record<string, string> {
-  const copies: Record<string, string> = {}
-  for (const [key, path] of Object.entries(files)) {
-    copies[key] = join(folder, key)
-    copyFileSync(path, copies[key])
-  }
-  for (const path of [...Object.values(copies), join(folder, 'gpg.conf'), folder]) chownSync(path, uid, gid)
-  return copies
 }
 
 /** A commit must not be able to choose who may sign it, nor may anybody else on this computer. */
@@ -120,6 +101,8 @@ function verifyTrustFile(key: string, path: string, { workTree, world }: Reposit
   if (!stat?.isFile()) throw wrong('is no file', 'write the keys there that may sign')
   if (`${realpathSync(path)}/`.startsWith(`${realpathSync(workTree)}/`))
     throw wrong('lies in the checkout', 'keep it elsewhere: a commit could change it')
+  if (!isReadable(path))
+    throw wrong(`${world.user()} may not read`, `chmod a+r ${path}: the keys in it are public`)
   if (stat.mode & 0o022) throw wrong('others may write', `chmod go-w ${path}`)
   if (stat.uid !== 0 && stat.uid !== world.uid)
     throw wrong('belongs to another user', `chown it to root, or to yourself`)
@@ -127,18 +110,13 @@ function verifyTrustFile(key: string, path: string, { workTree, world }: Reposit
   if (open) throw wrong('lies in a folder that others may write', `chmod go-w ${open.path}`)
 }
 
-async function importKeys(
-  world: World,
-  gnupgHome: string,
-  keyring: string,
-  configured = keyring,
-): Promise<void> {
+async function importKeys(world: World, gnupgHome: string, keyring: string): Promise<void> {
   const args = ['--homedir', gnupgHome, '--batch', '--quiet', '--import', keyring]
   const result = await world.run('gpg', args, { cwd: '/', env: world.env, timeoutMs: 60_000 })
   if (result.code === 0) return
-  throw new TelecError('config', `deployment.keyring is ${configured}, which gpg cannot import`, {
+  throw new TelecError('config', `deployment.keyring is ${keyring}, which gpg cannot import`, {
     because: result.stderr.trim(),
-    hint: `write the public keys there: gpg --export KEY >${configured}`,
+    hint: `write the public keys there: gpg --export KEY >${keyring}`,
   })
 }
 

@@ -1,10 +1,8 @@
 import { readFileSync, statSync } from 'node:fs'
 import { createSyncFor, type Service } from '../config/service.ts'
-import { checkoutOwner } from '../git/owner.ts'
 import { commandEnvironment } from '../service/environment.ts'
 import { serviceEnvironment } from '../service/systemd/service-environment.ts'
 import { openRecorder } from '../state/migrations.ts'
-import type { Account } from '../system/account.ts'
 import { kindOf } from '../system/errors.ts'
 import { sha256 } from '../system/hash.ts'
 import { VERSION } from '../system/version.ts'
@@ -25,18 +23,15 @@ export interface Versions {
 export interface Surroundings extends Versions {
   readonly home: string
   readonly checkout: string
-  /** In whose name they run; null: whoever telec runs as. */
-  readonly owner: Account | null
   readonly env: NodeJS.ProcessEnv
 }
 
 /** Those of this computer's service. */
 export async function surroundingsOf(service: Service, versions: Versions): Promise<Surroundings> {
-  const { world, config, paths } = service
+  const { config, paths } = service
   const { checkout } = config.deployment
-  const owner = checkoutOwner(world, checkout)
-  const env = await commandEnvironment(service, owner, await serviceEnvironment(service))
-  return { home: paths.home, checkout, owner, env, ...versions }
+  const env = await commandEnvironment(service, await serviceEnvironment(service))
+  return { home: paths.home, checkout, env, ...versions }
 }
 
 /**
@@ -55,7 +50,7 @@ export async function runPlan(
   const surroundings = await surroundingsOf(service, versions)
   const counts = { run: 0, satisfied: 0 }
   const recorder = await openRecorder(paths, record)
-  const sync = createSyncFor(service, surroundings.owner)
+  const sync = createSyncFor(service)
   let isSynced = false // what a run that was killed had done may not be on the disk yet
   try {
     for (const [index, migration] of pending.entries()) {
@@ -100,14 +95,13 @@ const RUNTIMES: Readonly<Record<Language, Runtime>> = {
 /** Takes up a migration for as long as `use` calls it, in a process of its own; nothing of it is at work after that. */
 export async function withMigration<Result>(
   world: World,
-  { home, checkout, owner, env, from, to }: Surroundings,
+  { home, checkout, env, from, to }: Surroundings,
   migration: Migration,
   use: (call: Call) => Promise<Result>,
 ): Promise<Result> {
   const { call, close } = RUNTIMES[migration.language](migration, {
     world,
     cwd: checkout,
-    owner,
     env: {
       ...env,
       TELEC_HOME: home,

@@ -1,10 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import compare from 'semver/functions/compare'
-import { type Account, actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { writeDurably, writeFailure } from '../system/files.ts'
-import type { World } from '../system/world.ts'
 import type { Migration } from './discover.ts'
 
 export const TEMPLATE_LANGUAGES = ['ts', 'py', 'sh'] as const
@@ -61,10 +59,8 @@ const FILE_MODE = { ts: 0o644, py: 0o644, sh: 0o755 } as const
 /** Characters of a description in the file's name. */
 const LONGEST_NAME = 60
 
-/** Writes a working template with the next free number of its version, as the checkout's owner. */
+/** Writes a working template with the next free number of its version. */
 export async function newMigration(
-  world: World,
-  owner: Account | null,
   folder: string,
   migrations: readonly Migration[],
   options: { readonly description: string; readonly version: string; readonly language: TemplateLanguage },
@@ -84,10 +80,6 @@ export async function newMigration(
   const id = `${version}/${number}_${name}.${language}`
   const path = join(folder, `v${id}`)
   const text = TEMPLATES[language](description.replace(/\s+/g, ' '))
-  if (owner !== null) {
-    await writeAs(actAs(world, owner), path, text, FILE_MODE[language])
-    return { id, path }
-  }
   try {
     mkdirSync(dirname(path), { recursive: true }) // not private, as the folders of telec's own state are
   } catch (error) {
@@ -95,12 +87,4 @@ export async function newMigration(
   }
   await writeDurably(path, text, { mode: FILE_MODE[language] })
   return { id, path }
-}
-
-/** Where a link in the way leads elsewhere, it is that user who follows it. */
-async function writeAs(as: World, path: string, text: string, mode: number): Promise<void> {
-  const script = 'mkdir -p -- "$1" && set -C && cat >"$2" && chmod "$3" "$2"'
-  const args = ['-c', script, 'sh', dirname(path), path, mode.toString(8)]
-  const { code, stderr } = await as.run('sh', args, { cwd: '/', env: as.env, timeoutMs: 60_000, input: text })
-  if (code !== 0) throw writeFailure(path, new Error(stderr.trim()))
 }

@@ -1,5 +1,4 @@
 import * as v from 'valibot'
-import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import type { Repository } from '../git/repository.ts'
 import { type Page, type ReleasesCache, readReleases, writeReleases } from '../state/releases.ts'
@@ -37,7 +36,6 @@ export async function publishedReleases(service: Service, repository: Repository
   const first = new URL(`${api}/repos/${path}/releases?per_page=100`)
   const cache = readReleases(paths, first.href)
   const token = await findToken(service, host)
-  if (token && repository.owner) verifyTokenGoesToGitHub(config, api)
   verifyNotWaiting(world, cache, token)
   const ask = asker(world, config.deployment.poll_timeout)
   const pages: Page[] = []
@@ -62,15 +60,6 @@ export async function publishedReleases(service: Service, repository: Repository
     await writeReleases(paths, { ...cache, wait })
     throw waiting(until, token)
   }
-}
-
-/** The URL of a remote is the owner's to change: that must not have root's token sent to a server of theirs. */
-function verifyTokenGoesToGitHub({ deployment }: Config, api: string): void {
-  if (deployment.api_url !== undefined || api === 'https://api.github.com') return
-  throw new TelecError('config', `the token would go to ${api}, which the checkout alone names`, {
-    because: 'the checkout belongs to another user than the token',
-    hint: `say that it may: deployment.api_url: ${api}`,
-  })
 }
 
 /**

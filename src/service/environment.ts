@@ -1,8 +1,6 @@
 import { dirname } from 'node:path'
 import type { Service } from '../config/service.ts'
-import { checkoutOwner } from '../git/owner.ts'
 import { readInstalled } from '../state/installed.ts'
-import { type Account, actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { verifyPrivate } from '../system/trust.ts'
@@ -28,27 +26,24 @@ export function unitPath(node: string, folders: readonly string[]): string {
  * The environment of the commands that people wrote: install, health, on_status and migrations. It is that of telec's
  * units, also where a person starts telec in a shell, so that what works once works always.
  *
- * @param as in whose name they run; null: whoever telec runs as.
  * @param own what goes before the environment of the units, and not before `deployment.env_file`.
  */
 export async function commandEnvironment(
   service: Service,
-  as: Account | null,
   own: Readonly<Record<string, string>> = {},
 ): Promise<NodeJS.ProcessEnv> {
   const { world, config } = service
-  const { checkout, path, env_file } = config.deployment
+  const { path, env_file } = config.deployment
   const isOfManager = world.env[UNIT_MARK] !== undefined || readSupervisor(service) !== null
-  const env = isOfManager ? actAs(world, as).env : await environmentOfUnits(service, as)
-  if (as === null && checkoutOwner(world, checkout) !== null) return env // root's own command, not the owner's
+  const env = isOfManager ? world.env : await environmentOfUnits(service)
   const more = env_file === undefined ? {} : readVariables(env_file)
   const all = { ...env, ...own, ...more }
   return { ...all, PATH: inFront(path, all.PATH ?? FOLDERS) }
 }
 
-async function environmentOfUnits(service: Service, as: Account | null): Promise<NodeJS.ProcessEnv> {
+async function environmentOfUnits(service: Service): Promise<NodeJS.ProcessEnv> {
   const { world, paths } = service
-  const session = Object.entries(actAs(world, as).env).filter(([name]) => SESSION.test(name))
+  const session = Object.entries(world.env).filter(([name]) => SESSION.test(name))
   const { manager, scope } = readInstalled(paths) ?? {}
   const shown =
     manager === 'systemd' ? await tryCommand(world, ['systemctl', `--${scope}`, 'show-environment']) : null

@@ -1,3 +1,4 @@
+import { restartRequest } from '../config/paths.ts'
 import type { ServiceConfig } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { launchdManager } from './launchd/manager.ts'
@@ -14,14 +15,19 @@ export interface Supervised {
 
 /** Finds the manager that the service runs under: a live `telec run` of this home, else the computer's own. */
 export function findService(service: Service): Supervised | null {
-  const { world, config } = service
+  const { world, config, paths } = service
   const unit = config.service
   const restart = unit?.restart ?? 'exit-42'
   if (restart === 'none') return null
   if (readSupervisor(service)) return { managers: [embeddedManager(service)], restart }
   if (!unit) return null
-  const native = world.platform === 'darwin' ? launchdManager : systemdManager
-  const managerOf = (name: string) => native(world, name, unit.scope)
-  const [first, ...others] = unit.names
-  return { managers: [managerOf(first), ...others.map(managerOf)], restart }
+  const { names, scope } = unit
+  const isDarwin = world.platform === 'darwin'
+  const isObeyed = isDarwin || scope === 'user' || world.uid === 0
+  const managerOf = (name: string, index: number) =>
+    isDarwin
+      ? launchdManager(world, name, scope)
+      : systemdManager(world, name, scope, isObeyed ? null : restartRequest(paths, index))
+  const [first, ...others] = names.map(managerOf)
+  return first === undefined ? null : { managers: [first, ...others], restart }
 }

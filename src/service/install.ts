@@ -1,8 +1,9 @@
-import { existsSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Paths } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { readInstalled, writeInstalled } from '../state/installed.ts'
+import type { Account } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText, remove, removeFolderIfEmpty, sweepTemporaryFiles, writeDurably } from '../system/files.ts'
 import type { World } from '../system/world.ts'
@@ -32,18 +33,20 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
     })
   const wanted = plan.files.map(({ path }) => path)
   sweepTemporaryFiles([paths.installed, ...wanted, ...(before?.files ?? [])])
-  if (before && (await stalePieces(service, plan)).length === 0) return []
+  const shown = plan.owner ? showToOwner(paths, plan.owner) : []
+  if (before && (await stalePieces(service, plan)).length === 0) return shown
   const { changed, stale } = compare(paths, plan)
 
   // First what is known to be ours, then the files: none is forgotten by a crash in between.
   const folders = [...new Set([...(before?.folders ?? []), ...wanted.flatMap(missingFolders)])]
   await writeInstalled(paths, { manager, scope, files: [...wanted, ...stale], folders })
-  await runAll(world, plan.before)
+  await runAll(world, plan.before(stale))
   for (const { path, text } of changed) await writeDurably(path, text, { mode: UNIT_MODE })
   await removeFiles(stale, folders)
   await runAll(world, plan.start)
   await writeInstalled(paths, { manager, scope, files: wanted, folders: folders.filter(existsSync) })
   return [
+    ...shown,
     ...changed.map(({ path }) => `wrote ${path}`),
     ...stale.map((path) => `removed ${path}`),
     ...plan.start.map(({ argv }) => `ran ${argv.join(' ')}`),
@@ -67,6 +70,21 @@ export function staleFiles(paths: Paths, plan: InstallPlan): string[] {
   ]
 }
 
+/** Root's configuration is for the owner of the checkout to read, whose telec goes by it. @returns what was done, for people. */
+function showToOwner({ config, scope }: Paths, { name, gid }: Account): string[] {
+  if (scope !== 'system' || gid === 0) return []
+  const { gid: group, mode } = statSync(config)
+  const folders = [dirname(config), dirname(dirname(config))].filter((folder) => folder !== '/etc')
+  const isShown = folders.every((folder) => statSync(folder).mode & 0o001)
+  if (isShown && group === gid && (mode & 0o777) === OWNER_READS) return []
+  for (const folder of folders) chmodSync(folder, 0o755)
+  chownSync(config, 0, gid)
+  chmodSync(config, OWNER_READS)
+  return [`gave ${config} to the group of ${name}, to read it`]
+}
+
+const OWNER_READS = 0o640
+
 /** The plan, held against what is there. */
 function compare(paths: Paths, plan: InstallPlan) {
   const wanted = plan.files.map(({ path }) => path)
@@ -81,7 +99,8 @@ export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   const installed = readInstalled(paths)
   if (installed === null) return []
   const { manager, scope } = installed
-  const removal = manager === 'systemd' ? systemdRemoval(paths, scope) : launchdRemoval(world, paths, scope)
+  const removal =
+    manager === 'systemd' ? systemdRemoval(installed.files, scope) : launchdRemoval(world, paths, scope)
   // An older telec let another home write over the units: they are that one's, and stay.
   const isOverwritten = installed.files.some((path) => foreignHome(path, paths.home) !== null)
   const files = isOverwritten ? installed.files.filter((path) => DROP_IN.test(path)) : installed.files

@@ -1,17 +1,18 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { LOOKOUT, type Scope } from '../config/paths.ts'
+import type { Paths, Scope } from '../config/paths.ts'
 import type { ServiceConfig } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
-import { locateRepository, type Repository } from '../git/repository.ts'
-import { actAs } from '../system/account.ts'
+import { checkoutOwner } from '../git/owner.ts'
+import { locateRepository } from '../git/repository.ts'
+import type { Account } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { isForeign, wayTo } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { tryCommand } from './commands.ts'
 import { stableNode } from './installation.ts'
 import { launchdDomain } from './launchd/manager.ts'
-import { otherServices, verifyNothingShared, verifyUnitsOwn } from './others.ts'
+import { type Other, otherServices, verifyNothingShared, verifyUnitsOwn } from './others.ts'
 import type { InstallPlan } from './plan.ts'
 import { showUnit, unitName } from './systemd/systemctl.ts'
 
@@ -21,15 +22,18 @@ const LEAST_SYSTEMD = 240
 /** Checks that the plan can work here. Throws a TelecError that says what to do first. */
 export async function verifyInstallable(service: Service, plan: InstallPlan): Promise<void> {
   const { world, config } = service
-  const { scope } = plan
+  const { scope, owner } = plan
   if (scope === 'system' && world.uid !== 0)
     throw new TelecError('usage', 'only root can install for the system scope', {
       hint: 'sudo telec install, or set service.scope: user',
     })
   const files = plan.files.map(({ path }) => path)
   verifyUnitsOwn(service.paths, files)
-  verifyNothingShared(service, await otherServices(world, service.paths))
-  verifyPrograms(world, scope)
+  const others = await otherServices(world, service.paths)
+  verifyNothingShared(service, others)
+  if (owner) verifyHomeOfOwner(service.paths, owner, others)
+  else locateRepository(world, config.deployment.checkout)
+  verifyPrograms(world, owner)
   // In system scope the watcher has a /tmp of its own (systemd.exec(5), PrivateTmp=).
   const paths = [world.program.path, stableNode(world), config.deployment.checkout]
   const temporary = paths.find((path) => /^\/(var\/)?tmp\//.test(path))
@@ -37,14 +41,54 @@ export async function verifyInstallable(service: Service, plan: InstallPlan): Pr
     throw new TelecError('config', `${temporary} is in a folder for temporary files`, {
       hint: 'move it where it stays, such as /opt or /srv',
     })
-  await verifyOwnerCanRun(locateRepository(world, config.deployment.checkout))
   if (plan.manager === 'launchd') return verifyLaunchd(world, scope)
   await verifySystemd(world, scope)
   if (config.service) await verifyUnits(world, config.service, scope)
 }
 
+/** Throws where somebody else than root and the owner could replace what telec reads there. */
+function verifyHomeOfOwner(paths: Paths, owner: Account, others: readonly Other[]): void {
+  const { home, config, scope, name } = paths
+  if (scope !== 'system' && owner.uid !== 0)
+    throw new TelecError(
+      'config',
+      `${config} is not where ${owner.name}, whose checkout it is, could read it`,
+      {
+        because: "service.scope is system: telec's units run as the owner of the checkout",
+        hint: 'configure it in /etc/telec: telec init --system',
+      },
+    )
+  // The home of the service without a name has the others in it.
+  const nested = others.filter(
+    (other) => other.paths.scope === 'system' && (name === null || other.paths.name === null),
+  )
+  for (const other of scope === 'system' ? nested : []) {
+    const theirs = checkoutOwner(other.config.deployment.checkout)
+    if (theirs.uid === owner.uid) continue
+    throw new TelecError(
+      'config',
+      `${home} and ${other.paths.home} would belong to ${owner.name} and to ${theirs.name}, one inside the other`,
+      {
+        because: 'who has the outer one could replace the inner one',
+        hint: 'give a name to each service of the computer: telec init --system --name NAME',
+      },
+    )
+  }
+  const around = scope === 'system' ? wayTo(dirname(home)) : []
+  const weak =
+    wayTo(config).find((place) => isForeign(place, 0)) ?? around.find((place) => isForeign(place, owner.uid))
+  if (weak)
+    throw new TelecError(
+      'config',
+      `${weak.path} belongs to uid ${weak.uid}, who could replace what is in it`,
+      {
+        hint: `sudo chown root ${weak.path}`,
+      },
+    )
+}
+
 /** What the units will start: all of the bundles, where they stay, and for root nothing that others can change. */
-export function verifyPrograms(world: World, scope: Scope): string {
+export function verifyPrograms(world: World, owner: Account | null): string {
   const { path } = world.program
   const node = stableNode(world)
   const bin = dirname(path)
@@ -57,39 +101,22 @@ export function verifyPrograms(world: World, scope: Scope): string {
     throw new TelecError('config', `npx keeps telec in ${bin}, which it will remove`, {
       hint: 'install it where it stays: npm install --global telec',
     })
-  if (scope === 'system') for (const program of [node, path]) verifyForRoot(world, program)
+  if (owner) for (const program of [node, path]) verifyOnlyOwnerWrites(program, owner)
   return `${node}, ${path}`
 }
 
-/** What root starts every minute must not be somebody else's to replace; and LOOKOUT has to be able to start it, too. */
-function verifyForRoot({ platform }: World, program: string): void {
-  const way = wayTo(program)
-  const weak = way.findLast((place) => place.writers || isForeign(place, 0))
-  if (weak) {
-    const message = `${weak.path} can be changed by others than root, and root would run ${program}`
-    throw new TelecError('config', message, {
+/** What the units start every minute must not be somebody else's to replace. */
+function verifyOnlyOwnerWrites(program: string, { uid, name }: Account): void {
+  const weak = wayTo(program).findLast((place) => place.writers || isForeign(place, uid))
+  if (weak === undefined) return
+  const who = uid === 0 ? 'root' : `root and ${name}`
+  throw new TelecError(
+    'config',
+    `${weak.path} can be changed by others than ${who}, and ${name} would run ${program}`,
+    {
       hint: 'put telec and Node.js where only root writes (/usr/local/bin), or install for the user: service.scope: user',
-    })
-  }
-  const closed = way.findLast(({ path, mode }) => ~mode & (path === program ? 0o005 : 0o001))
-  if (closed && platform === 'linux')
-    throw new TelecError('config', `only root can run ${program}: ${closed.path} lets nobody else in`, {
-      because: `${LOOKOUT.user}, a user without any rights, looks for new versions`,
-      hint: 'put telec and Node.js where everybody may run them (/usr/local/bin), and run telec install with those',
-    })
-}
-
-/** Migrations are run as the checkout's owner, by the Node.js that telec runs on. */
-export async function verifyOwnerCanRun({ world, owner, workTree }: Repository): Promise<void> {
-  if (owner === null) return
-  const node = stableNode(world)
-  const as = actAs(world, owner)
-  const result = await as.run(node, ['--version'], { env: as.env, timeoutMs: 30_000 })
-  if (result.code === 0) return
-  throw new TelecError('config', `${owner.name}, whose checkout ${workTree} is, cannot run ${node}`, {
-    because: result.stderr.trim(),
-    hint: 'install a Node.js that everybody may run (/usr/local/bin), and run telec install with that one',
-  })
+    },
+  )
 }
 
 /** Throws where there is no session that agents could run in: launchctl(1) answers 112 or 125 then. */

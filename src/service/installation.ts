@@ -15,12 +15,25 @@ export function scopeOf({ config, paths }: Service): Scope {
   return config.service?.scope ?? paths.scope
 }
 
-/** What installing is here. */
-export function planInstall(service: Service, manager: InstallPlan['manager'], scope: Scope): InstallPlan {
+/** What is said of a checkout that is root's, in system scope. */
+export const OF_ROOT =
+  'the checkout belongs to root, and so root runs what is pushed: give it to a user of its own (chown -R USER), and run telec install again'
+
+/**
+ * What installing is here.
+ *
+ * @param node the Node.js that the units are to start telec with.
+ */
+export function planInstall(
+  service: Service,
+  manager: InstallPlan['manager'],
+  scope: Scope,
+  node = stableNode(service.world),
+): InstallPlan {
   const { world, config, paths } = service
-  const node = stableNode(world)
-  const actsForOwner = scope === 'system' && checkoutOwner(world, config.deployment.checkout) !== null
-  const folders = actsForOwner ? [] : config.deployment.path // what an owner can replace root must not find first
+  const isOwners = scope === 'system' && manager === 'systemd'
+  const owner = isOwners ? checkoutOwner(config.deployment.checkout) : null
+  const folders = config.deployment.path
   const values: UnitValues = {
     ...service,
     scope,
@@ -30,13 +43,13 @@ export function planInstall(service: Service, manager: InstallPlan['manager'], s
       TELEC_HOME: paths.home,
       // A home of `services/` says which service it is; that around it has to be told from those in it.
       ...(paths.name === null && { TELEC_NAME: UNNAMED }),
-      HOME: world.home,
-      ...(world.env.XDG_CONFIG_HOME && { XDG_CONFIG_HOME: world.env.XDG_CONFIG_HOME }),
+      HOME: owner?.home ?? world.home,
+      ...(scope === 'user' && world.env.XDG_CONFIG_HOME && { XDG_CONFIG_HOME: world.env.XDG_CONFIG_HOME }),
       // The programs that launchd starts find their node by it.
       PATH: unitPath(node, manager === 'launchd' ? [dirname(node), ...folders] : folders),
       [UNIT_MARK]: '1',
     },
-    actsForOwner,
+    owner,
   }
   return manager === 'systemd' ? planSystemd(values) : planLaunchd(values)
 }

@@ -81,7 +81,7 @@ export function foreignHome(path: string, own: string): string | null {
 }
 
 /** Whether systemd's units of this name are those of another home. */
-export function areUnitsForeign({ world, paths }: Service, scope: Scope): boolean {
+export function areUnitsForeign({ world, paths }: Pick<Service, 'world' | 'paths'>, scope: Scope): boolean {
   const unit = join(systemdFolder(world, scope), ownUnit(paths, 'telec-update.service'))
   return foreignHome(unit, paths.home) !== null
 }

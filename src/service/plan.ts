@@ -1,17 +1,20 @@
 import { join } from 'node:path'
 import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
+import type { Account } from '../system/account.ts'
 import type { ManagerCommand } from './commands.ts'
 
 /** Everything that an installation is, as data: printed by `--print`, carried out by `install`. */
 export interface InstallPlan {
   readonly manager: 'systemd' | 'launchd'
   readonly scope: Scope
+  /** As in `UnitValues`. */
+  readonly owner: Account | null
   readonly files: readonly PlannedFile[]
   /** All of them succeed where it is installed and at work. */
   readonly probes: readonly ManagerCommand[]
-  /** One that fails had nothing to undo. */
-  readonly before: readonly ManagerCommand[]
+  /** Run before files are written and `stale` ones removed. One that fails had nothing to undo. */
+  before(stale: readonly string[]): readonly ManagerCommand[]
   /** Run after the files are in place. */
   readonly start: readonly ManagerCommand[]
 }
@@ -28,8 +31,8 @@ export interface UnitValues extends Service {
   /** The folder that holds the bundles. */
   readonly bin: string
   readonly environment: Readonly<Record<string, string>>
-  /** Whether git is run as another user, whose checkout it is. */
-  readonly actsForOwner: boolean
+  /** The owner of the checkout, as whom telec runs in system scope; null: the user whose manager it is. */
+  readonly owner: Account | null
 }
 
 /** Units, by the names of their files in a folder. */

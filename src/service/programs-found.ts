@@ -1,8 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import type { Service } from '../config/service.ts'
-import { checkoutOwner } from '../git/owner.ts'
-import { actAs } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { commandEnvironment } from './environment.ts'
@@ -66,19 +64,26 @@ export const COMMANDS = {
  * Tries whether the program is found that a command starts with, in the environment that the command will have. Throws a
  * TelecError of kind `config` where it is not.
  *
+ * @param user who will run it, where that is not who asks: systemd then looks in that user's name.
  * @returns what was found, for people.
  */
-export async function verifyProgram(service: Service, key: keyof typeof COMMANDS): Promise<string> {
+export async function verifyProgram(
+  service: Service,
+  key: keyof typeof COMMANDS,
+  user: string | null = null,
+): Promise<string> {
   const { world, config } = service
   const command = COMMANDS[key](config)
   if (command === undefined) return 'none is configured'
-  const owner = key === 'on_status' ? null : checkoutOwner(world, config.deployment.checkout)
-  const env = await commandEnvironment(service, owner)
+  const env = await commandEnvironment(service)
   const word = firstWord(command)
   if (word === null) return command
-  const look = ['-c', 'command -v "$1"', 'sh', word]
-  const options = { cwd: config.deployment.checkout, env, timeoutMs: 30_000 }
-  const { code, stdout } = await actAs(world, owner).run('/bin/sh', look, options)
+  const look = ['/bin/sh', '-c', 'command -v "$1"', 'sh', word]
+  const inTheirName = ['systemd-run', '--quiet', '--wait', '--pipe', '--collect', `--uid=${user}`]
+  const [program = '', ...args] =
+    user === null ? look : [...inTheirName, `--setenv=PATH=${env.PATH}`, ...look]
+  const options = { cwd: user === null ? config.deployment.checkout : '/', env, timeoutMs: 30_000 }
+  const { code, stdout } = await world.run(program, args, options)
   if (code === 0) return `${command}, which is ${stdout.trim()}`
   throw new TelecError('config', `${word} is not found where telec runs it: ${command}`, {
     because: searched(env),

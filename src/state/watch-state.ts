@@ -1,11 +1,10 @@
 import * as v from 'valibot'
 import { SightingSchema } from '../channel/sightings.ts'
 import { TargetSchema } from '../channel/target.ts'
-import { hasLookout, LOOKOUT, type Paths } from '../config/paths.ts'
+import type { Paths } from '../config/paths.ts'
 import { modifiedAt, touch } from '../system/files.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
 import { stateFile } from './file.ts'
-import { readInstalled } from './installed.ts'
 
 const WatchStateSchema = v.object({
   /** The last poll that reached the remote, and what came of it. */
@@ -38,17 +37,6 @@ export function readWatchState(paths: Paths): WatchState | null {
   const touchedAt = modifiedAt(paths.watchState)
   const isLater = touchedAt !== null && touchedAt.getTime() > Date.parse(state.polled_at) + WRITING_MS
   return isLater ? { ...state, polled_at: touchedAt.toISOString() } : state
-}
-
-/** The same and, where it is a lookout that looks between root's polls, when it last saw what they had seen. */
-export function readLastLook(paths: Paths, nowMs: number): WatchState | null {
-  const state = readWatchState(paths)
-  const lookedAtMs = modifiedAt(LOOKOUT.looked)?.getTime()
-  if (!state?.polled_at || state.failures > 0 || lookedAtMs === undefined) return state
-  const installed = readInstalled(paths)
-  const isOurs = installed?.manager === 'systemd' && hasLookout(paths, installed.scope)
-  const isLater = lookedAtMs > Date.parse(state.polled_at) && lookedAtMs <= nowMs // it can set it as it likes
-  return isOurs && isLater ? { ...state, polled_at: new Date(lookedAtMs).toISOString() } : state
 }
 
 /** Between the time that is written and the one at which it was written. */

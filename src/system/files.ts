@@ -11,6 +11,16 @@ export function readText(path: string): string | null {
   return attemptToRead(path, () => fs.readFileSync(path, 'utf8'))
 }
 
+/** Whether it is there, and this user may read it. */
+export function isReadable(path: string): boolean {
+  try {
+    fs.accessSync(path, fs.constants.R_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** The names of what is in a folder; none where there is no folder. Throws a TelecError when it cannot be read. */
 export function listFolder(path: string): string[] {
   return attemptToRead(path, () => fs.readdirSync(path)) ?? []

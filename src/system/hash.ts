@@ -11,11 +11,3 @@ export function gitHash(content: Iterable<string | Uint8Array>, digits: number):
   for (const chunk of content) hash.update(chunk)
   return hash.digest('hex')
 }
-
-/** A longer text is told by its SHA-256. */
-const LONGEST = 4_096
-
-/** Tells a text from every other one. */
-export function digest(text: string): string {
-  return text.length <= LONGEST ? text : sha256(text)
-}

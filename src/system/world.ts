@@ -21,6 +21,8 @@ export interface World {
     readonly name: string
     /** The bundle that is running, links resolved: its neighbours are the other bundles. */
     readonly path: string
+    /** What it was asked for. */
+    readonly args: readonly string[]
     readonly node: string
     readonly nodeVersion: string
   }
@@ -51,6 +53,7 @@ export function realWorld(programName: string): World {
     program: {
       name: programName,
       path: realpathSync(process.argv[1] ?? process.execPath),
+      args: process.argv.slice(2),
       node: process.execPath,
       nodeVersion: process.versions.node,
     },

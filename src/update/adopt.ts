@@ -10,7 +10,7 @@ import { isoTime } from '../system/world.ts'
 export async function adopt(service: Service, repository: Repository): Promise<UpdateState> {
   const { world, config, paths } = service
   const head = await headTarget(repository, config.deployment)
-  await createSyncFor(service, repository.owner)() // a clone of a moment ago is not on the disk
+  await createSyncFor(service)() // a clone of a moment ago is not on the disk
   const record = readMigrationRecord(paths)
   if (record.baseline === undefined) await writeMigrationRecord(paths, { ...record, baseline: head.version })
   const state = firstState({ ...head, last_migration: lastRecorded(record) }, isoTime(world))

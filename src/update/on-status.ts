@@ -16,7 +16,7 @@ export function hookSink(service: Service, command: string): StatusSink {
   let hasFailed = false
 
   const call = async (record: StatusRecord) => {
-    const env = await commandEnvironment(service, null)
+    const env = await commandEnvironment(service)
     const result = await world.run('/bin/sh', ['-c', command], {
       cwd: paths.home,
       env: {

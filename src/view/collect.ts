@@ -10,7 +10,7 @@ import { readPause } from '../state/pause.ts'
 import { readSignal } from '../state/signal.ts'
 import { readStatus } from '../state/status.ts'
 import { lastChanged, readUpdateState, wasInterrupted } from '../state/update-state.ts'
-import { readLastLook, type WatchState } from '../state/watch-state.ts'
+import { readWatchState, type WatchState } from '../state/watch-state.ts'
 import { orNull } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { afterHalt } from './after-halt.ts'
@@ -22,7 +22,7 @@ export type Overview = Awaited<ReturnType<typeof collectOverview>>
 export async function collectOverview(service: Service) {
   const { world, config, paths } = service
   const state = readUpdateState(paths)
-  const watch = readLastLook(paths, world.now())
+  const watch = readWatchState(paths)
   const { channel, branch, pinned_minor, window: hours } = config.deployment
   const follows = {
     alpha: `the head of ${branch}`,

@@ -5,7 +5,7 @@ import { readPause } from '../state/pause.ts'
 import type { StatusSink } from '../state/status.ts'
 import { readStatus, STATUSES } from '../state/status.ts'
 import { readUpdateState, type Update } from '../state/update-state.ts'
-import { readLastLook } from '../state/watch-state.ts'
+import { readWatchState } from '../state/watch-state.ts'
 import { writeDurably } from '../system/files.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 
@@ -52,7 +52,7 @@ function families(
   failed: readonly FailedUnit[],
 ): [name: string, help: string, Samples][] {
   const state = readUpdateState(paths)
-  const watch = readLastLook(paths, world.now())
+  const watch = readWatchState(paths)
   const status = readStatus(paths)
   const { deployed, halted = null, update = null, last = null } = state ?? {}
   const { computer, deployment } = config

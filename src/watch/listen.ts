@@ -1,13 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Paths } from '../config/paths.ts'
+import type { Channel, Config } from '../config/schema.ts'
+import { loadConfig } from '../config/service.ts'
 import { type Entry, isLaterId, parseAnnouncement, parseEntries } from '../fleet/announcements.ts'
-import { connectTo, describeFault } from '../fleet/client.ts'
-import type { RedisClient } from '../fleet/ioredis.ts'
+import { accessTo, connectTo, describeFault } from '../fleet/client.ts'
+import type { RedisAccess, RedisClient } from '../fleet/ioredis.ts'
 import { ANNOUNCEMENTS_KEY, COMPUTERS_KEY } from '../fleet/keys.ts'
 import { readPosition, writePosition } from '../state/listen.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
 import { orWarn, within } from '../system/limit.ts'
 import { programText, type World } from '../system/world.ts'
-import type { Brief } from './brief.ts'
 
 /** So long Redis may keep us waiting when nothing is announced. */
 const BLOCK_MS = 30_000
@@ -21,26 +23,23 @@ const SPREAD_PER_COMPUTER_MS = 10
 /** … and no more than this in all. */
 const LONGEST_SPREAD_MS = 60_000
 
-export interface Listener {
-  /** What it listens with, and to, as it is now; throws a TelecError where that cannot be told. */
-  settings(): Promise<Brief['listen']>
-  /** The file that says how far it has read. */
-  readonly position: string
-  /** Polls, as the timer would. */
-  poll(): Promise<void>
+/** What it listens with, and to. */
+interface Settings extends Pick<Config, 'computer'> {
+  readonly channel: Channel
+  readonly redis: RedisAccess | null
 }
 
 /**
  * Stays, and polls when somebody announces a version for this channel; the announcement itself is not believed. Ends, to be
  * started again, when its settings or telec itself have changed; the exit code.
  */
-export async function listen(world: World, listener: Listener): Promise<number> {
-  const settings = await listener.settings()
+export async function listen(world: World, paths: Paths): Promise<number> {
+  const settings = await settingsOf(world, paths)
   if (!settings.redis)
     throw new TelecError('config', 'there is no Redis to listen to', {
       hint: 'set redis.url in the configuration, or leave polling to the timer',
     })
-  const isSame = sameAsNow(world, listener, settings)
+  const isSame = sameAsNow(world, paths, settings)
   let pauseMs = FIRST_PAUSE_MS
   let isDown = false
   let isWaiting = false
@@ -48,7 +47,7 @@ export async function listen(world: World, listener: Listener): Promise<number> 
     const client = connectTo(settings.redis, CONNECT_TIMEOUT_MS, null)
     try {
       await client.ready()
-      let lastId = await position(listener, client)
+      let lastId = await position(paths, client)
       world.log.notice(isDown ? 'Redis is back: listening again' : 'listening for announcements')
       isDown = false
       pauseMs = FIRST_PAUSE_MS
@@ -56,15 +55,15 @@ export async function listen(world: World, listener: Listener): Promise<number> 
         const spreadMs = Math.random() * (await longestSpreadMs(client))
         const entries = await read(client, lastId)
         const latest = entries.at(-1)
-        if (latest) await writePosition(listener.position, latest.id)
-        lastId = latest?.id ?? (await position(listener, client)) // a server that was emptied counts from anew
+        if (latest) await writePosition(paths, { last_id: latest.id })
+        lastId = latest?.id ?? (await position(paths, client)) // a server that was emptied counts from anew
         const isForUs = entries.some((entry) => concerns(world, settings, entry))
         if (!isForUs || isWaiting) continue // one that waits for its turn does for all of them
         isWaiting = true
         void orWarn(world, 'the poll failed', async () => {
           await delay(spreadMs)
           isWaiting = false
-          await listener.poll()
+          await pollApart(world)
         })
       }
     } catch (error) {
@@ -82,13 +81,18 @@ export async function listen(world: World, listener: Listener): Promise<number> 
   return EXIT.restart
 }
 
+async function settingsOf(world: World, paths: Paths): Promise<Settings> {
+  const { computer, deployment, redis } = await loadConfig(world, paths)
+  return { computer, channel: deployment.channel, redis: redis ? accessTo(redis) : null }
+}
+
 /** Whether what this program was started with is still what there is. */
-function sameAsNow(world: World, listener: Listener, settings: Brief['listen']): () => Promise<boolean> {
+function sameAsNow(world: World, paths: Paths, settings: Settings): () => Promise<boolean> {
   const program = programText(world)
   const text = JSON.stringify(settings)
   return async () => {
     try {
-      return program === programText(world) && text === JSON.stringify(await listener.settings())
+      return program === programText(world) && text === JSON.stringify(await settingsOf(world, paths))
     } catch (error) {
       if (error instanceof TelecError) return true // somebody is at work on it
       throw error
@@ -107,15 +111,15 @@ async function longestSpreadMs(client: RedisClient): Promise<number> {
 }
 
 /** Where to read on: after the last one that was read, and never after one that the server has yet to give out. */
-async function position(listener: Listener, client: RedisClient): Promise<string> {
-  const known = readPosition(listener.position)?.last_id
+async function position(paths: Paths, client: RedisClient): Promise<string> {
+  const known = readPosition(paths)?.last_id
   const asking = client.call('XREVRANGE', ANNOUNCEMENTS_KEY, '+', '-', 'COUNT', 1)
   const [last] = parseEntries([['', await within(asking, CONNECT_TIMEOUT_MS)]])
   const end = last?.id ?? '0-0'
   return known === undefined || isLaterId(known, end) ? end : known
 }
 
-function concerns(world: World, settings: Brief['listen'], entry: Entry): boolean {
+function concerns(world: World, settings: Settings, entry: Entry): boolean {
   const announcement = parseAnnouncement(entry)
   if (announcement === null) {
     world.log.debug(`${entry.id} is no announcement that telec understands`)
@@ -124,3 +128,25 @@ function concerns(world: World, settings: Brief['listen'], entry: Entry): boolea
   const { daemon_id, channel = settings.channel } = announcement
   return daemon_id !== settings.computer && channel === settings.channel
 }
+
+/** In a program of its own, as the timer does: the listener stays small, and no fault of a poll ends it. */
+async function pollApart(world: World): Promise<void> {
+  const { node, path } = world.program
+  const args = path.endsWith('telec-watch') ? [path] : [path, 'watch']
+  const { stderr } = await world.run(node, args, { cwd: '/', env: world.env, timeoutMs: POLL_TIMEOUT_MS })
+  for (const line of stderr.split('\n').filter(Boolean)) {
+    const [, priority = '', text = line] = /^<(\d)>(.*)$/.exec(line) ?? []
+    world.log[LEVELS[priority] ?? 'info'](text)
+  }
+}
+
+/** Priorities of sd-daemon(3), by which a program under systemd marks its lines. */
+const LEVELS: Readonly<Record<string, 'error' | 'warning' | 'notice' | 'debug'>> = {
+  3: 'error',
+  4: 'warning',
+  5: 'notice',
+  7: 'debug',
+}
+
+/** As the unit of the timer's polls has it. */
+const POLL_TIMEOUT_MS = 7 * 60_000

@@ -20,8 +20,7 @@ import { touch } from '../system/files.ts'
 import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
-import { writeBrief } from './brief.ts'
-import { isUpdateDue, nextPollDue } from './next-poll.ts'
+import { isUpdateDue } from './next-poll.ts'
 import { isOutOfReach, readOffers } from './offers.ts'
 import type { Polled } from './quiet.ts'
 
@@ -30,8 +29,6 @@ export interface PollOptions {
   readonly dryRun: boolean
   /** As the timer polls: less and less often while the remote is out of reach, which it reports once. */
   readonly scheduled: boolean
-  /** Tell the lookout what was found, which asked for this poll. */
-  readonly brief: boolean
   /** What quiet.sh heard from the remote just now; null: nothing. */
   readonly heard: string | null
 }
@@ -41,7 +38,7 @@ const LONGEST_PAUSE_MS = 15 * 60_000
 
 /** Polls once: writes the signal where the channel wants something else than what is deployed. Throws `later` out of reach. */
 export async function poll(service: Service, options: PollOptions): Promise<Polled> {
-  const { dryRun, scheduled, brief, heard } = options
+  const { dryRun, scheduled, heard } = options
   const { world, config, paths } = service
   const { deployment } = config
   const repository = locateRepository(world, deployment.checkout)
@@ -73,8 +70,6 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
       via,
     }
     await recordPoll(paths, after, before, world.now())
-    const nextMs = () => (list === null ? world.now() : nextPollDue(service, decision))
-    if (brief) await writeBrief(service, repository, list, nextMs)
     if (via !== null && via !== before?.via)
       world.log.notice(`the remote is out of reach; the mirror ${via} answers`)
     tell(world, decision, before)
@@ -83,19 +78,18 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
     // What worked is refused: a token has expired. At the first poll of all a person is there to read it.
     const isRefused = before !== null && error instanceof TelecError && error.kind === 'config'
     if (dryRun || !(isOutOfReach(error) || isRefused)) throw error
-    const pauseMs = await recordFailure(service, before ?? NEVER_POLLED, error)
-    if (brief) await writeBrief(service, repository, null, () => world.now() + pauseMs)
+    await recordFailure(service, before ?? NEVER_POLLED, error)
     const isKnown = isOutOfReach(error) && scheduled && (before?.failures ?? 0) > 0
     throw isKnown ? new TelecError('later', error.message, { quiet: true }) : error
   }
 }
 
-/** For how many milliseconds the timer's polls pause: not after the first failure, nor for a refusal, which a person ends. */
+/** The timer's polls pause: not after the first failure, nor for a refusal, which a person ends. */
 async function recordFailure(
   { world, config, paths }: Service,
   before: WatchState,
   error: TelecError,
-): Promise<number> {
+): Promise<void> {
   const failures = before.failures + 1
   const isPausing = failures > 1 && isOutOfReach(error)
   const pauseMs = isPausing ? backoffMs(pausesOf(config), failures, config.computer) : 0
@@ -105,7 +99,6 @@ async function recordFailure(
     last_failure: (isOutOfReach(error) ? error.because : null) ?? error.message,
     next_poll_at: pauseMs === 0 ? null : new Date(world.now() + pauseMs).toISOString(),
   })
-  return pauseMs
 }
 
 function pausesOf({ deployment }: Config): Backoff {

@@ -1,13 +1,13 @@
 #!/bin/sh
 # The poll of most minutes, without Node.js. A poll that finds nothing to do leaves the file `quiet` (see quiet.ts), a line
-# each: from when until when it holds, git's memory in KiB, the checkout's .git, how many lines the remote said, these lines,
-# and the variables and the command that ask it. Whatever is not as it was, and every doubt, is left to Node.js.
+# each: from when until when it holds, git's memory in KiB, the checkout's .git, the configuration, how many lines the remote
+# said, these lines, and the variables and the command that ask it. Every doubt is left to Node.js.
 # shellcheck disable=SC2046,SC3013,SC3045,SC3067 # lines become words; dash, bash, busybox have -nt, -O, ulimit -d
 home=${TELEC_HOME:-$HOME/.teleclaude} quiet=${TELEC_HOME:-$HOME/.teleclaude}/quiet IFS='
 '
 says_the_same() {
   set -f -- $(cat "$quiet") && now=$(date +%s) && [ "$1" -le "$now" ] && [ "$now" -lt "$2" ] && [ -O "$4" ] || return
-  kib=$3 lines=$5 && shift 5 && known="$*" && shift "$lines" || return
+  [ "$quiet" -nt "$5" ] && [ ! "${5%/*}" -nt "$quiet" ] && kib=$3 lines=$6 && shift 6 && known="$*" && shift "$lines" || return
   said=$(
     for name in $(export -p); do name=${name%%=*} && case ${name##* } in GIT_* | SSH_ASKPASS*) unset "${name##* }" ;; esac done
     until [ "$1" = timeout ]; do export "${1?}" && shift; done
@@ -17,7 +17,7 @@ says_the_same() {
 }
 unset TELEC_REMOTE_SAID
 case $#$*$TELEC_DEBUG${TELEC_NAME#-} in 0 | 1--scheduled)
-  [ -O "$quiet" ] && [ "$quiet" -nt "$home/config.yml" ] && [ "$quiet" -nt "$home/update_state.json" ] &&
+  [ -O "$quiet" ] && [ "$quiet" -nt "$home/update_state.json" ] &&
     [ ! "$home" -nt "$quiet" ] && [ ! -e "$home/update_signal.json" ] && { [ "$TELEC_NAME" ] || [ ! -e "$home/services" ]; } &&
     says_the_same 2>/dev/null && touch -c "$home/watch_state.json" && exit ;;
 esac

@@ -42,8 +42,8 @@ async function quietText(
   startedMs: number,
 ): Promise<string | null> {
   const { world, config, paths } = service
-  // On macOS there is no timeout(1); in system scope the lookout looks, and metrics say when the last poll was.
-  if (world.platform !== 'linux' || paths.scope === 'system' || config.metrics) return null
+  // On macOS there is no timeout(1), and metrics say when the last poll was.
+  if (world.platform !== 'linux' || config.metrics) return null
   if (decision.kind !== 'current' || list === null || list.length > LONGEST_LIST) return null
   const { update, halted } = readUpdateState(paths) ?? {}
   if (update !== null || halted !== null || readSignal(paths) !== null) return null
@@ -52,8 +52,8 @@ async function quietText(
   if (command === null || untilMs <= world.now()) return null
   const times = [startedMs, untilMs].map((ms) => Math.floor(ms / 1000))
   const said = `${list}.`.split('\n')
-  const dotGit = join(config.deployment.checkout, '.git')
-  return `${[...times, MEMORY_KIB, dotGit, said.length, ...said, ...command].join('\n')}\n`
+  const files = [join(config.deployment.checkout, '.git'), paths.config]
+  return `${[...times, MEMORY_KIB, ...files, said.length, ...said, ...command].join('\n')}\n`
 }
 
 /** When Redis is to hear of this computer, in milliseconds since 1970. */

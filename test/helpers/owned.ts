@@ -7,7 +7,8 @@ export const WEB = { name: 'web', group: 'deployers', home: '/home/web', checkou
  * Gives the checkout of a system-wide subscriber that is not installed yet to a user of its own, in a home that others
  * cannot enter, and has the service run as that user. What runs says who it is in the journal, under the name `who`.
  */
-export async function giveToWeb({ box }: Subscriber): Promise<void> {
+export async function giveToWeb(subscriber: Subscriber): Promise<void> {
+  const { box, bin } = subscriber
   const { name, group, home, checkout } = WEB
   await box.sh(
     `groupadd ${group}
@@ -27,6 +28,10 @@ systemctl start ${SERVICE}
 sed -i 's,checkout: [^ ]*,checkout: ${checkout},' /etc/telec/config.yml
 sed -i "s,# install: make install *#,install: ${home}/say install \\&\\& touch made-by-install #,; s,# health: [^#]*#,health: ${home}/say health #," /etc/telec/config.yml`,
   )
+  // telec runs as the owner from now on; root only installs.
+  const asRoot = /^telec (install|uninstall|init|logs)\b/
+  subscriber.telec = (commandLine, options) =>
+    box.sh(`${bin}/${commandLine}`, asRoot.test(commandLine) ? options : { user: name, ...options })
 }
 
 /** What was said, a line each: what, who, their groups, their environment. */

@@ -20,7 +20,7 @@ export interface Subscriber {
   /** A bash script as the user who owns the service (root in system scope). */
   sh(script: string, options?: ExecOptions): Promise<Finished>
   /** One of the bundles, by its name and arguments. */
-  telec(commandLine: string, options?: ExecOptions): Promise<Finished>
+  telec: (commandLine: string, options?: ExecOptions) => Promise<Finished>
   /** `systemctl --user` or `--system` with these arguments; its output, trimmed. */
   systemctl(args: string): Promise<string>
   /** A state file of telec, parsed. */

@@ -16,7 +16,13 @@ export function pureWorld(values: Partial<World> = {}): World {
     uid: 1000,
     user: () => 'ann',
     pid: 4711,
-    program: { name: 'telec', path: '/opt/telec/telec', node: '/usr/bin/node', nodeVersion: '20.20.2' },
+    program: {
+      name: 'telec',
+      path: '/opt/telec/telec',
+      args: [],
+      node: '/usr/bin/node',
+      nodeVersion: '20.20.2',
+    },
     log: {
       error: silent,
       warning: silent,

@@ -1,11 +1,8 @@
-import { chmodSync, readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type GitHub, serveGitHub } from '../helpers/github.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { computerOnGitHub, configure, signalled, tag, watch } from '../helpers/on-github.ts'
-import { succeed } from '../helpers/programs.ts'
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -179,22 +176,4 @@ test('a token that is no longer taken is in telec status', async () => {
   const { stdout } = await computer.telec('telec', ['status'])
   expect(stdout).toContain('does not take the token of GITHUB_TOKEN')
   expect(stdout).not.toContain(SECRET)
-})
-
-test("root's token goes to no server that the owner of the checkout alone names", async () => {
-  const { computer, github } = await computerOnGitHub([{ tag_name: 'v1.1.0' }])
-  github.token = SECRET
-  await tag(computer, '1.1.0')
-  chmodSync(computer.folder, 0o755)
-  await succeed('chown', ['-R', 'nobody', computer.checkout])
-  const file = join(computer.home, 'config.yml')
-  const text = readFileSync(file, 'utf8')
-  computer.writeConfig(text.replace(/^ *api_url: .*\n/m, ''))
-  expectFailure(await watch(computer, [], TOKEN), 78, [
-    'which the checkout alone names',
-    'deployment.api_url: https://',
-  ])
-  computer.writeConfig(text)
-  expect(await watch(computer, [], TOKEN)).toMatchObject({ code: 0 })
-  expect(signalled(computer)).toBe('1.1.0')
 })

@@ -63,19 +63,12 @@ describe('telec install --print for systemd', () => {
 
   test('prints for the system scope what takes its rights from the watcher, too', async () => {
     const computer = await oddComputer('--scope', 'system')
-    const { files, commands } = await print(computer, 'systemd')
+    const { files } = await print(computer, 'systemd')
     expect([...files.keys()].map((path) => path.replace('/etc/systemd/system/', ''))).toEqual([
-      '/etc/sysusers.d/telec.conf',
       ...UNITS,
-      'telec-poll.service',
-      'telec-poll.path',
-      'telec-poll.timer',
-      'telec-poll.service.d/hardening.conf',
       'telec-watch.service.d/hardening.conf',
-      'telec-watch.service.d/lookout.conf',
       'web.service.d/telec.conf',
     ])
-    expect(commands[0]).toBe('systemd-sysusers /etc/sysusers.d/telec.conf')
   })
 
   test('prints a timer by which a push runs within 5 minutes, if the update itself takes up to 3', async () => {

@@ -81,6 +81,7 @@ describe.each([['dash'], ['bash'], ['busybox', 'sh'], ['sh']])('quiet.sh by %s',
   function quietComputer(): Computer {
     const home = join(original.folder, `home-${Math.random()}`)
     cpSync(original.home, home, { recursive: true })
+    edit(home, (lines) => lines.splice(4, 1, join(home, 'config.yml')))
     setAges(home)
     return { ...original, home }
   }
@@ -194,7 +195,7 @@ describe.each([['dash'], ['bash'], ['busybox', 'sh'], ['sh']])('quiet.sh by %s',
     const list = `${await computer.gitInCheckout('rev-parse', 'origin/main')}\trefs/heads/main`
     edit(computer.home, (lines) =>
       lines.splice(
-        5,
+        6,
         1,
         list.replace(/^./, (digit) => (digit === '0' ? '1' : '0')),
       ),

@@ -58,11 +58,11 @@ afterAll(async () => {
   computer?.dispose()
 })
 
-/** A line of a document, as the newcomer types it; `sudo` is root, and the package comes from a file. */
+/** A line of a document, as the newcomer types it; `sudo` is root or a user, and the package comes from a file. */
 async function type(line: string, cwd = '/home/ada'): Promise<void> {
-  const [, sudo, command = ''] = /^(sudo )?(.*)$/.exec(line) ?? []
+  const [, sudo, other, command = ''] = /^(sudo (?:-u (\w+) )?)?(.*)$/.exec(line) ?? []
   const script = command.replace('npm install --global telec', `npm install --global --offline ${packed}`)
-  const options = sudo ? { env: { USER: 'ada' } } : { user: 'ada', cwd }
+  const options = other ? { user: other } : sudo ? { env: { USER: 'ada' } } : { user: 'ada', cwd }
   const { code, stdout, stderr } = await box.sh(script, { ...options, allowFailure: true })
   expect({ line, code, output: code === 0 ? '' : stdout + stderr }).toEqual({ line, code: 0, output: '' })
 }
@@ -92,6 +92,15 @@ describe('a newcomer types what the documents show, and each of it works', () =>
     await type(
       'cd ~/.config/systemd/user && sed s#apps/web#apps/worker# web.service >worker.service && systemctl --user start worker',
     )
+    await box.sh(`useradd --create-home web && mkdir -p /srv/web && chown web /srv/web
+cat >/etc/systemd/system/web.service <<UNIT
+[Service]
+User=web
+WorkingDirectory=/srv/web/app
+ExecStart=${process.execPath} server.js
+UNIT`)
+    await type(`sudo -u web git clone --quiet ${server.url('remote.git')} /srv/web/app`)
+    await type('sudo systemctl start web.service')
     for (const line of commandsOf('docs/operating.md')) if (line !== 'telec uninstall') await type(line)
   })
 

@@ -33,7 +33,7 @@ printf 'FILED="a \\\\"b\\\\""\\nBOTH=filed\\n' >~/web.env
 systemctl --${scope} daemon-reload`)
     await subscriber.systemctl('set-environment MANAGER=yes')
     await subscriber.telec('telec install')
-    await subscriber.systemctl('stop telec-watch.timer telec-poll.path telec-poll.timer telec-update.path')
+    await subscriber.systemctl('stop telec-watch.timer telec-update.path')
   })
   afterAll(() => subscriber?.dispose())
 

@@ -133,7 +133,7 @@ TELEC_HOME=~/other-home ${subscriber.bin}/telec install`,
     const findings = JSON.parse(stdout) as { check: string; ok: boolean; hint: string }[]
     expect(findings.find(({ check }) => check === 'units')).toMatchObject({
       ok: false,
-      hint: 'telec install',
+      hint: scope === 'system' ? 'sudo telec install' : 'telec install',
     })
     await subscriber.telec('telec install -')
     await subscriber.deployed(commit)

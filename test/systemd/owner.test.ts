@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { version } from '../helpers/computer.ts'
 import { giveToWeb, sayingMigrations, WEB, whoSaid } from '../helpers/owned.ts'
-import { programsOf, whoRan } from '../helpers/road.ts'
+import { whatOpened } from '../helpers/road.ts'
 import { SERVICE, type Subscriber, subscribe } from '../helpers/subscriber.ts'
 import { until } from '../helpers/until.ts'
 
@@ -16,35 +16,39 @@ export async function migrate() {
 }
 `
 
-const TIMERS = 'telec-watch.timer telec-poll.path telec-poll.timer telec-update.path telec-update.timer'
-
-/** Puts the update to what is signalled into the journal, as one whose fetch was killed. */
-const KILLED_IN_FETCH = `
-const fs = require('node:fs')
-const file = '/var/lib/telec/update_state.json'
-const { channel, target } = JSON.parse(fs.readFileSync('/var/lib/telec/update_signal.json'))
-const { at, ...from } = JSON.parse(fs.readFileSync(file)).deployed
-const steps = [{ name: 'fetch', began_at: at, ended_at: null, note: null }]
-const update = { channel, from, target, started_at: at, attempts: 1, steps, left_at: null, service: null }
-fs.writeFileSync(file, JSON.stringify({ deployed: { ...from, at }, update, last: null, halted: null }))
-`
+const HOME = '/var/lib/telec'
 
 describe('a system-wide telec, and a checkout that belongs to another user', () => {
   let subscriber: Subscriber
   const sh = async (script: string) => (await subscriber.sh(script)).stdout.trim()
   const asWeb = (script: string) => subscriber.box.sh(script, { user: WEB.name })
   const allIsWebs = async () => {
-    expect(await sh(`find ${WEB.home} ! -user ${WEB.name}`)).toBe('')
-    expect(await sh('find /var/lib/telec ! -user root')).toBe('')
+    expect(await sh(`find ${WEB.home} ${HOME} ! -user ${WEB.name}`)).toBe('')
     expect(await sh('find /tmp -maxdepth 1 -name "telec-gnupg-*"')).toBe('')
   }
+  const show = (unit: string, property: string) =>
+    subscriber.systemctl(`show ${unit} --property=${property} --value`)
 
   beforeAll(async () => {
     subscriber = await subscribe('system', { healthy_after: '0s' })
     await giveToWeb(subscriber)
-    await subscriber.telec('telec install')
   })
   afterAll(() => subscriber?.dispose())
+
+  test('telec install says how to go on, and has the owner read what root configured', async () => {
+    const { stdout, stderr } = await subscriber.telec('telec install')
+    expect(stderr).not.toContain('belongs to root')
+    expect(stdout).toContain('gave /etc/telec/config.yml to the group of web, to read it\n')
+    expect(stdout).toContain('telec is installed: sudo -u web telec status\n')
+    expect(await sh('stat --format="%U %G %a" /etc/telec/config.yml')).toBe('root web 640')
+    expect(await sh(`stat --format="%U %a" ${HOME}`)).toBe('web 700')
+    for (const unit of ['telec-watch.service', 'telec-update.service'])
+      expect(await show(unit, 'User')).toBe('web')
+    const { stdout: said } = await subscriber.sh(
+      'systemd-analyze verify /etc/systemd/system/telec-*.{service,timer,path} 2>&1 || true',
+    )
+    expect(said).toBe('')
+  })
 
   test('a push runs, and all that is of the checkout runs as its owner, with their groups and home', async () => {
     const commit = await subscriber.push({ ...version('1.1.0'), ...sayingMigrations('1.1.0') })
@@ -56,13 +60,61 @@ describe('a system-wide telec, and a checkout that belongs to another user', () 
     const { applied } = await subscriber.state('migration_state.json')
     expect(applied).toEqual(['1.1.0/001_node.ts', '1.1.0/002_python.py', '1.1.0/003_executable'])
     expect(await subscriber.systemctl(`is-active ${SERVICE}`)).toBe('active')
+    expect(await show('telec-restart.service', 'ExecMainStartTimestampMonotonic')).toBe('0') // a process of the same user
     await allIsWebs()
   })
 
-  test('telec doctor says in whose name it works', async () => {
+  test('telec doctor finds nothing wrong, as the owner', async () => {
     const { stdout } = await subscriber.telec('telec doctor', { allowFailure: true })
-    expect(stdout).toMatch(/checkout .*, run as web/)
     expect(stdout.split('\n').filter((line) => line.startsWith('✗'))).toEqual([])
+    expect(stdout).not.toContain('belongs to root')
+  })
+
+  test('telec install looks for the program of a command as the owner will', async () => {
+    await asWeb('mkdir -p ~/.local/bin && ln -s /bin/true ~/.local/bin/only-web')
+    await sh(`cp /etc/telec/config.yml ~/config.yml
+sed -i 's,^  install: [^#]*,  install: only-web # ,' /etc/telec/config.yml`)
+    expect((await subscriber.telec('telec install')).stderr).toContain(
+      'only-web is not found where telec runs it',
+    )
+    await sh("sed -i 's,^  # path: [^#]*,  path: [~/.local/bin] # ,' /etc/telec/config.yml")
+    const { stderr, stdout } = await subscriber.telec('telec install')
+    expect(stderr).not.toContain('only-web')
+    expect(stdout).toContain('wrote /etc/systemd/system/telec-update.service')
+    expect(await sh('grep -o "PATH=[^ ]*" /etc/systemd/system/telec-update.service')).toContain(
+      `PATH=${WEB.home}/.local/bin:`,
+    )
+    expect((await subscriber.telec('telec doctor', { allowFailure: true })).stdout).toMatch(
+      /^✓ install +only-web, which is/m,
+    )
+    await sh('cat ~/config.yml >/etc/telec/config.yml')
+    await subscriber.telec('telec install')
+  })
+
+  test('by hand root hands an update over, and is told what to type for everything else', async () => {
+    const asRoot = (line: string) => subscriber.box.sh(`/opt/telec/${line}`, { allowFailure: true })
+    await subscriber.systemctl('stop telec-watch.timer telec-update.path')
+    const commit = await subscriber.push(version('1.1.1'))
+    await subscriber.telec('telec-watch')
+    const { code, stdout, stderr } = await asRoot('telec update')
+    expect(stderr).toContain('handed over to telec-update.service, since telec runs as web here')
+    expect(stdout).toContain('updated: 1.1.1 is deployed')
+    expect(code).toBe(0)
+    await subscriber.deployed(commit)
+    for (const line of [
+      'telec status --json',
+      'telec doctor',
+      'telec pause',
+      'telec update --retry',
+      'telec-watch',
+    ])
+      expect(await asRoot(line), line).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(`${HOME} belongs to web, and telec does not act for others as root`),
+      })
+    expect((await asRoot('telec status --json')).stderr).toContain('sudo -u web telec status --json')
+    await subscriber.systemctl('start telec-watch.timer telec-update.path')
+    await allIsWebs()
   })
 
   test('a power cut in a migration changes nothing of that', async () => {
@@ -78,59 +130,41 @@ describe('a system-wide telec, and a checkout that belongs to another user', () 
     await allIsWebs()
   })
 
-  test('on the whole road root runs what is listed, and nothing of the checkout', async () => {
-    await subscriber.systemctl(`stop ${TIMERS}`)
-    const commit = await subscriber.push({ ...version('1.3.0'), ...sayingMigrations('1.3.0') })
-    const polled = await whoRan(subscriber, `${subscriber.bin}/telec-watch`)
-    const updated = await whoRan(subscriber, `${subscriber.bin}/telec-update`)
-    await subscriber.deployed(commit)
+  test('on the whole road root opens nothing of the checkout, of the state, or of the home of the owner', async () => {
+    let commit = ''
+    const opened = await whatOpened(subscriber, async () => {
+      commit = await subscriber.push({ ...version('1.3.0'), ...sayingMigrations('1.3.0') })
+      await subscriber.deployed(commit)
+      await until('the unit to have ended', async () =>
+        /^(inactive|failed)$/.test(await subscriber.systemctl('is-active telec-update.service')),
+      )
+    })
+    const isTheirs = ({ path }: { path: string }) => path.startsWith(WEB.home) || path.startsWith(HOME)
     const web = Number(await sh(`id -u ${WEB.name}`))
-    expect(programsOf(polled, 0)).toEqual(['getent', 'node', 'setpriv', 'telec-watch'])
-    expect(programsOf(updated, 0)).toEqual([
-      'flock',
-      'getent',
-      'git', // asked for its version, away from the checkout
-      'node',
-      'setpriv',
-      'sh', // ends with telec what telec started
-      'systemctl',
-      'telec-update',
-    ])
-    expect(programsOf(updated, web)).toEqual(
-      expect.arrayContaining(['git', 'logger', 'node', 'python3', 'sh', 'sync']),
-    )
-    expect([...polled, ...updated].filter(({ uid }) => uid !== 0 && uid !== web)).toEqual([])
+    const theirs = opened.filter(isTheirs)
+    expect(theirs.filter(({ uid, program }) => uid === web && program === 'git').length).toBeGreaterThan(10)
+    expect(theirs.filter(({ uid }) => uid !== web)).toEqual([])
+    expect(opened.some(({ uid, program }) => uid === 0 && /^(node|telec.*|git)$/.test(program))).toBe(false)
   })
 
-  test('what the owner puts into the checkout leads root nowhere else', async () => {
-    const commit = await subscriber.push(version('1.4.0'))
-    await sh('mkdir -p /srv/precious/heads && touch /srv/precious/heads/main.lock')
-    const precious = () => sh('find /srv/precious -printf "%p %U %T@\\n"')
-    const before = await precious()
-    await subscriber.telec('telec-watch')
-    await sh(`node -e "$(cat <<'SCRIPT'\n${KILLED_IN_FETCH}\nSCRIPT\n)"`)
-    await asWeb('cd ~/app/.git/refs && mv telec telec.kept && ln -s /srv/precious telec')
-    expect((await subscriber.telec('telec-update', { allowFailure: true })).code).not.toBe(0)
-    await asWeb('cd ~/app && mv migrations migrations.kept && ln -s /srv/precious migrations')
-    expect((await subscriber.telec('telec-migrate new planted', { allowFailure: true })).code).toBe(1)
-    expect(await precious()).toBe(before)
-
-    await asWeb(
-      'cd ~/app && rm migrations .git/refs/telec && mv migrations.kept migrations && mv .git/refs/telec.kept .git/refs/telec',
-    )
-    await subscriber.telec('telec-migrate new planted')
-    expect(await sh(`stat --format=%U ${WEB.checkout}/migrations/v1.3.0/*_planted.ts`)).toBe(WEB.name)
-    await asWeb('rm ~/app/migrations/v1.3.0/*_planted.ts')
-    await subscriber.telec('telec-update --retry')
-    await subscriber.deployed(commit)
-    await allIsWebs()
+  test('what the owner forges in the home leads root nowhere', async () => {
+    await subscriber.systemctl('stop telec-watch.timer telec-update.path')
+    await sh('mkdir -p /srv/precious && touch /srv/precious/keep')
+    await asWeb(`cd ${HOME} && echo '{"manager":"systemd","scope":"system","files":["/srv/precious/keep"],"folders":["/srv/precious"]}' >installed.json
+mv update_state.json kept && mkfifo update_state.json && ln -s /etc/shadow pause.json`)
+    await subscriber.telec('telec uninstall')
+    expect(await sh('ls /srv/precious')).toBe('keep')
+    expect(await sh('ls /etc/systemd/system | grep telec || true')).toBe('')
+    await asWeb(`cd ${HOME} && rm installed.json update_state.json pause.json && mv kept update_state.json`)
+    await subscriber.telec('telec install')
   })
 
-  test("signatures are checked in the owner's name, against keys that root alone may read", async () => {
+  test("signatures are checked in the owner's name, against keys of root that others may read", async () => {
+    await subscriber.systemctl('stop telec-watch.timer telec-update.path')
     await sh(`ssh-keygen -q -t ed25519 -N '' -f ~/key
 echo "ada@example.org $(cat ~/key.pub)" >/etc/telec/signers && chmod 600 /etc/telec/signers
 sed -i 's,^deployment:,deployment:\\n  verify: signed-commit\\n  allowed_signers: /etc/telec/signers,' /etc/telec/config.yml
-git clone --quiet "$(git -C ${WEB.checkout} -c safe.directory='*' remote get-url origin)" ~/work`)
+git clone --quiet ${subscriber.remote} ~/work`)
     const commitBy = async (flags: string) => {
       const identity =
         '-c user.name=Ada -c user.email=ada@example.org -c gpg.format=ssh -c user.signingkey=~/key'
@@ -138,9 +172,12 @@ git clone --quiet "$(git -C ${WEB.checkout} -c safe.directory='*' remote get-url
       const commit = await sh('git -C ~/work rev-parse HEAD')
       await sh(`git -C ~/work push --quiet ${subscriber.remote} HEAD:main`)
       await subscriber.telec('telec-watch')
-      const ended = await subscriber.telec('telec-update', { allowFailure: true })
+      const ended = await subscriber.telec('telec-update --retry', { allowFailure: true })
       return { commit, ...ended }
     }
+    const unread = await commitBy('--gpg-sign')
+    expect(unread.stderr).toContain('allowed_signers is /etc/telec/signers, which web may not read')
+    await sh('chmod 644 /etc/telec/signers')
     const signed = await commitBy('--gpg-sign')
     expect(signed).toMatchObject({ code: 0 })
     await subscriber.deployed(signed.commit)
@@ -150,11 +187,90 @@ git clone --quiet "$(git -C ${WEB.checkout} -c safe.directory='*' remote get-url
     await allIsWebs()
   })
 
-  test('a link by which the owner would have telec act as somebody else is refused', async () => {
+  test('a link by which the owner would have telec act as somebody else is refused at the next install', async () => {
     await sh(`cp -r ${WEB.checkout} /srv/root-app && chown -R root /srv/root-app`)
     await asWeb('mv ~/app ~/app.kept && ln -s /srv/root-app ~/app')
-    const { code, stderr } = await subscriber.telec('telec-update', { allowFailure: true })
+    const update = await subscriber.telec('telec-update', { allowFailure: true })
+    expect(update.stderr).toMatch(/belongs to another user \(uid 0, telec runs as \d+\)/)
+    const { code, stderr } = await subscriber.telec('telec install', { allowFailure: true })
     expect(code).toBe(78)
     expect(stderr).toMatch(/which uid \d+ could put something else in the place of/)
   })
+})
+
+describe('services of several users in system scope', () => {
+  let subscriber: Subscriber
+  const sh = async (script: string) => (await subscriber.sh(script)).stdout.trim()
+
+  beforeAll(async () => {
+    subscriber = await subscribe('system', { healthy_after: '0s' })
+    await giveToWeb(subscriber)
+    await subscriber.box.sh(`useradd --create-home bob
+git clone --quiet "$(git -C ${WEB.checkout} -c safe.directory='*' remote get-url origin)" /home/bob/app
+chown -R bob: /home/bob && chmod 700 /home/bob`)
+  })
+  afterAll(() => subscriber?.dispose())
+
+  test('none of them gets a home inside that of another user', async () => {
+    await subscriber.telec('telec install --name -')
+    await subscriber.telec('telec init --system --name bob --checkout /home/bob/app')
+    await sh("sed -i 's/# poll_every: [^ ]*/poll_every: 5s/' /etc/telec/services/bob.yml")
+    const { code, stderr } = await subscriber.telec('telec install bob', { allowFailure: true })
+    expect(code).toBe(78)
+    expect(stderr).toMatch(
+      /services\/bob and \/var\/lib\/telec would belong to bob and to web, one inside the other/,
+    )
+    await subscriber.telec('telec uninstall --name -')
+    await sh('mv /etc/telec/config.yml /etc/telec/services/web.yml')
+    const still = await subscriber.telec('telec install bob', { allowFailure: true })
+    expect(still.stderr).toMatch(
+      /\/var\/lib\/telec belongs to uid \d+, .*\n.*sudo chown root \/var\/lib\/telec/,
+    )
+    await sh('chown root /var/lib/telec && chmod 755 /var/lib/telec')
+  })
+
+  test('each with a name runs as its own owner, and reads nothing of the other', async () => {
+    for (const name of ['web', 'bob']) await subscriber.telec(`telec install ${name}`)
+    const commit = await subscriber.push(version('1.1.0'))
+    for (const name of ['web', 'bob'])
+      await until(`${name} to be updated`, async () => {
+        const said = await subscriber.box.sh(`/opt/telec/telec status --json`, {
+          user: name,
+          allowFailure: true,
+        })
+        return (JSON.parse(said.stdout) as { deployed: { commit: string } }).deployed.commit === commit
+      })
+    expect(await sh('stat --format="%U %a" /var/lib/telec/services/*')).toBe('bob 700\nweb 700')
+    expect(await sh('stat --format="%U:%G %a" /etc/telec/services/*.yml')).toBe('root:bob 640\nroot:web 640')
+    const other = await subscriber.box.sh('/opt/telec/telec status web', { user: 'bob', allowFailure: true })
+    expect(other.stderr).toContain('cannot read /etc/telec/services/web.yml')
+  })
+})
+
+test('a telec 0.1 that ran as root is taken over, with the update that waits', async () => {
+  const subscriber = await subscribe('system', { healthy_after: '0s' })
+  onTestFinished(() => subscriber.dispose())
+  const sh = async (script: string) => (await subscriber.sh(script)).stdout.trim()
+  await giveToWeb(subscriber)
+  await subscriber.telec('telec install')
+  await subscriber.systemctl('stop telec-watch.timer telec-update.path telec-update.timer')
+  const commit = await subscriber.push(version('1.1.0'))
+  await subscriber.telec('telec-watch')
+  await subscriber.telec('telec uninstall')
+  const old = ['telec-poll.service', 'telec-poll.timer', 'telec-watch.service.d/lookout.conf']
+  await sh(`mkdir -p /etc/systemd/system/telec-watch.service.d
+printf '[Service]\nUser=telec-watch\n' >/etc/systemd/system/telec-watch.service.d/lookout.conf
+printf '[Service]\nExecStart=/bin/true\n' >/etc/systemd/system/telec-poll.service
+printf '[Timer]\nOnActiveSec=1h\n[Install]\nWantedBy=timers.target\n' >/etc/systemd/system/telec-poll.timer
+systemctl daemon-reload && systemctl enable --now --quiet telec-poll.timer
+chown -R root: ${HOME} && chmod 700 /etc/telec && chmod 600 /etc/telec/config.yml && chown root: /etc/telec/config.yml
+cat >${HOME}/installed.json <<'JSON'
+${JSON.stringify({ manager: 'systemd', scope: 'system', files: old.map((name) => `/etc/systemd/system/${name}`) })}
+JSON`)
+  const { stdout } = await subscriber.telec('telec install')
+  for (const name of old) expect(stdout).toContain(`removed /etc/systemd/system/${name}\n`)
+  expect(await subscriber.systemctl('is-active telec-poll.timer')).toBe('inactive')
+  await subscriber.deployed(commit)
+  expect(await sh(`find ${HOME} ! -user ${WEB.name}`)).toBe('')
+  expect(await subscriber.systemctl('list-units --failed --plain --no-legend')).toBe('')
 })

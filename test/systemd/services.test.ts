@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => subscriber?.dispose())
 
-const TIMERS = 'telec-watch.timer telec-poll.path telec-poll.timer telec-update.path telec-update.timer'
+const TIMERS = 'telec-watch.timer telec-update.path telec-update.timer'
 
 /** Sets a key of `service:`. */
 const configure = (key: string, value: string) =>

@@ -34,7 +34,6 @@ import { planRollback } from '../../src/update/rollback.ts'
 import type { Overview } from '../../src/view/collect.ts'
 import { renderMetrics } from '../../src/view/metrics.ts'
 import { showOverview } from '../../src/view/show.ts'
-import { type Brief, parseBrief } from '../../src/watch/brief.ts'
 import { commit, head } from '../helpers/commits.ts'
 import { mutationsOf, mutationsOfText } from '../helpers/mutations.ts'
 import { MIGRATION_JOURNAL, STATE_FILES, type StateFile } from '../helpers/state-files.ts'
@@ -145,7 +144,7 @@ const READERS: Record<StateFile, () => unknown> = {
     return link
   },
   'listen.json': () => {
-    const position = readPosition(paths.listen)
+    const position = readPosition(paths)
     if (position) isLaterId(position.last_id, '0-0')
     return position
   },
@@ -243,27 +242,6 @@ describe('a state file with anything in it', () => {
     await fc.assert(property, FUZZ)
     rmSync(path)
   }, 300_000)
-})
-
-test('what the lookout is told, with anything in it: is understood, or as good as none', () => {
-  const brief: Brief = {
-    at: '2026-05-04T12:30:00.000Z',
-    ask: { url: 'https://example.org/app.git', channel: 'alpha', branch: 'main', poll_timeout: 45_000 },
-    list: `${commit('x')}\trefs/heads/main\n`,
-    until: '2026-05-04T13:30:00.000Z',
-    blind_until: null,
-    listen: {
-      computer: 'studio',
-      channel: 'alpha',
-      redis: { url: 'redis://127.0.0.1', password: null, ca: null },
-    },
-  }
-  expect(parseBrief(JSON.stringify(brief))).toEqual(brief)
-  const property = fc.property(mutationsOf(JSON.stringify(brief)), (mutation) => {
-    const parsed = parseBrief(mutation)
-    if (parsed) expect(parseBrief(JSON.stringify(parsed))).toEqual(parsed)
-  })
-  fc.assert(property, FUZZ)
 })
 
 test('a journal of an older telec, which knew one unit, is read: its restart is that of the only unit', () => {

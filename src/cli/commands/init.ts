@@ -7,6 +7,7 @@ import type { Config } from '../../config/schema.ts'
 import { listServices, locateAny } from '../../config/services.ts'
 import type { Answers } from '../../config/template.ts'
 import { headCommit } from '../../git/checkout.ts'
+import { checkoutOwner } from '../../git/owner.ts'
 import { locateRepository } from '../../git/repository.ts'
 import { type Other, otherServices, verifyNothingShared, verifyUnitsSayWhich } from '../../service/others.ts'
 import { readUpdateState } from '../../state/update-state.ts'
@@ -109,6 +110,15 @@ async function initialise(
   const text = renderConfig(answers)
   const config = checked(world, paths, text)
   verifyNothingShared({ paths, config }, others)
+  const install = `telec install${paths.name === null ? '' : ` ${paths.name}`}`
+  if (paths.scope === 'system' && world.platform === 'linux') {
+    const { name } = checkoutOwner(config.deployment.checkout)
+    await writeDurably(paths.config, text)
+    return world.out(`wrote ${paths.config}
+telec will run as ${name}, the owner of the checkout; its first poll records what is deployed
+next: ${install}
+`)
+  }
   const repository = locateRepository(world, config.deployment.checkout)
   await headCommit(repository)
   acquireLock(world, paths.lock) // until this program ends
@@ -117,6 +127,6 @@ async function initialise(
   const state = readUpdateState(paths) ?? (await adopt({ world, config, paths }, repository))
   world.out(`wrote ${paths.config}
 ${nameOf(state.deployed)} is what is deployed here; later migrations are run from there on
-next: telec install${paths.name === null ? '' : ` ${paths.name}`}, or telec run -- COMMAND where there is no systemd and no launchd
+next: ${install}, or telec run -- COMMAND where there is no systemd and no launchd
 `)
 }

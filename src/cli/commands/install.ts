@@ -1,10 +1,12 @@
 import { Command, Option } from 'commander'
-import type { Scope } from '../../config/paths.ts'
+import type { Paths, Scope } from '../../config/paths.ts'
+import type { Config } from '../../config/schema.ts'
 import { loadConfig, type Service } from '../../config/service.ts'
-import { locate } from '../../config/services.ts'
+import { locateOfAnybody } from '../../config/services.ts'
+import { checkoutOwner } from '../../git/owner.ts'
 import { install, staleFiles, uninstall } from '../../service/install.ts'
 import { verifyInstallable, verifyLinger } from '../../service/installable.ts'
-import { planInstall, scopeOf } from '../../service/installation.ts'
+import { OF_ROOT, planInstall, scopeOf } from '../../service/installation.ts'
 import type { InstallPlan } from '../../service/plan.ts'
 import { COMMANDS, verifyProgram } from '../../service/programs-found.ts'
 import { tryWatcher } from '../../service/systemd/failures.ts'
@@ -44,11 +46,13 @@ Examples:
       if (options.print) return world.out(showPlan(plan))
       if (options.refresh && (readInstalled(paths) === null || staleFiles(paths, plan).length === 0)) return
       await verifyInstallable(service, plan)
-      await warnOfPrograms(service)
+      await warnOfPrograms(service, plan.owner)
       const done = await install(service, plan)
       for (const line of done) world.out(`${line}\n`)
       if (plan.manager === 'systemd' && !options.refresh) await tryWatcher(service, plan.scope)
-      world.out(`telec is installed${done.length === 0 ? ', and up to date' : ''}: telec status\n`)
+      const as = plan.owner && plan.owner.uid !== world.uid ? `sudo -u ${plan.owner.name} ` : ''
+      world.out(`telec is installed${done.length === 0 ? ', and up to date' : ''}: ${as}telec status\n`)
+      if (plan.owner?.uid === 0) world.log.warning(OF_ROOT)
       await warnOfLogout(world, plan)
     })
 
@@ -60,7 +64,7 @@ export const uninstallCommand: DefineCommand = (world) =>
       "\nExample:\n  telec uninstall   the configuration and the state stay in telec's home",
     )
     .action(async (_, options: Options) => {
-      const lines = await uninstall(world, locate(world, wantedScope(options)))
+      const lines = await uninstall(world, locateOfAnybody(world, wantedScope(options)))
       world.out(lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join(''))
     })
 
@@ -78,8 +82,8 @@ function wantedScope({ user, system }: Options): Scope | undefined {
 
 async function planned(world: World, options: Options) {
   const wanted = wantedScope(options)
-  const paths = locate(world, wanted)
-  const service = { world, config: await loadConfig(world, paths), paths }
+  const paths = locateOfAnybody(world, wanted)
+  const service = { world, config: await configOfOwner(world, paths), paths }
   const scope = scopeOf(service)
   if (wanted !== undefined && wanted !== scope)
     throw new TelecError('usage', `--${wanted} does not fit service.scope: ${scope} in ${paths.config}`, {
@@ -88,15 +92,29 @@ async function planned(world: World, options: Options) {
   return { service, plan: planInstall(service, options.manager, scope) }
 }
 
+/** As the owner of the checkout will read it: `~/` is that user's home, and not root's. */
+async function configOfOwner(world: World, paths: Paths): Promise<Config> {
+  const config = await loadConfig(world, paths)
+  if (paths.scope !== 'system' || world.platform === 'darwin') return config
+  const { home, name } = checkoutOwner(config.deployment.checkout)
+  const theirs = await loadConfig({ ...world, home }, paths)
+  if (theirs.deployment.checkout === config.deployment.checkout) return theirs
+  throw new TelecError('config', `deployment.checkout in ${paths.config} begins with ~/`, {
+    because: `telec runs as its owner, ${name}, for whom that is another folder`,
+    hint: `write ${config.deployment.checkout}`,
+  })
+}
+
 /** Not an error: on a computer with a desktop it may be what its user wants. */
 async function warnOfLogout(world: World, { manager, scope }: InstallPlan): Promise<void> {
   if (manager === 'systemd' && scope === 'user') await verifyLinger(world).catch(warn(world))
 }
 
 /** Not an error: a migration may bring the program. */
-async function warnOfPrograms(service: Service): Promise<void> {
+async function warnOfPrograms(service: Service, owner: InstallPlan['owner']): Promise<void> {
+  const user = owner && owner.uid !== service.world.uid ? owner.name : null
   for (const key of Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])
-    await verifyProgram(service, key).catch(warn(service.world))
+    await verifyProgram(service, key, user).catch(warn(service.world))
 }
 
 function warn({ log }: World): (error: unknown) => void {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { openService, type Service } from '../../config/service.ts'
+import { loadConfig, type Service } from '../../config/service.ts'
+import { locateOfAnybody, ownerInsteadOfRoot } from '../../config/services.ts'
 import { managerEnvironment } from '../../service/commands.ts'
 import { findService } from '../../service/find.ts'
 import { canonicalName, journalSelection, ownUnit } from '../../service/systemd/systemctl.ts'
@@ -17,7 +18,7 @@ interface Options {
   readonly service: boolean
 }
 
-const UNITS = ['telec-watch.service', 'telec-poll.service', 'telec-update.service', 'telec-listen.service']
+const UNITS = ['telec-watch.service', 'telec-update.service', 'telec-listen.service', 'telec-restart.service']
 const parseCount = parser('a number of lines', (text) => (/^\d{1,6}$/.test(text) ? Number(text) : null))
 const LOG_FILES = ['telec-watch.log', 'telec-update.log', 'telec-listen.log']
 
@@ -32,12 +33,14 @@ export const logsCommand: DefineCommand = (world, leave) =>
     .option('--no-service', "telec's own only, not the service's")
     .addHelpText('after', '\nExamples:\n  telec logs -f\n  telec logs --since "1 h ago" --no-service')
     .action(async (_, options: Options) => {
-      if ((await show(await openService(world), options)) !== 0) leave(EXIT.halted)
+      const paths = locateOfAnybody(world) // what it shows is the manager's
+      const service = { world, config: await loadConfig(world, paths), paths }
+      if ((await show(service, options)) !== 0) leave(EXIT.halted)
     })
 
 function show(service: Service, options: Options): Promise<number> {
-  const { world } = service
-  if (findService(service)?.managers[0].name === 'telec run')
+  const { world, paths } = service
+  if (ownerInsteadOfRoot(world, paths) === null && findService(service)?.managers[0].name === 'telec run')
     throw new TelecError('usage', 'telec run writes to its own output', {
       hint: 'look at the log of what started it, such as: docker logs CONTAINER',
     })

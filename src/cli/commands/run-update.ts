@@ -1,8 +1,9 @@
 import type { Service } from '../../config/service.ts'
+import { locateOfAnybody, ownerInsteadOfRoot } from '../../config/services.ts'
 import { findService } from '../../service/find.ts'
 import { handOver, isInsideService } from '../../service/systemd/hand-over.ts'
 import { takeRequest, writeRequest } from '../../state/request.ts'
-import { isoTime } from '../../system/world.ts'
+import { isoTime, type World } from '../../system/world.ts'
 import { type UpdateOptions, update } from '../../update/execute.ts'
 
 /**
@@ -15,10 +16,23 @@ export async function runUpdate(service: Service, asked: UpdateOptions): Promise
   const unit = config.service
   if (unit && findService(service) !== null && (await isInsideService(world, unit.scope, unit.names))) {
     await writeRequest(paths, { ...asked, permits: [...asked.permits], at: isoTime(world) })
-    return handOver(service, unit.scope)
+    return handOver(service, unit.scope, 'this runs inside the service')
   }
   const request = await takeRequest(paths, world.now())
   return update(service, merged(asked, request))
+}
+
+/**
+ * By root, for a service of another user's: what that user would be asked to type is done by the unit.
+ *
+ * @returns the exit code; null where this program does it.
+ */
+export async function runUnitInstead(world: World): Promise<number | null> {
+  if (world.uid !== 0) return null
+  const paths = locateOfAnybody(world)
+  const owner = ownerInsteadOfRoot(world, paths)
+  if (owner === null || paths.scope !== 'system') return null
+  return handOver({ world, paths }, 'system', `telec runs as ${owner} here`)
 }
 
 /** What was asked for here, and what was handed over. */

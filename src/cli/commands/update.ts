@@ -5,7 +5,7 @@ import { signalRefused } from '../../watch/poll.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 import { rollbackCommand } from './rollback.ts'
-import { runUpdate } from './run-update.ts'
+import { runUnitInstead, runUpdate } from './run-update.ts'
 
 export const updateCommand: DefineCommand = (world, leave) =>
   new Command('update')
@@ -30,6 +30,9 @@ Examples:
     .action(async (_, options: Options) => {
       const { retry, now } = options
       const permits = PERMITS.filter((permit) => options[OPTION_OF[permit]])
+      const isPlain = permits.length === 0 && !retry && !now
+      const handed = isPlain ? await runUnitInstead(world) : null
+      if (handed !== null) return leave(handed)
       const service = await openService(world)
       await signalRefused(service, permits)
       leave(await runUpdate(service, { retry, now, permits, rollback: null }))

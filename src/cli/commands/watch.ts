@@ -1,14 +1,13 @@
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import type { Decision } from '../../channel/decide.ts'
 import { nameOf } from '../../channel/target.ts'
 import { locate } from '../../config/services.ts'
-import { listenAsLookout, listenAsOneself } from '../../watch/listeners.ts'
-import { lookOut } from '../../watch/lookout.ts'
+import { listen } from '../../watch/listen.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 import { runPoll } from './run-poll.ts'
 
-type Options = Record<'dryRun' | 'explain' | 'json' | 'scheduled' | 'listen' | 'brief' | 'lookout', boolean>
+type Options = Record<'dryRun' | 'explain' | 'json' | 'scheduled' | 'listen', boolean>
 
 export const watchCommand: DefineCommand = (world, leave) =>
   new Command('watch')
@@ -23,8 +22,6 @@ export const watchCommand: DefineCommand = (world, leave) =>
       'as the timer polls: less often while the remote is out of reach, saying so once',
       false,
     )
-    .addOption(new Option('--brief', 'tell the lookout what was found').default(false).hideHelp())
-    .addOption(new Option('--lookout', 'as telec-watch.service: without rights').default(false).hideHelp())
     .addHelpText(
       'after',
       `
@@ -32,11 +29,9 @@ Examples:
   telec-watch                       one poll, now
   telec-watch --explain --dry-run   what a poll would do, and why`,
     )
-    .action(async (_, { dryRun, explain, json, scheduled, brief, listen: isListener, lookout }: Options) => {
-      if (lookout) return isListener ? leave(await listenAsLookout(world)) : lookOut(world)
-      const paths = locate(world)
-      if (isListener) return leave(await listenAsOneself(world, paths))
-      const decision = await runPoll(world, { dryRun, scheduled, brief, heard: null })
+    .action(async (_, { dryRun, explain, json, scheduled, listen: isListener }: Options) => {
+      if (isListener) return leave(await listen(world, locate(world)))
+      const decision = await runPoll(world, { dryRun, scheduled, heard: null })
       if (json || explain) world.out(json ? decision : explained(decision))
     })
 

@@ -44,7 +44,7 @@ export function knownHead(state: UpdateState | null): Patient['known'] {
 
 /** A repair that puts files aside. */
 export function movesAway({ repository, aside }: Patient, plan: string, paths: readonly string[]) {
-  return { plan, run: () => moveAside(repository, paths, aside) }
+  return { plan, run: async () => moveAside(repository, paths, aside) }
 }
 
 /** A repair that replaces a file. */

@@ -23,7 +23,7 @@ export async function lookAtIndex({ repository, aside }: Patient): Promise<Damag
         async run() {
           const kept = damage === 'missing' ? null : await keepIndex(repository, 'stash')
           if (kept) repository.world.log.notice(`what was staged is kept in ${kept}`)
-          await moveAside(repository, [path], aside)
+          moveAside(repository, [path], aside)
           await git(repository, ['read-tree', 'HEAD'])
           await hideSparse(repository)
           await askGit(repository, ['update-index', '-q', '--refresh'])

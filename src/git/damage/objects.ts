@@ -6,8 +6,8 @@ import { TelecError } from '../../system/errors.ts'
 import { readPlainText } from '../../system/files.ts'
 import { explain, printableRemote } from '../causes.ts'
 import { hasCommit, keepCommit } from '../checkout.ts'
-import { git, gitInShell, tryGit } from '../git.ts'
-import { asideFolder, filesBelow, moveAside, replaceFile, runAsOwner, startOf } from '../leftovers.ts'
+import { git, gitError, gitInShell, tryGit } from '../git.ts'
+import { asideFolder, filesBelow, moveAside, replaceFile, startOf } from '../leftovers.ts'
 import { fetchAnew } from '../refetch.ts'
 import type { Repository } from '../repository.ts'
 import type { Damage, Patient } from './damage.ts'
@@ -120,18 +120,25 @@ async function salvage(repository: Repository, files: readonly string[], aside: 
   const objects = join(repository.commonDir, 'objects')
   const derived = ['pack/multi-pack-index', 'info/commit-graph', 'info/commit-graphs/commit-graph-chain']
   const loose = files.filter((path) => !PACK.test(path))
-  await moveAside(repository, [...loose, ...derived.map((name) => join(objects, name))], aside)
+  moveAside(repository, [...loose, ...derived.map((name) => join(objects, name))], aside)
   const packs = files.filter((path) => PACK.test(path)).map((path) => path.replace(PACK, ''))
   for (const pack of new Set(packs)) {
     // Without its index git does not take what is in it for there already; the pack itself goes last, for the sake of a kill.
     const parts = ['idx', 'rev', 'bitmap', 'promisor', 'keep', 'mtimes'].map((part) => `${pack}.${part}`)
-    await moveAside(repository, parts, aside)
-    // It fails where the pack ends too early; where it was killed (a shell's exit code is above 128) more is in there.
-    const unpack = '[ ! -e "$0" ] || env "$@" <"$0" 2>/dev/null || [ $? -le 128 ]'
-    const git = gitInShell(repository, ['unpack-objects', '-r', '-q'], UNPACK_TIMEOUT_MS)
-    await runAsOwner(repository, ['/bin/sh', '-c', unpack, `${pack}.pack`, ...git])
-    await moveAside(repository, [`${pack}.pack`], aside)
+    moveAside(repository, parts, aside)
+    await unpackFrom(repository, `${pack}.pack`)
+    moveAside(repository, [`${pack}.pack`], aside)
   }
+}
+
+/** It fails where the pack ends too early; where it was killed (a shell's exit code is above 128) more is in there. */
+async function unpackFrom(repository: Repository, pack: string): Promise<void> {
+  const { world } = repository
+  const unpack = '[ ! -e "$0" ] || env "$@" <"$0" 2>/dev/null || [ $? -le 128 ]'
+  const git = gitInShell(repository, ['unpack-objects', '-r', '-q'], UNPACK_TIMEOUT_MS)
+  const options = { cwd: '/', env: world.env, timeoutMs: UNPACK_TIMEOUT_MS }
+  const result = await world.run('/bin/sh', ['-c', unpack, pack, ...git], options)
+  if (result.code !== 0) throw gitError(repository, ['unpack-objects'], result, 'interrupted')
 }
 
 /**

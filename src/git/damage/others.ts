@@ -42,8 +42,8 @@ function someOf(paths: readonly string[]): string {
 
 /** What the owner of the checkout cannot replace: somebody ran git, or an install, with sudo. */
 export async function lookAtOwners({ repository }: Patient): Promise<Damage[]> {
-  const { workTree, commonDir, gitDir, world, owner } = repository
-  const uid = owner?.uid ?? world.uid
+  const { workTree, commonDir, gitDir, world } = repository
+  const uid = world.uid
   if (uid === 0) return []
   const tracked = (await git(repository, ['ls-files', '-z'])).split('\0').filter(Boolean)
   // Files are replaced where their folder is writable; a log is appended to.
@@ -59,7 +59,7 @@ export async function lookAtOwners({ repository }: Patient): Promise<Damage[]> {
     return stat !== undefined && stat.uid !== uid && (stat.mode & 0o022) === 0 // others than that share it on purpose
   })
   if (foreign.length === 0) return []
-  const name = owner?.name ?? world.user()
+  const name = world.user()
   return [
     {
       what: `${foreign.length} folder(s) and file(s) of ${workTree} belong to others than ${name}`,

@@ -67,7 +67,7 @@ async function brokenRef(patient: Patient, ref: string, isHead: boolean): Promis
   const repair = {
     plan: `has it name ${first[0].slice(0, 12)}, ${first[1]}${kept}`,
     async run() {
-      await moveAside(repository, [path], patient.aside)
+      moveAside(repository, [path], patient.aside)
       if (other) await keepCommit(repository, 'rescued', other)
       await git(repository, ['update-ref', ref, first[0]])
     },

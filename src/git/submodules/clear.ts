@@ -96,7 +96,7 @@ async function vacating(following: Following, parent: Repository, submodule: Sub
   const isClean = changes && changes.modified.length + changes.untracked.length === 0
   // .git last: by it what a kill leaves is known to be the submodule's.
   const names = readdirSync(folder).filter((name) => name !== '.git')
-  const remove = () => removeTree(checkout, ...names.map((name) => join(folder, name)), folder)
+  const remove = async () => removeTree(checkout, ...names.map((name) => join(folder, name)), folder)
   const clear = isClean ? remove : aside
   return [{ paths: (changes?.modified ?? []).map((path) => nameOf(following, path)), clear }]
 }
@@ -134,14 +134,17 @@ export async function clearPlace(
 ): Promise<void> {
   const { checkout } = following
   const own = repositoryOf(parent, submodule)
-  if (existsSync(own.gitDir) && !(await hasCommit(own, 'HEAD')))
-    await (hasBranches(own) ? moveOut(following, own.gitDir) : removeTree(checkout, own.gitDir))
+  if (existsSync(own.gitDir) && !(await hasCommit(own, 'HEAD'))) {
+    if (hasBranches(own)) await moveOut(following, own.gitDir)
+    else removeTree(checkout, own.gitDir)
+  }
   if (placeOf(parent, submodule) !== 'something else') return
   const { workTree } = own
   const isFolder = lstatSync(workTree).isDirectory()
   // Nothing but the name of a repository that is not there any more.
   const isEmpty = isFolder && readdirSync(workTree).every((name) => name === '.git')
-  await (isEmpty ? removeTree(checkout, workTree) : moveOut(following, workTree))
+  if (isEmpty) removeTree(checkout, workTree)
+  else await moveOut(following, workTree)
 }
 
 function moveOut({ checkout, target, putAside: tell }: Following, path: string): Promise<void> {

@@ -108,6 +108,6 @@ async function completeClone(
   const areWritten = files.every(({ path }) => ['after', 'theirs'].includes(found.get(path) ?? ''))
   if (areWritten && existsSync(indexOf(own))) return
   await keepAll(own, paths, false, 'rescued', putAside)
-  await removeFiles(own, [indexOf(own)])
+  removeFiles(own, [indexOf(own)])
   await git(own, ['read-tree', '--reset', '-u', commit])
 }

@@ -1,5 +1,4 @@
 import { NOT_FOUND, searched } from '../../service/programs-found.ts'
-import { commandAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import { namesOf } from '../../system/groups.ts'
 import { loadLaunch } from '../../system/launch.ts'
@@ -9,11 +8,10 @@ import type { FunctionName } from './protocol.ts'
 import { CALL_TIMEOUT_MS, MOST_OUTPUT, PRINTED_TOO_MUCH, type Runtime } from './runtime.ts'
 
 /** Any executable file: `FILE check` leaves with 0 (applied) or 1 (not yet), `FILE migrate` with 0 (done). */
-export const executableRuntime: Runtime = (migration, { owner, cwd, env, onLine }) => ({
+export const executableRuntime: Runtime = (migration, { cwd, env, onLine }) => ({
   async call(name) {
-    const [command = '', ...args] = commandAs(owner, [migration.path, name])
     const bounds = { timeoutMs: CALL_TIMEOUT_MS, maxOutput: MOST_OUTPUT, leftovers: 'end' } as const
-    const result = await run(command, args, { cwd, env, onLine, loadLaunch, ...bounds }).catch(
+    const result = await run(migration.path, [name], { cwd, env, onLine, loadLaunch, ...bounds }).catch(
       (error: unknown) => {
         if (!(error instanceof TelecError)) throw error
         throw callFailure(migration, name, `cannot be started: ${error.because}`, '')

@@ -1,6 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
 import { NOT_FOUND, searched } from '../../service/programs-found.ts'
-import { commandAs } from '../../system/account.ts'
 import type { TelecError } from '../../system/errors.ts'
 import { type Left, namesOf, signalIfThere } from '../../system/groups.ts'
 import { collectLines } from '../../system/lines.ts'
@@ -22,7 +21,7 @@ interface HostProgram {
 
 /** Runs each migration in a process of its own. */
 export function hostRuntime(programOf: (world: World) => HostProgram): Runtime {
-  return (migration, { world, cwd, env, owner, onLine }) => {
+  return (migration, { world, cwd, env, onLine }) => {
     const program = programOf(world)
     const output = collectLines(onLine)
     let printed = 0
@@ -30,8 +29,8 @@ export function hostRuntime(programOf: (world: World) => HostProgram): Runtime {
     const broken = new Promise<{ error: string }>((resolve) => {
       breakOff = (error) => resolve({ error })
     })
-    const [command = '', ...args] = commandAs(owner, [program.command, ...program.args, migration.path])
-    const host = start(command, args, {
+    const { command } = program
+    const host = start(command, [...program.args, migration.path], {
       cwd,
       env,
       stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'],

@@ -1,4 +1,3 @@
-import type { Account } from '../../system/account.ts'
 import type { World } from '../../system/world.ts'
 import type { Migration } from '../discover.ts'
 import type { FunctionName } from './protocol.ts'
@@ -15,8 +14,6 @@ export interface RuntimeOptions {
   /** The checkout. */
   readonly cwd: string
   readonly env: NodeJS.ProcessEnv
-  /** In whose name it runs; null: whoever telec runs as. */
-  readonly owner: Account | null
   /** Called for each line that the migration prints, up to a bound. */
   onLine(line: string): void
 }

@@ -22,8 +22,9 @@ export function planLaunchd(values: UnitValues): InstallPlan {
   return {
     manager: 'launchd',
     scope,
+    owner: values.owner,
     probes,
-    before: unload(domain, paths),
+    before: () => unload(domain, paths),
     files,
     start: [
       // A record of `disable` outlives the plist, and bootstrap would fail.

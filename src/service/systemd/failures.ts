@@ -1,12 +1,13 @@
-import { hasLookout, type Scope } from '../../config/paths.ts'
+import { basename } from 'node:path'
+import type { Scope } from '../../config/paths.ts'
 import type { Service } from '../../config/service.ts'
 import { readInstalled } from '../../state/installed.ts'
 import { readUpdateState } from '../../state/update-state.ts'
-import { orNull, TelecError } from '../../system/errors.ts'
+import { EXIT, orNull, TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import { tryCommand } from '../commands.ts'
 import { UNIT_MARK } from '../environment.ts'
-import { journalSelection, ownUnit, showUnits } from './systemctl.ts'
+import { journalSelection, ownUnit, showUnit, showUnits } from './systemctl.ts'
 
 /** A unit of telec's own whose last run failed, as the manager says it. */
 export interface FailedUnit {
@@ -19,7 +20,6 @@ export interface FailedUnit {
 
 const WATCHER = 'telec-watch.service'
 const UPDATE = 'telec-update.service'
-const UNITS = [WATCHER, 'telec-poll.service', UPDATE, 'telec-listen.service']
 const PROPERTIES = ['LoadState', 'ActiveState', 'Result', 'ExecMainStatus'] as const
 
 /**
@@ -29,16 +29,17 @@ const PROPERTIES = ['LoadState', 'ActiveState', 'Result', 'ExecMainStatus'] as c
 export async function failedUnits({ world, paths }: Service): Promise<FailedUnit[]> {
   const installed = readInstalled(paths)
   if (installed?.manager !== 'systemd') return []
-  const found = (await orNull(() => failed({ world, paths }, installed.scope))) ?? []
+  const units = installed.files
+    .map((path) => basename(path))
+    .filter((name) => /^telec-.+\.service$/.test(name))
+  const found = (await orNull(() => failed(world, installed.scope, units))) ?? []
   const isHalted = (await orNull(() => readUpdateState(paths)))?.halted != null
   return found.filter(({ unit }) => !(isHalted && unit === ownUnit(paths, UPDATE)))
 }
 
-type Asked = Pick<Service, 'world' | 'paths'>
-
-async function failed({ world, paths }: Asked, scope: Scope): Promise<FailedUnit[]> {
+async function failed(world: World, scope: Scope, units: readonly string[]): Promise<FailedUnit[]> {
   const found: FailedUnit[] = []
-  for (const [unit, shown] of await showEnded({ world, paths }, scope)) {
+  for (const [unit, shown] of await showEnded(world, scope, units)) {
     const { LoadState, Result, ExecMainStatus } = shown
     if (LoadState !== 'loaded' || Result === 'success') continue
     const result =
@@ -57,8 +58,7 @@ const LONGEST_WAIT_MS = 2_000
 const LOOK_EVERY_MS = 100
 
 /** While a unit runs, systemd does not say how it ended before: it is given a moment to end. */
-async function showEnded({ world, paths }: Asked, scope: Scope) {
-  const units = UNITS.map((unit) => ownUnit(paths, unit))
+async function showEnded(world: World, scope: Scope, units: readonly string[]) {
   const deadline = world.monotonic() + LONGEST_WAIT_MS
   for (;;) {
     const shown = await showUnits(world, scope, units, PROPERTIES)
@@ -87,14 +87,21 @@ async function lastLines(world: World, scope: Scope, unit: string): Promise<stri
 
 /** Has the manager run the watcher once, to its end. Throws `halted`, with the end of its log, where it fails. */
 export async function tryWatcher({ world, paths }: Service, scope: Scope): Promise<void> {
-  const unit = ownUnit(paths, hasLookout(paths, scope) ? 'telec-poll.service' : WATCHER) // the lookout only looks
+  const unit = ownUnit(paths, WATCHER)
   await tryCommand(world, ['systemctl', `--${scope}`, 'start', unit])
-  const fault = (await failed({ world, paths }, scope)).find((one) => one.unit === unit)
+  const [fault] = await failed(world, scope, [unit])
   if (fault)
     throw new TelecError('halted', `the units are installed, and ${describeFailure(fault)}`, {
       because: fault.lines.join('\n'),
       hint: 'fix the cause, and run telec install again',
     })
+  const { ExecMainStatus } = await showUnit(world, scope, unit, ['ExecMainStatus'])
+  if (Number(ExecMainStatus) === EXIT.later)
+    world.log.warning(
+      ['the first poll came to nothing, and is tried again:', ...(await lastLines(world, scope, unit))].join(
+        '\n',
+      ),
+    )
 }
 
 export function describeFailure({ unit, result }: FailedUnit): string {

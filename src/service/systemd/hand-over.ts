@@ -1,13 +1,16 @@
 import type { Scope } from '../../config/paths.ts'
 import type { Service } from '../../config/service.ts'
+import { commandFor } from '../../config/services.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
 import { areUnitsForeign } from '../others.ts'
 import { canonicalName, journalReader, ownUnit, showUnit, systemctl } from './systemctl.ts'
 
-const PROPERTIES = ['ActiveState', 'ExecMainStatus', 'Job'] as const
+const PROPERTIES = ['ActiveState', 'ExecMainStatus', 'Job', 'InvocationID'] as const
 const LOOK_EVERY_MS = 200
+
+type Handed = Pick<Service, 'world' | 'paths'>
 
 /** Whether this program runs inside one of the service's own units, and would end with it when it is restarted. */
 export async function isInsideService(
@@ -26,23 +29,33 @@ export function isInUnit(cgroups: string, unit: string): boolean {
   return cgroups.split('\n').some((line) => line.split(':').slice(2).join(':').split('/').includes(unit))
 }
 
-/** Has telec-update's own unit do what was to be done here, and shows its journal. @returns the unit's exit code. */
-export async function handOver(service: Service, scope: Scope): Promise<number> {
+/**
+ * Has telec-update's own unit do what was to be done here, and shows its journal.
+ *
+ * @param why it is not done here, for people.
+ * @returns the unit's exit code.
+ */
+export async function handOver(service: Handed, scope: Scope, why: string): Promise<number> {
   const { world, paths } = service
   const unit = ownUnit(paths, 'telec-update.service')
-  const { LoadState } = await showUnit(world, scope, unit, ['LoadState'])
+  const { LoadState, InvocationID: before } = await showUnit(world, scope, unit, [
+    'LoadState',
+    'InvocationID',
+  ])
   if (LoadState !== 'loaded' || areUnitsForeign(service, scope))
-    throw new TelecError('config', 'telec-update would end with the service that it restarts', {
-      because: `it runs inside the service's own unit, and ${unit} is not installed`,
-      hint: 'telec install, or run it from outside the service',
+    throw new TelecError('config', `${unit} is not installed`, {
+      because: `it would have to do this, since ${why}`,
+      hint: commandFor(paths, 'telec install'),
     })
   const news = journalReader(world, scope, unit)
-  await systemctl(world, scope, ['start', '--no-block', unit])
-  world.log.notice(`handed over to ${unit}, since this runs inside the service; its journal:`)
+  // Where the manager does not obey, telec-update.path has seen the request.
+  if (scope === 'user' || world.uid === 0) await systemctl(world, scope, ['start', '--no-block', unit])
+  world.log.notice(`handed over to ${unit}, since ${why}; its journal:`)
   for (;;) {
     await world.sleep(LOOK_EVERY_MS)
-    const { ActiveState, ExecMainStatus, Job } = await showUnit(world, scope, unit, PROPERTIES)
+    const { ActiveState, ExecMainStatus, Job, InvocationID } = await showUnit(world, scope, unit, PROPERTIES)
     world.out(await news())
-    if (['inactive', 'failed'].includes(ActiveState) && Job === '') return Number(ExecMainStatus)
+    const hasEnded = ['inactive', 'failed'].includes(ActiveState) && Job === ''
+    if (hasEnded && InvocationID !== before) return Number(ExecMainStatus)
   }
 }

@@ -1,56 +1,49 @@
+import { dirname, relative } from 'node:path'
 import dropIn from '../../../units/systemd/service-drop-in.conf'
-import sysusers from '../../../units/systemd/telec.sysusers.conf'
 import listenService from '../../../units/systemd/telec-listen.service'
-import pollPath from '../../../units/systemd/telec-poll.path'
-import pollService from '../../../units/systemd/telec-poll.service'
-import pollTimer from '../../../units/systemd/telec-poll.timer'
+import restartPath from '../../../units/systemd/telec-restart.path'
+import restartService from '../../../units/systemd/telec-restart.service'
 import updatePath from '../../../units/systemd/telec-update.path'
 import updateService from '../../../units/systemd/telec-update.service'
 import updateTimer from '../../../units/systemd/telec-update.timer'
 import watchHardening from '../../../units/systemd/telec-watch.hardening.conf'
-import watchLookout from '../../../units/systemd/telec-watch.lookout.conf'
 import watchService from '../../../units/systemd/telec-watch.service'
 import watchTimer from '../../../units/systemd/telec-watch.timer'
-import { hasLookout, LOOKOUT } from '../../config/paths.ts'
-import { fillIn, type PlannedFile, type Units, type UnitValues } from '../plan.ts'
+import { restartRequest } from '../../config/paths.ts'
+import { fillIn, type Units, type UnitValues } from '../plan.ts'
 import { ownUnit, unitName } from './systemctl.ts'
 
 /** telec's own units for systemd. */
 export function systemdUnits(values: UnitValues): Units {
-  const { config, paths, scope, node, bin, environment, actsForOwner } = values
+  const { config, paths, scope, node, bin, environment, owner } = values
   const names = config.service?.names ?? ['the checkout']
   const pollSeconds = Math.max(1, Math.round(config.deployment.poll_every / 1000))
   const isSystem = scope === 'system'
-  const isLookout = hasLookout(paths, scope)
-  const fill = (template: string) =>
+  const fill = (template: string, more: Readonly<Record<string, string>> = {}) =>
     fillIn(template, {
       SERVICE: escapeSpecifiers(names.join(', ')),
       NODE: commandWord(node),
       TELEC_NODE: quote(`TELEC_NODE=${node}`),
       WATCH: commandWord(`${bin}/telec-watch`),
-      HOW_TO_LOOK: isLookout ? '--lookout' : '--scheduled',
-      AS_LOOKOUT: isLookout ? ' --lookout' : '',
       UPDATE: commandWord(`${bin}/telec-update`),
       SIGNAL: escapeSpecifiers(paths.signal),
-      CONFIG: escapeSpecifiers(paths.config),
-      HOME: quote(paths.home),
+      REQUEST: hasForeign(values) ? `PathChanged=${escapeSpecifiers(paths.request)}\n` : '',
       TARGET: isSystem ? 'multi-user.target' : 'default.target',
       LOG_FIELDS: names.map((name) => quote(`TELEC_SERVICE=${name}`)).join(' '),
-      CAPABILITIES: actsForOwner ? 'CAP_DAC_READ_SEARCH CAP_SETUID CAP_SETGID CAP_KILL' : '',
-      PRIVATE_USERS: actsForOwner ? 'no' : 'yes',
+      RUNS_AS: runsAs(values),
       ENVIRONMENT: Object.entries(environment)
         .map(([name, value]) => quote(`${name}=${value}`))
         .join(' '),
       POLL_SECONDS: String(pollSeconds),
       JITTER_SECONDS: String(Math.max(1, Math.floor(pollSeconds / 10))),
-      NUDGE: LOOKOUT.nudge,
-      LOOKOUT_USER: LOOKOUT.user,
-      LOOKOUT_HOME: LOOKOUT.home,
+      ...more,
     })
-  const hardened = (unit: string, calls = '') => ({
-    [`${unit}.d/hardening.conf`]: fillIn(watchHardening, { SYSTEM_CALLS: calls }),
+  const hardening = fill(watchHardening, {
+    BUSES: owner?.uid === 0 ? '-/run/systemd/private -/run/dbus ' : '',
+    WRITES: [paths.home, ...(config.metrics ? [dirname(config.metrics)] : [])]
+      .map((path) => quote(`-${path}`))
+      .join(' '),
   })
-  const lookout = (unit: string) => ({ ...hardened(unit), [`${unit}.d/lookout.conf`]: fill(watchLookout) })
   const units = {
     'telec-watch.service': fill(watchService),
     'telec-watch.timer': fill(watchTimer),
@@ -58,28 +51,55 @@ export function systemdUnits(values: UnitValues): Units {
     'telec-update.service': fill(updateService),
     'telec-update.timer': fill(updateTimer),
     ...(config.redis && { 'telec-listen.service': fill(listenService) }),
-    ...(isLookout && {
-      'telec-poll.service': fill(pollService),
-      'telec-poll.path': fill(pollPath),
-      'telec-poll.timer': fill(pollTimer),
-      ...hardened('telec-poll.service', actsForOwner ? 'SystemCallFilter=@setuid capset\n' : ''),
-      ...lookout('telec-watch.service'),
-      ...(config.redis && lookout('telec-listen.service')),
-    }),
+    ...(isSystem && { 'telec-watch.service.d/hardening.conf': hardening }),
+    ...(isSystem && config.redis && { 'telec-listen.service.d/hardening.conf': hardening }),
+    ...Object.fromEntries(
+      restarted(values).flatMap(({ unit, request, name }) => {
+        const own = {
+          SERVICE: escapeSpecifiers(unit),
+          REQUEST: escapeSpecifiers(request),
+          UNIT: commandWord(unit),
+        }
+        return [
+          [`${name}.path`, fill(restartPath, own)],
+          [`${name}.service`, fill(restartService, own)],
+        ]
+      }),
+    ),
   }
   return Object.fromEntries(Object.entries(units).map(([name, text]) => [ownUnit(paths, name), text]))
+}
+
+/** Whether telec's programs run as a user whom the system's manager does not obey. */
+function hasForeign({ owner }: UnitValues): boolean {
+  return owner !== null && owner.uid !== 0
+}
+
+/** The units of root that restart what the owner of the checkout may not: by file that asks for it. */
+export function restarted(values: UnitValues) {
+  const { service } = values.config
+  if (!service || service.restart === 'none' || !hasForeign(values)) return []
+  return service.names.map((name, index) => ({
+    name: `telec-restart${index === 0 ? '' : `-${index + 1}`}`,
+    unit: unitName(name),
+    request: restartRequest(values.paths, index),
+  }))
+}
+
+/** In system scope: as whom, and where systemd keeps the home for that user (systemd.exec(5)). */
+function runsAs({ owner, paths }: UnitValues): string {
+  if (owner === null) return ''
+  const home =
+    paths.scope === 'system'
+      ? `StateDirectory=${relative('/var/lib', paths.home)}\nStateDirectoryMode=0700\n`
+      : ''
+  return `# The owner of the checkout: telec acts for nobody else.\nUser=${owner.name}\n${home}`
 }
 
 /** The home that a unit of telec's names, as `systemdUnits` writes it; null where it names none. */
 export function homeInUnit(text: string): string | null {
   const [, quoted, plain] = /"TELEC_HOME=((?:[^"\\]|\\.)*)"|\bTELEC_HOME=(\S+)/.exec(text) ?? []
   return (quoted?.replace(/\\(.)/g, '$1') ?? plain)?.replaceAll('%%', '%') ?? null
-}
-
-/** The lookout's user, as systemd-sysusers(8) makes it; one that is there already is left as it is. */
-export const LOOKOUT_SYSUSERS: PlannedFile = {
-  path: '/etc/sysusers.d/telec.conf',
-  text: fillIn(sysusers, { LOOKOUT_USER: LOOKOUT.user, LOOKOUT_HOME: LOOKOUT.home }),
 }
 
 /** The drop-in that teaches each unit of the service the 42 contract. */

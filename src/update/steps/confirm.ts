@@ -3,7 +3,6 @@ import type { ServiceManager } from '../../service/manager.ts'
 import { patient } from '../../service/patient.ts'
 import { howToFind, NOT_FOUND, searched } from '../../service/programs-found.ts'
 import { restartOf } from '../../state/update-state.ts'
-import { actAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import { loadLaunch } from '../../system/launch.ts'
 import type { StepContext } from '../step.ts'
@@ -54,11 +53,10 @@ async function verifyHealth(context: StepContext): Promise<boolean> {
   const { world, config, repository } = context
   const { health, health_timeout = 0 } = config.service ?? {}
   if (!health) return false
-  const as = actAs(world, repository.owner)
-  const env = await commandEnvironment(context, repository.owner)
+  const env = await commandEnvironment(context)
   const deadline = world.monotonic() + health_timeout
   for (;;) {
-    const result = await as.run('/bin/sh', ['-c', health], {
+    const result = await world.run('/bin/sh', ['-c', health], {
       cwd: repository.workTree,
       env,
       timeoutMs: Math.max(1_000, deadline - world.monotonic()),

@@ -1,7 +1,6 @@
 import { createSyncFor } from '../../config/service.ts'
 import { commandEnvironment } from '../../service/environment.ts'
 import { howToFind, NOT_FOUND, searched } from '../../service/programs-found.ts'
-import { actAs } from '../../system/account.ts'
 import { TelecError } from '../../system/errors.ts'
 import { namesOf } from '../../system/groups.ts'
 import { loadLaunch } from '../../system/launch.ts'
@@ -17,11 +16,10 @@ export async function install(context: StepContext): Promise<string> {
 }
 
 async function runInstall(context: StepContext, command: string): Promise<string> {
-  const { world, config, paths, repository, update } = context
+  const { world, config, paths, update } = context
   const { install_timeout, checkout } = config.deployment
-  const owner = actAs(world, repository.owner)
-  const environment = await commandEnvironment(context, repository.owner)
-  const result = await owner.run('/bin/sh', ['-c', command], {
+  const environment = await commandEnvironment(context)
+  const result = await world.run('/bin/sh', ['-c', command], {
     cwd: checkout,
     env: {
       ...environment,
@@ -39,7 +37,7 @@ async function runInstall(context: StepContext, command: string): Promise<string
       `the install command left processes running: ${namesOf(result.left)}; under systemd they end with telec-update`,
     )
   if (result.code === 0) {
-    await createSyncFor(context, repository.owner)()
+    await createSyncFor(context)()
     return `${command}: exit code 0`
   }
   const how =

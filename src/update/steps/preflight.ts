@@ -23,7 +23,7 @@ export async function preflight(context: StepContext): Promise<string> {
       because: `${Math.round(free / 1024)} KiB are free; an update needs at least 64 MiB`,
       hint: `free some space: df -h ${repository.workTree}`,
     })
-  await commandEnvironment(context, repository.owner) // a file of variables that is missing halts here
+  await commandEnvironment(context) // a file of variables that is missing halts here
   await waitForOtherGit(context)
   const open = openOperation(repository)
   if (open !== null)

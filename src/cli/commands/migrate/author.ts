@@ -1,6 +1,5 @@
 import { relative, resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import { checkoutOwner } from '../../../git/owner.ts'
 import { discoverMigrations } from '../../../migrate/discover.ts'
 import { migrationsFolder } from '../../../migrate/plan.ts'
 import { type Verdict, verifyMigrations } from '../../../migrate/prove.ts'
@@ -34,10 +33,9 @@ export const newCommand: DefineCommand = (world) =>
         throw new TelecError('usage', 'the checkout declares no version', {
           hint: 'say which: --version 1.3.0',
         })
-      const owner = checkoutOwner(world, service.config.deployment.checkout)
       const wanted = { description, version, language: options.lang }
       const folder = migrationsFolder(service.config)
-      const made = await newMigration(world, owner, folder, plan.migrations, wanted)
+      const made = await newMigration(folder, plan.migrations, wanted)
       world.out(options.json ? made : `wrote ${made.path}\n`)
     })
 
