@@ -25,11 +25,11 @@ const CONFIG = [
 ].flatMap((setting) => ['-c', setting])
 
 /**
- * The user's ssh (`core.sshCommand`, often with a deploy key), which never asks and gives up on a silent server. git hands
- * this to a shell, which asks for the setting only when ssh is needed.
+ * The user's ssh (`core.sshCommand`, often with a deploy key), which never asks, gives up on a silent server, and leaves no
+ * connection open for others. git hands this to a shell, which asks for the setting only when ssh is needed.
  */
 const SSH_COMMAND =
-  'f() { eval "$(git config --get core.sshCommand || echo ssh) -oBatchMode=yes -oConnectTimeout=15 ' +
+  'f() { eval "$(git config --get core.sshCommand || echo ssh) -oBatchMode=yes -oControlMaster=no -oConnectTimeout=15 ' +
   '-oServerAliveInterval=15 -oServerAliveCountMax=3 \\"\\$@\\""; }; f'
 
 export interface GitOptions extends Partial<Pick<RunOptions, 'timeoutMs' | 'input'>> {

@@ -107,6 +107,14 @@ describe('over ssh', () => {
     await expectRoad(await over(({ key, knownHosts }) => ssh(key, knownHosts)))
   })
 
+  test('where ssh is configured to share connections, also in a folder that it may not write', async () => {
+    const sharing = ({ key, knownHosts }: SshServer) => {
+      writeFileSync(`${key}.config`, 'ControlMaster auto\nControlPath /proc/telec-%C\n')
+      return ssh(key, knownHosts).replace('/dev/null', `${key}.config`)
+    }
+    await expectRoad(await over(sharing))
+  })
+
   test.each<[string, (server: SshServer) => string, string]>([
     ['a host that is not known', ({ key }) => ssh(key, '/dev/null'), 'Host key verification failed'],
     ['a host whose key changed', ({ key, otherKnownHosts }) => ssh(key, otherKnownHosts), 'Host key for'],
