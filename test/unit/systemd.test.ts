@@ -97,6 +97,17 @@ test.each<[keyof typeof SHOWN, Partial<ReturnType<typeof stateOf>>]>([
   expect(stateOf(shown(state), NOW_MS)).toMatchObject(expected)
 })
 
+test('a unit between the two halves of a restart is about to start, and not stopped by somebody', () => {
+  const between = { MainPID: '0', ActiveState: 'inactive', Restart: 'always' }
+  expect(stateOf(shown('running', { ...between, Job: '' }), NOW_MS)).toMatchObject({
+    isStoppedOnPurpose: true,
+  })
+  expect(stateOf(shown('running', { ...between, Job: '214' }), NOW_MS)).toMatchObject({
+    activity: 'starting',
+    isStoppedOnPurpose: false,
+  })
+})
+
 describe('the main process', () => {
   test('has its pid and how long it has been up', () => {
     const { main } = stateOf(shown('running'), 3_225_512.269 + 90_000)

@@ -9,6 +9,7 @@ import { parseTimespan, showManager, showUnit, systemctl, unitName } from './sys
 const PROPERTIES = [
   'LoadState',
   'ActiveState',
+  'Job',
   'MainPID',
   'ExecMainPID',
   'ActiveEnterTimestampMonotonic',
@@ -130,7 +131,8 @@ export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs
     (hasExited && unit.RestartForceExitStatus.split(' ').includes(ExecMainStatus))
   const exit = hasExited ? `exit code ${ExecMainStatus}` : `signal ${ExecMainStatus}`
   const hasRun = startedMs > 0
-  const activity = ACTIVITIES[ActiveState] ?? 'stopped'
+  const isQueued = ActiveState === 'inactive' && Number(unit.Job) > 0 // between the two halves of a restart
+  const activity = isQueued ? 'starting' : (ACTIVITIES[ActiveState] ?? 'stopped')
   const runs = {
     pid: pid || null,
     // One that remains active when its process has ended is still the same run.
@@ -142,7 +144,7 @@ export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs
   return {
     known: unit.LoadState === 'not-found' ? 'no' : unit.LoadState === 'masked' ? 'masked' : 'yes',
     activity,
-    isStoppedOnPurpose: ActiveState === 'inactive' && pid === 0 && hasRun && wouldReturn(),
+    isStoppedOnPurpose: activity === 'stopped' && pid === 0 && hasRun && wouldReturn(),
     main: pid > 0 || activity === 'running' ? runs : null,
     lastExit: pid > 0 || !hasRun ? null : exit,
     shortestRunMs: shortestRun(unit.StartLimitBurst, unit.StartLimitIntervalUSec),
