@@ -8,16 +8,13 @@ const QUIET = ['ExperimentalWarning', 'MODULE_TYPELESS_PACKAGE_JSON'].map(
   (name) => `--disable-warning=${name}`,
 )
 
-/** `.ts .mts .js .mjs .cjs`, by the Node.js that telec runs on. Before 22.18 it needs help with types. */
-export const nodeRuntime = hostRuntime(({ program }) => {
-  const stripsTypes = (process.features as { typescript?: unknown }).typescript
-  return {
-    command: program.node,
-    args: [...QUIET, '-'],
-    input: `const TYPESCRIPT_LOADER=${stripsTypes ? 'null' : JSON.stringify(loader)};${nodeHost}`,
-    hint: 'is it the Node.js that telec was installed with?',
-  }
-})
+/** `.ts .mts .js .mjs .cjs`, by the Node.js that telec runs on. */
+export const nodeRuntime = hostRuntime(({ program }) => ({
+  command: program.node,
+  args: [...QUIET, '-'],
+  input: `const TYPESCRIPT_LOADER=${JSON.stringify(loader)};${nodeHost}`,
+  hint: 'is it the Node.js that telec was installed with?',
+}))
 
 /** `.py` with `check()` and `migrate()` as module functions, by the python3 on the PATH. */
 export const pythonRuntime = hostRuntime(() => ({

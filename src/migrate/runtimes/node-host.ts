@@ -1,16 +1,21 @@
 // Runs a migration in a Node.js process of its own: one that hangs, exits or crashes takes this process with it, not
 // telec. Given to `node -` as text, so that an update which replaces telec's bundles does not change it half-way.
-import { writeSync } from 'node:fs'
+import { existsSync, readFileSync, writeSync } from 'node:fs'
 import * as modules from 'node:module'
 import { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { compileFunction } from 'node:vm'
 import { ANSWERS_FD, type Answer, type FunctionName, REQUESTS_FD, type TimeLimit } from './protocol.ts'
 
-/** A loader for TypeScript where this Node.js needs one; put in front of this file's text. */
-declare const TYPESCRIPT_LOADER: string | null
+/** The text of typescript-loader.ts; put in front of this file's. It is large, and a migration may do without. */
+declare const TYPESCRIPT_LOADER: string
 
 const file = process.argv.pop() as string
+
+// Those that a script from standard input has as globals are not there for an ES module.
+for (const name of ['require', 'module', 'exports', '__filename', '__dirname'])
+  Reflect.deleteProperty(globalThis, name)
 
 /** What a file imports is looked up from where the file lies. */
 const requireFile = modules.createRequire(file)
@@ -20,8 +25,6 @@ const LONGEST_TIMEOUT_S = 2_147_483
 
 /** What is closing at the end of a function may take a moment to be closed. */
 const SETTLE_MS = 100
-
-let takesTypeScript = false
 
 const requests = new Socket({ fd: REQUESTS_FD, readable: true })
 // Without this Node.js keeps in memory what a loop prints, and loses it where the process ends early.
@@ -49,7 +52,10 @@ async function answer(name: FunctionName): Promise<Answer> {
     at = name
     return { value: await callFunction(exports, name), left: await workLeft() }
   } catch (error) {
-    return { error: error instanceof Error ? ownFrames(error.stack ?? error.message) : String(error), at }
+    return {
+      error: error instanceof Error ? ownFrames(error.stack ?? error.message) + advice(error) : String(error),
+      at,
+    }
   }
 }
 
@@ -64,16 +70,14 @@ async function callFunction(exports: Record<string, unknown>, name: FunctionName
 
 /** By require, which is four times as fast as import() and takes ES modules, too; what it cannot take is imported. */
 async function load(): Promise<Record<string, unknown>> {
-  const isTyped = /\.m?ts$/.test(file)
-  if (isTyped) takeTypeScript()
-  if (!isTyped || TYPESCRIPT_LOADER === null) {
-    try {
-      return requireFile(file) as Record<string, unknown>
-    } catch (error) {
-      if (!MUST_BE_IMPORTED.has((error as NodeJS.ErrnoException | null)?.code ?? '')) throw error
-    }
+  if (hookLoading()) registerLoader = () => undefined
+  else if (/\bimport\s*\(|\.m?ts\b/.test(readFileSync(file, 'utf8'))) registerLoader()
+  try {
+    return requireFile(file) as Record<string, unknown>
+  } catch (error) {
+    if (!MUST_BE_IMPORTED.has((error as NodeJS.ErrnoException | null)?.code ?? '')) throw error
   }
-  takeTypeScript() // a module in JavaScript may import one in TypeScript
+  registerLoader()
   return (await import(pathToFileURL(file).href)) as Record<string, unknown>
 }
 
@@ -83,25 +87,45 @@ const MUST_BE_IMPORTED = new Set([
   'ERR_UNKNOWN_FILE_EXTENSION',
 ])
 
-/**
- * A `.ts` is an ES module here, also where package.json says `"type": "commonjs"`, as npm init writes it: one rule for
- * every Node.js, and what people write who never saw what tsc makes of it.
- */
-function takeTypeScript(): void {
-  if (takesTypeScript) return
-  takesTypeScript = true
-  if (TYPESCRIPT_LOADER !== null) {
-    modules.register(`data:text/javascript;base64,${Buffer.from(TYPESCRIPT_LOADER).toString('base64')}`)
-    return
+type Loader = typeof import('./typescript-loader.ts')
+let loader: Loader | undefined
+
+function typeScript(): Loader {
+  const module: { exports?: Loader } = {}
+  if (!loader)
+    compileFunction(TYPESCRIPT_LOADER, ['module', 'require'], { filename: '[stdin]' })(
+      module,
+      process.getBuiltinModule,
+    )
+  loader ??= module.exports as Loader
+  return loader
+}
+
+/** Has TypeScript loaded by typescript-loader.ts. @returns whether that goes for import, too, and not for require alone. */
+function hookLoading(): boolean {
+  const { registerHooks } = modules as { registerHooks?(hooks: object): void } // not in the types of 20
+  if (registerHooks) {
+    const load: Loader['load'] = (url, context, next) =>
+      /\.[mc]?ts\b/.test(url) ? typeScript().load(url, context, next) : next(url, context)
+    registerHooks({ load })
+    return true
   }
-  const { registerHooks } = modules as unknown as { registerHooks(hooks: object): void } // not in the types of 20
-  registerHooks({
-    load: (url: string, context: { format?: string }, next: (url: string, context: object) => unknown) =>
-      next(
-        url,
-        context.format === 'commonjs-typescript' ? { ...context, format: 'module-typescript' } : context,
-      ),
-  })
+  const { _extensions: extensions } = modules.Module as unknown as { _extensions: Record<string, unknown> }
+  for (const extension of ['.ts', '.mts'])
+    extensions[extension] = (module: { _compile(...args: string[]): void }, path: string) => {
+      if (!(process.features as { require_module?: boolean }).require_module)
+        throw Object.assign(new Error(path), { code: 'ERR_REQUIRE_ESM' })
+      module._compile(typeScript().readTypeScript(path), path, 'module')
+    }
+  return false
+}
+
+/** Node.js before 22.15 takes the hook for import into a thread of its own, which takes twice as long as all the rest. */
+let registerLoader = (): void => {
+  const module = `const module={},require=process.getBuiltinModule;${TYPESCRIPT_LOADER};`
+  const text = `${module}export const load=async(...args)=>module.exports.load(...args)`
+  modules.register(`data:text/javascript;base64,${Buffer.from(text).toString('base64')}`)
+  registerLoader = () => undefined
 }
 
 /** What keeps this process busy beyond its own channels: a promise nobody waits for, a timer, a child. */
@@ -132,4 +156,15 @@ function ownFrames(stack: string): string {
     .split('\n')
     .filter((line) => !/\[stdin\]|\bdata:|\bnode:internal/.test(line))
     .join('\n')
+}
+
+/** What to write instead, where an import of TypeScript fails for what every Node.js would say in its own words. */
+function advice({ message }: Error): string {
+  const [, name] = /does not provide an export named '(\w+)'/.exec(message) ?? []
+  if (name) return `\nwhere ${name} is a type, import it as one: import { type ${name} } from …`
+  const [, path = ''] = /^Cannot find module '(\/[^']+)'/.exec(message) ?? []
+  const written = [path.replace(/\.([mc]?)js$/, '.$1ts'), `${path}.ts`].find(
+    (one) => one !== path && existsSync(one),
+  )
+  return written ? `\nimport the file by its own name: ${written}` : ''
 }

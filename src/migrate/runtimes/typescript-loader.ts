@@ -1,27 +1,35 @@
-// A module loader for Node.js older than 22.18, which cannot strip types by itself (module.register, node:module).
-import { readFile } from 'node:fs/promises'
+// How Node.js loads TypeScript in a migration: as a hook of `module.registerHooks`, or of `module.register` before 22.15.
+// Either way it is this file's text, which the host makes a module of only where one is wanted.
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { transform } from 'sucrase'
+import { eraseTypes } from './erase-types.ts'
 
-interface Loaded {
-  readonly format: string
+export interface Loaded {
+  readonly format: 'module'
   readonly source: string
   readonly shortCircuit: true
 }
 
-export async function load(
+/**
+ * A `.ts` is an ES module here, also where package.json says `"type": "commonjs"`, as npm init writes it: one rule for
+ * every Node.js, and what people write who never saw what tsc makes of it.
+ */
+export function load<Result>(
   url: string,
-  context: unknown,
-  nextLoad: (url: string, context: unknown) => Promise<unknown>,
-): Promise<Loaded | unknown> {
-  if (!/^file:.*\.m?ts$/.test(url)) return nextLoad(url, context)
-  const filePath = fileURLToPath(url)
-  const text = await readFile(filePath, 'utf8')
-  const { code } = transform(text, {
-    transforms: ['typescript'],
-    disableESTransforms: true,
-    keepUnusedImports: false,
-    filePath,
-  })
-  return { format: 'module', source: code, shortCircuit: true } satisfies Loaded
+  context: object,
+  next: (url: string, context: object) => Result,
+): Result | Loaded {
+  const [, kind] = /^file:[^?#]*\.([mc]?ts)(?:[?#]|$)/.exec(url) ?? []
+  if (kind === undefined) return next(url, context)
+  const file = fileURLToPath(url)
+  if (kind === 'cts')
+    throw new SyntaxError(
+      `${file} is CommonJS, which TypeScript is not here: name it .ts, and write import and export`,
+    )
+  return { format: 'module', source: readTypeScript(file), shortCircuit: true }
+}
+
+/** The JavaScript of a file in TypeScript, its byte order mark left out. */
+export function readTypeScript(file: string): string {
+  return eraseTypes(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''), file)
 }
