@@ -91,6 +91,11 @@ const Keys = v.strictObject({
     argument('a folder inside the checkout'),
     'migrations',
   ),
+  python: optional(
+    'What runs migrations in Python: a program on the PATH, or the path of one, or of a virtual environment; without a slash before it, inside the checkout.',
+    argument('python3, or the path of an interpreter or a virtual environment'),
+    'python3',
+  ),
   version_file: optional(
     'The file inside the checkout that holds its version. By default the first of package.json, pyproject.toml, Cargo.toml and VERSION.',
     argument('a file inside the checkout'),

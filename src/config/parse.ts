@@ -105,6 +105,7 @@ const DEPLOYMENT_PATHS = [
   'keyring',
   'path',
   'env_file',
+  'python',
 ] as const
 const REDIS_PATHS = ['password_file', 'ca_file'] as const
 

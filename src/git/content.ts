@@ -13,7 +13,7 @@ import type { Repository } from './repository.ts'
  */
 export type Standing = 'nothing' | 'before' | 'after' | 'half' | 'theirs'
 
-const LINK = '120000'
+export const LINK = '120000'
 export const SUBMODULE = '160000'
 /** Bytes that are looked at at once. */
 const CHUNK = 1024 * 1024

@@ -1,8 +1,7 @@
-import { accessSync, constants, type Dirent, readdirSync, statSync } from 'node:fs'
-import { extname, join, relative } from 'node:path'
+import { extname } from 'node:path'
 import compare from 'semver/functions/compare'
 import parse from 'semver/functions/parse'
-import { kindOf, systemErrorCode, TelecError } from '../system/errors.ts'
+import { TelecError } from '../system/errors.ts'
 
 export type Language = 'node' | 'python' | 'executable'
 
@@ -15,6 +14,18 @@ export interface Migration {
   readonly language: Language
 }
 
+/** What there is in the folder of the migrations: a `VERSION`, or a `VERSION/FILE`. */
+export interface Found {
+  readonly name: string
+  readonly kind: 'file' | 'executable' | 'folder'
+}
+
+/** Migrations in their order, and what looks like one and is not named like one. */
+export interface Discovered {
+  readonly migrations: readonly Migration[]
+  readonly faults: readonly string[]
+}
+
 const LANGUAGES: Readonly<Record<string, Language>> = {
   '.ts': 'node',
   '.mts': 'node',
@@ -22,6 +33,11 @@ const LANGUAGES: Readonly<Record<string, Language>> = {
   '.mjs': 'node',
   '.cjs': 'node',
   '.py': 'python',
+}
+
+/** What a file of this name is written in; null: its name does not say. */
+export function languageOf(file: string): Language | null {
+  return LANGUAGES[extname(file)] ?? null
 }
 
 /** Files that lie beside migrations: documents, types, tests, maps, what editors and interpreters leave. */
@@ -34,88 +50,76 @@ const BESIDE = [
 ]
 
 /**
- * The migrations below `folder`, in the order in which they run: by version as semver orders it, then by number.
- * What does not begin with a digit is a neighbour that migrations may import. What looks like a migration and
- * is not named like one is an error that lists all of them.
+ * The migrations among what is in `folder`, in the order in which they run: by version as semver orders it, then by
+ * number. What does not begin with a digit is a neighbour that migrations may import. Pure.
  */
-export function discoverMigrations(folder: string): Migration[] {
+export function discoverMigrations(folder: string, all: readonly Found[]): Discovered {
   const faults: string[] = []
   // Thousands of files share a few versions: only those are compared. Build metadata makes no other version.
   const groups = new Map<string, Migration[]>()
-  for (const { name, version } of versionFolders(folder, faults))
-    groups.set(version, [...(groups.get(version) ?? []), ...migrationsOf(folder, name, version, faults)])
+  const versions = new Map<string, string | null>()
+  for (const found of all) {
+    const [name = '', file] = found.name.split('/')
+    if (!/^v?\d/.test(name) || (file === undefined && found.kind !== 'folder')) continue
+    if (!versions.has(name)) versions.set(name, versionOf(name, faults))
+    const version = versions.get(name)
+    const migration = version && file ? migrationOf(folder, found, version, faults) : null
+    if (version) groups.set(version, [...(groups.get(version) ?? []), ...(migration ? [migration] : [])])
+  }
   const migrations = [...groups]
     .sort(([a], [b]) => compare(a, b))
     .flatMap(([, group]) => group.sort((a, b) => a.number - b.number || (a.path < b.path ? -1 : 1)))
   for (const [index, { path, version, number }] of migrations.entries()) {
     const before = migrations[index - 1]
     if (before?.version === version && before.number === number)
-      faults.push(`${relative(folder, path)}: has the number of ${relative(folder, before.path)}`)
+      faults.push(`${nameIn(folder, path)}: has the number of ${nameIn(folder, before.path)}`)
   }
-  if (faults.length > 0)
-    throw new TelecError('halted', `migrations in ${folder} are not named as they must be`, {
-      because: faults.join('\n'),
-      hint: 'name them vMAJOR.MINOR.PATCH/NNN_description.EXT, each number once in a version',
-    })
-  return migrations
+  return { migrations, faults }
 }
 
-function versionFolders(folder: string, faults: string[]): { name: string; version: string }[] {
-  return list(folder)
-    .map(({ name }) => name)
-    .filter((name) => /^v?\d/.test(name) && isFolder(join(folder, name)))
-    .flatMap((name) => {
-      const version = name.startsWith('v') ? parse(name.slice(1))?.version : undefined
-      if (version) return [{ name, version }]
-      faults.push(`${name}: is not a version; a folder is named like v1.2.0`)
-      return []
-    })
+/** Throws `halted` where something looks like a migration and is not named like one; its message lists all of them. */
+export function verifyNames(folder: string, { faults }: Discovered): void {
+  if (faults.length === 0) return
+  throw new TelecError('halted', `migrations in ${folder} are not named as they must be`, {
+    because: faults.join('\n'),
+    hint: 'name them vMAJOR.MINOR.PATCH/NNN_description.EXT, each number once in a version',
+  })
+}
+
+function nameIn(folder: string, path: string): string {
+  return path.slice(folder.length + 1)
+}
+
+function versionOf(name: string, faults: string[]): string | null {
+  const version = name.startsWith('v') ? parse(name.slice(1))?.version : undefined
+  if (version === undefined) faults.push(`${name}: is not a version; a folder is named like v1.2.0`)
+  return version ?? null
 }
 
 /** What is named so is a migration, whatever else its name may look like. */
 const PLAIN = /^\d{3,}_[A-Za-z0-9][\w-]*\.([mc]?js|m?ts|py)$/
 
-function migrationsOf(folder: string, versionFolder: string, version: string, faults: string[]): Migration[] {
-  return list(join(folder, versionFolder)).flatMap((entry) => {
-    const file = entry.name
-    if (!/^\d/.test(file) || (!PLAIN.test(file) && BESIDE.some((pattern) => pattern.test(file)))) return []
-    const path = `${folder}/${versionFolder}/${file}`
-    const fail = (fault: string) => {
-      faults.push(`${versionFolder}/${file}: ${fault}`)
-      return []
-    }
-    const [, number] = /^(\d{3,})_[A-Za-z0-9][\w.-]*$/.exec(file) ?? []
-    if (!number) return fail('a migration is named NNN_description.EXT')
-    if (!entry.isFile() && isFolder(path)) return fail('is a folder; a migration is a file')
-    const language = LANGUAGES[extname(file)] ?? (isExecutable(path) ? 'executable' : null)
-    if (!language) return fail('is not executable (chmod +x), nor .ts .mts .js .mjs .cjs or .py')
-    return [{ id: `${version}/${file}`, version, number: Number(number), path, language }]
-  })
+/** Whether a file that is no migration lies beside them for people and programs, and not to be imported. */
+export function isBeside(file: string): boolean {
+  return !PLAIN.test(file) && BESIDE.some((pattern) => pattern.test(file))
 }
 
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
+function migrationOf(
+  folder: string,
+  { name, kind }: Found,
+  version: string,
+  faults: string[],
+): Migration | null {
+  const file = name.slice(name.indexOf('/') + 1)
+  if (!/^\d/.test(file) || isBeside(file)) return null
+  const fail = (fault: string) => {
+    faults.push(`${name}: ${fault}`)
+    return null
   }
-}
-
-function list(folder: string): Dirent[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true })
-  } catch (error) {
-    const code = systemErrorCode(error)
-    if (code === 'ENOENT' || code === 'ENOTDIR') return []
-    throw new TelecError(kindOf(error), `cannot list ${folder}`, {
-      because: (error as Error).message,
-      hint: `check who owns it and its mode: ls -ld ${folder}`,
-      cause: error,
-    })
-  }
+  const [, number] = /^(\d{3,})_[A-Za-z0-9][\w.-]*$/.exec(file) ?? []
+  if (!number) return fail('a migration is named NNN_description.EXT')
+  if (kind === 'folder') return fail('is a folder; a migration is a file')
+  const language = languageOf(file) ?? (kind === 'executable' ? 'executable' : null)
+  if (!language) return fail('is not executable (chmod +x), nor .ts .mts .js .mjs .cjs or .py')
+  return { id: `${version}/${file}`, version, number: Number(number), path: `${folder}/${name}`, language }
 }

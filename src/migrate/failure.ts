@@ -14,7 +14,7 @@ export function migrationFailure(
   return new TelecError(kind, `migration ${id} ${what}`, {
     because,
     migration: id,
-    hint: `mend ${path} in a new commit, or here and then: telec-update --retry`,
+    hint: `fix ${path} in a new commit, or here, and then: telec-migrate --worktree; telec-update --retry`,
   })
 }
 

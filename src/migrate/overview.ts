@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import compare from 'semver/functions/compare'
 import type { Detail } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
@@ -22,12 +23,16 @@ export interface Row {
 }
 
 /** Every migration that is known here: those of the checkout in their order, then those that are gone. */
-export function migrationRows({ record, migrations, pending }: MigrationPlan): Row[] {
+export function migrationRows({
+  record,
+  migrations,
+  pending,
+}: Pick<MigrationPlan, 'record' | 'migrations' | 'pending'>): Row[] {
   const planned = new Map(pending.map((migration) => [migration.id, migration]))
   const here = migrations.map((migration): Row => {
-    const { id, version } = migration
+    const { id, version, path } = migration
     const detail = record.applied.get(id) ?? null
-    const changed = detail?.sha256 != null && detail.sha256 !== hashOf(migration)
+    const changed = detail?.sha256 != null && (!existsSync(path) || detail.sha256 !== hashOf(migration))
     const row = { id, detail, changed, drift: null, error: null }
     if (record.applied.has(id)) return { ...row, state: 'applied' }
     const due = planned.get(id)

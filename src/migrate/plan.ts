@@ -1,10 +1,13 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import compare from 'semver/functions/compare'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
+import type { Repository } from '../git/repository.ts'
+import { type Committed, committedBelow, differenceOf, differingFiles } from '../git/tree.ts'
 import { type MigrationRecord, readMigrationRecord } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
-import { discoverMigrations, type Migration } from './discover.ts'
+import { type Discovered, discoverMigrations, isBeside, type Migration, verifyNames } from './discover.ts'
+import { foundIn, foundOnDisk } from './found.ts'
 
 export interface Planned extends Migration {
   /** It joined a version that this computer runs already. */
@@ -13,10 +16,17 @@ export interface Planned extends Migration {
 
 export interface MigrationPlan {
   readonly record: MigrationRecord
-  /** All that the checkout has. */
+  /** All that there are. */
   readonly migrations: readonly Migration[]
   readonly pending: readonly Planned[]
+  /** Files on the disk that would be pending, and that the commit does not have. */
+  readonly unknown: readonly string[]
+  /** What the commit has; null where git was not asked: nothing is pending, or it is the work tree that counts. */
+  readonly committed: Committed | null
 }
+
+/** Where migrations are read from: a commit, which is found where it is wanted, or for their authors the work tree. */
+export type Source = (() => Promise<readonly [Repository, commit: string]>) | 'worktree'
 
 interface PlanBounds {
   /** What this computer runs; a script at or below it is late. */
@@ -38,14 +48,61 @@ export function migrationsFolder({ deployment }: Config): string {
   return join(deployment.checkout, deployment.migrations)
 }
 
-/** What is to be migrated on this computer, read from its checkout and its record. Runs nothing. */
-export function planMigrations({ config, paths }: Service, bounds: PlanBounds): MigrationPlan {
+/**
+ * What is to be migrated on this computer, by its record and by what the commit has; runs nothing. Where the disk has
+ * nothing that is pending, git is not asked.
+ */
+export async function planMigrations(
+  { config, paths }: Service,
+  bounds: PlanBounds,
+  source: Source,
+): Promise<MigrationPlan> {
   const record = readMigrationRecord(paths)
   const baseline = record.baseline === undefined ? bounds.deployed : record.baseline
-  const migrations = discoverMigrations(migrationsFolder(config))
-  const pending = pendingMigrations(migrations, { ...bounds, applied: record.applied, baseline })
-  return { record: { ...record, baseline }, migrations, pending }
+  const folder = migrationsFolder(config)
+  const pendingOf = ({ migrations }: Discovered) =>
+    pendingMigrations(migrations, { ...bounds, applied: record.applied, baseline })
+  const onDisk = discoverMigrations(folder, foundOnDisk(folder))
+  const isQuiet = onDisk.faults.length === 0 && pendingOf(onDisk).length === 0
+  const committed =
+    source === 'worktree' || isQuiet ? null : await committedBelow(...(await source()), folder)
+  const all = committed === null ? onDisk : discoverMigrations(folder, foundIn(committed))
+  verifyNames(folder, all)
+  const ids = new Set(all.migrations.map(({ id }) => id))
+  return {
+    record: { ...record, baseline },
+    migrations: all.migrations,
+    pending: pendingOf(all),
+    unknown: pendingOf(onDisk).flatMap(({ id, path }) => (ids.has(id) ? [] : [path])),
+    committed,
+  }
 }
+
+/**
+ * Throws `halted` where a pending migration, or what it may import beside it, is not on the disk as the commit has it:
+ * what was reviewed and signed is what runs.
+ */
+export async function verifyAsCommitted({ config }: Service, plan: MigrationPlan): Promise<void> {
+  const { committed, pending, migrations } = plan
+  if (committed === null || pending.length === 0) return
+  const folder = migrationsFolder(config)
+  const pathOf = ({ path }: Migration) => `${committed.prefix}${path.slice(folder.length + 1)}`
+  const all = new Set(migrations.map(pathOf))
+  const neighbours = [...committed.files.keys()].filter((path) => !all.has(path) && !isBeside(basename(path)))
+  const [first] = await differingFiles(committed, [...pending.map(pathOf), ...neighbours])
+  if (first === undefined) return
+  const lines = (await differenceOf(committed, first)).split('\n').slice(0, LONGEST_DIFFERENCE)
+  const migration = pending.find((one) => pathOf(one) === first)
+  const file = join(committed.repository.workTree, first)
+  throw new TelecError('halted', `${file} is not as the commit has it`, {
+    because: lines.join('\n').trim(),
+    ...(migration ? { migration: migration.id } : {}),
+    hint: `take the file of the commit: git -C ${committed.repository.workTree} checkout -- ${first}; or try yours: telec-migrate --worktree`,
+  })
+}
+
+/** Lines that are shown. */
+const LONGEST_DIFFERENCE = 20
 
 /**
  * The migrations to run, in their order: not applied yet, above the baseline, at or below `to`. Not "those between

@@ -48,7 +48,13 @@ async function verifyOne(
 ): Promise<Verdict> {
   const { id } = migration
   const verdict = (fault: string | null, differences: readonly string[] = []) => ({ id, fault, differences })
-  const surroundings = { ...copies, env: world.env, from: null, to: migration.version }
+  const surroundings = {
+    ...copies,
+    env: world.env,
+    python: 'python3',
+    from: null,
+    to: migration.version,
+  }
   try {
     hashOf(migration) // says it better than its runtime where the file cannot be read
     return await withMigration(world, surroundings, migration, async (call) => {

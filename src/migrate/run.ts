@@ -1,4 +1,6 @@
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Config } from '../config/schema.ts'
 import { createSyncFor, type Service } from '../config/service.ts'
 import { commandEnvironment } from '../service/environment.ts'
 import { serviceEnvironment } from '../service/systemd/service-environment.ts'
@@ -9,7 +11,8 @@ import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
 import type { Language, Migration } from './discover.ts'
 import { migrationFailure } from './failure.ts'
-import type { MigrationPlan } from './plan.ts'
+import { type MigrationPlan, verifyAsCommitted } from './plan.ts'
+import { verifyRunnable } from './runnable.ts'
 import { executableRuntime } from './runtimes/executable.ts'
 import { nodeRuntime, pythonRuntime } from './runtimes/hosts.ts'
 import type { Call, Runtime } from './runtimes/runtime.ts'
@@ -24,6 +27,7 @@ export interface Surroundings extends Versions {
   readonly home: string
   readonly checkout: string
   readonly env: NodeJS.ProcessEnv
+  readonly python: string
 }
 
 /** Those of this computer's service. */
@@ -31,7 +35,14 @@ export async function surroundingsOf(service: Service, versions: Versions): Prom
   const { config, paths } = service
   const { checkout } = config.deployment
   const env = await commandEnvironment(service, await serviceEnvironment(service))
-  return { home: paths.home, checkout, env, ...versions }
+  return { home: paths.home, checkout, env, python: pythonOf(config), ...versions }
+}
+
+/** The program that `deployment.python` means. */
+function pythonOf({ deployment: { python, checkout } }: Config): string {
+  if (!python.includes('/') && !existsSync(join(checkout, python, 'pyvenv.cfg'))) return python
+  const path = resolve(checkout, python)
+  return existsSync(join(path, 'pyvenv.cfg')) ? join(path, 'bin/python3') : path
 }
 
 /**
@@ -43,11 +54,16 @@ export async function surroundingsOf(service: Service, versions: Versions): Prom
  */
 export async function runPlan(
   service: Service,
-  { record, pending }: MigrationPlan,
+  plan: MigrationPlan,
   versions: Versions,
 ): Promise<{ run: number; satisfied: number }> {
   const { world, paths } = service
+  const { record, pending, unknown } = plan
+  for (const path of unknown) world.log.warning(`migrate: ${path} is not in the commit, and is not run`)
+  await verifyAsCommitted(service, plan)
   const surroundings = await surroundingsOf(service, versions)
+  const hashes = pending.map(hashOf)
+  for (const migration of pending) verifyRunnable(migration, surroundings)
   const counts = { run: 0, satisfied: 0 }
   const recorder = await openRecorder(paths, record)
   const sync = createSyncFor(service)
@@ -58,12 +74,11 @@ export async function runPlan(
       world.log.debug(`migrate: ${id} begins`)
       world.log.progress(`migrating ${index + 1} of ${pending.length}: ${id}`)
       const startedMs = world.monotonic()
-      const hash = hashOf(migration)
       const how = await withMigration(world, surroundings, migration, (call) => apply(migration, call))
       const ms = Math.round(world.monotonic() - startedMs)
       if (how === 'run' || !isSynced) await sync()
       isSynced = true
-      recorder.add({ id, at: isoTime(world), ms, how, telec: VERSION, sha256: hash })
+      recorder.add({ id, at: isoTime(world), ms, how, telec: VERSION, sha256: hashes[index] ?? null })
       counts[how] += 1
       const done = how === 'run' ? 'done' : 'satisfied already'
       world.log.info(`migrate: ${id} ${done} (${(ms / 1000).toFixed(2)} s)`)
@@ -95,13 +110,14 @@ const RUNTIMES: Readonly<Record<Language, Runtime>> = {
 /** Takes up a migration for as long as `use` calls it, in a process of its own; nothing of it is at work after that. */
 export async function withMigration<Result>(
   world: World,
-  { home, checkout, env, from, to }: Surroundings,
+  { home, checkout, env, python, from, to }: Surroundings,
   migration: Migration,
   use: (call: Call) => Promise<Result>,
 ): Promise<Result> {
   const { call, close } = RUNTIMES[migration.language](migration, {
     world,
     cwd: checkout,
+    python,
     env: {
       ...env,
       TELEC_HOME: home,

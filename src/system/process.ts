@@ -42,6 +42,8 @@ interface StartOptions extends Pick<RunOptions, 'cwd' | 'env'> {
   readonly isAttached?: boolean
   /** `left` finds also what left its process group. */
   readonly isMarked?: boolean
+  /** How long what it left running has to end before it counts. Default 0. */
+  readonly leftMs?: number
   onOutput?(text: string, stream: 'stdout' | 'stderr'): void
 }
 
@@ -50,6 +52,8 @@ export type Started = ReturnType<typeof start>
 const MOST_OUTPUT = 32 * 1024 * 1024
 /** From the polite SIGTERM to SIGKILL. Long enough for git to remove its lock files. */
 const GRACE_MS = 2_000
+/** What ends by itself: bash does not wait for `exec > >(tee log)`, and git collects its garbage in the background. */
+export const LEFT_MS = 2_000
 /** From SIGKILL on: one that waits for a disk that does not answer takes no signal, and is left alone. */
 const STUCK_MS = 5_000
 const LOOK_MS = 20
@@ -71,6 +75,7 @@ export const run: Run = async (command, args, { input, onLine, leftovers, loadLa
     ...options,
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     isMarked: leftovers !== undefined,
+    leftMs: leftovers === 'end' ? LEFT_MS : 0,
     onOutput(text, stream) {
       size += text.length
       if (size > limit) end('output')
@@ -96,7 +101,7 @@ export function start(
   options: StartOptions,
   launch: Launch = spawn,
 ) {
-  const { cwd = '/', stdio, isAttached = false, isMarked = false } = options
+  const { cwd = '/', stdio, isAttached = false, isMarked = false, leftMs = 0 } = options
   const env = isMarked ? markEnvironment(options.env) : options.env
   const child = launch(command, args, { cwd, env, stdio, detached: !isAttached })
   const { pid } = child
@@ -118,8 +123,17 @@ export function start(
       options.onOutput?.(text, name)
     })
   for (const stream of child.stdio) stream?.on('error', () => undefined) // it may leave without reading: its exit tells
+  const leftInTime = async () => {
+    const deadline = performance.now() + leftMs
+    let now = left()
+    while (now.length > 0 && !killTimer && performance.now() < deadline) {
+      await delay(LOOK_MS)
+      now = left()
+    }
+    return now
+  }
   const closePipes = () => {
-    if (isMarked) found = left() // who still writes to them ends by that
+    if (isMarked) found ??= left() // who still writes to them ends by that
     for (const stream of child.stdio) stream?.destroy()
   }
   const ended = new Promise<Pick<RunResult, 'code' | 'signal'>>((resolve, reject) => {
@@ -129,13 +143,14 @@ export function start(
         new TelecError(kindOf(cause), `cannot start ${command}`, { because: cause.message, hint, cause }),
       )
     })
-    child.on('exit', () =>
-      child.on(
-        'close',
-        whenQuiet(() => chunks, closePipes),
-      ),
-    )
-    child.on('close', (code, signal) => resolve({ code, signal }))
+    child.on('exit', async (code, signal) => {
+      const closed = new Promise((done) => child.on('close', done))
+      if (leftMs > 0) found = await leftInTime()
+      const stop = whenQuiet(() => chunks, closePipes)
+      await closed
+      stop()
+      resolve({ code, signal })
+    })
     abandon = () => {
       closePipes()
       child.unref()

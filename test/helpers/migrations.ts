@@ -1,13 +1,23 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Computer } from './computer.ts'
 
-/** Writes a file into the checkout, executable where it begins with `#!`. */
+const COMMIT = `git add --all --force -- "$1" &&
+git -c user.name=Somebody -c user.email=somebody@example.org commit --quiet --allow-empty --message placed`
+
+/** Commits a file to the checkout, executable where it begins with `#!`. */
 export function place(computer: Computer, name: string, text: string): void {
   const path = join(computer.checkout, name)
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, text)
-  if (text.startsWith('#!')) chmodSync(path, 0o755)
+  chmodSync(path, text.startsWith('#!') ? 0o755 : 0o644)
+  commit(computer, name)
+}
+
+/** Commits to the checkout what is there at a path by now. */
+export function commit({ checkout }: Computer, name: string): void {
+  execFileSync('/bin/sh', ['-c', COMMIT, 'sh', name], { cwd: checkout })
 }
 
 /** A migration whose effect is a line in `home/NAME.ran` for each time that it ran. */

@@ -7,7 +7,7 @@ import { asNobody } from '../helpers/as-nobody.ts'
 import type { Computer } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure, expectMigrationFailure } from '../helpers/messages.ts'
-import { place, placeMarker, timesRun } from '../helpers/migrations.ts'
+import { commit, place, placeMarker, timesRun } from '../helpers/migrations.ts'
 import { DIST, execute, succeed } from '../helpers/programs.ts'
 import { inTerminal } from '../helpers/terminal.ts'
 import { readTree } from '../helpers/tree.ts'
@@ -78,6 +78,7 @@ test.each(['stdout', 'stderr'] as const)(
   async (stream) => {
     const computer = await twoAndABadOne()
     rmSync(join(computer.checkout, `migrations/v${BAD}`))
+    commit(computer, 'migrations')
     const child = spawn(process.execPath, [join(DIST, 'telec-migrate')], { env: computer.env })
     child[stream].destroy()
     child[stream === 'stdout' ? 'stderr' : 'stdout'].resume()
@@ -238,6 +239,7 @@ describe('a script', () => {
     mkdirSync(join(computer.checkout, 'migrations/v1.1.0'), { recursive: true })
     const id = `1.1.0/001_linked.${extension}`
     symlinkSync(`../../shared/001_kept.${extension}`, join(computer.checkout, `migrations/v${id}`))
+    commit(computer, '.')
     const ended = await migrate(computer)
     expect(ended, ended.stderr).toMatchObject({ code: 0 })
     expect(timesRun(computer, `0.1.0/001_kept.${extension}`)).toBe(1)
@@ -260,8 +262,9 @@ describe('a script', () => {
   test('that is a folder, or a link to one, is badly named, and nothing is run', async () => {
     const computer = await freshComputer()
     placeMarker(computer, FIRST)
-    mkdirSync(join(computer.checkout, 'migrations/v1.1.0/002_x.mjs'))
     symlinkSync('.', join(computer.checkout, 'migrations/v1.1.0/003_y.py'))
+    place(computer, 'migrations/v1.1.0/002_x.mjs/file', '')
+    commit(computer, 'migrations')
     const parts = ['v1.1.0/002_x.mjs: is a folder', 'v1.1.0/003_y.py: is a folder']
     for (const args of [[], ['--dry-run'], ['status'], ['new', 'x']])
       expectFailure(await migrate(computer, ...args), 1, parts)

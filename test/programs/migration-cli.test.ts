@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Computer } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import { place, placeMarker } from '../helpers/migrations.ts'
+import { commit, place, placeMarker } from '../helpers/migrations.ts'
 import type { Ended } from '../helpers/programs.ts'
 
 const DOORS: [string, (computer: Computer, ...args: string[]) => Promise<Ended>][] = [
@@ -58,6 +58,7 @@ describe.each(DOORS)('%s', (_, migrate) => {
     placeMarker(computer, '1.1.0/002_late.sh')
     place(computer, `migrations/v${FIRST}`, 'export const check = () => true // edited')
     rmSync(join(computer.checkout, `migrations/v${SECOND}`))
+    commit(computer, 'migrations')
     const { code, stdout } = await migrate(computer, '--dry-run')
     expect(code).toBe(0)
     expect(stdout).toContain('1.1.0/002_late.sh  (late')
@@ -120,7 +121,8 @@ describe.each(DOORS)('%s', (_, migrate) => {
       )
       const id = `1.2.0/002_rename_the_cache_key.${lang}`
       expect(made.stdout).toBe(`wrote ${computer.checkout}/migrations/v${id}\n`)
-      expect((await migrate(computer)).code).toBe(0)
+      expect((await migrate(computer)).stderr).toContain(`v${id} is not in the commit, and is not run`)
+      expect((await migrate(computer, '--worktree')).code).toBe(0)
       expect(computer.state('migration_state.json')).toMatchObject({ applied: [FIRST, SECOND, id] })
       const home = join(computer.folder, 'before')
       mkdirSync(home)

@@ -1,13 +1,13 @@
-import { readFileSync } from 'node:fs'
+import { chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Computer } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { giving, NODE_FORMS, type NodeForm, nodeMigration, taking } from '../helpers/languages.ts'
 import { expectMigrationFailure } from '../helpers/messages.ts'
-import { place } from '../helpers/migrations.ts'
+import { place, placeMarker, timesRun } from '../helpers/migrations.ts'
 import { NODE_MAJORS, nodeBinary } from '../helpers/nodes.ts'
-import { DIST, type Ended, execute } from '../helpers/programs.ts'
+import { DIST, type Ended, execute, succeed } from '../helpers/programs.ts'
 
 const FALSE = 'return false'
 const TRUE = 'return true'
@@ -156,13 +156,94 @@ test.each(['def', 'async def'])('a migration in Python, %s, that breaks the cont
   ])
 })
 
+test('Python imports neighbours and modules of the checkout, and shows what caused an error', async () => {
+  const computer = await freshComputer()
+  place(computer, 'shared.py', 'WORD = "shared"\n')
+  place(computer, 'migrations/v1.1.0/helper.py', 'from . import other\nWORD = "helper " + other.WORD\n')
+  place(computer, 'migrations/v1.1.0/other.py', 'WORD = "other"\n')
+  place(
+    computer,
+    'migrations/v1.1.0/001_x.py',
+    `import other, shared, sys
+from . import helper
+def check():
+    return (helper.WORD, other.WORD, shared.WORD) == ("helper other", "other", "shared")
+`,
+  )
+  const ended = await migrateUnder(computer, process.execPath)
+  expect(ended, ended.stderr).toMatchObject({ code: 0 })
+  expect(await computer.gitInCheckout('status', '--short', '--ignored')).toBe('')
+  const text =
+    'def check():\n    try:\n        {}["key"]\n    except KeyError as error:\n        raise ValueError("no luck") from error\n'
+  await expectFaults('001_x.py', process.execPath, [
+    [
+      text,
+      ["KeyError: 'key'", 'direct cause', 'ValueError: no luck', 'line 3, in check', 'line 5, in check'],
+    ],
+  ])
+})
+
+test.each(['.venv', '.venv/bin/python3'])('Python is that of deployment.python: %s', async (python) => {
+  const computer = await freshComputer()
+  await succeed('python3', ['-m', 'venv', '--without-pip', join(computer.checkout, '.venv')])
+  const text = 'import sys\ndef check():\n    return sys.prefix.endswith("/app/.venv")\n'
+  place(computer, 'migrations/v1.1.0/001_x.py', text)
+  expectMigrationFailure(await migrateUnder(computer, process.execPath), '1.1.0/001_x.py', [
+    'no function migrate()',
+  ])
+  const config = readFileSync(join(computer.home, 'config.yml'), 'utf8')
+  computer.writeConfig(config.replace(/^deployment:$/m, `deployment:\n  python: ${python}`))
+  const ended = await migrateUnder(computer, process.execPath)
+  expect(ended, ended.stderr).toMatchObject({ code: 0 })
+  computer.writeConfig(config.replace(/^deployment:$/m, 'deployment:\n  python: pythonx'))
+  computer.writeState('migration_state.json', '{"applied": [], "baseline": "1.0.0"}')
+  place(computer, 'migrations/v1.1.0/000_first.mjs', "throw new Error('it ran')")
+  expectMigrationFailure(await migrateUnder(computer, process.execPath), '1.1.0/001_x.py', [
+    'pythonx is missing',
+  ])
+})
+
+test.each([
+  ['of Windows', '#!/bin/sh\r\n', 'carriage return'],
+  ['of Windows, by env', '#!/usr/bin/env sh\r\n', 'carriage return'],
+  ['with a byte order mark', '\uFEFF#!/bin/sh\n', 'byte order mark'],
+  ['without an interpreter', 'exit 0\n', '#!/bin/sh'],
+  ['for one that is missing', '#!/no/such/interpreter\n', 'interpreter is missing: /no/such/interpreter'],
+  [
+    'for one that env does not find',
+    '#!/usr/bin/env -S A=b nosuch -x\n',
+    'interpreter is missing: nosuch; searched: PATH=',
+  ],
+])('an executable %s is named before anything runs', async (_, text, part) => {
+  const computer = await freshComputer()
+  placeMarker(computer, '1.1.0/000_first.sh')
+  place(computer, 'migrations/v1.1.0/001_x', text)
+  await computer.gitInCheckout('update-index', '--chmod=+x', 'migrations/v1.1.0/001_x')
+  await computer.gitInCheckout(
+    '-c',
+    'user.name=A',
+    '-c',
+    'user.email=a@example.org',
+    'commit',
+    '--quiet',
+    '--allow-empty',
+    '--message=x',
+  )
+  chmodSync(join(computer.checkout, 'migrations/v1.1.0/001_x'), 0o644)
+  const unset = await migrateUnder(computer, process.execPath)
+  expectMigrationFailure(unset, '1.1.0/001_x', ['its file is not executable'])
+  chmodSync(join(computer.checkout, 'migrations/v1.1.0/001_x'), 0o755)
+  expectMigrationFailure(await migrateUnder(computer, process.execPath), '1.1.0/001_x', [part])
+  expect(timesRun(computer, '1.1.0/000_first.sh')).toBe(0)
+})
+
 test.each(['001_x.sh', '001_x'])('an executable %s that breaks the contract halts', async (file) => {
   await expectFaults(file, process.execPath, [
     ['#!/bin/sh\nexit 2\n', ['failed in check()', 'exit code 2']],
     ['#!/bin/sh\n[ $1 = check ] && exit 1\nexit 42\n', ['failed in migrate()', 'exit code 42']],
     ['#!/bin/sh\n[ $1 = check ] && exit 1\nexit 1\n', ['migrate() returned false']],
     ['#!/bin/sh\n[ $1 = check ] && exit 1\nexit 0\n', ['not idempotent']],
-    ['#!/no/such/interpreter\n', ['cannot be started']],
+    ['#!/no/such/interpreter\n', ['cannot be run']],
     ['#!/bin/sh\nif\n', ['failed in check()', 'exit code 2']],
   ])
 })

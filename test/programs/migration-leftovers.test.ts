@@ -172,6 +172,43 @@ describe('a migration is done, though', () => {
       'import time\ntimeout = 30 * 86400\ndef check():\n    time.sleep(0.05)\n    return True\n',
       '',
     ],
+    // Each of these ends only when it sees that the migration has ended.
+    [
+      'a process of it ends right after it',
+      '.sh',
+      '#!/bin/sh\n[ $1 = check ] && exec test -e "$TELEC_HOME/done"\n>"$TELEC_HOME/done"\nme=$$\n(while kill -0 $me; do sleep 0.01; done) 2>/dev/null &\nexit 0\n',
+      '',
+    ],
+    [
+      'a process substitution of bash writes on',
+      '.sh',
+      '#!/bin/bash\nme=$$\nexec > >(while kill -0 $me; do sleep 0.01; done 2>/dev/null; tee -a "$TELEC_HOME/log")\necho said\n[ $1 = migrate ] || exec test -e "$TELEC_HOME/done"\n>"$TELEC_HOME/done"\n',
+      '| said\n',
+    ],
+    [
+      'a child in JavaScript ends right after it',
+      '.mjs',
+      `${SPAWN}${good("spawn('sh', ['-c', 'while kill -0 ' + process.pid + '; do sleep 0.01; done'], { stdio: 'ignore' }).unref()")}`,
+      '',
+    ],
+    [
+      'a server of multiprocessing ends with it',
+      '.py',
+      `import math, multiprocessing
+DONE = []
+def check():
+    return bool(DONE)
+def half(number):
+    return number / 2
+def migrate():
+    for how in ("fork", "spawn", "forkserver"):
+        with multiprocessing.get_context(how).Pool(2) as pool:
+            print(how, pool.map(half, [2.0]), pool.map(math.sqrt, [4.0]))
+    DONE.append(1)
+    return True
+`,
+      '| forkserver [1.0] [2.0]\n',
+    ],
     ['it may take for ever in Python', '.py', 'timeout = float("inf")\ndef check():\n    return True\n', ''],
   ])('%s', async (_, extension, text, logged) => {
     const computer = await freshComputer()

@@ -39,7 +39,7 @@ describe.each(['ts', 'py', 'sh'])('new --lang %s', (lang) => {
       computer.checkout,
     ])
     expect(verified).toMatchObject({ code: 0, stdout: `✓ ${id}\n` })
-    const ran = await computer.telec('telec-migrate')
+    const ran = await computer.telec('telec-migrate', ['--worktree'])
     expect(ran, ran.stderr).toMatchObject({ code: 0 })
     const left = readFileSync(join(computer.home, 'what-this-migration-leaves'), 'utf8')
     expect(left).toBe('renamed: true\n')
@@ -76,7 +76,7 @@ describe('new', () => {
       expect((await make(computer, 'x', '--version', version)).stdout).toBe(
         `wrote ${migrations(computer, file)}\n`,
       )
-    expect((await computer.telec('telec-migrate', ['--dry-run'])).code).toBe(0)
+    expect((await computer.telec('telec-migrate', ['--dry-run', '--worktree'])).code).toBe(0)
   })
 
   test('is for the version that is deployed and in TypeScript where nothing else is said', async () => {

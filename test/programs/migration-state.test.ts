@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { asNobody } from '../helpers/as-nobody.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import { placeMarker } from '../helpers/migrations.ts'
+import { commit, placeMarker } from '../helpers/migrations.ts'
 import { execute, succeed } from '../helpers/programs.ts'
 
 const ID = '1.1.0/001_a.mjs'
@@ -156,6 +156,7 @@ test('a script that cannot be read is named, and nothing is run', async () => {
   const computer = await freshComputer()
   placeMarker(computer, '1.1.0/002_b.mjs')
   symlinkSync('/nonexistent', join(computer.checkout, 'migrations/v1.1.0/001_a.mjs'))
+  commit(computer, 'migrations')
   expectFailure(await computer.telec('telec-migrate'), 1, [
     'migration 1.1.0/001_a.mjs cannot be read',
     'ENOENT',

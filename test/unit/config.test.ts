@@ -38,6 +38,7 @@ describe('the defaults', () => {
         prereleases: false,
         submodules: false,
         migrations: 'migrations',
+        python: 'python3',
         install_timeout: 30 * 60_000,
         path: [],
         poll_every: 60_000,

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { discoverMigrations } from '../../src/migrate/discover.ts'
+import { discoverMigrations, verifyNames } from '../../src/migrate/discover.ts'
+import { foundOnDisk } from '../../src/migrate/found.ts'
 import { TelecError } from '../../src/system/errors.ts'
 
 /** Writes a tree, discovers its migrations, and removes it. */
@@ -14,7 +15,9 @@ function discover(files: readonly string[], executable: readonly string[] = []):
       mkdirSync(dirname(join(folder, file)), { recursive: true })
       writeFileSync(join(folder, file), '', { mode: executable.includes(file) ? 0o755 : 0o644 })
     }
-    return discoverMigrations(folder).map(({ id }) => id)
+    const discovered = discoverMigrations(folder, foundOnDisk(folder))
+    verifyNames(folder, discovered)
+    return discovered.migrations.map(({ id }) => id)
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -224,7 +227,7 @@ test.each([
 test('a folder that cannot be listed is an error, not an empty one', () => {
   const folder = mkdtempSync(join(tmpdir(), 'telec-discover-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
-  expect(discoverMigrations(join(folder, 'none'))).toEqual([])
+  expect(foundOnDisk(join(folder, 'none'))).toEqual([])
   writeFileSync(join(folder, 'file'), '')
-  expect(() => discoverMigrations(`${folder}/${'x'.repeat(300)}`)).toThrow(/cannot list/)
+  expect(() => foundOnDisk(`${folder}/${'x'.repeat(300)}`)).toThrow(/cannot list/)
 })

@@ -3,11 +3,16 @@ import { NOT_FOUND, searched } from '../../service/programs-found.ts'
 import type { TelecError } from '../../system/errors.ts'
 import { type Left, namesOf, signalIfThere } from '../../system/groups.ts'
 import { collectLines } from '../../system/lines.ts'
-import { start } from '../../system/process.ts'
-import type { World } from '../../system/world.ts'
+import { LEFT_MS, start } from '../../system/process.ts'
 import { callFailure } from '../failure.ts'
 import { ANSWERS_FD, type Answer, REQUESTS_FD, type TimeLimit } from './protocol.ts'
-import { CALL_TIMEOUT_MS, MOST_OUTPUT, PRINTED_TOO_MUCH, type Runtime } from './runtime.ts'
+import {
+  CALL_TIMEOUT_MS,
+  MOST_OUTPUT,
+  PRINTED_TOO_MUCH,
+  type Runtime,
+  type RuntimeOptions,
+} from './runtime.ts'
 
 /** A program that calls functions of the migration that its last argument names; see protocol.ts. */
 interface HostProgram {
@@ -20,9 +25,10 @@ interface HostProgram {
 }
 
 /** Runs each migration in a process of its own. */
-export function hostRuntime(programOf: (world: World) => HostProgram): Runtime {
-  return (migration, { world, cwd, env, onLine }) => {
-    const program = programOf(world)
+export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram): Runtime {
+  return (migration, options) => {
+    const { cwd, env, onLine } = options
+    const program = programOf(options)
     const output = collectLines(onLine)
     let printed = 0
     let breakOff: (error: string) => void = () => undefined
@@ -35,6 +41,7 @@ export function hostRuntime(programOf: (world: World) => HostProgram): Runtime {
       env,
       stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
       isMarked: true,
+      leftMs: LEFT_MS,
       onOutput(text, stream) {
         printed += text.length
         if (printed > MOST_OUTPUT) breakOff(PRINTED_TOO_MUCH)
@@ -57,11 +64,13 @@ export function hostRuntime(programOf: (world: World) => HostProgram): Runtime {
 
     let ending: Promise<readonly Left[]> | null = null
     /** Ends it with all that it started; after that all of its output has come. @returns what it had left running. */
-    const end = () => {
+    const end = (isDone: boolean) => {
       ending ??= (async () => {
+        requests.end() // by that it ends itself, as a program does: what its language started for it goes with it
+        const timer = setTimeout(() => host.end(), isDone ? LEFT_MS : 0)
+        child.on('exit', () => clearTimeout(timer)) // from then on what it left is given its time
+        await ended.finally(() => clearTimeout(timer))
         const left = host.left()
-        host.end()
-        await ended
         host.kill()
         for (const { pid } of left) signalIfThere(pid, 'SIGKILL')
         return left
@@ -87,12 +96,12 @@ export function hostRuntime(programOf: (world: World) => HostProgram): Runtime {
           'value' in answer
             ? `it left work behind that it did not wait for: ${answer.left.join(', ')}`
             : answer.error
-        await end()
+        await end(false)
         throw callFailure(migration, at, error, output.end())
       },
       async close() {
         const hasFailed = ending !== null
-        const left = await end()
+        const left = await end(true)
         output.end() // logs a last line that does not end
         if (hasFailed || left.length === 0) return
         throw callFailure(migration, null, `it left processes running: ${namesOf(left)}`, output.end())

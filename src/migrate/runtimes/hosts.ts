@@ -9,17 +9,17 @@ const QUIET = ['ExperimentalWarning', 'MODULE_TYPELESS_PACKAGE_JSON'].map(
 )
 
 /** `.ts .mts .js .mjs .cjs`, by the Node.js that telec runs on. */
-export const nodeRuntime = hostRuntime(({ program }) => ({
+export const nodeRuntime = hostRuntime(({ world: { program } }) => ({
   command: program.node,
   args: [...QUIET, '-'],
   input: `const TYPESCRIPT_LOADER=${JSON.stringify(loader)};${nodeHost}`,
   hint: 'is it the Node.js that telec was installed with?',
 }))
 
-/** `.py` with `check()` and `migrate()` as module functions, by the python3 on the PATH. */
-export const pythonRuntime = hostRuntime(() => ({
-  command: 'python3',
-  args: ['-c', pythonHost],
+/** `.py` with `check()` and `migrate()` as module functions. It writes no bytecode: a checkout stays as git left it. */
+export const pythonRuntime = hostRuntime(({ python }) => ({
+  command: python,
+  args: ['-B', '-c', pythonHost],
   input: '',
-  hint: 'migrations in Python need python3 on the PATH',
+  hint: 'migrations in Python need python3 on the PATH, or what deployment.python names',
 }))

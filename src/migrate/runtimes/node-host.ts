@@ -23,8 +23,8 @@ const requireFile = modules.createRequire(file)
 /** Node.js keeps time in 32 bits of milliseconds. */
 const LONGEST_TIMEOUT_S = 2_147_483
 
-/** What is closing at the end of a function may take a moment to be closed. */
-const SETTLE_MS = 100
+/** What is closing at the end of a function may take a moment to be closed; a process that it left has as long. */
+const SETTLE_MS = 2_000
 
 const requests = new Socket({ fd: REQUESTS_FD, readable: true })
 // Without this Node.js keeps in memory what a loop prints, and loses it where the process ends early.
@@ -36,7 +36,10 @@ requests.setEncoding('utf8').on('data', (name: string) => void answer(name.trim(
 requests.on('end', () => process.exit()) // telec is gone
 // Rejections that nobody handles come here, too.
 process.on('uncaughtException', (error) =>
-  send({ error: `an error that nobody caught: ${ownFrames(error.stack ?? String(error))}`, at: null }),
+  send({
+    error: `an error that nobody caught: ${error instanceof Error ? described(error) : error}`,
+    at: null,
+  }),
 )
 
 function send(message: Answer | TimeLimit): void {
@@ -53,7 +56,7 @@ async function answer(name: FunctionName): Promise<Answer> {
     return { value: await callFunction(exports, name), left: await workLeft() }
   } catch (error) {
     return {
-      error: error instanceof Error ? ownFrames(error.stack ?? error.message) + advice(error) : String(error),
+      error: error instanceof Error ? described(error) : String(error),
       at,
     }
   }
@@ -156,6 +159,12 @@ function ownFrames(stack: string): string {
     .split('\n')
     .filter((line) => !/\[stdin\]|\bdata:|\bnode:internal/.test(line))
     .join('\n')
+}
+
+/** An error as Node.js shows it, with what caused it, and what to write instead. */
+function described(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by: ${described(error.cause)}` : ''
+  return ownFrames(error.stack ?? error.message) + cause + advice(error)
 }
 
 /** What to write instead, where an import of TypeScript fails for what every Node.js would say in its own words. */

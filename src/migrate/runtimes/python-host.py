@@ -1,26 +1,36 @@
 # Runs a Python migration in a process of its own, as telec's node-host.ts runs one in JavaScript (protocol.ts).
 import sys
 
-own_folder = sys.path.pop(0) if sys.path[:1] == [""] else None  # a json.py in the checkout is not the one meant here
-import importlib.util, inspect, json, os, threading, traceback
+checkout = sys.path.pop(0) if sys.path[:1] == [""] else None  # a json.py there is not the one meant here
+import importlib.machinery, importlib.util, inspect, json, os, threading, time, traceback, types
 
 os.set_inheritable(3, False)
 os.set_inheritable(4, False)
-if own_folder is not None:
-    sys.path.insert(0, own_folder)
 for stream in (sys.stdout, sys.stderr):
     stream.reconfigure(line_buffering=True)  # else what it printed is lost where it hangs or is killed
-sys.dont_write_bytecode = True  # a checkout stays as git left it
 LONGEST_TIMEOUT_S = 2_147_483  # Node.js keeps time in 32 bits of milliseconds
 PATH = sys.argv.pop()
+PID = os.getpid()
+sys.argv[0] = PATH
+FOLDER = os.path.dirname(PATH)
+sys.path[:0] = [FOLDER] if checkout is None else [FOLDER, checkout]
 module = None
 
 
+class SpecInFolder(importlib.machinery.ModuleSpec):
+    parent = "neighbours"  # so that "from . import neighbour" works, too
+
+
 def load():
+    """By its own name, which the processes of multiprocessing find on their path."""
     global module
     if module is None:
-        spec = importlib.util.spec_from_file_location("migration", PATH)
-        loaded = sys.modules["migration"] = importlib.util.module_from_spec(spec)
+        neighbours = sys.modules[SpecInFolder.parent] = types.ModuleType(SpecInFolder.parent)
+        neighbours.__path__ = [FOLDER]
+        name = os.path.splitext(os.path.basename(PATH))[0]
+        spec = importlib.util.spec_from_file_location(name, PATH)
+        spec.__class__ = SpecInFolder
+        loaded = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loaded)
         module = loaded
 
@@ -63,15 +73,21 @@ def answer(name):
 
 
 def send(message):
+    while os.getpid() != PID:  # a fork that came back here: one answers, and telec finds the other one
+        time.sleep(1)
     sys.stdout.flush()
     sys.stderr.flush()
     os.write(4, (json.dumps(message) + "\n").encode())
 
 
 def own_frames(error):
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != "<string>" and "importlib" not in f.filename]
-    lines = traceback.format_list(frames) + traceback.format_exception_only(type(error), error)
-    return "".join(["Traceback (most recent call last):\n"] + lines).rstrip()
+    """What Python prints of it, causes included, without the lines of telec and of importlib."""
+    shown = traceback.TracebackException.from_exception(error)
+    parts = [shown]
+    for part in parts:
+        part.stack[:] = [f for f in part.stack if f.filename != "<string>" and "importlib" not in f.filename]
+        parts += [p for p in (part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())) if p]
+    return "".join(shown.format()).rstrip()
 
 
 for line in os.fdopen(3, encoding="utf-8"):

@@ -14,6 +14,8 @@ export interface RuntimeOptions {
   /** The checkout. */
   readonly cwd: string
   readonly env: NodeJS.ProcessEnv
+  /** The program that runs Python. */
+  readonly python: string
   /** Called for each line that the migration prints, up to a bound. */
   onLine(line: string): void
 }

@@ -15,7 +15,8 @@ export async function migrate(context: StepContext): Promise<string> {
   const versions = { from: update.from.version, to: update.target.version }
   // Not from the deployed version: a script may join a version that this computer runs already.
   await verifyMigrationsAreHere(context)
-  const plan = planMigrations(context, { from: null, to: versions.to, deployed: versions.from })
+  const bounds = { from: null, to: versions.to, deployed: versions.from }
+  const plan = await planMigrations(context, bounds, async () => [context.repository, update.target.commit])
   verifyVersionIsKnown(plan, versions.to)
   for (const { id, late } of plan.pending)
     if (late) world.log.info(`migrate: ${id} is late: it joined a version that runs here already`)

@@ -1,6 +1,7 @@
 import { relative, resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import { discoverMigrations } from '../../../migrate/discover.ts'
+import { discoverMigrations, verifyNames } from '../../../migrate/discover.ts'
+import { foundOnDisk } from '../../../migrate/found.ts'
 import { migrationsFolder } from '../../../migrate/plan.ts'
 import { type Verdict, verifyMigrations } from '../../../migrate/prove.ts'
 import { newMigration, TEMPLATE_LANGUAGES, type TemplateLanguage } from '../../../migrate/scaffold.ts'
@@ -27,7 +28,7 @@ export const newCommand: DefineCommand = (world) =>
     .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', "\nExample:\n  telec-migrate new 'rename the cache key' --version 1.3.0 --lang py")
     .action(async (description: string, options: Wanted) => {
-      const { service, plan, deployed } = await planByHand(world, {})
+      const { service, plan, deployed } = await planByHand(world, { worktree: true })
       const version = options.version ?? deployed
       if (version === null)
         throw new TelecError('usage', 'the checkout declares no version', {
@@ -61,7 +62,9 @@ export const verifyCommand: DefineCommand = (world, leave) =>
         throw new TelecError('usage', `${folder} is not inside the checkout, ${checkout}`, {
           hint: '--checkout is what is copied, and --migrations a folder in it',
         })
-      const all = discoverMigrations(folder)
+      const discovered = discoverMigrations(folder, foundOnDisk(folder))
+      verifyNames(folder, discovered)
+      const all = discovered.migrations
       for (const id of ids)
         if (!all.some((one) => one.id === id))
           throw new TelecError('usage', `there is no migration ${id} in ${folder}`, {

@@ -8,7 +8,7 @@ import { acquireLock } from '../../../system/lock.ts'
 import { VERSION } from '../../../system/version.ts'
 import { isoTime } from '../../../system/world.ts'
 import type { DefineCommand } from '../../main.ts'
-import { planByHand } from './by-hand.ts'
+import { planByHand, worktreeOption } from './by-hand.ts'
 
 // The record of what was applied here: to look at, and to correct.
 
@@ -20,10 +20,11 @@ export const statusCommand: DefineCommand = (world, leave) =>
       "ask each script's check() whether the record still holds; exit 1 where it does not",
       false,
     )
+    .addOption(worktreeOption())
     .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExamples:\n  telec-migrate status\n  telec-migrate status --check')
-    .action(async ({ check, json }: { check: boolean; json: boolean }) => {
-      const { service, plan, deployed } = await planByHand(world, {})
+    .action(async ({ check, json, worktree }: Record<'check' | 'json' | 'worktree', boolean>) => {
+      const { service, plan, deployed } = await planByHand(world, { worktree })
       let rows = migrationRows(plan)
       if (check) {
         const surroundings = await surroundingsOf(service, { from: deployed, to: deployed })
@@ -54,7 +55,7 @@ export const markCommand: DefineCommand = (world) =>
           hint: `to do it: telec-migrate mark ${id} ${applied ? '--applied' : '--pending'} --yes`,
         })
       acquireLock(world, locate(world).lock) // until this program ends
-      const { service, plan } = await planByHand(world, {})
+      const { service, plan } = await planByHand(world, { worktree: true })
       const migration = plan.migrations.find((one) => one.id === id)
       if (!migration && !plan.record.applied.has(id))
         throw new TelecError('usage', `there is no migration ${id}`, {

@@ -10,12 +10,13 @@ import { guardGroups } from '../../../system/groups.ts'
 import { acquireLock } from '../../../system/lock.ts'
 import type { DefineCommand } from '../../main.ts'
 import { newCommand, verifyCommand } from './author.ts'
-import { parseVersion, planByHand } from './by-hand.ts'
+import { parseVersion, planByHand, worktreeOption } from './by-hand.ts'
 import { markCommand, statusCommand } from './record.ts'
 
 interface Options {
   readonly dryRun: boolean
   readonly json: boolean
+  readonly worktree: boolean
   readonly from?: string
   readonly to?: string
 }
@@ -30,6 +31,7 @@ export const migrateCommand: DefineCommand = (world, leave) => {
       'only migrations up to this version (default: the newest there is)',
       parseVersion,
     )
+    .addOption(worktreeOption())
     .option('--json', 'as JSON, for programs', false)
     .addHelpText(
       'after',
@@ -37,6 +39,7 @@ export const migrateCommand: DefineCommand = (world, leave) => {
 Examples:
   telec-migrate --dry-run                 what is pending
   telec-migrate                           run it
+  telec-migrate --worktree                run what is not committed yet, too
   telec-migrate --from 1.1.0 --to 1.2.0   only what came with versions above 1.1.0, up to 1.2.0
   telec-migrate status --check            what ran here, and whether it still holds`,
     )
@@ -88,8 +91,9 @@ function showPlan(plan: MigrationPlan): string {
   const pending = plan.pending.map(
     ({ id, late }) => `  ${id}${late ? '  (late: this computer runs that version already)' : ''}\n`,
   )
+  const unknown = plan.unknown.map((path) => `${path} is not in the commit, and is not run\n`)
   const title = pending.length === 0 ? 'nothing to migrate\n' : `${pending.length} pending:\n`
-  return [title, ...pending, ...remarks].join('')
+  return [title, ...pending, ...unknown, ...remarks].join('')
 }
 
 /** Applied scripts that are not what they were: worth a remark, and no reason to halt. */

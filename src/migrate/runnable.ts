@@ -1,0 +1,72 @@
+import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs'
+import { isAbsolute, resolve } from 'node:path'
+import { searched } from '../service/programs-found.ts'
+import type { Migration } from './discover.ts'
+import { migrationFailure } from './failure.ts'
+
+/** What a migration would be run with. */
+export interface Needs {
+  readonly checkout: string
+  readonly env: NodeJS.ProcessEnv
+  readonly python: string
+}
+
+/** Throws `halted`, naming the migration, where its file or its interpreter cannot be started: the system says only ENOENT. */
+export function verifyRunnable(migration: Migration, { checkout, env, python }: Needs): void {
+  const fault =
+    migration.language === 'executable'
+      ? faultOfExecutable(migration.path, env)
+      : migration.language === 'python' && !isFound(python, env, checkout)
+        ? `${python} is missing; ${searched(env)}`
+        : null
+  if (fault !== null) throw migrationFailure(migration, 'cannot be run', fault)
+}
+
+/** execve(2) looks at this much of a script's first line. */
+const FIRST_LINE = 256
+const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf'
+
+function faultOfExecutable(path: string, env: NodeJS.ProcessEnv): string | null {
+  if (!canRun(path)) return 'its file is not executable: git update-index --chmod=+x, in a new commit'
+  const start = startOf(path)
+  if (start.startsWith(`${BYTE_ORDER_MARK}#!`))
+    return 'a byte order mark stands before its #!: save it without one'
+  if (!start.startsWith('#!'))
+    return start.includes('\0') ? null : 'its first line is not one such as #!/bin/sh'
+  const [line = ''] = start.slice(2).split('\n', 1)
+  if (line.includes('\r'))
+    return 'its first line ends with a carriage return, as on Windows: write *.sh text eol=lf into .gitattributes'
+  const [interpreter = '', ...args] = line.trim().split(/\s+/)
+  if (!canRun(interpreter)) return `its interpreter is missing: ${interpreter}`
+  if (!/\/env$/.test(interpreter)) return null
+  // env(1): options and variables go before the name of the program.
+  const program = args.find((word) => !/^-|=/.test(word))
+  return program === undefined || isFound(program, env, '/')
+    ? null
+    : `its interpreter is missing: ${program}; ${searched(env)}`
+}
+
+function startOf(path: string): string {
+  const fd = openSync(path, 'r')
+  try {
+    const bytes = Buffer.alloc(FIRST_LINE)
+    return bytes.toString('latin1', 0, readSync(fd, bytes))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Whether there is a program of this name on the PATH, or at this path. */
+function isFound(program: string, { PATH = '' }: NodeJS.ProcessEnv, folder: string): boolean {
+  if (isAbsolute(program) || program.includes('/')) return canRun(resolve(folder, program))
+  return PATH.split(':').some((one) => canRun(`${one}/${program}`))
+}
+
+function canRun(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,166 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { Computer } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { expectFailure, expectMigrationFailure } from '../helpers/messages.ts'
+import { commit, place, placeMarker, timesRun } from '../helpers/migrations.ts'
+
+const migrate = (computer: Computer, ...args: string[]) => computer.telec('telec-migrate', args)
+const ID = '1.1.0/001_a.mjs'
+const DRAFT = '1.1.0/002_draft.mjs'
+const RUNS_NEVER = "throw new Error('it ran')\n"
+
+/** A file that git does not know. */
+function drop(computer: Computer, name: string, text: string): void {
+  const path = join(computer.checkout, name)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text)
+}
+
+/** What an update brings: a migration, and the version that needs it. */
+const UPDATE = {
+  'package.json': '{"name": "web", "version": "1.1.0"}\n',
+  [`migrations/v${ID}`]: `import { appendFileSync, existsSync } from 'node:fs'
+const marker = process.env.TELEC_HOME + '/001_a.mjs.ran'
+export const check = () => existsSync(marker)
+export const migrate = () => (appendFileSync(marker, 'ran\\n'), true)
+`,
+}
+
+async function update(computer: Computer, files: Readonly<Record<string, string | null>>) {
+  await computer.push(files)
+  await computer.telec('telec-watch')
+  return computer.telec('telec-update')
+}
+
+describe('what git does not know is no migration:', () => {
+  test('an update warns of it, does not run it, and runs those of the commit', async () => {
+    const computer = await freshComputer()
+    drop(computer, `migrations/v${DRAFT}`, RUNS_NEVER)
+    const ended = await update(computer, UPDATE)
+    expect(ended, ended.stderr).toMatchObject({ code: 42 })
+    expect(ended.stderr).toContain(`migrations/v${DRAFT} is not in the commit, and is not run`)
+    expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID] })
+    expect(timesRun(computer, ID)).toBe(1)
+  })
+
+  test('what a build writes beside a migration, with its number, halts nothing', async () => {
+    const computer = await freshComputer()
+    expect((await update(computer, { ...UPDATE, '.gitignore': '*.js\n' })).code).toBe(42)
+    drop(computer, 'migrations/v1.1.0/001_a.js', RUNS_NEVER)
+    const ended = await update(computer, { 'package.json': '{"name": "web", "version": "1.2.0"}\n' })
+    expect(ended, ended.stderr).toMatchObject({ code: 42 })
+    expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID] })
+  })
+
+  test('nor is what is staged and not committed', async () => {
+    const computer = await freshComputer()
+    placeMarker(computer, ID)
+    drop(computer, `migrations/v${DRAFT}`, RUNS_NEVER)
+    await computer.gitInCheckout('add', '--all')
+    expect((await migrate(computer)).code).toBe(0)
+    expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID] })
+  })
+
+  test('by hand --worktree runs it all the same, for its author', async () => {
+    const computer = await freshComputer()
+    placeMarker(computer, ID)
+    drop(computer, `migrations/v${DRAFT}`, 'export const check = () => true\n')
+    expect((await migrate(computer, '--dry-run')).stdout).toBe(
+      `1 pending:\n  ${ID}\n${computer.checkout}/migrations/v${DRAFT} is not in the commit, and is not run\n`,
+    )
+    expect((await migrate(computer, '--dry-run', '--worktree')).stdout).toContain(
+      `2 pending:\n  ${ID}\n  ${DRAFT}\n`,
+    )
+    expect((await migrate(computer, '--worktree')).code).toBe(0)
+    expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID, DRAFT] })
+  })
+})
+
+describe('what is not on the disk as the commit has it halts before anything runs:', () => {
+  const changed = [
+    ['a pending migration', `v${ID}`],
+    ['one after others', 'v1.1.0/002_b.mjs'],
+    ['what it may import', 'v1.1.0/helper.mjs'],
+    ['what it may import from elsewhere below', 'lib/deep/helper.mjs'],
+  ] as const
+  test.each(changed)('%s that was edited', async (_, name) => {
+    const computer = await freshComputer()
+    for (const id of [ID, '1.1.0/002_b.mjs']) placeMarker(computer, id)
+    for (const file of ['v1.1.0/helper.mjs', 'lib/deep/helper.mjs'])
+      place(computer, `migrations/${file}`, '// as it was\n')
+    writeFileSync(join(computer.checkout, 'migrations', name), '// edited\n', { flag: 'a' })
+    expectFailure(await migrate(computer), 1, [
+      `migrations/${name} is not as the commit has it`,
+      '+// edited',
+    ])
+    expect(timesRun(computer, ID)).toBe(0)
+    await computer.gitInCheckout('update-index', '--assume-unchanged', `migrations/${name}`)
+    expectFailure(await migrate(computer), 1, [`migrations/${name} is not as the commit has it`])
+    expect((await migrate(computer, '--worktree')).code).toBe(0)
+    expect(timesRun(computer, ID)).toBe(1)
+  })
+
+  test('one that is gone', async () => {
+    const computer = await freshComputer()
+    for (const id of [ID, '1.1.0/002_b.mjs']) placeMarker(computer, id)
+    rmSync(join(computer.checkout, `migrations/v${ID}`))
+    expectFailure(await migrate(computer), 1, [`migrations/v${ID} is not as the commit has it`])
+    expect(timesRun(computer, '1.1.0/002_b.mjs')).toBe(0)
+  })
+
+  test('one that is a link, by what it leads to', async () => {
+    const computer = await freshComputer()
+    placeMarker(computer, ID)
+    place(computer, 'shared/b.mjs', 'export const check = () => true\n')
+    symlinkSync('../../shared/b.mjs', join(computer.checkout, 'migrations/v1.1.0/002_b.mjs'))
+    commit(computer, 'migrations')
+    writeFileSync(join(computer.checkout, 'shared/b.mjs'), RUNS_NEVER)
+    expectFailure(await migrate(computer), 1, ['002_b.mjs is not as the commit has it'])
+    await computer.gitInCheckout('checkout', '--', 'shared')
+    expect((await migrate(computer)).code).toBe(0)
+  })
+
+  test('an update says so, too, and the status has its id', async () => {
+    const computer = await freshComputer()
+    const first = `import { appendFileSync } from 'node:fs'
+export const check = () => false
+export const migrate = () => (appendFileSync('migrations/v${ID}', '// edited'), false)
+`
+    const failed = await update(computer, { ...UPDATE, 'migrations/v1.1.0/000_first.mjs': first })
+    expectMigrationFailure(failed, '1.1.0/000_first.mjs', ['migrate() returned false'])
+    const again = await computer.telec('telec-update', ['--retry'])
+    expectFailure(again, 1, [`migrations/v${ID} is not as the commit has it`, '+// edited'])
+    expect(computer.state('status.json')).toMatchObject({ migration: ID })
+  })
+})
+
+test('documents, tests and what was applied may differ; line endings and other filters are none', async () => {
+  const computer = await freshComputer()
+  placeMarker(computer, ID)
+  expect((await migrate(computer)).code).toBe(0)
+  place(computer, '.gitattributes', '*.mjs text eol=crlf\n')
+  place(computer, 'migrations/README.md', 'how\n')
+  placeMarker(computer, '1.1.0/002_b.mjs')
+  await computer.gitInCheckout('rm', '--cached', '-r', '--quiet', 'migrations')
+  await computer.gitInCheckout('reset', '--hard', '--quiet')
+  expect(readFileSync(join(computer.checkout, 'migrations/v1.1.0/002_b.mjs'), 'utf8')).toContain('\r\n')
+  for (const name of ['README.md', `v${ID}`])
+    writeFileSync(join(computer.checkout, 'migrations', name), 'else\n')
+  const ended = await migrate(computer)
+  expect(ended, ended.stderr).toMatchObject({ code: 0 })
+  expect(timesRun(computer, '1.1.0/002_b.mjs')).toBe(1)
+})
+
+test('the folder may be a link within the checkout', async () => {
+  const computer = await freshComputer()
+  placeMarker(computer, ID)
+  renameSync(join(computer.checkout, 'migrations'), join(computer.checkout, 'scripts'))
+  symlinkSync('scripts', join(computer.checkout, 'migrations'))
+  commit(computer, '.')
+  drop(computer, `scripts/v${DRAFT}`, RUNS_NEVER)
+  expect((await migrate(computer)).code).toBe(0)
+  expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID] })
+  expect(existsSync(join(computer.checkout, `migrations/v${DRAFT}`))).toBe(true)
+})
