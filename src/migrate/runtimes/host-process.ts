@@ -5,7 +5,7 @@ import { type Left, namesOf, signalIfThere } from '../../system/groups.ts'
 import { collectLines } from '../../system/lines.ts'
 import { LEFT_MS, start } from '../../system/process.ts'
 import { callFailure } from '../failure.ts'
-import { ANSWERS_FD, type Answer, REQUESTS_FD, type TimeLimit } from './protocol.ts'
+import { ANSWERS_FD, type Answer, LOADER_FD, REQUESTS_FD, type TimeLimit } from './protocol.ts'
 import {
   CALL_TIMEOUT_MS,
   MOST_OUTPUT,
@@ -19,7 +19,9 @@ interface HostProgram {
   readonly command: string
   readonly args: readonly string[]
   /** Written to its standard input. */
-  readonly input: string
+  readonly input: string | Buffer
+  /** What it may read at LOADER_FD. */
+  readonly loader?: Buffer
   /** How to get the interpreter, where it is not there. */
   readonly hint: string
 }
@@ -39,7 +41,7 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
     const host = start(command, [...program.args, migration.path], {
       cwd,
       env,
-      stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
+      stdio: Array(program.loader ? 6 : 5).fill('pipe'),
       isMarked: true,
       leftMs: LEFT_MS,
       onOutput(text, stream) {
@@ -58,6 +60,8 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
       ),
     )
     child.stdin?.end(program.input)
+    const more = (child.stdio as readonly unknown[])[LOADER_FD] as Writable | undefined
+    more?.end(program.loader)
     const requests = child.stdio[REQUESTS_FD] as Writable
     let onAnswer: (answer: Answer | TimeLimit) => void = () => undefined
     eachLine(child.stdio[ANSWERS_FD] as Readable, (line) => onAnswer(readAnswer(line)))

@@ -8,11 +8,20 @@ const QUIET = ['ExperimentalWarning', 'MODULE_TYPELESS_PACKAGE_JSON'].map(
   (name) => `--disable-warning=${name}`,
 )
 
+let bytes: { readonly host: Buffer; readonly loader: Buffer } | undefined
+
+/** Once, whatever the number of migrations. */
+function bytesOfNodeHost() {
+  bytes ??= { host: Buffer.from(nodeHost), loader: Buffer.from(loader) }
+  return bytes
+}
+
 /** `.ts .mts .js .mjs .cjs`, by the Node.js that telec runs on. */
 export const nodeRuntime = hostRuntime(({ world: { program } }) => ({
   command: program.node,
   args: [...QUIET, '-'],
-  input: `const TYPESCRIPT_LOADER=${JSON.stringify(loader)};${nodeHost}`,
+  input: bytesOfNodeHost().host,
+  loader: bytesOfNodeHost().loader,
   hint: 'is it the Node.js that telec was installed with?',
 }))
 

@@ -6,10 +6,14 @@ import { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { compileFunction } from 'node:vm'
-import { ANSWERS_FD, type Answer, type FunctionName, REQUESTS_FD, type TimeLimit } from './protocol.ts'
-
-/** The text of typescript-loader.ts; put in front of this file's. It is large, and a migration may do without. */
-declare const TYPESCRIPT_LOADER: string
+import {
+  ANSWERS_FD,
+  type Answer,
+  type FunctionName,
+  LOADER_FD,
+  REQUESTS_FD,
+  type TimeLimit,
+} from './protocol.ts'
 
 const file = process.argv.pop() as string
 
@@ -90,13 +94,20 @@ const MUST_BE_IMPORTED = new Set([
   'ERR_UNKNOWN_FILE_EXTENSION',
 ])
 
+let textOfLoader: string | undefined
+
+function loaderText(): string {
+  textOfLoader ??= readFileSync(LOADER_FD, 'utf8')
+  return textOfLoader
+}
+
 type Loader = typeof import('./typescript-loader.ts')
 let loader: Loader | undefined
 
 function typeScript(): Loader {
   const module: { exports?: Loader } = {}
   if (!loader)
-    compileFunction(TYPESCRIPT_LOADER, ['module', 'require'], { filename: '[stdin]' })(
+    compileFunction(loaderText(), ['module', 'require'], { filename: '[stdin]' })(
       module,
       process.getBuiltinModule,
     )
@@ -125,7 +136,7 @@ function hookLoading(): boolean {
 
 /** Node.js before 22.15 takes the hook for import into a thread of its own, which takes twice as long as all the rest. */
 let registerLoader = (): void => {
-  const module = `const module={},require=process.getBuiltinModule;${TYPESCRIPT_LOADER};`
+  const module = `const module={},require=process.getBuiltinModule;${loaderText()};`
   const text = `${module}export const load=async(...args)=>module.exports.load(...args)`
   modules.register(`data:text/javascript;base64,${Buffer.from(text).toString('base64')}`)
   registerLoader = () => undefined
