@@ -12,6 +12,8 @@ import { foundIn, foundOnDisk } from './found.ts'
 export interface Planned extends Migration {
   /** It joined a version that this computer runs already. */
   readonly late: boolean
+  /** It is recorded as applied, in a run that the computer did not outlive: its effect may be lost. */
+  readonly again: boolean
 }
 
 export interface MigrationPlan {
@@ -53,15 +55,18 @@ export function migrationsFolder({ deployment }: Config): string {
  * nothing that is pending, git is not asked.
  */
 export async function planMigrations(
-  { config, paths }: Service,
+  { world, config, paths }: Service,
   bounds: PlanBounds,
   source: Source,
 ): Promise<MigrationPlan> {
   const record = readMigrationRecord(paths)
   const baseline = record.baseline === undefined ? bounds.deployed : record.baseline
   const folder = migrationsFolder(config)
-  const pendingOf = ({ migrations }: Discovered) =>
-    pendingMigrations(migrations, { ...bounds, applied: record.applied, baseline })
+  const inDoubt = recordedInDoubt(record, world.bootedAt())
+  const pendingOf = ({ migrations }: Discovered) => [
+    ...migrations.filter(({ id }) => inDoubt.has(id)).map((one) => ({ ...one, late: false, again: true })),
+    ...pendingMigrations(migrations, { ...bounds, applied: record.applied, baseline }),
+  ]
   const onDisk = discoverMigrations(folder, foundOnDisk(folder))
   const isQuiet = onDisk.faults.length === 0 && pendingOf(onDisk).length === 0
   const committed =
@@ -115,7 +120,16 @@ export function pendingMigrations(migrations: readonly Migration[], inputs: Plan
   return migrations
     .filter(({ id, version }) => !applied.has(id) && isAbove(version, baseline) && isAbove(version, from))
     .filter(({ version }) => to === null || isUpTo(version, to))
-    .map((migration) => ({ ...migration, late: isUpTo(migration.version, deployed) }))
+    .map((migration) => ({ ...migration, late: isUpTo(migration.version, deployed), again: false }))
+}
+
+/**
+ * What a run recorded that did not end, before the computer was started: a disk that lost power may have lost what it had
+ * said to have written. Pure.
+ */
+export function recordedInDoubt({ applied, unsettled }: MigrationRecord, bootedAtMs: number): Set<string> {
+  const isOlder = (id: string) => Date.parse(applied.get(id)?.at ?? '') < bootedAtMs
+  return new Set([...unsettled].filter(isOlder))
 }
 
 /** Without a version there is no telling which of a target's migrations are due. */

@@ -75,6 +75,9 @@ export async function runPlan(
       world.log.progress(`migrating ${index + 1} of ${pending.length}: ${id}`)
       const startedMs = world.monotonic()
       const how = await withMigration(world, surroundings, migration, (call) => apply(migration, call))
+      if (migration.again && how === 'satisfied') continue
+      if (migration.again)
+        world.log.notice(`migrate: ${id} was recorded, and its effect was lost: it ran again`)
       const ms = Math.round(world.monotonic() - startedMs)
       if (how === 'run' || !isSynced) await sync()
       isSynced = true

@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, fdatasyncSync, openSync } from 'node:fs'
+import { appendFileSync, closeSync, fdatasyncSync, openSync, truncateSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { VersionSchema } from '../channel/target.ts'
@@ -40,6 +40,8 @@ export interface MigrationRecord {
   readonly applied: ReadonlyMap<string, Detail | null>
   /** Undefined where none was recorded yet; null: at no version. */
   readonly baseline: string | null | undefined
+  /** Recorded by a run that did not end. */
+  readonly unsettled: ReadonlySet<string>
   /** Keys of the file that are not telec's, kept as they are. */
   readonly more: Readonly<Record<string, unknown>>
 }
@@ -53,8 +55,9 @@ export function readMigrationRecord(paths: Paths): MigrationRecord {
   const known = new Map<string, Detail | null>(
     applied.map((id) => [id, Object.hasOwn(details, id) ? (details[id] ?? null) : null]),
   )
-  for (const { id, ...detail } of readJournal(paths.migrationJournal)) known.set(id, detail)
-  return { applied: known, baseline, more }
+  const journal = readJournal(paths.migrationJournal)
+  for (const { id, ...detail } of journal) known.set(id, detail)
+  return { applied: known, baseline, unsettled: new Set(journal.map(({ id }) => id)), more }
 }
 
 /** The migration that was recorded last; null where none was. */
@@ -86,11 +89,14 @@ export async function writeMigrationRecord(paths: Paths, record: MigrationRecord
 
 /**
  * Records one migration after the other: a synced line in a journal, which does not grow dearer with what is recorded
- * already, and at the end the file anew. Only for the holder of telec's lock.
+ * already, and at the end the file anew. The journal of a run that was killed is gone on with, so that it stays known
+ * which migrations that run recorded. Only for the holder of telec's lock.
  */
 export async function openRecorder(paths: Paths, record: MigrationRecord) {
   const journal = paths.migrationJournal
-  if (readText(journal) !== null) await writeMigrationRecord(paths, record) // of a run that was killed
+  const before = readText(journal)
+  if (before !== null) truncateSync(journal, Buffer.byteLength(before.slice(0, before.lastIndexOf('\n') + 1)))
+  let isThere = before !== null
   const applied = new Map(record.applied)
   return {
     /** Records one; durable when it returns. */
@@ -103,7 +109,8 @@ export async function openRecorder(paths: Paths, record: MigrationRecord) {
         } finally {
           closeSync(fd)
         }
-        if (applied.size === record.applied.size) syncFolder(dirname(journal))
+        if (!isThere) syncFolder(dirname(journal))
+        isThere = true
       } catch (error) {
         throw writeFailure(journal, error)
       }
@@ -111,8 +118,7 @@ export async function openRecorder(paths: Paths, record: MigrationRecord) {
     },
     /** Takes the journal into the file. */
     async close(): Promise<void> {
-      if (applied.size > record.applied.size) await writeMigrationRecord(paths, { ...record, applied })
-      else await remove(journal)
+      if (isThere) await writeMigrationRecord(paths, { ...record, applied })
     },
   }
 }

@@ -6,11 +6,11 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { asNobody } from '../helpers/as-nobody.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import { commit, placeMarker } from '../helpers/migrations.ts'
+import { commit, place, placeMarker, timesRun } from '../helpers/migrations.ts'
 import { execute, succeed } from '../helpers/programs.ts'
 
 const ID = '1.1.0/001_a.mjs'
-const ENTRY = { id: ID, at: '2026-01-01T00:00:00.000Z', ms: 3, how: 'run', telec: '0.1.0', sha256: 'ab' }
+const ENTRY = { id: ID, at: '2099-01-01T00:00:00.000Z', ms: 3, how: 'run', telec: '0.1.0', sha256: 'ab' }
 
 describe('a record that cannot be understood is left as it is, and nothing is run:', () => {
   test.each<[string, string, string, string[]]>([
@@ -136,6 +136,53 @@ test('while another telec works it is not run, and the message says who that is'
   holder.stdin.end()
   await once(holder, 'exit')
   expect((await computer.telec('telec-migrate')).code).toBe(0)
+})
+
+describe('what a run recorded that did not end', () => {
+  const entryOf = (id: string, at: string) => `${JSON.stringify({ ...ENTRY, id, at, sha256: null })}\n`
+  const NEXT = '1.1.0/002_b.sh'
+  const [BEFORE_BOOT, SINCE] = ['2020-01-01T00:00:00.000Z', '2099-01-01T00:00:00.000Z']
+
+  test('before the boot is asked again, and runs again where its effect was lost', async () => {
+    const computer = await freshComputer()
+    for (const id of [ID, NEXT, '1.1.0/000_new.mjs']) placeMarker(computer, id)
+    writeFileSync(join(computer.home, '002_b.sh.ran'), 'ran\n')
+    computer.writeState(
+      'migration_state.journal',
+      `${entryOf(ID, BEFORE_BOOT)}${entryOf(NEXT, BEFORE_BOOT)}{"id":"1.1`,
+    )
+    expect((await computer.telec('telec-migrate', ['--dry-run'])).stdout).toContain(
+      `${ID}  (recorded before the computer`,
+    )
+    const ended = await computer.telec('telec-migrate')
+    expect(ended, ended.stderr).toMatchObject({ code: 0 })
+    expect(ended.stderr).toContain(`${ID} was recorded, and its effect was lost: it ran again`)
+    expect(ended.stderr).not.toContain(NEXT)
+    expect([ID, NEXT, '1.1.0/000_new.mjs'].map((id) => timesRun(computer, id))).toEqual([1, 1, 1])
+    expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID, NEXT, '1.1.0/000_new.mjs'] })
+    expect((await computer.telec('telec-migrate')).stdout).toBe('nothing to migrate\n')
+  })
+
+  test('stays in doubt where that run, too, is killed', async () => {
+    const computer = await freshComputer()
+    placeMarker(computer, NEXT)
+    const kill =
+      'export const check = () => false\nexport const migrate = () => process.kill(process.ppid, 9)\n'
+    place(computer, 'migrations/v1.1.0/003_c.mjs', kill)
+    computer.writeState('migration_state.journal', entryOf(NEXT, BEFORE_BOOT))
+    expect((await computer.telec('telec-migrate')).signal).toBe('SIGKILL')
+    const journal = readFileSync(join(computer.home, 'migration_state.journal'), 'utf8')
+    expect(journal.split('\n').map((line) => line && JSON.parse(line).id)).toEqual([NEXT, NEXT, ''])
+    expect(timesRun(computer, NEXT)).toBe(1)
+  })
+
+  test('since the boot is believed', async () => {
+    const computer = await freshComputer()
+    placeMarker(computer, ID)
+    computer.writeState('migration_state.journal', entryOf(ID, SINCE))
+    expect((await computer.telec('telec-migrate')).stdout).toBe('nothing to migrate\n')
+    expect(timesRun(computer, ID)).toBe(0)
+  })
 })
 
 test('a record that this user must not read is an error that says so', async () => {

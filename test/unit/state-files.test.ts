@@ -108,7 +108,9 @@ const READERS: Record<StateFile, () => unknown> = {
     const known = { deployed, seen: [], rolledBack: rolled_back?.targets ?? [], now: NOW_MS }
     for (const channel of ['alpha', 'beta', 'stable'] as const)
       decide({ ...config.deployment, channel }, refs, known)
-    foreseen(() => planRollback(state, { applied: new Map(), baseline: null, more: {} }))
+    foreseen(() =>
+      planRollback(state, { applied: new Map(), baseline: null, unsettled: new Set<string>(), more: {} }),
+    )
     renderMetrics({ world, config, paths }, [])
     return state
   },

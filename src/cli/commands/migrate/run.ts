@@ -89,7 +89,8 @@ function showPlan(plan: MigrationPlan): string {
     ...gone.map((id) => `${id} was applied here, and is no longer in the checkout\n`),
   ]
   const pending = plan.pending.map(
-    ({ id, late }) => `  ${id}${late ? '  (late: this computer runs that version already)' : ''}\n`,
+    ({ id, late, again }) =>
+      `  ${id}${late ? '  (late: this computer runs that version already)' : ''}${again ? '  (recorded before the computer went down: asked again)' : ''}\n`,
   )
   const unknown = plan.unknown.map((path) => `${path} is not in the commit, and is not run\n`)
   const title = pending.length === 0 ? 'nothing to migrate\n' : `${pending.length} pending:\n`
