@@ -96,6 +96,10 @@ const Keys = v.strictObject({
     argument('python3, or the path of an interpreter or a virtual environment'),
     'python3',
   ),
+  before_migrate: optional(
+    'Run by a shell in the checkout before migrations, where some are pending: a backup, for example. It reads their list as JSON, and may take as long as `install`. Where it fails the update halts, and none of them ran.',
+    commandLine,
+  ),
   version_file: optional(
     'The file inside the checkout that holds its version. By default the first of package.json, pyproject.toml, Cargo.toml and VERSION.',
     argument('a file inside the checkout'),

@@ -31,6 +31,7 @@ ${line('  ', 'install', answers.install, 'make install')} # run in the checkout 
   # path: [~/.local/bin]               # where its programs are, in front of the PATH of the units
   # env_file: ~/.config/web.env        # lines NAME=VALUE for the commands and migrations
   # migrations: migrations             # folder inside the checkout
+  # before_migrate: make backup        # run before pending migrations; reads their list as JSON
   # python: .venv                      # what runs those in Python; default python3
   # poll_every: 60s                    # at least 5s
   # min_age: 2h                        # how long a target must have been known before it is taken; default 0s

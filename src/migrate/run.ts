@@ -9,6 +9,7 @@ import { kindOf } from '../system/errors.ts'
 import { sha256 } from '../system/hash.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
+import { runBefore } from './before.ts'
 import type { Language, Migration } from './discover.ts'
 import { migrationFailure } from './failure.ts'
 import { type MigrationPlan, verifyAsCommitted } from './plan.ts'
@@ -64,6 +65,7 @@ export async function runPlan(
   const surroundings = await surroundingsOf(service, versions)
   const hashes = pending.map(hashOf)
   for (const migration of pending) verifyRunnable(migration, surroundings)
+  await runBefore(service, environmentIn(surroundings), pending)
   const counts = { run: 0, satisfied: 0 }
   const recorder = await openRecorder(paths, record)
   const sync = createSyncFor(service)
@@ -113,24 +115,22 @@ const RUNTIMES: Readonly<Record<Language, Runtime>> = {
 /** Takes up a migration for as long as `use` calls it, in a process of its own; nothing of it is at work after that. */
 export async function withMigration<Result>(
   world: World,
-  { home, checkout, env, python, from, to }: Surroundings,
+  surroundings: Surroundings,
   migration: Migration,
   use: (call: Call) => Promise<Result>,
 ): Promise<Result> {
   const { call, close } = RUNTIMES[migration.language](migration, {
     world,
-    cwd: checkout,
-    python,
-    env: {
-      ...env,
-      TELEC_HOME: home,
-      TELEC_CHECKOUT: checkout,
-      TELEC_FROM: from ?? '',
-      TELEC_TO: to ?? '',
-    },
+    cwd: surroundings.checkout,
+    python: surroundings.python,
+    env: environmentIn(surroundings),
     onLine: (line) => world.log.info(`  | ${line}`),
   })
   return use(call).finally(close)
+}
+
+function environmentIn({ env, home, checkout, from, to }: Surroundings): NodeJS.ProcessEnv {
+  return { ...env, TELEC_HOME: home, TELEC_CHECKOUT: checkout, TELEC_FROM: from ?? '', TELEC_TO: to ?? '' }
 }
 
 /** SHA-256 of a migration's file, in hex. Throws `halted` where it cannot be read. */

@@ -153,6 +153,62 @@ test('documents, tests and what was applied may differ; line endings and other f
   expect(timesRun(computer, '1.1.0/002_b.mjs')).toBe(1)
 })
 
+describe('plan', () => {
+  test('--check asks what is pending, and runs nothing', async () => {
+    const computer = await freshComputer()
+    placeMarker(computer, ID)
+    place(computer, 'migrations/v1.1.0/002_b.mjs', 'export const check = () => true\n')
+    const shown = `2 pending:\n  ${ID}  has to run\n  1.1.0/002_b.mjs  check() is true: nothing to do\n`
+    expect(await migrate(computer, 'plan', '--check')).toMatchObject({ code: 0, stdout: shown })
+    place(computer, 'migrations/v1.1.0/002_b.mjs', "throw new Error('no luck')\n")
+    const failed = await migrate(computer, 'plan', '--check', '--json')
+    expect(failed.code).toBe(1)
+    expect(JSON.parse(failed.stdout).answers).toEqual([
+      { id: ID, says: 'false', error: null },
+      { id: '1.1.0/002_b.mjs', says: 'failed', error: expect.stringContaining('no luck') },
+    ])
+    expect((await migrate(computer, 'plan')).stdout).toBe((await migrate(computer, '--dry-run')).stdout)
+    expect(timesRun(computer, ID)).toBe(0)
+    expect(computer.state('migration_state.json')).toMatchObject({ applied: [] })
+  })
+})
+
+describe('deployment.before_migrate', () => {
+  const configure = (computer: Computer, command: string) => {
+    const config = readFileSync(join(computer.home, 'config.yml'), 'utf8')
+    computer.writeConfig(config.replace(/^deployment:$/m, `deployment:\n  before_migrate: ${command}`))
+  }
+
+  test('reads what is pending, before any of it runs, and only then', async () => {
+    const computer = await freshComputer()
+    configure(computer, 'cat >"$TELEC_HOME/list"; ls "$TELEC_HOME"/*.ran; true')
+    expect((await migrate(computer)).code).toBe(0)
+    expect(existsSync(join(computer.home, 'list'))).toBe(false)
+    placeMarker(computer, ID)
+    const ended = await migrate(computer)
+    expect(ended, ended.stderr).toMatchObject({ code: 0 })
+    expect(ended.stderr).toContain('No such file')
+    const path = join(computer.checkout, `migrations/v${ID}`)
+    expect(JSON.parse(readFileSync(join(computer.home, 'list'), 'utf8'))).toEqual([
+      { id: ID, path, late: false },
+    ])
+  })
+
+  test.each([
+    ['echo no space; exit 3', ['ended with exit code 3', 'no space']],
+    ['nosuchbackup', ['exit code 127', 'searched: PATH=']],
+  ])('that fails halts an update, and nothing ran: %s', async (command, parts) => {
+    const computer = await freshComputer()
+    configure(computer, command)
+    expectFailure(await update(computer, UPDATE), 1, ['the before_migrate command', ...parts])
+    expect(timesRun(computer, ID)).toBe(0)
+    const config = readFileSync(join(computer.home, 'config.yml'), 'utf8')
+    computer.writeConfig(config.replace(`  before_migrate: ${command}\n`, ''))
+    expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
+    expect(timesRun(computer, ID)).toBe(1)
+  })
+})
+
 test('the folder may be a link within the checkout', async () => {
   const computer = await freshComputer()
   placeMarker(computer, ID)

@@ -88,7 +88,7 @@ const strip = (file) => { try { return stripTypeScriptTypes(readFileSync(file, '
 console.log(JSON.stringify(${JSON.stringify(files)}.map(strip)))`
   const options = { encoding: 'utf8', input: program, maxBuffer: 64 << 20 } as const
   const theirs: readonly (string | null)[] = JSON.parse(
-    execFileSync(nodeBinary(24), ['--no-warnings', '-'], options),
+    execFileSync(nodeBinary('24'), ['--no-warnings', '-'], options),
   )
   const ours = files.map((file) => {
     try {

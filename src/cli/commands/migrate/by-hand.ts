@@ -9,7 +9,7 @@ import { readUpdateState } from '../../../state/update-state.ts'
 import type { World } from '../../../system/world.ts'
 import { parser } from '../../command-line.ts'
 
-interface Wanted {
+export interface Wanted {
   readonly from?: string
   readonly to?: string
   /** As the work tree has them, not HEAD. */
@@ -33,6 +33,14 @@ async function headOf({ world, config }: Service): Promise<readonly [Repository,
   const repository = locateRepository(world, config.deployment.checkout)
   return [repository, await headId(repository)]
 }
+
+export const fromOption = () =>
+  new Option('--from <version>', 'only migrations above this version').argParser(parseVersion)
+
+export const toOption = () =>
+  new Option('--to <version>', 'only migrations up to this version (default: the newest there is)').argParser(
+    parseVersion,
+  )
 
 /** What is recorded as deployed; on a computer that has no record yet, what its checkout is at. */
 async function deployedVersion({ world, config, paths }: Service): Promise<string | null> {

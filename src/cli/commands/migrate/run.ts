@@ -1,7 +1,6 @@
 import { Command } from 'commander'
 import type { Paths } from '../../../config/paths.ts'
 import { locate } from '../../../config/services.ts'
-import { migrationRows } from '../../../migrate/overview.ts'
 import type { MigrationPlan } from '../../../migrate/plan.ts'
 import { runPlan } from '../../../migrate/run.ts'
 import { readMigrationRecord } from '../../../state/migrations.ts'
@@ -10,27 +9,21 @@ import { guardGroups } from '../../../system/groups.ts'
 import { acquireLock } from '../../../system/lock.ts'
 import type { DefineCommand } from '../../main.ts'
 import { newCommand, verifyCommand } from './author.ts'
-import { parseVersion, planByHand, worktreeOption } from './by-hand.ts'
+import { fromOption, planByHand, toOption, type Wanted, worktreeOption } from './by-hand.ts'
+import { planAsData, planCommand, showPlan } from './plan.ts'
 import { markCommand, statusCommand } from './record.ts'
 
-interface Options {
+interface Options extends Wanted {
   readonly dryRun: boolean
   readonly json: boolean
-  readonly worktree: boolean
-  readonly from?: string
-  readonly to?: string
 }
 
 export const migrateCommand: DefineCommand = (world, leave) => {
   const command = new Command('migrate')
     .description('run the migrations that are pending on this computer')
     .option('--dry-run', 'print the plan; run nothing, ask no check()', false)
-    .option('--from <version>', 'only migrations above this version', parseVersion)
-    .option(
-      '--to <version>',
-      'only migrations up to this version (default: the newest there is)',
-      parseVersion,
-    )
+    .addOption(fromOption())
+    .addOption(toOption())
     .addOption(worktreeOption())
     .option('--json', 'as JSON, for programs', false)
     .addHelpText(
@@ -41,6 +34,7 @@ Examples:
   telec-migrate                           run it
   telec-migrate --worktree                run what is not committed yet, too
   telec-migrate --from 1.1.0 --to 1.2.0   only what came with versions above 1.1.0, up to 1.2.0
+  telec-migrate plan --check              what is pending, and what its check() says
   telec-migrate status --check            what ran here, and whether it still holds`,
     )
     .action(async (options: Options) => {
@@ -60,13 +54,9 @@ Examples:
       else if (plan.pending.length > 0)
         world.out(`${counts.run} run, ${counts.satisfied} satisfied already\n`)
     })
-  for (const define of [statusCommand, newCommand, verifyCommand, markCommand])
+  for (const define of [planCommand, statusCommand, newCommand, verifyCommand, markCommand])
     command.addCommand(define(world, leave))
   return command
-}
-
-function planAsData(plan: MigrationPlan) {
-  return { pending: plan.pending.map(({ id, late }) => ({ id, late })), ...remarkable(plan) }
 }
 
 /** What was done all the same, as it is recorded, and what failed. */
@@ -79,29 +69,5 @@ function failureAsData(plan: MigrationPlan, paths: Paths, { message, because, mi
     run: count('run'),
     satisfied: count('satisfied'),
     failed: { id: migration ?? null, message, because: because ?? null },
-  }
-}
-
-function showPlan(plan: MigrationPlan): string {
-  const { changed, gone } = remarkable(plan)
-  const remarks = [
-    ...changed.map((id) => `${id} has changed since it was applied here; it is not run again\n`),
-    ...gone.map((id) => `${id} was applied here, and is no longer in the checkout\n`),
-  ]
-  const pending = plan.pending.map(
-    ({ id, late, again }) =>
-      `  ${id}${late ? '  (late: this computer runs that version already)' : ''}${again ? '  (recorded before the computer went down: asked again)' : ''}\n`,
-  )
-  const unknown = plan.unknown.map((path) => `${path} is not in the commit, and is not run\n`)
-  const title = pending.length === 0 ? 'nothing to migrate\n' : `${pending.length} pending:\n`
-  return [title, ...pending, ...unknown, ...remarks].join('')
-}
-
-/** Applied scripts that are not what they were: worth a remark, and no reason to halt. */
-function remarkable(plan: MigrationPlan): { changed: string[]; gone: string[] } {
-  const rows = plan.record.applied.size === 0 ? [] : migrationRows(plan)
-  return {
-    changed: rows.filter(({ changed }) => changed).map(({ id }) => id),
-    gone: rows.filter(({ state }) => state === 'gone').map(({ id }) => id),
   }
 }
