@@ -64,7 +64,10 @@ export function discoverMigrations(folder: string, all: readonly Found[]): Disco
     if (!versions.has(name)) versions.set(name, versionOf(name, faults))
     const version = versions.get(name)
     const migration = version && file ? migrationOf(folder, found, version, faults) : null
-    if (version) groups.set(version, [...(groups.get(version) ?? []), ...(migration ? [migration] : [])])
+    if (!version || !migration) continue
+    const group = groups.get(version) ?? []
+    group.push(migration)
+    groups.set(version, group)
   }
   const migrations = [...groups]
     .sort(([a], [b]) => compare(a, b))

@@ -55,7 +55,6 @@ function canRun(path: string): boolean {
 
 /** The commands of the configuration, by the names of their keys. */
 export const COMMANDS = {
-  before_migrate: ({ deployment }) => deployment.before_migrate,
   install: ({ deployment }) => deployment.install,
   health: ({ service }) => service?.health,
   on_status: ({ on_status }) => on_status,

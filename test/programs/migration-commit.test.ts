@@ -153,6 +153,38 @@ test('documents, tests and what was applied may differ; line endings and other f
   expect(timesRun(computer, '1.1.0/002_b.mjs')).toBe(1)
 })
 
+test('the folder may be in a submodule, whose commit is that of the checkout', async () => {
+  const computer = await freshComputer()
+  const { checkout, folder } = computer
+  const git = (...args: string[]) =>
+    computer.gitInCheckout(
+      '-c',
+      'user.name=A',
+      '-c',
+      'user.email=a@example.org',
+      '-c',
+      'protocol.file.allow=always',
+      ...args,
+    )
+  await git('init', '--quiet', join(folder, 'db'))
+  placeMarker({ ...computer, checkout: join(folder, 'db') }, ID)
+  await git('submodule', '--quiet', 'add', join(folder, 'db'), 'db')
+  await git('commit', '--quiet', '--message=db')
+  const config = readFileSync(join(computer.home, 'config.yml'), 'utf8')
+  computer.writeConfig(config.replace(/^deployment:$/m, 'deployment:\n  migrations: db/migrations'))
+  drop(computer, `db/migrations/v${DRAFT}`, RUNS_NEVER)
+  writeFileSync(join(checkout, `db/migrations/v${ID}`), '// edited\n', { flag: 'a' })
+  expectFailure(await migrate(computer), 1, [
+    `db/migrations/v${ID} is not as the commit has it`,
+    '+// edited',
+  ])
+  await git('-C', 'db', 'checkout', '--quiet', '--', '.')
+  const ended = await migrate(computer)
+  expect(ended, ended.stderr).toMatchObject({ code: 0 })
+  expect(ended.stderr).toContain(`${DRAFT} is not in the commit`)
+  expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID] })
+})
+
 describe('plan', () => {
   test('--check asks what is pending, and runs nothing', async () => {
     const computer = await freshComputer()

@@ -73,6 +73,10 @@ export const verifyCommand: DefineCommand = (world, leave) =>
       const chosen = ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id))
       const verdicts = await verifyMigrations(world, resolve(world.cwd, options.home), checkout, chosen)
       world.out(options.json ? verdicts : showAll(verdicts))
+      if (chosen.some(({ path }) => /\.m?ts$/.test(path)))
+        world.log.info(
+          `ran on Node.js ${world.program.nodeVersion}; TypeScript is read the same way on every Node.js from 20.19 on`,
+        )
       if (verdicts.some(({ fault }) => fault !== null)) leave(EXIT.halted)
     })
 
