@@ -105,10 +105,15 @@ export async function areRelated(repository: Repository, one: string, other: str
   )
 }
 
-/** One line per commit that `from` does not have and `to` has, newest first, at most ten. */
-export async function commitsBetween(repository: Repository, from: string, to: string): Promise<string[]> {
+/** One line per commit that `from` does not have and `to` has, newest first, at most `most`. */
+export async function commitsBetween(
+  repository: Repository,
+  from: string,
+  to: string,
+  most = 10,
+): Promise<string[]> {
   const format = ['--oneline', '--no-decorate', '--no-show-signature'] // the last could run another program
-  const output = await git(repository, ['log', ...format, '-10', `${from}..${to}`])
+  const output = await git(repository, ['log', ...format, `-${most}`, `${from}..${to}`])
   return output.split('\n').filter(Boolean)
 }
 

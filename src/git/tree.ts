@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { existsSync, realpathSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Change, TreeEntry } from './changes.ts'
 import { LINK, SUBMODULE, standings } from './content.ts'
@@ -73,4 +73,12 @@ async function list(repository: Repository, commit: string, path: string): Promi
   return new Map(
     found.flatMap(([, mode, id, name]) => (mode && id && name !== undefined ? [[name, { mode, id }]] : [])),
   )
+}
+
+/** Writes all files of a commit into an empty folder, as a checkout would; the index and the work tree stay as they are. */
+export async function exportTree(repository: Repository, commit: string, folder: string): Promise<void> {
+  const env = { GIT_INDEX_FILE: join(folder, '.telec-index') }
+  await git(repository, ['read-tree', commit], { env })
+  await git(repository, ['checkout-index', '--all', '--quiet', `--prefix=${folder}/`], { env })
+  rmSync(env.GIT_INDEX_FILE)
 }

@@ -73,6 +73,27 @@ export async function askForDrift(
   return asked
 }
 
+/** What `check()` says of a migration that is pending. */
+export interface Answer {
+  readonly id: string
+  readonly says: 'true' | 'false' | 'failed'
+  readonly error: string | null
+}
+
+/** Asks each of those that are pending; runs nothing else. */
+export async function askPending(
+  world: World,
+  plan: MigrationPlan,
+  surroundings: Surroundings,
+): Promise<Answer[]> {
+  const pending = new Set(plan.pending.map(({ id }) => id))
+  const rows = migrationRows(plan).filter(({ id }) => pending.has(id))
+  return (await askForDrift(world, rows, plan, surroundings)).map(({ id, drift, error, state }) => {
+    const isTrue = (drift === null) === (state === 'applied')
+    return { id, error, says: drift === 'check() failed' ? 'failed' : isTrue ? 'true' : 'false' }
+  })
+}
+
 /** The rows for people, one a line, and below it why its `check()` gave no answer. */
 export function showRows(rows: readonly Row[]): string {
   if (rows.length === 0) return 'there are no migrations\n'

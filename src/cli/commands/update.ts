@@ -4,6 +4,7 @@ import { PERMITS, type Permit } from '../../state/update-state.ts'
 import { signalRefused } from '../../watch/poll.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
+import { dryRun } from './dry-run.ts'
 import { rollbackCommand } from './rollback.ts'
 import { runUnitInstead, runUpdate } from './run-update.ts'
 
@@ -16,11 +17,18 @@ export const updateCommand: DefineCommand = (world, leave) =>
     .option('--accept-rewrite', 'take a branch that was force-pushed, or a tag that moved', false)
     .option('--allow-downgrade', 'take a target that is older than what is deployed', false)
     .option('--stash', 'put local changes aside that are in the way, under a ref that is named', false)
+    .option(
+      '--dry-run',
+      'say what an update would do now, with what each check() says; run nothing else',
+      false,
+    )
+    .option('--json', 'say that as JSON, for programs', false)
     .addHelpText(
       'after',
       `
 Examples:
   telec-update                     do what is signalled, or go on with what was interrupted
+  telec-update --dry-run           what it would do: commits, files, migrations, install, restart
   telec-update --retry             after the cause of a halt was mended, or of a rollback
   telec-update --now               without waiting for the window
   telec-update --accept-rewrite    after a look at what was rewritten
@@ -29,6 +37,7 @@ Examples:
     )
     .action(async (_, options: Options) => {
       const { retry, now } = options
+      if (options.dryRun) return dryRun(await openService(world), options.json)
       const permits = PERMITS.filter((permit) => options[OPTION_OF[permit]])
       const isPlain = permits.length === 0 && !retry && !now
       const handed = isPlain ? await runUnitInstead(world) : null
@@ -45,4 +54,4 @@ const OPTION_OF = {
   stash: 'stash',
 } as const satisfies Record<Permit, string>
 
-type Options = Record<'retry' | 'now' | (typeof OPTION_OF)[Permit], boolean>
+type Options = Record<'retry' | 'now' | 'dryRun' | 'json' | (typeof OPTION_OF)[Permit], boolean>

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { askForDrift, migrationRows } from '../../../migrate/overview.ts'
+import { type Answer, askPending, migrationRows } from '../../../migrate/overview.ts'
 import { type MigrationPlan, type Planned, verifyAsCommitted } from '../../../migrate/plan.ts'
 import { surroundingsOf } from '../../../migrate/run.ts'
 import { EXIT } from '../../../system/errors.ts'
@@ -14,13 +14,6 @@ interface Options extends Wanted {
   readonly json: boolean
 }
 
-/** What `check()` says of a migration that is pending. */
-interface Answer {
-  readonly id: string
-  readonly says: 'true' | 'false' | 'failed'
-  readonly error: string | null
-}
-
 export const planCommand: DefineCommand = (world, leave) =>
   new Command('plan')
     .description('what is pending on this computer')
@@ -32,18 +25,11 @@ export const planCommand: DefineCommand = (world, leave) =>
     .addHelpText('after', '\nExample:\n  telec-migrate plan --check')
     .action(async ({ check, json, ...wanted }: Options) => {
       const { service, plan, deployed } = await planByHand(world, wanted)
-      const answers: Answer[] = []
-      if (check) {
-        await verifyAsCommitted(service, plan)
-        const to = wanted.to ?? plan.migrations.at(-1)?.version ?? null
-        const surroundings = await surroundingsOf(service, { from: wanted.from ?? deployed, to })
-        const pending = new Set(plan.pending.map(({ id }) => id))
-        const rows = migrationRows(plan).filter(({ id }) => pending.has(id))
-        for (const { id, drift, error, state } of await askForDrift(world, rows, plan, surroundings)) {
-          const isTrue = (drift === null) === (state === 'applied')
-          answers.push({ id, error, says: drift === 'check() failed' ? 'failed' : isTrue ? 'true' : 'false' })
-        }
-      }
+      if (check) await verifyAsCommitted(service, plan)
+      const to = wanted.to ?? plan.migrations.at(-1)?.version ?? null
+      const answers = check
+        ? await askPending(world, plan, await surroundingsOf(service, { from: wanted.from ?? deployed, to }))
+        : []
       world.out(json ? { ...planAsData(plan), ...(check ? { answers } : {}) } : showPlan(plan, answers))
       if (answers.some(({ says }) => says === 'failed')) leave(EXIT.halted)
     })
@@ -52,7 +38,7 @@ export function planAsData(plan: MigrationPlan) {
   return { pending: plan.pending.map(({ id, late }) => ({ id, late })), ...remarkable(plan) }
 }
 
-const SAID = {
+export const SAID = {
   true: 'check() is true: nothing to do',
   false: 'has to run',
   failed: 'check() failed',

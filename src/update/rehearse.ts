@@ -1,0 +1,80 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Target } from '../channel/target.ts'
+import type { Service } from '../config/service.ts'
+import { changesBetween } from '../git/changes.ts'
+import { commitsBetween, hasCommit, headCommit } from '../git/checkout.ts'
+import { fetchTarget } from '../git/fetch.ts'
+import { locateRepository, type Repository } from '../git/repository.ts'
+import { verifySignatures } from '../git/signatures.ts'
+import { exportTree } from '../git/tree.ts'
+import { type Answer, askPending } from '../migrate/overview.ts'
+import { planMigrations } from '../migrate/plan.ts'
+import { surroundingsOf } from '../migrate/run.ts'
+import { findService } from '../service/find.ts'
+import { printable } from '../system/log.ts'
+
+/** What an update would do. */
+export interface Rehearsal {
+  readonly target: Target
+  /** Ids and subjects, newest first, at most `MOST_COMMITS`. */
+  readonly commits: readonly string[]
+  readonly files: readonly string[]
+  /** What is pending, and what its check() says of this computer now. */
+  readonly migrations: readonly Answer[]
+  readonly install: string | null
+  /** The units that would be restarted. */
+  readonly restarts: readonly string[]
+}
+
+const MOST_COMMITS = 20
+
+/**
+ * Tells what an update to `target` would do, of what is deployed. It fetches, checks signatures, and asks each check() from
+ * a copy of the target's files; nothing else is run, and the checkout stays as it is. The caller holds the lock.
+ */
+export async function rehearse(service: Service, deployed: Target, offered: Target): Promise<Rehearsal> {
+  const { world, config } = service
+  const repository = locateRepository(world, config.deployment.checkout)
+  const target = await fetched(service, repository, offered)
+  await verifySignatures(repository, config.deployment, deployed.commit, target)
+  const head = await headCommit(repository)
+  const changes = await changesBetween(repository, head, target.commit)
+  return {
+    target,
+    commits: (await commitsBetween(repository, head, target.commit, MOST_COMMITS)).map((line) =>
+      printable(line),
+    ),
+    files: changes.map(({ path }) => path),
+    migrations: await askOfCopy(service, repository, deployed, target),
+    install: config.deployment.install ?? null,
+    restarts: findService(service)?.managers.map((manager) => manager.service) ?? [],
+  }
+}
+
+async function fetched({ config }: Service, repository: Repository, target: Target): Promise<Target> {
+  if (target.version !== null && (await hasCommit(repository, target.commit))) return target
+  const { version } = await fetchTarget(repository, config.deployment, target)
+  return { ...target, version }
+}
+
+async function askOfCopy(
+  service: Service,
+  repository: Repository,
+  deployed: Target,
+  target: Target,
+): Promise<Answer[]> {
+  const { world, config } = service
+  const checkout = mkdtempSync(join(tmpdir(), 'telec-rehearsal-'))
+  try {
+    await exportTree(repository, target.commit, checkout)
+    const copy = { ...service, config: { ...config, deployment: { ...config.deployment, checkout } } }
+    const bounds = { from: null, to: target.version, deployed: deployed.version }
+    const plan = await planMigrations(copy, bounds, 'worktree')
+    const versions = { from: deployed.version, to: target.version }
+    return await askPending(world, plan, await surroundingsOf(service, versions))
+  } finally {
+    rmSync(checkout, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,85 @@
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { type Computer, markerMigration, version } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { expectFailure } from '../helpers/messages.ts'
+import { readTree } from '../helpers/tree.ts'
+import { watchAndUpdate } from '../helpers/update.ts'
+
+const SATISFIED = 'export const check = () => true\nexport const migrate = () => false\n'
+/** Of the target alone: a neighbour that the checkout does not have yet. */
+const BROKEN =
+  "import { what } from '../what.mjs'\nexport const check = () => { throw new Error(what) }\nexport const migrate = () => true\n"
+
+const dryRun = (computer: Computer, ...args: string[]) =>
+  computer.telec('telec', ['update', '--dry-run', ...args])
+
+/** All that an update changes; not what was fetched. */
+const asItIs = async (computer: Computer) => ({
+  head: await computer.gitInCheckout('rev-parse', 'HEAD'),
+  status: await computer.gitInCheckout('status', '--porcelain', '--ignored'),
+  home: readTree(computer.home),
+})
+
+async function offered(): Promise<Computer> {
+  const computer = await freshComputer({ initArgs: ['--install', 'touch installed'] })
+  await computer.push({
+    ...version('1.1.0'),
+    ...markerMigration('1.1.0', '001_marks.mjs'),
+    'migrations/v1.1.0/002_satisfied.mjs': SATISFIED,
+    'migrations/v1.1.0/003_broken.mjs': BROKEN,
+    'migrations/what.mjs': "export const what = 'no such table'\n",
+  })
+  return computer
+}
+
+test('telec update --dry-run says what an update would do, and does none of it', async () => {
+  const computer = await offered()
+  const before = await asItIs(computer)
+  const { code, stdout, stderr } = await dryRun(computer)
+  expect(code, stderr).toBe(0)
+  expect(stdout).toMatch(
+    /^from 1\.0\.0 \([0-9a-f]{12}\) to 1\.1\.0 \([0-9a-f]{12}\)\ncommits:\n {2}[0-9a-f]+ \S/,
+  )
+  expect(stdout).toContain('file(s) differ:\n')
+  expect(stdout).toContain('  migrations/v1.1.0/001_marks.mjs\n')
+  expect(stdout).toContain(`migrations:
+  1.1.0/001_marks.mjs: has to run
+  1.1.0/002_satisfied.mjs: check() is true: nothing to do
+  1.1.0/003_broken.mjs: check() failed
+    Error: no such table`)
+  expect(stdout).toContain('then runs: touch installed\nrestarts nothing\n')
+  expect(await asItIs(computer)).toEqual(before)
+  const temporary = readdirSync(computer.env.TMPDIR ?? '/tmp').filter((name) =>
+    name.startsWith('telec-rehearsal-'),
+  )
+  expect(temporary).toEqual([])
+
+  const asJson = JSON.parse((await dryRun(computer, '--json')).stdout) as Record<string, unknown>
+  expect(asJson).toMatchObject({
+    target: { version: '1.1.0' },
+    install: 'touch installed',
+    restarts: [],
+    migrations: [{ says: 'false' }, { says: 'true' }, { says: 'failed' }],
+  })
+})
+
+test('where nothing is new it says so', async () => {
+  const computer = await freshComputer()
+  expect(await dryRun(computer)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^nothing to do: /) })
+  await computer.push(version('1.1.0'))
+  await watchAndUpdate(computer)
+  expect((await dryRun(computer)).stdout).toMatch(/^nothing to do: /)
+})
+
+test('what is not signed as it must be is not asked', async () => {
+  const computer = await offered()
+  computer.writeConfig(
+    `deployment:\n  checkout: ${computer.checkout}\n  verify: signed-commit\n  allowed_signers: ${join(computer.folder, 'signers')}\n`,
+  )
+  writeFileSync(join(computer.folder, 'signers'), '', { mode: 0o600 })
+  const ended = await dryRun(computer)
+  expectFailure(ended, 1, ['are not signed as they must be'])
+  expect(ended.stdout + ended.stderr).not.toContain('no such table')
+})
