@@ -82,7 +82,9 @@ export async function verifyProgram(
   const inTheirName = ['systemd-run', '--quiet', '--wait', '--pipe', '--collect', `--uid=${user}`]
   const [program = '', ...args] =
     user === null ? look : [...inTheirName, `--setenv=PATH=${env.PATH}`, ...look]
-  const options = { cwd: user === null ? config.deployment.checkout : '/', env, timeoutMs: 30_000 }
+  // Root's own systemd-run is found by root's PATH, and never by what that user may write.
+  const here = user === null ? { cwd: config.deployment.checkout, env } : { cwd: '/', env: world.env }
+  const options = { ...here, timeoutMs: 30_000 }
   const { code, stdout } = await world.run(program, args, options)
   if (code === 0) return `${command}, which is ${stdout.trim()}`
   throw new TelecError('config', `${word} is not found where telec runs it: ${command}`, {
