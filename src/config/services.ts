@@ -45,7 +45,8 @@ export function locateOfAnybody(world: World, scope?: Scope): Paths {
       because: `they are: ${meant.map(shownName).join(', ')}`,
       hint: `say which one: --name NAME${meant[0]?.name === null ? ` (${UNNAMED} is the one without a name)` : ''}`,
     })
-  return trusted(paths)
+  // In system scope what root goes by is root's; a user's home is that user's, whoever asks (sudo -E keeps HOME).
+  return paths.scope === 'system' ? trusted(paths) : own(world, trusted(paths))
 }
 
 /** Where a service is or would be, whether it is configured or not. Without a name the first one is meant. */
