@@ -49,7 +49,7 @@ export interface Paths extends Readonly<Record<StateFile, string>> {
 }
 
 export const SYSTEM_HOME = '/var/lib/telec'
-const SYSTEM_CONFIG = '/etc/telec'
+export const SYSTEM_CONFIG = '/etc/telec'
 const SERVICES = 'services'
 
 /** What a service can be called: part of the names of folders, units and keys in Redis. */

@@ -1,10 +1,10 @@
-import { realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { createSync } from '../system/disks.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { rotateLog } from '../system/rotate.ts'
 import type { World } from '../system/world.ts'
-import type { Paths } from './paths.ts'
+import { type Paths, SYSTEM_CONFIG } from './paths.ts'
 import type { Config } from './schema.ts'
 import { locate } from './services.ts'
 
@@ -34,7 +34,7 @@ export async function loadConfig(world: World, paths: Paths): Promise<Config> {
   const text = readText(paths.config)
   if (text === null)
     throw new TelecError('config', `there is no configuration: ${paths.config} does not exist`, {
-      hint: 'write one with: telec init --checkout PATH',
+      hint: `write one with: telec init --checkout PATH${existsSync(SYSTEM_CONFIG) ? `; what is in ${SYSTEM_CONFIG} is for the users whose services these are: sudo -u USER telec …` : ''}`,
     })
   const { parseConfig } = await import('./parse.ts')
   const config = parseConfig(world, paths.config, text)

@@ -89,6 +89,15 @@ export function commandFor(
   return `${isOfRoot ? 'sudo ' : ''}${command}${name === null ? '' : ` --name ${name}`}`
 }
 
+/**
+ * The home of the service without a name, in which that of a named one lies in system scope; null: it lies in folders of
+ * root's. Who has the outer one can put a link in the place of the inner one, so root, and systemd for it, makes none there.
+ */
+export function outerHome({ scope, name }: Paths): string | null {
+  const outer = pathsOf(SYSTEM_HOME, null)
+  return scope === 'system' && name !== null && existsSync(outer.config) ? outer.home : null
+}
+
 /** The name of a service for people. */
 export function shownName({ name }: Paths): string {
   return name ?? UNNAMED

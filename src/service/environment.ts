@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Service } from '../config/service.ts'
 import { readInstalled } from '../state/installed.ts'
 import { TelecError } from '../system/errors.ts'
-import { readText } from '../system/files.ts'
+import { readPlainText } from '../system/files.ts'
 import { verifyPrivate } from '../system/trust.ts'
 import { tryCommand } from './commands.ts'
 import { readSupervisor } from './run/manager.ts'
@@ -85,8 +86,8 @@ export function readVariables(path: string): Record<string, string> {
     new TelecError('config', `deployment.env_file is ${path}, ${what}`, {
       hint: `write a line NAME=VALUE for each variable to ${path}, or remove the key`,
     })
-  const text = readText(path)
-  if (text === null) throw wrong('which does not exist')
+  const text = readPlainText(path)
+  if (text === null) throw wrong(existsSync(path) ? 'which is no file' : 'which does not exist')
   verifyPrivate(path, true)
   const { variables, malformed } = parseVariables(text)
   if (malformed !== null) throw wrong(`whose line ${malformed} is not NAME=VALUE`)

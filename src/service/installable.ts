@@ -5,6 +5,7 @@ import type { ServiceConfig } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import { locateRepository } from '../git/repository.ts'
+import { readInstalled } from '../state/installed.ts'
 import type { Account } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { isForeign, wayTo } from '../system/trust.ts'
@@ -63,6 +64,15 @@ function verifyHomeOfOwner(paths: Paths, owner: Account, others: readonly Other[
     (other) => other.paths.scope === 'system' && (name === null || other.paths.name === null),
   )
   for (const other of scope === 'system' ? nested : []) {
+    if (name === null && readInstalled(paths) === null && readInstalled(other.paths) !== null)
+      throw new TelecError(
+        'config',
+        `${other.paths.home} is there already, and would lie in a home of ${owner.name}'s`,
+        {
+          because: 'the service without a name is the first one, whose home has the others in it',
+          hint: 'give this one a name: telec init --system --name NAME',
+        },
+      )
     const theirs = checkoutOwner(other.config.deployment.checkout)
     if (theirs.uid === owner.uid) continue
     throw new TelecError(

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { type Paths, pathsOfHome, type Scope } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
 import { loadConfig, type Service } from '../config/service.ts'
-import { listServices, shownName } from '../config/services.ts'
+import { listServices, ownerInsteadOfRoot, shownName } from '../config/services.ts'
 import { readInstalled } from '../state/installed.ts'
 import { orNull, TelecError } from '../system/errors.ts'
-import { listFolder, readText } from '../system/files.ts'
+import { listFolder, readPlainText, readText } from '../system/files.ts'
 import type { World } from '../system/world.ts'
 import { launchdFolder } from './launchd/manager.ts'
 import { homeInPlist } from './launchd/plists.ts'
@@ -27,11 +27,15 @@ export interface Other {
 export async function otherServices(world: World, own: Paths): Promise<Other[]> {
   const homes = new Set([...listServices(world).map(({ home }) => home), ...installedHomes(world)])
   const others = [...homes].filter((home) => !isSame(home, own.home)).map(pathsOfHome)
+  // In system scope configurations are root's; a user's are not root's to read.
+  const readable = others.filter(
+    (paths) => paths.scope === 'system' || ownerInsteadOfRoot(world, paths) === null,
+  )
   const read = async (paths: Paths) => {
     const config = await orNull(() => loadConfig(world, paths))
     return config ? [{ paths, config }] : []
   }
-  return (await Promise.all(others.map(read))).flat()
+  return (await Promise.all(readable.map(read))).flat()
 }
 
 /** Throws where another service of this computer has the same checkout, or the same unit. */
@@ -98,14 +102,14 @@ export function verifyUnitsSayWhich(first: Paths): void {
 
 /** Null, too, where that cannot be read: it is somebody's whose units one cannot write either. */
 function homeOf(path: string): string | null {
-  const text = readable(path)
+  const text = textOf(path)
   if (text === null) return null
   return path.endsWith('.plist') ? homeInPlist(text) : homeInUnit(text)
 }
 
-function readable(path: string): string | null {
+function textOf(path: string): string | null {
   try {
-    return readText(path)
+    return readPlainText(path)
   } catch (error) {
     if (error instanceof TelecError) return null
     throw error

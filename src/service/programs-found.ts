@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { commandEnvironment } from './environment.ts'
+import { commandEnvironment, unitPath } from './environment.ts'
 
 /** Of a shell and of env(1): a program was not found. */
 export const NOT_FOUND = 127
@@ -75,9 +75,11 @@ export async function verifyProgram(
   const { world, config } = service
   const command = COMMANDS[key](config)
   if (command === undefined) return 'none is configured'
-  const env = await commandEnvironment(service)
   const word = firstWord(command)
   if (word === null) return command
+  // Of another user's files root reads none.
+  const PATH = unitPath(world.program.node, config.deployment.path)
+  const env = user === null ? await commandEnvironment(service) : { PATH }
   const look = ['/bin/sh', '-c', 'command -v "$1"', 'sh', word]
   const inTheirName = ['systemd-run', '--quiet', '--wait', '--pipe', '--collect', `--uid=${user}`]
   const [program = '', ...args] =

@@ -5,13 +5,13 @@ import { whatOpened } from '../helpers/road.ts'
 import { SERVICE, type Subscriber, subscribe } from '../helpers/subscriber.ts'
 import { until } from '../helpers/until.ts'
 
-/** Waits for `~/go-on`, in the home of whoever runs it. */
-const WAITING = `import { existsSync, writeFileSync } from 'node:fs'
-export const check = () => existsSync('waited')
+/** Waits for `~/NAME-go-on`, in the home of whoever runs it. */
+const waiting = (name: string) => `import { existsSync, writeFileSync } from 'node:fs'
+export const check = () => existsSync('${name}')
 export async function migrate() {
-  writeFileSync(process.env.HOME + '/started', '')
-  while (!existsSync(process.env.HOME + '/go-on')) await new Promise((resolve) => setTimeout(resolve, 50))
-  writeFileSync('waited', '')
+  writeFileSync(process.env.HOME + '/${name}-started', '')
+  while (!existsSync(process.env.HOME + '/${name}-go-on')) await new Promise((resolve) => setTimeout(resolve, 50))
+  writeFileSync('${name}', '')
   return true
 }
 `
@@ -71,7 +71,8 @@ describe('a system-wide telec, and a checkout that belongs to another user', () 
   })
 
   test('telec install looks for the program of a command as the owner will', async () => {
-    await asWeb('mkdir -p ~/.local/bin && ln -s /bin/true ~/.local/bin/only-web')
+    await asWeb(`mkdir -p ~/.local/bin && ln -s /bin/true ~/.local/bin/only-web
+printf '#!/bin/sh\\nid -u >~/ran-by\\n' >~/.local/bin/systemd-run && chmod +x ~/.local/bin/systemd-run`)
     await sh(`cp /etc/telec/config.yml ~/config.yml
 sed -i 's,^  install: [^#]*,  install: only-web # ,' /etc/telec/config.yml`)
     expect((await subscriber.telec('telec install')).stderr).toContain(
@@ -89,6 +90,7 @@ sed -i 's,^  install: [^#]*,  install: only-web # ,' /etc/telec/config.yml`)
     )
     await sh('cat ~/config.yml >/etc/telec/config.yml')
     await subscriber.telec('telec install')
+    expect(await sh(`ls /root/ran-by ${WEB.home}/ran-by 2>/dev/null || true`)).toBe('')
   })
 
   test('by hand root hands an update over, and is told what to type for everything else', async () => {
@@ -117,15 +119,27 @@ sed -i 's,^  install: [^#]*,  install: only-web # ,' /etc/telec/config.yml`)
     await allIsWebs()
   })
 
+  test('by hand root waits for an update that runs already, and is not left waiting', async () => {
+    const commit = await subscriber.push({
+      ...version('1.1.2'),
+      'migrations/v1.1.2/001_waits.mjs': waiting('by-hand'),
+    })
+    await until('the migration', async () => (await asWeb('ls ~')).stdout.includes('by-hand-started'))
+    const byHand = subscriber.box.sh('/opt/telec/telec update', { allowFailure: true })
+    await asWeb('touch ~/by-hand-go-on')
+    expect(await byHand).toMatchObject({ code: 0 })
+    await subscriber.deployed(commit)
+  })
+
   test('a power cut in a migration changes nothing of that', async () => {
     const commit = await subscriber.push({
       ...version('1.2.0'),
-      'migrations/v1.2.0/001_waits.mjs': WAITING,
+      'migrations/v1.2.0/001_waits.mjs': waiting('waited'),
     })
-    await until('the migration', async () => (await asWeb('ls ~')).stdout.includes('started'))
+    await until('the migration', async () => (await asWeb('ls ~')).stdout.includes('waited-started'))
     await subscriber.box.cut()
     await subscriber.box.boot()
-    await asWeb('touch ~/go-on')
+    await asWeb('touch ~/waited-go-on')
     await subscriber.deployed(commit)
     await allIsWebs()
   })
@@ -153,6 +167,14 @@ sed -i 's,^  install: [^#]*,  install: only-web # ,' /etc/telec/config.yml`)
     await asWeb(`cd ${HOME} && echo '{"manager":"systemd","scope":"system","files":["/srv/precious/keep"],"folders":["/srv/precious"]}' >installed.json
 mv update_state.json kept && mkfifo update_state.json && ln -s /etc/shadow pause.json`)
     await subscriber.telec('telec uninstall')
+    await asWeb(
+      `mkdir -p -m 700 ~/.teleclaude && cp ${HOME}/installed.json ~/.teleclaude && echo 'deployment: {checkout: ${WEB.checkout}}' >~/.teleclaude/config.yml`,
+    )
+    for (const home of [`HOME=${WEB.home}`, `TELEC_HOME=${WEB.home}/.teleclaude`])
+      expect(
+        await subscriber.box.sh(`${home} /opt/telec/telec uninstall`, { allowFailure: true }),
+      ).toMatchObject({ code: 2 })
+    await asWeb('rm -r ~/.teleclaude')
     expect(await sh('ls /srv/precious')).toBe('keep')
     expect(await sh('ls /etc/systemd/system | grep telec || true')).toBe('')
     await asWeb(`cd ${HOME} && rm installed.json update_state.json pause.json && mv kept update_state.json`)
@@ -213,6 +235,18 @@ chown -R bob: /home/bob && chmod 700 /home/bob`)
 
   test('none of them gets a home inside that of another user', async () => {
     await subscriber.telec('telec install --name -')
+    await subscriber.box.sh(`cp -r ${WEB.checkout} ${WEB.home}/two && chown -R web: ${WEB.home}/two`)
+    await subscriber.telec(`telec init --system --name two --checkout ${WEB.home}/two`)
+    await subscriber.telec('telec install two')
+    expect(await sh('stat --format="%U %a" /var/lib/telec/services/two')).toBe('web 700')
+    await sh('systemctl stop telec-watch@two.timer && mkdir -p /srv/theirs/two && touch /srv/theirs/two/file')
+    await subscriber.box.sh('cd /var/lib/telec && mv services away && ln -s /srv/theirs services', {
+      user: 'web',
+    })
+    await subscriber.systemctl('start telec-watch@two.service')
+    expect(await sh('stat --format=%U /srv/theirs/two /srv/theirs/two/file')).toBe('root\nroot')
+    await subscriber.telec('telec uninstall two')
+    await sh('rm /etc/telec/services/two.yml /var/lib/telec/services')
     await subscriber.telec('telec init --system --name bob --checkout /home/bob/app')
     await sh("sed -i 's/# poll_every: [^ ]*/poll_every: 5s/' /etc/telec/services/bob.yml")
     const { code, stderr } = await subscriber.telec('telec install bob', { allowFailure: true })

@@ -51,6 +51,10 @@ Examples:
     )
     .action(async (options: Options) => {
       const scope = options.system ? 'system' : undefined
+      if (scope && world.uid !== 0)
+        throw new TelecError('usage', 'what is configured for the system scope is for root to say', {
+          hint: `sudo ${[world.program.name, ...world.program.args].join(' ')}`,
+        })
       const paths = locateAny(world, scope)
       verifyNotConfigured(paths)
       const first = listServices(world, scope).find(({ name }) => name === null)
@@ -116,7 +120,7 @@ async function initialise(
     await writeDurably(paths.config, text)
     return world.out(`wrote ${paths.config}
 telec will run as ${name}, the owner of the checkout; its first poll records what is deployed
-next: ${install}
+next: sudo ${install}
 `)
   }
   const repository = locateRepository(world, config.deployment.checkout)

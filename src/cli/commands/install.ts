@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import type { Paths, Scope } from '../../config/paths.ts'
 import type { Config } from '../../config/schema.ts'
 import { loadConfig, type Service } from '../../config/service.ts'
-import { locateOfAnybody } from '../../config/services.ts'
+import { commandFor, locateOfAnybody } from '../../config/services.ts'
 import { checkoutOwner } from '../../git/owner.ts'
 import { install, staleFiles, uninstall } from '../../service/install.ts'
 import { verifyInstallable, verifyLinger } from '../../service/installable.ts'
@@ -64,7 +64,12 @@ export const uninstallCommand: DefineCommand = (world) =>
       "\nExample:\n  telec uninstall   the configuration and the state stay in telec's home",
     )
     .action(async (_, options: Options) => {
-      const lines = await uninstall(world, locateOfAnybody(world, wantedScope(options)))
+      const paths = locateOfAnybody(world, wantedScope(options))
+      if (readInstalled(paths)?.scope === 'system' && world.uid !== 0)
+        throw new TelecError('usage', 'only root can uninstall what is in the system scope', {
+          hint: commandFor(paths, 'telec uninstall'),
+        })
+      const lines = await uninstall(world, paths)
       world.out(lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join(''))
     })
 

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { locate } from '../../config/services.ts'
+import { openService } from '../../config/service.ts'
 import { parseDuration } from '../../config/values.ts'
 import { endPause, readPause, writePause } from '../../state/pause.ts'
 import { touch } from '../../system/files.ts'
@@ -17,7 +17,8 @@ export const pauseCommand: DefineCommand = (world) =>
     .addHelpText('after', '\nExamples:\n  telec pause --for 2h\n  telec resume')
     .action(async (_, { for: ms }: { for?: number }) => {
       const until = ms === undefined ? null : new Date(world.now() + ms).toISOString()
-      await writePause(locate(world), { since: isoTime(world), until })
+      const { paths } = await openService(world)
+      await writePause(paths, { since: isoTime(world), until })
       world.out(`paused ${until === null ? 'until: telec resume' : `until ${until}; sooner: telec resume`}\n`)
     })
 
@@ -27,7 +28,7 @@ export const resumeCommand: DefineCommand = (world) =>
     .description('end a pause: what waits is done at once')
     .addHelpText('after', '\nExample:\n  telec resume')
     .action(async () => {
-      const paths = locate(world)
+      const { paths } = await openService(world)
       const pause = readPause(paths, world.now())
       await endPause(paths)
       await touch(paths.signal, world.now()) // whoever watches its path looks again

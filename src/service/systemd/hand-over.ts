@@ -2,7 +2,7 @@ import type { Scope } from '../../config/paths.ts'
 import type { Service } from '../../config/service.ts'
 import { commandFor } from '../../config/services.ts'
 import { TelecError } from '../../system/errors.ts'
-import { readText } from '../../system/files.ts'
+import { readText, touch } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
 import { areUnitsForeign } from '../others.ts'
 import { canonicalName, journalReader, ownUnit, showUnit, systemctl } from './systemctl.ts'
@@ -48,8 +48,13 @@ export async function handOver(service: Handed, scope: Scope, why: string): Prom
       hint: commandFor(paths, 'telec install'),
     })
   const news = journalReader(world, scope, unit)
-  // Where the manager does not obey, telec-update.path has seen the request.
-  if (scope === 'user' || world.uid === 0) await systemctl(world, scope, ['start', '--no-block', unit])
+  // Where the manager does not obey, telec-update.path sees the request.
+  const isObeyed = scope === 'user' || world.uid === 0
+  const ask = async () => {
+    if (isObeyed) await systemctl(world, scope, ['start', '--no-block', unit])
+    else await touch(paths.request, world.now())
+  }
+  await ask()
   world.log.notice(`handed over to ${unit}, since ${why}; its journal:`)
   for (;;) {
     await world.sleep(LOOK_EVERY_MS)
@@ -57,5 +62,6 @@ export async function handOver(service: Handed, scope: Scope, why: string): Prom
     world.out(await news())
     const hasEnded = ['inactive', 'failed'].includes(ActiveState) && Job === ''
     if (hasEnded && InvocationID !== before) return Number(ExecMainStatus)
+    if (hasEnded) await ask() // what ran already has ended: it may have begun too early to see what is asked for
   }
 }

@@ -10,6 +10,7 @@ import watchHardening from '../../../units/systemd/telec-watch.hardening.conf'
 import watchService from '../../../units/systemd/telec-watch.service'
 import watchTimer from '../../../units/systemd/telec-watch.timer'
 import { restartRequest } from '../../config/paths.ts'
+import { outerHome } from '../../config/services.ts'
 import { fillIn, type Units, type UnitValues } from '../plan.ts'
 import { ownUnit, unitName } from './systemctl.ts'
 
@@ -40,7 +41,7 @@ export function systemdUnits(values: UnitValues): Units {
     })
   const hardening = fill(watchHardening, {
     BUSES: owner?.uid === 0 ? '-/run/systemd/private -/run/dbus ' : '',
-    WRITES: [paths.home, ...(config.metrics ? [dirname(config.metrics)] : [])]
+    WRITES: [outerHome(paths) ?? paths.home, ...(config.metrics ? [dirname(config.metrics)] : [])]
       .map((path) => quote(`-${path}`))
       .join(' '),
   })
@@ -90,7 +91,7 @@ export function restarted(values: UnitValues) {
 function runsAs({ owner, paths }: UnitValues): string {
   if (owner === null) return ''
   const home =
-    paths.scope === 'system'
+    paths.scope === 'system' && outerHome(paths) === null
       ? `StateDirectory=${relative('/var/lib', paths.home)}\nStateDirectoryMode=0700\n`
       : ''
   return `# The owner of the checkout: telec acts for nobody else.\nUser=${owner.name}\n${home}`
