@@ -89,6 +89,11 @@ export function restartRequest({ restart }: Paths, index: number): string {
   return index === 0 ? restart : `${restart}-${index + 1}`
 }
 
+/** What root's units for that one are called, without type and name. */
+export function restartUnit(index: number): string {
+  return index === 0 ? 'telec-restart' : `telec-restart-${index + 1}`
+}
+
 /** The names for which something lies where the configuration of such a service would be. */
 export function namesIn(folder: string): string[] {
   const isSystem = folder === SYSTEM_HOME

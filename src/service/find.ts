@@ -1,9 +1,9 @@
-import { restartRequest } from '../config/paths.ts'
 import type { ServiceConfig } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { launchdManager } from './launchd/manager.ts'
 import type { ServiceManager } from './manager.ts'
 import { embeddedManager, readSupervisor } from './run/manager.ts'
+import { rootFor } from './systemd/by-root.ts'
 import { systemdManager } from './systemd/manager.ts'
 
 /** The units of the service and how they are restarted; null where nobody but the caller restarts anything. */
@@ -27,7 +27,7 @@ export function findService(service: Service): Supervised | null {
   const managerOf = (name: string, index: number) =>
     isDarwin
       ? launchdManager(world, name, scope)
-      : systemdManager(world, name, scope, isObeyed ? null : restartRequest(paths, index))
+      : systemdManager(world, name, scope, isObeyed ? null : rootFor(paths, index))
   const [first, ...others] = names.map(managerOf)
   return first === undefined ? null : { managers: [first, ...others], restart }
 }

@@ -143,11 +143,11 @@ export async function touch(path: string, nowMs: number): Promise<void> {
   attempt(path, ['ENOENT'], () => fs.utimesSync(path, nowMs / 1000, nowMs / 1000))
 }
 
-/** Sets the times of a file that is there for them alone; it is made where there is none. */
+/** Tells whoever watches a file that is there for that alone, once; it is made where there is none. */
 export function mark(path: string, nowMs: number): void {
   attempt(path, [], () => {
-    fs.closeSync(fs.openSync(path, 'a', FILE_MODE))
-    fs.utimesSync(path, nowMs / 1000, nowMs / 1000)
+    if (fs.existsSync(path)) fs.utimesSync(path, nowMs / 1000, nowMs / 1000)
+    else fs.closeSync(fs.openSync(path, 'a', FILE_MODE))
   })
 }
 

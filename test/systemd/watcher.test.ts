@@ -149,6 +149,42 @@ systemctl daemon-reload; systemctl restart ${SERVICE}`)
     expect(await subscriber.systemctl(`is-active ${SERVICE}`)).toBe('active')
   })
 
+  test('that failed is started once, and the update waits for that', async () => {
+    const restarts = async () =>
+      Number(await sh('journalctl --quiet --output=cat -u telec-restart.service | grep -c ^Finished'))
+    await sh(`systemctl kill --signal=KILL ${SERVICE}; systemctl stop ${SERVICE}
+printf '[Service]\nRestart=no\n' >/run/no.conf
+install -D /run/no.conf /run/systemd/system/${SERVICE}.d/no.conf; systemctl daemon-reload
+systemctl start ${SERVICE}; systemctl kill --signal=KILL ${SERVICE}`)
+    await until('it to fail', async () => (await subscriber.systemctl(`is-active ${SERVICE}`)) === 'failed')
+    const before = await restarts()
+    await subscriber.deployed(await subscriber.push(version('1.3.1')))
+    expect(await restarts()).toBe(before + 1)
+    await sh(`rm -r /run/systemd/system/${SERVICE}.d; systemctl daemon-reload`)
+  })
+
+  test.each([
+    ['stopped', 'systemctl stop telec-restart.path', 'telec-restart.path is inactive', 'true'],
+    [
+      'masked',
+      `mv ${UNITS}/telec-restart.service /root && ln -s /dev/null ${UNITS}/telec-restart.service`,
+      'telec-restart.service is masked',
+      `mv /root/telec-restart.service ${UNITS}`,
+    ],
+  ])("halts where root's units are %s, and says what to type", async (what, spoil, because, mend) => {
+    await sh(`${spoil}; systemctl daemon-reload`)
+    const before = await pid()
+    await subscriber.halted(await subscriber.push(version(`1.3.2-${what}`)))
+    const { stdout } = await subscriber.telec('telec status')
+    expect(stdout).toContain(`root's units do not restart ${SERVICE}\n             ${because}\n`)
+    const [, start] =
+      /what to do: .*: sudo (systemctl restart \S+)\. Then: telec-update --retry\n/.exec(stdout) ?? []
+    expect(await pid()).toBe(before)
+    await sh(`${mend}; systemctl daemon-reload; ${start}`)
+    await subscriber.telec('telec-update --retry')
+    expect(await pid()).not.toBe(before)
+  })
+
   test('several units are restarted in turn, by a unit of root each', async () => {
     await sh(`sed 's/server.js/server.js worker/' ${UNITS}/${SERVICE} >${UNITS}/worker.service
 systemctl daemon-reload && systemctl start worker.service

@@ -1,9 +1,9 @@
 import { kill } from 'node:process'
 import type { Scope } from '../../config/paths.ts'
 import { systemErrorCode, TelecError } from '../../system/errors.ts'
-import { mark } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
 import type { ServiceManager, ServiceState } from '../manager.ts'
+import { askRoot, type ByRoot } from './by-root.ts'
 import { parseTimespan, showManager, showUnit, systemctl, unitName } from './systemctl.ts'
 
 const PROPERTIES = [
@@ -25,18 +25,18 @@ const PROPERTIES = [
 /** `ExecMainCode` is waitid(2)'s si_code: CLD_EXITED, or a signal. */
 const CLD_EXITED = '1'
 
-/** @param request touched where the manager does not obey this user: a unit of root's then restarts the service. */
+/** @param root how root is asked to restart it, where the manager does not obey this user. */
 export function systemdManager(
   world: World,
   name: string,
   scope: Scope,
-  request: string | null = null,
+  root: ByRoot | null = null,
 ): ServiceManager {
   const service = unitName(name)
   const begin = async (verb: 'start' | 'restart') => {
     const units = [service, ...(await memberNames(world, scope, service))]
     for (const unit of units) await takeUpChanges(world, scope, unit)
-    if (request !== null) return mark(request, world.now())
+    if (root !== null) return askRoot(world, service, root)
     await systemctl(world, scope, ['reset-failed', ...units], true) // else a start limit that was hit refuses it
     await systemctl(world, scope, [verb, service])
   }
@@ -59,7 +59,7 @@ export function systemdManager(
     },
     async askToLeave() {
       await takeUpChanges(world, scope, service) // before it leaves: systemd starts the next one by itself
-      if (request !== null) return askMain(world, service, request)
+      if (root !== null) return askMain(world, service, root)
       // --kill-who=main: the others of its control group are its own business (systemd 252 renamed it, both work).
       await systemctl(world, scope, ['kill', '--kill-who=main', '--signal=SIGTERM', service])
     },
@@ -69,12 +69,12 @@ export function systemdManager(
 }
 
 /** SIGTERM to a process of the same user; of another user's it is root that has to restart the service. */
-async function askMain(world: World, service: string, request: string): Promise<void> {
+async function askMain(world: World, service: string, root: ByRoot): Promise<void> {
   const { MainPID } = await showUnit(world, 'system', service, ['MainPID'])
   try {
     if (Number(MainPID) > 0) kill(Number(MainPID), 'SIGTERM')
   } catch (error) {
-    if (systemErrorCode(error) === 'EPERM') mark(request, world.now())
+    if (systemErrorCode(error) === 'EPERM') await askRoot(world, service, root)
     else if (systemErrorCode(error) !== 'ESRCH') throw error // it has left by itself
   }
 }

@@ -9,7 +9,7 @@ import updateTimer from '../../../units/systemd/telec-update.timer'
 import watchHardening from '../../../units/systemd/telec-watch.hardening.conf'
 import watchService from '../../../units/systemd/telec-watch.service'
 import watchTimer from '../../../units/systemd/telec-watch.timer'
-import { restartRequest } from '../../config/paths.ts'
+import { restartRequest, restartUnit } from '../../config/paths.ts'
 import { outerHome } from '../../config/services.ts'
 import { fillIn, type Units, type UnitValues } from '../plan.ts'
 import { ownUnit, unitName } from './systemctl.ts'
@@ -81,7 +81,7 @@ export function restarted(values: UnitValues) {
   const { service } = values.config
   if (!service || service.restart === 'none' || !hasForeign(values)) return []
   return service.names.map((name, index) => ({
-    name: `telec-restart${index === 0 ? '' : `-${index + 1}`}`,
+    name: restartUnit(index),
     unit: unitName(name),
     request: restartRequest(values.paths, index),
   }))
