@@ -131,6 +131,32 @@ sed -i 's,^  install: [^#]*,  install: only-web # ,' /etc/telec/config.yml`)
     await subscriber.deployed(commit)
   })
 
+  test('what is handed over from inside the service ends, also where it was done at once', async () => {
+    const inside = (command: string) =>
+      subscriber.box.sh(
+        `printf '#!/bin/sh\nwhile [ -e ${HOME}/update_request.json ]; do sleep 0.1; done\nexec /bin/systemctl "$@"\n' |
+  install -D /dev/stdin /srv/slow/systemctl
+echo $$ >/sys/fs/cgroup/system.slice/${SERVICE}/cgroup.procs
+PATH=/srv/slow:$PATH timeout 60 runuser -u ${WEB.name} -- ${subscriber.bin}/${command}`,
+        { allowFailure: true },
+      )
+    const { code, stderr } = await inside('telec-update --retry')
+    expect(stderr).toContain('since this runs inside the service')
+    expect(code).toBe(0)
+    await subscriber.systemctl('stop telec-update.path')
+    await sh('rm -r /srv/slow/systemctl && ln -s /bin/systemctl /srv/slow/systemctl')
+    const unseen = await subscriber.box.sh(
+      `echo $$ >/sys/fs/cgroup/system.slice/${SERVICE}/cgroup.procs
+timeout 60 runuser -u ${WEB.name} -- ${subscriber.bin}/telec-update --retry`,
+      { allowFailure: true },
+    )
+    expect(unseen.stderr).toMatch(
+      /telec-update\.path is inactive: nobody sees[\s\S]*sudo systemctl restart telec-update\.path\n/,
+    )
+    expect(unseen.code).toBe(1)
+    await subscriber.systemctl('start telec-update.path')
+  })
+
   test('a power cut in a migration changes nothing of that', async () => {
     const commit = await subscriber.push({
       ...version('1.2.0'),

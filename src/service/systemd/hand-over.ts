@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { Scope } from '../../config/paths.ts'
 import type { Service } from '../../config/service.ts'
 import { commandFor } from '../../config/services.ts'
@@ -52,7 +53,10 @@ export async function handOver(service: Handed, scope: Scope, why: string): Prom
   const isObeyed = scope === 'user' || world.uid === 0
   const ask = async () => {
     if (isObeyed) await systemctl(world, scope, ['start', '--no-block', unit])
-    else await touch(paths.request, world.now())
+    else {
+      await verifyIsSeen(service, scope)
+      await touch(paths.request, world.now())
+    }
   }
   await ask()
   world.log.notice(`handed over to ${unit}, since ${why}; its journal:`)
@@ -61,7 +65,19 @@ export async function handOver(service: Handed, scope: Scope, why: string): Prom
     const { ActiveState, ExecMainStatus, Job, InvocationID } = await showUnit(world, scope, unit, PROPERTIES)
     world.out(await news())
     const hasEnded = ['inactive', 'failed'].includes(ActiveState) && Job === ''
-    if (hasEnded && InvocationID !== before) return Number(ExecMainStatus)
+    // A request that is gone was taken up, also by a run that had begun when `before` was read.
+    const isTaken = InvocationID !== before || !(isObeyed || existsSync(paths.request))
+    if (hasEnded && isTaken) return Number(ExecMainStatus)
     if (hasEnded) await ask() // what ran already has ended: it may have begun too early to see what is asked for
   }
+}
+
+/** Throws where what would see the request does not run: nobody else starts the unit. */
+async function verifyIsSeen({ world, paths }: Handed, scope: Scope): Promise<void> {
+  const path = ownUnit(paths, 'telec-update.path')
+  const { ActiveState } = await showUnit(world, scope, path, ['ActiveState'])
+  if (ActiveState === 'active') return
+  throw new TelecError('halted', `${path} is ${ActiveState}: nobody sees what is asked for here`, {
+    hint: `have it started: sudo systemctl restart ${path}`,
+  })
 }
