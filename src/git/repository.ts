@@ -36,7 +36,9 @@ export function locateRepository(world: World, checkout: string): Repository {
   if (entry.uid !== world.uid)
     throw wrong(
       `belongs to another user (${whose})`,
-      `run telec as its owner${owner ? `: sudo -u ${owner.name} …` : ''}`,
+      owner
+        ? `run telec as its owner: sudo -u ${owner.name} …`
+        : 'run telec as its owner; in system scope its units take up another one with: sudo telec install',
     )
   if (entry.isDirectory()) return { world, gitDir: dotGit, commonDir: dotGit, workTree: checkout }
   // A linked work tree: gitrepository-layout(5), "gitdir: PATH".
