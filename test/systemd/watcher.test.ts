@@ -163,6 +163,24 @@ systemctl start ${SERVICE}; systemctl kill --signal=KILL ${SERVICE}`)
     await sh(`rm -r /run/systemd/system/${SERVICE}.d; systemctl daemon-reload`)
   })
 
+  test('an update that was killed while root restarts it goes on with that restart', async () => {
+    const begun = async () =>
+      Number(await sh('journalctl --quiet --output=cat -t telec-update | grep -c "^restart: begins" || true'))
+    await sh(`printf "[Service]\nExecStartPre=/bin/sh -c 'until [ -e /run/go-on ]; do sleep 0.1; done'\n" |
+install -D /dev/stdin /run/systemd/system/telec-restart.service.d/slow.conf; systemctl daemon-reload`)
+    const before = await begun()
+    const commit = await subscriber.push(version('1.3.2'))
+    await until(
+      "root's unit to run",
+      async () => (await subscriber.systemctl('is-active telec-restart.service')) === 'activating',
+    )
+    await sh('systemctl kill --signal=KILL telec-update.service; systemctl start telec-update.service')
+    await until('the next one to be there', async () => (await begun()) === before + 2)
+    await sh('touch /run/go-on')
+    await subscriber.deployed(commit)
+    await sh('rm -r /run/systemd/system/telec-restart.service.d; systemctl daemon-reload')
+  })
+
   test.each([
     ['stopped', 'systemctl stop telec-restart.path', 'telec-restart.path is inactive', 'true'],
     [
@@ -174,7 +192,7 @@ systemctl start ${SERVICE}; systemctl kill --signal=KILL ${SERVICE}`)
   ])("halts where root's units are %s, and says what to type", async (what, spoil, because, mend) => {
     await sh(`${spoil}; systemctl daemon-reload`)
     const before = await pid()
-    await subscriber.halted(await subscriber.push(version(`1.3.2-${what}`)))
+    await subscriber.halted(await subscriber.push(version(`1.3.3-${what}`)))
     const { stdout } = await subscriber.telec('telec status')
     expect(stdout).toContain(`root's units do not restart ${SERVICE}\n             ${because}\n`)
     const [, start] =

@@ -27,8 +27,11 @@ export function rootFor(paths: Paths, index: number): ByRoot {
  * looks like says nothing. Throws `config` where root's units do not do it: `halted` is a service that does not start.
  */
 export async function askRoot(world: World, service: string, { request, path, unit }: ByRoot): Promise<void> {
-  const before = (await look())[1].InvocationID
-  mark(request, world.now())
+  const [, now] = await look()
+  // An update that was killed has asked already: nobody sees a second request meanwhile, and one restart is enough.
+  const isUnderWay = now.ActiveState === 'activating'
+  const before = isUnderWay ? null : now.InvocationID
+  if (!isUnderWay) mark(request, world.now())
   const deadline = world.monotonic() + LONGEST_ANSWER_MS
   for (;;) {
     const [asked, done] = await look()
