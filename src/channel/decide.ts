@@ -36,6 +36,8 @@ export type Decision = {
   /** Newer ones are offered, and none of them old enough yet, or all rolled back from. */
   | { readonly kind: 'held'; readonly target: Target }
   | { readonly kind: 'refused'; readonly target: Target; readonly refusal: Refusal }
+  /** The remote has nothing of what the channel follows: that is not the same as nothing new. */
+  | { readonly kind: 'missing'; readonly hint: string }
 )
 
 export type ChannelConfig = Pick<
@@ -50,6 +52,8 @@ export interface Known {
   readonly seen: readonly Sighting[]
   /** From what a person went back. */
   readonly rolledBack?: readonly Target[]
+  /** The branch that the remote's HEAD names, asked for where the configured one is missing. */
+  readonly defaultBranch?: string | null
   /** Milliseconds since 1970. */
   readonly now: number
 }
@@ -66,8 +70,7 @@ function decideByBranch(channel: ChannelConfig, offers: readonly Ref[], known: K
   const { deployed } = known
   const ref = `refs/heads/${branch}`
   const head = offers.find(({ name }) => name === ref)
-  if (!head)
-    return { kind: 'current', reason: `the remote has no branch ${branch}`, considered: [], malformed: [] }
+  if (!head) return missingBranch(branch, known.defaultBranch ?? null)
   // A head that another one has followed may be old enough where the newest is not.
   const followed = channel.min_age > 0 ? known.seen.filter((seen) => seen.ref === ref).toReversed() : []
   const heads = [head.commit, ...followed.map(({ commit }) => commit)]
@@ -81,6 +84,18 @@ function decideByBranch(channel: ChannelConfig, offers: readonly Ref[], known: K
   if (head.commit === deployed.commit)
     return { kind: 'current', reason: `${branch} is what is deployed`, considered, malformed: [] }
   return { ...choose(considered, `${branch} has moved on`), considered, malformed: [] }
+}
+
+function missingBranch(branch: string, other: string | null): Decision {
+  const reason = `the remote has no branch ${branch}`
+  const [what, hint] =
+    other === null
+      ? [
+          ' and names no other',
+          'is it the right remote, and is it the one that answers? git ls-remote --heads',
+        ]
+      : [`; its default branch is ${other}`, `to follow that one, set deployment.branch: ${other}`]
+  return { kind: 'missing', reason: `${reason}${what}`, hint, considered: [], malformed: [] }
 }
 
 const ROLLED_BACK =
@@ -124,7 +139,16 @@ function decideByRelease(channel: ChannelConfig, offers: readonly Ref[], known: 
     malformed: malformedTags(offers).slice(0, EXPLAINED),
   }
   const newest = releases.find((release) => misfit(channel, release) === null)
-  if (!newest) return { kind: 'current', reason: `no release fits ${describe(channel)}`, ...explanation }
+  if (!newest) {
+    const reason = `no release fits ${describe(channel)}`
+    if (!deployed.ref.startsWith('refs/tags/')) return { kind: 'current', reason, ...explanation }
+    return {
+      kind: 'missing',
+      reason: `${reason}, and ${nameOf(deployed)} was one`,
+      hint: LOOK,
+      ...explanation,
+    }
+  }
   const reason = `${newest.version} is the newest release`
   if (newest.commit === deployed.commit) return { kind: 'current', reason, ...explanation }
   const refusal = refusalOf(channel, newest, known)
@@ -132,6 +156,8 @@ function decideByRelease(channel: ChannelConfig, offers: readonly Ref[], known: 
   const newer = newerReleases(channel, releases, deployed).map((release) => judge(channel, release, known))
   return { ...choose(newer, reason), ...explanation }
 }
+
+const LOOK = 'look at its releases, and at the channel: telec watch --explain --dry-run; git ls-remote --tags'
 
 /** The newest releases that the channel takes and that are newer than what is deployed. */
 export function newerReleases(

@@ -13,8 +13,9 @@ void main('telec-watch', async (world) => {
     const scheduled = args !== ''
     // What systemd does by itself: it spreads its timers.
     if (world.platform === 'darwin' && scheduled) await world.sleep(Math.random() * LONGEST_DELAY_MS)
-    const { runPoll } = await import('./commands/run-poll.ts')
-    await runPoll(world, { dryRun: false, scheduled, heard })
+    const { runPoll, verifyFollowed } = await import('./commands/run-poll.ts')
+    const decision = await runPoll(world, { dryRun: false, scheduled, heard })
+    if (!scheduled) verifyFollowed(decision)
     return EXIT.done
   }
   const { runCommandLine } = await import('./command-line.ts')

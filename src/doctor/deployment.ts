@@ -1,3 +1,4 @@
+import { decide } from '../channel/decide.ts'
 import { nameOf } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { printableRemote } from '../git/causes.ts'
@@ -6,6 +7,7 @@ import { remoteUrl } from '../git/git.ts'
 import { localChanges } from '../git/local-changes.ts'
 import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
+import { headTarget } from '../git/target.ts'
 import { stillAs } from '../git/tracked-changes.ts'
 import { publishedReleases } from '../releases/github.ts'
 import { OF_ROOT, scopeOf } from '../service/installation.ts'
@@ -13,6 +15,7 @@ import { readPause } from '../state/pause.ts'
 import { CHANGED_HINT, describeChanged, lastChanged, readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
+import { branchInstead, onlyPublished } from '../watch/offers.ts'
 import type { Checks } from './check.ts'
 import { verifyUndamaged } from './repair.ts'
 
@@ -38,18 +41,22 @@ async function checkout(service: Service): Promise<string> {
 
 /** The remote is asked as telec-watch asks it, with the same credentials; where GitHub has a say, it is asked, too. */
 async function remote(service: Service): Promise<string> {
-  const { world, config } = service
+  const { world, config, paths } = service
   const { deployment } = config
   const repository = locateRepository(world, deployment.checkout)
   const startedMs = world.monotonic()
   const refs = parseOffers(await listRemote(repository, deployment, deployment.remote))
   const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
   const name = printableRemote(deployment.remote)
-  if (deployment.channel === 'alpha' && refs.length === 0)
-    throw new TelecError('config', `${name} has no branch ${deployment.branch}`, {
-      hint: 'set deployment.branch to one of those: git ls-remote --heads',
-    })
   const published = deployment.releases === 'github' ? await publishedReleases(service, repository) : null
+  const decision = decide(deployment, published ? onlyPublished(refs, published) : refs, {
+    deployed: readUpdateState(paths)?.deployed ?? (await headTarget(repository, deployment)),
+    seen: [],
+    now: world.now(),
+    defaultBranch: await branchInstead(repository, deployment, refs),
+  })
+  if (decision.kind === 'missing')
+    throw new TelecError('config', `${name}: ${decision.reason}`, { hint: decision.hint })
   const offers = deployment.channel === 'alpha' ? deployment.branch : `${refs.length} tag(s)`
   const releases = published ? `, ${published.length} release(s)` : ''
   const hasPassword = /:\/\/[^/\s@]*:[^/\s]*@/.test(await remoteUrl(repository, deployment.remote))

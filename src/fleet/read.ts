@@ -20,6 +20,7 @@ const FleetStatusSchema = v.object({
   migration: text,
   duration_ms: v.optional(v.nullable(v.number()), null),
   telec: text,
+  problem: text,
 })
 
 type FleetStatus = v.InferOutput<typeof FleetStatusSchema>

@@ -38,6 +38,17 @@ function listArguments({ channel, branch }: Listing, source: string): string[] {
   return ['ls-remote', ...wanted]
 }
 
+/** The branch that a remote's HEAD names, which is its default one; null: it names none that is there. */
+export async function defaultBranch(
+  repository: Repository,
+  deployment: Config['deployment'],
+  remote: string,
+): Promise<string | null> {
+  const args = ['ls-remote', '--symref', '--', remote, 'HEAD']
+  const said = await gitRemote(repository, remote, args, listOptions(deployment))
+  return /^ref: refs\/heads\/([^\s\p{C}]{1,250})\tHEAD$/mu.exec(said)?.[1] ?? null
+}
+
 function listOptions({ poll_timeout }: Listing): GitOptions {
   return { timeoutMs: poll_timeout, limits: { d: MEMORY_KIB } }
 }

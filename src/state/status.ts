@@ -31,6 +31,8 @@ const StatusSchema = v.object({
   /** The version of telec, and the commit that it was built from. */
   telec: v.string(),
   telec_commit: v.optional(v.string(), 'unknown'),
+  /** Why polls take nothing although they reach the remote; null: they do, or nothing is new. */
+  problem: v.optional(v.nullable(v.string()), null),
 })
 
 /** What other tools read: the last status of this computer. */
@@ -56,6 +58,7 @@ export function statusOfDeployed(
     duration_ms: 0,
     telec: VERSION,
     telec_commit: COMMIT,
+    problem: null,
   }
 }
 

@@ -9,11 +9,13 @@ import { stateFile } from './file.ts'
 const WatchStateSchema = v.object({
   /** The last poll that reached the remote, and what came of it. */
   polled_at: v.nullable(TimeSchema),
-  outcome: v.nullable(v.picklist(['update', 'current', 'held', 'refused'])),
+  outcome: v.nullable(v.picklist(['update', 'current', 'held', 'refused', 'missing'])),
   reason: v.nullable(v.string()),
   target: v.nullable(TargetSchema),
   /** Which permission of a person would make it take the target all the same. */
   refusal: v.optional(v.nullable(v.picklist(['rewrite', 'downgrade'])), null),
+  /** What to do where nothing is there that could be taken. */
+  hint: v.optional(v.nullable(v.string()), null),
   seen: v.optional(v.array(SightingSchema), []),
   /** Tags that look like a version and are none. */
   malformed: v.optional(v.array(v.string()), []),
@@ -62,6 +64,12 @@ export async function recordPoll(
 export async function writeWatchState(paths: Paths, state: WatchState): Promise<void> {
   await write(paths, state)
   if (state.polled_at) await touch(paths.watchState, Date.parse(state.polled_at)) // its time is that of the poll
+}
+
+/** Why nothing is taken although the remote answers, for people: it does not pass by itself. */
+export function problemOf(watch: WatchState | null): string | null {
+  if (watch?.outcome === 'missing') return `nothing to follow: ${watch.reason}`
+  return watch?.outcome === 'refused' ? `not taken: ${watch.reason}` : null
 }
 
 /** Of a computer that never polled. */

@@ -1,7 +1,7 @@
 import compare from 'semver/functions/compare'
 import valid from 'semver/functions/valid'
 import type { Fleet, FleetMember } from '../fleet/read.ts'
-import { countVersions, isHalted, isSilent } from './fleet.ts'
+import { countVersions, isHalted, isSilent, isStuck } from './fleet.ts'
 import { relative } from './show.ts'
 
 /** The fleet as one page that needs nothing but itself: no network, light and dark, readable on a phone. Pure. */
@@ -49,12 +49,13 @@ function section(title: string, content: string): string {
   return `<section>\n<h2>${title}</h2>\n${content}\n</section>`
 }
 
-type Why = readonly [kind: 'halted' | 'silent' | 'behind', text: string]
+type Why = readonly [kind: 'halted' | 'stuck' | 'silent' | 'behind', text: string]
 
 function needsAttention(member: FleetMember, newest: ReadonlyMap<string, string>, nowMs: number): Why | null {
   const { status, heard_at } = member
   if (isHalted(member))
     return ['halted', `at ${status?.step ?? 'an unknown step'}: ${status?.error ?? 'no reason given'}`]
+  if (isStuck(member)) return ['stuck', status?.problem ?? '']
   if (isSilent(member, nowMs)) return ['silent', `last heard of ${ago(Date.parse(heard_at) - nowMs)}`]
   const best = newest.get(status?.channel ?? '')
   const version = status?.version
@@ -135,7 +136,7 @@ function timeline(computers: readonly FleetMember[], nowMs: number): string {
       const free = lanes.findIndex((last) => x - last > 9)
       const lane = free >= 0 ? free : lanes.length < LANES ? lanes.length : Math.floor(x) % LANES
       lanes[lane] = x
-      const kind = isHalted(member) ? 'bad' : 'good'
+      const kind = isHalted(member) || isStuck(member) ? 'bad' : 'good'
       const what = `${member.computer}: ${member.status?.version ?? 'unknown'}, ${member.status?.status ?? ''}, ${ago(ms - nowMs)}`
       return `<circle class="${kind}" cx="${x.toFixed(1)}" cy="${10 + lane * LANE}" r="4"><title>${show(what, 200)}</title></circle>`
     })
@@ -158,10 +159,12 @@ function table(computers: readonly FleetMember[], nowMs: number): string {
     const kind = isHalted(member) ? 'bad' : isSilent(member, nowMs) ? 'warn' : ''
     const { channel, version, commit, status: name = 'unknown', step } = status ?? {}
     const heard = ago(Date.parse(heard_at) - nowMs)
-    const cells = [channel, version, commit?.slice(0, 12), name, step, heard].map((cell, column) => {
-      const text = show(cell ?? '–')
-      return `<td>${column === 2 ? `<code>${text}</code>` : text}</td>`
-    })
+    const cells = [channel, version, commit?.slice(0, 12), isStuck(member) ? 'stuck' : name, step, heard].map(
+      (cell, column) => {
+        const text = show(cell ?? '–')
+        return `<td>${column === 2 ? `<code>${text}</code>` : text}</td>`
+      },
+    )
     return `<tr class="${kind}"><th scope="row">${show(computer)}</th>${cells.join('')}</tr>`
   })
   const heads = ['Computer', 'Channel', 'Version', 'Commit', 'Status', 'Step', 'Heard of']
@@ -209,7 +212,7 @@ ${[0, 1, 2, 3, 4, 5].map((index) => `.shade${index}{fill:var(--s${index})}`).joi
 .attention li:first-child{border-top:0;padding-top:0}
 .why{color:var(--soft);overflow-wrap:anywhere}
 .mark{display:inline-block;min-width:66px;text-align:center;font-size:12px;font-weight:600;border:1px solid currentColor;border-radius:99px;padding:0 8px;margin-right:6px}
-.halted{color:var(--bad)}.silent{color:var(--warn)}.behind{color:var(--soft)}
+.halted,.stuck{color:var(--bad)}.silent{color:var(--warn)}.behind{color:var(--soft)}
 .well{margin:0;color:var(--soft)}
 .time{display:block;width:100%;height:auto;overflow:visible}
 .time line{stroke:var(--line)}.time text{fill:var(--soft);font-size:13px}

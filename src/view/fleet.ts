@@ -13,13 +13,19 @@ export function isHalted({ status }: FleetMember): boolean {
   return status?.status === 'update_failed'
 }
 
+/** It reaches the remote, and takes nothing before a person acts. */
+export function isStuck({ status }: FleetMember): boolean {
+  return status?.status === 'updated' && status.problem !== null
+}
+
 /** `telec status --fleet` for people: who needs attention first, then all, then how many run what. Pure. */
 export function showFleet({ computers }: Fleet, nowMs: number): string {
   if (computers.length === 0) return 'no computer has been heard of yet\n'
-  const rank = (member: FleetMember) => (isHalted(member) ? 0 : isSilent(member, nowMs) ? 1 : 2)
+  const rank = (member: FleetMember) =>
+    isHalted(member) || isStuck(member) ? 0 : isSilent(member, nowMs) ? 1 : 2
   const ordered = computers.toSorted((a, b) => rank(a) - rank(b) || (a.computer < b.computer ? -1 : 1))
   const rows = ordered.map((member) => row(member, nowMs))
-  return `${table([HEADINGS, ...rows])}\n${counts(computers)}${ordered.filter(isHalted).map(why).join('')}`
+  return `${table([HEADINGS, ...rows])}\n${counts(computers)}${ordered.flatMap(why).join('')}`
 }
 
 const HEADINGS = ['COMPUTER', 'CHANNEL', 'VERSION', 'COMMIT', 'STATUS', 'STEP', 'SINCE', 'HEARD']
@@ -29,7 +35,8 @@ function row(member: FleetMember, nowMs: number): string[] {
   const heard = `${relative(Math.min(-1, Date.parse(heard_at) - nowMs))}${isSilent(member, nowMs) ? ' (silent)' : ''}`
   const since = status && relative(status.timestamp * 1000 - nowMs)
   const { channel, version, commit, status: name = 'unknown', step } = status ?? {}
-  const cells = [computer, channel, version, commit?.slice(0, 12), name, step, since, heard]
+  const state = isStuck(member) ? 'stuck' : name
+  const cells = [computer, channel, version, commit?.slice(0, 12), state, step, since, heard]
   return cells.map((cell) => cut(cell ?? '-'))
 }
 
@@ -49,7 +56,12 @@ function counts(computers: readonly FleetMember[]): string {
   return `${computers.length} computer(s): ${parts.join(', ')}\n`
 }
 
-function why({ computer, status }: FleetMember): string {
-  const error = (status?.error ?? 'no reason given').slice(0, 300).replace(/\s+/g, ' ')
-  return `\n${computer} halted at ${cut(status?.step ?? '-')}: ${error}\n`
+function why(member: FleetMember): string[] {
+  const { computer, status } = member
+  const line = (text: string) => text.slice(0, 300).replace(/\s+/g, ' ')
+  if (isHalted(member))
+    return [
+      `\n${computer} halted at ${cut(status?.step ?? '-')}: ${line(status?.error ?? 'no reason given')}\n`,
+    ]
+  return isStuck(member) ? [`\n${computer} is stuck: ${line(status?.problem ?? '')}\n`] : []
 }

@@ -5,7 +5,7 @@ import { readPause } from '../state/pause.ts'
 import type { StatusSink } from '../state/status.ts'
 import { readStatus, STATUSES } from '../state/status.ts'
 import { readUpdateState, type Update } from '../state/update-state.ts'
-import { readWatchState } from '../state/watch-state.ts'
+import { readWatchState, type WatchState } from '../state/watch-state.ts'
 import { writeDurably } from '../system/files.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 
@@ -74,6 +74,7 @@ function families(
     ['last_update_timestamp_seconds', 'When the last update ended well.', seconds(deployed?.at)],
     ['last_poll_timestamp_seconds', 'When a poll last reached the remote.', seconds(watch?.polled_at)],
     ['poll_failures', 'Polls in a row that did not reach the remote.', watch?.failures],
+    ['nothing_to_follow', 'Whether the remote has nothing of what is followed.', isMissing(watch)],
     ['units_failed', "How many of telec's own units failed at their last run.", failed.length],
     [
       'unit_failed_info',
@@ -92,6 +93,10 @@ function families(
       readMigrationRecord(paths).applied.size,
     ],
   ]
+}
+
+function isMissing(watch: WatchState | null): boolean | null {
+  return watch?.outcome ? watch.outcome === 'missing' : null
 }
 
 function seconds(iso: string | null | undefined): number | null {

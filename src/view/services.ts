@@ -2,6 +2,7 @@ import { nameOf } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { openService } from '../config/service.ts'
 import { UNNAMED } from '../config/services.ts'
+import { problemOf } from '../state/watch-state.ts'
 import { type ErrorKind, TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { collectOverview, type Overview } from './collect.ts'
@@ -83,7 +84,8 @@ function stateOf(overview: Overview): Pick<Summary, 'state' | 'since' | 'detail'
   if (next_poll_at === null) return state('not polled', watch?.polled_at ?? null, 'no timer is active')
   if (watch && watch.failures > 0)
     return state('out of reach', watch.polled_at, `the remote is out of reach: ${watch.last_failure}`)
-  if (watch?.outcome === 'refused') return state('refused', watch.polled_at, `not taken: ${watch.reason}`)
+  const problem = problemOf(watch)
+  if (watch?.outcome && problem !== null) return state(watch.outcome, watch.polled_at, problem)
   if (pause) return state('paused', pause.since)
   if (signal) return state('waiting', signal.detected_at, held?.reason ?? null)
   return deployed ? state('up to date', deployed.at) : state('new', null)

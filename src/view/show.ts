@@ -4,6 +4,7 @@ import { describeFailure } from '../service/systemd/failures.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
 import { CHANGED_HINT, describeChanged, type Update } from '../state/update-state.ts'
+import { problemOf } from '../state/watch-state.ts'
 import type { AfterHalt } from './after-halt.ts'
 import type { Overview } from './collect.ts'
 
@@ -58,6 +59,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
 
 function offered({ watch, deployed }: Overview): string {
   if (!watch?.outcome) return 'not known yet'
+  if (watch.outcome === 'missing') return `${problemOf(watch)}\nwhat to do: ${watch.hint}`
   if (watch.outcome === 'current' || !watch.target) return `nothing new: ${watch.reason}`
   if (watch.target.commit === deployed?.commit) return 'nothing new since then'
   if (watch.outcome === 'held') return `not yet: ${watch.reason}`

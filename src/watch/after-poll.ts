@@ -3,6 +3,7 @@ import { sendHeartbeat } from '../fleet/heartbeat.ts'
 import { readSignal, type Signal } from '../state/signal.ts'
 import { readStatus, statusOfDeployed } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
+import { problemOf, readWatchState } from '../state/watch-state.ts'
 import { orWarn } from '../system/limit.ts'
 import { writeMetrics } from '../view/metrics.ts'
 
@@ -14,7 +15,8 @@ export function tellOthers(service: Service, before: Signal | null): Promise<voi
     if (!config.redis) return
     const deployed = readUpdateState(paths)?.deployed
     // Of a computer that was set up and never updated what it runs is worth knowing, too.
-    const status = readStatus(paths) ?? (deployed ? statusOfDeployed(config, deployed) : null)
+    const known = readStatus(paths) ?? (deployed ? statusOfDeployed(config, deployed) : null)
+    const status = known && { ...known, problem: problemOf(readWatchState(paths)) }
     const now = readSignal(paths)
     const isNews = now !== null && now.target.commit !== before?.target.commit
     await sendHeartbeat(service, status, isNews ? announcementOf(service, now) : null)

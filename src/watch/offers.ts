@@ -1,12 +1,13 @@
 import type { Ref } from '../channel/decide.ts'
 import type { Target } from '../channel/target.ts'
+import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { printableRemote } from '../git/causes.ts'
 import { areBehind } from '../git/checkout.ts'
-import { listRemote, parseOffers } from '../git/remote-refs.ts'
+import { defaultBranch, listRemote, parseOffers } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
 import { type Published, publishedReleases } from '../releases/github.ts'
-import { TelecError } from '../system/errors.ts'
+import { orNull, TelecError } from '../system/errors.ts'
 
 export interface Offers {
   readonly refs: readonly Ref[]
@@ -14,6 +15,8 @@ export interface Offers {
   readonly via: string | null
   /** What the remote said, where nothing else had a say; null: something had. */
   readonly list: string | null
+  /** The branch that the remote's HEAD names; asked for only where the branch that it should have is missing. */
+  readonly defaultBranch: string | null
 }
 
 interface Known {
@@ -28,11 +31,24 @@ interface Known {
 export async function readOffers(service: Service, repository: Repository, known: Known): Promise<Offers> {
   const { deployment } = service.config
   const offers = await listRemote(repository, deployment, deployment.remote, known.heard)
-    .then((list) => ({ refs: parseOffers(list), via: null, list }))
+    .then(async (list) => {
+      const refs = parseOffers(list)
+      return { refs, via: null, list, defaultBranch: await branchInstead(repository, deployment, refs) }
+    })
     .catch((error: unknown) => offersOfMirror(service, repository, known, error))
   if (deployment.releases === 'tags') return offers
   const published = await publishedReleases(service, repository)
   return { ...offers, refs: onlyPublished(offers.refs, published), list: null }
+}
+
+/** What a person may have meant by a branch that is missing; a remote that does not say it is no reason to know less. */
+export async function branchInstead(
+  repository: Repository,
+  deployment: Config['deployment'],
+  refs: readonly Ref[],
+): Promise<string | null> {
+  if (deployment.channel !== 'alpha' || refs.length > 0) return null
+  return orNull(() => defaultBranch(repository, deployment, deployment.remote))
 }
 
 /** @param error why the remote did not answer: thrown where no mirror does, either. */
@@ -50,7 +66,8 @@ async function offersOfMirror(
     })
     const refs = list === null ? null : parseOffers(list)
     const via = printableRemote(mirror)
-    if (refs && (await hasDeployed(repository, refs, deployed))) return { refs, via, list: null }
+    if (refs && (await hasDeployed(repository, refs, deployed)))
+      return { refs, via, list: null, defaultBranch: null }
     const why = refs ? 'lacks what is deployed' : 'is out of reach, too'
     const say = isNews ? world.log.warning : world.log.debug
     say(`the mirror ${via} ${why}: it is passed over`)
@@ -59,7 +76,7 @@ async function offersOfMirror(
 }
 
 /** GitHub says which tags are releases; the commit behind one is always the remote's own word. */
-function onlyPublished(refs: readonly Ref[], published: readonly Published[]): Ref[] {
+export function onlyPublished(refs: readonly Ref[], published: readonly Published[]): Ref[] {
   const byName = new Map(published.map(({ tag, prerelease }) => [`refs/tags/${tag}`, prerelease]))
   return refs.flatMap((ref) => {
     const prerelease = byName.get(ref.name)
@@ -73,6 +90,7 @@ export function isOutOfReach(error: unknown): error is TelecError {
 
 /** A mirror that lags behind would look like a withdrawn release, or a branch that was set back. */
 async function hasDeployed(repository: Repository, refs: readonly Ref[], deployed: Target): Promise<boolean> {
+  if (refs.length === 0) return false
   if (deployed.ref.startsWith('refs/tags/'))
     return refs.some(({ name, commit }) => name === deployed.ref && commit === deployed.commit)
   for (const { name, commit } of refs)

@@ -51,10 +51,15 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)
     const { deployed, rolled_back, halted } = state
-    const { refs, via, list } = await readOffers(service, repository, { deployed, isNews, heard })
+    const { refs, via, list, defaultBranch } = await readOffers(service, repository, {
+      deployed,
+      isNews,
+      heard,
+    })
     const newest = offered(deployment, refs, deployed)
     const seen = remember(before?.seen ?? [], newest, deployed.commit, isoTime(world))
-    const past = { deployed, seen, rolledBack: rolled_back?.targets ?? [], now: world.now() }
+    const rolledBack = rolled_back?.targets ?? []
+    const past = { deployed, seen, rolledBack, now: world.now(), defaultBranch }
     const decision = tellHalt(decide(deployment, refs, past), halted)
     if (dryRun) return { decision, list }
     await act(service, state, decision)
@@ -63,8 +68,9 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
       polled_at: isoTime(world),
       outcome: decision.kind,
       reason: decision.reason,
-      target: decision.kind === 'current' ? null : decision.target,
+      target: 'target' in decision ? decision.target : null,
       refusal: decision.kind === 'refused' ? decision.refusal : null,
+      hint: decision.kind === 'missing' ? decision.hint : null,
       seen,
       malformed: [...decision.malformed],
       via,
@@ -72,7 +78,7 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
     await recordPoll(paths, after, before, world.now())
     if (via !== null && via !== before?.via)
       world.log.notice(`the remote is out of reach; the mirror ${via} answers`)
-    tell(world, decision, before)
+    tell(world, decision, before, scheduled)
     return { decision, list }
   } catch (error) {
     // What worked is refused: a token has expired. At the first poll of all a person is there to read it.
@@ -135,7 +141,7 @@ async function act(service: Service, state: UpdateState, decision: Decision): Pr
   const rollback = rollbackUnderWay(state)
   if (rollback) await signal(service, rollback.from, rollback.target, 'telec-update rollback')
   else if (decision.kind === 'update') await signal(service, state.deployed, decision.target)
-  else if (decision.kind !== 'refused') await takeBack(service, state)
+  else if (decision.kind === 'current' || decision.kind === 'held') await takeBack(service, state)
 }
 
 /** Signals a target that polls refuse, if there is one and a person permits it. */
@@ -177,13 +183,15 @@ async function takeBack({ world, paths }: Service, { deployed, update }: UpdateS
 }
 
 /** One line where something changed, the others for those who debug. */
-function tell(world: World, decision: Decision, before: WatchState | null): void {
+function tell(world: World, decision: Decision, before: WatchState | null, scheduled: boolean): void {
   const told = before?.malformed ?? []
   const malformed = decision.malformed.filter((tag) => !told.includes(tag))
   if (malformed.length > 0)
     world.log.notice(`passed over: ${malformed.join(', ')}: a release is tagged like v1.2.3 (semver.org)`)
   const isNews = before?.reason !== decision.reason
   if (decision.kind === 'refused' && isNews) world.log.warning(`not taken: ${decision.reason}`)
+  else if (decision.kind === 'missing' && isNews && scheduled)
+    world.log.warning(`nothing to follow: ${decision.reason}; ${decision.hint}`) // by hand it is an error, each time
   else if (decision.kind === 'held' && before?.target?.commit !== decision.target.commit)
     world.log.notice(`not yet: ${decision.reason}`)
   else world.log.debug(`polled: ${decision.kind}: ${decision.reason}`)

@@ -108,8 +108,8 @@ describe('what is wrong is said, with what to do', () => {
       'a branch that is not there',
       'remote',
       (computer) => computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  branch: trunk\n`),
-      /origin has no branch trunk/,
-      /deployment\.branch/,
+      /origin: the remote has no branch trunk; its default branch is main/,
+      /deployment\.branch: main/,
     ],
     [
       'a checkout that is gone',

@@ -31,6 +31,7 @@ function member(
     migration: null,
     duration_ms: 5_000,
     telec: '0.1.0',
+    problem: null,
   }
   return { computer, heard_at: at(heardSecondsAgo), status: status && { ...full, ...status } }
 }

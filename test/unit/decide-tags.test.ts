@@ -70,7 +70,8 @@ function naive(channel: ChannelConfig, offers: readonly Ref[], deployed: Target)
     const order = newest === null ? 1 : compare(one, newest)
     if (newest === null || order > 0 || (order === 0 && one.ref > newest.ref)) newest = one
   }
-  if (newest === null || newest.commit === deployed.commit) return { kind: 'current' }
+  if (newest === null) return { kind: deployed.ref.startsWith('refs/tags/') ? 'missing' : 'current' }
+  if (newest.commit === deployed.commit) return { kind: 'current' }
   const target = { ref: newest.ref, commit: newest.commit } as Target
   const here = read({ name: `refs/tags/v${deployed.version}`, commit: deployed.commit })
   const order = here === null ? 1 : compare(newest, here)

@@ -48,29 +48,31 @@ describe('alpha', () => {
     })
   })
 
-  test.each<[string, ChannelConfig, Ref[], string]>([
+  test('the head that is deployed is not taken again', () => {
+    expect(decide(ALPHA, [branch('main', 'old')], head('old'))).toEqual({
+      kind: 'current',
+      reason: 'main is what is deployed',
+    })
+  })
+
+  test.each<[string, Ref[], string | null, string]>([
     [
-      'the head that is deployed is not taken again',
-      ALPHA,
-      [branch('main', 'old')],
-      'main is what is deployed',
-    ],
-    [
-      'a push to another branch is nothing new',
-      ALPHA,
+      'a branch that was renamed',
       [branch('topic', 'new')],
-      'the remote has no branch main',
+      'trunk',
+      'the remote has no branch main; its default branch is trunk',
     ],
     [
-      'a branch whose name begins alike is another branch',
-      ALPHA,
+      'a branch whose name begins alike',
       [branch('main2', 'new')],
-      'the remote has no branch main',
+      null,
+      'the remote has no branch main and names no other',
     ],
-    ['a remote without a commit offers nothing', ALPHA, [], 'the remote has no branch main'],
-    ['releases do not matter to alpha', ALPHA, tags('9.0.0'), 'the remote has no branch main'],
-  ])('%s', (_, channel, offers, reason) => {
-    expect(decide(channel, offers, head('old'))).toEqual({ kind: 'current', reason })
+    ['a remote without a commit', [], null, 'the remote has no branch main and names no other'],
+    ['a remote with releases alone', tags('9.0.0'), null, 'the remote has no branch main and names no other'],
+  ])('%s is nothing to follow', (_, offers, defaultBranch, reason) => {
+    const known = { deployed: head('old'), seen: [], now: NOW, defaultBranch }
+    expect(decideOn(ALPHA, offers, known)).toMatchObject({ kind: 'missing', reason })
   })
 
   test('another branch can be followed', () => {
@@ -148,9 +150,16 @@ describe('releases', () => {
       '1.2.0',
     ],
     ['what is deployed is not taken again', BETA, tags('1.2.0'), '1.2.0'],
-    ['a remote without releases offers nothing', BETA, [], '1.2.0'],
   ])('%s', (_, channel, offers, deployed) => {
     expect(decide(channel, offers, release(deployed)).kind).toBe('current')
+  })
+
+  test('a remote without releases has nothing to follow where one is deployed, and nothing new elsewhere', () => {
+    expect(decide(BETA, [], release('1.2.0'))).toMatchObject({ kind: 'missing' })
+    expect(decide(BETA, [], head('old', '1.2.0'))).toEqual({
+      kind: 'current',
+      reason: 'no release fits beta',
+    })
   })
 
   test('a tag without the v counts as a release', () => {
@@ -328,7 +337,7 @@ test('tags that look like a version and are none are reported, others passed ove
 })
 
 test('what GitHub calls a prerelease is one, whatever its version says', () => {
-  const offers = [{ name: 'refs/tags/v1.1.0', commit: commit('1.1.0'), prerelease: true }]
+  const offers = [...tags('1.0.0'), { name: 'refs/tags/v1.1.0', commit: commit('1.1.0'), prerelease: true }]
   expect(decide(BETA, offers, release('1.0.0')).kind).toBe('current')
   expect(decide({ ...BETA, prereleases: true }, offers, release('1.0.0'))).toMatchObject({ kind: 'update' })
 })
@@ -393,7 +402,8 @@ describe('against a second, naive implementation', () => {
             if (newest === null || rank(one) > rank(newest)) newest = one
           }
           const decision = decide(channel, tags(...offered.map(text)), release(text(current)))
-          if (newest === null || rank(newest) === rank(current)) expect(decision.kind).toBe('current')
+          if (newest === null) expect(decision.kind).toBe('missing')
+          else if (rank(newest) === rank(current)) expect(decision.kind).toBe('current')
           else if (rank(newest) > rank(current))
             expect(decision).toMatchObject({ kind: 'update', target: release(text(newest)) })
           else expect(decision).toMatchObject({ kind: 'refused', target: release(text(newest)) })

@@ -27,6 +27,7 @@ const CURRENT: Overview = {
     reason: 'main is what is deployed',
     target: null,
     refusal: null,
+    hint: null,
     seen: [],
     malformed: [],
     via: null,

@@ -2,11 +2,18 @@ import { join } from 'node:path'
 import type { Decision } from '../../channel/decide.ts'
 import { openService } from '../../config/service.ts'
 import { readSignal } from '../../state/signal.ts'
+import { TelecError } from '../../system/errors.ts'
 import { remove } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
 import { tellOthers } from '../../watch/after-poll.ts'
 import { type PollOptions, poll } from '../../watch/poll.ts'
 import { leaveQuiet } from '../../watch/quiet.ts'
+
+/** Throws where what this computer follows is missing: for a person, who asked; the log has it once. */
+export function verifyFollowed(decision: Decision): void {
+  if (decision.kind !== 'missing') return
+  throw new TelecError('halted', decision.reason, { hint: decision.hint })
+}
 
 /** A whole poll: it decides, tells others, and leaves behind what spares the next ones the trouble. */
 export async function runPoll(world: World, options: PollOptions): Promise<Decision> {

@@ -5,7 +5,7 @@ import { locate } from '../../config/services.ts'
 import { listen } from '../../watch/listen.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
-import { runPoll } from './run-poll.ts'
+import { runPoll, verifyFollowed } from './run-poll.ts'
 
 type Options = Record<'dryRun' | 'explain' | 'json' | 'scheduled' | 'listen', boolean>
 
@@ -33,6 +33,7 @@ Examples:
       if (isListener) return leave(await listen(world, locate(world)))
       const decision = await runPoll(world, { dryRun, scheduled, heard: null })
       if (json || explain) world.out(json ? decision : explained(decision))
+      if (!scheduled) verifyFollowed(decision)
     })
 
 const TITLES: Record<Decision['kind'], string> = {
@@ -40,6 +41,7 @@ const TITLES: Record<Decision['kind'], string> = {
   current: 'nothing new',
   held: 'not yet',
   refused: 'refused',
+  missing: 'nothing to follow',
 }
 
 /** The newest that were offered, a line each, and what came of them. */
