@@ -21,6 +21,7 @@ const FleetStatusSchema = v.object({
   duration_ms: v.optional(v.nullable(v.number()), null),
   telec: text,
   problem: text,
+  runs: v.fallback(v.optional(v.nullable(v.object({ version: text, commit: text })), null), null),
 })
 
 type FleetStatus = v.InferOutput<typeof FleetStatusSchema>

@@ -31,6 +31,8 @@ const StatusSchema = v.object({
   /** The version of telec, and the commit that it was built from. */
   telec: v.string(),
   telec_commit: v.optional(v.string(), 'unknown'),
+  /** What the service runs; `version` and `commit` are what it is on the way to, where the status is not `updated`. */
+  runs: v.optional(v.nullable(v.object({ version: v.nullable(v.string()), commit: v.string() })), null),
   /** Why polls take nothing although they reach the remote; null: they do, or nothing is new. */
   problem: v.optional(v.nullable(v.string()), null),
 })
@@ -58,6 +60,7 @@ export function statusOfDeployed(
     duration_ms: 0,
     telec: VERSION,
     telec_commit: COMMIT,
+    runs: { version, commit },
     problem: null,
   }
 }

@@ -51,6 +51,8 @@ const UpdateKeys = v.object({
   steps: v.array(StepSchema),
   /** Where an update before this one, which did not end, left the checkout. */
   left_at: v.nullable(CommitSchema),
+  /** What an update before this one, which did not end, had the service restarted to; null: nothing. */
+  left_running: v.optional(v.nullable(TargetSchema), null),
   permits: v.optional(v.array(v.picklist(PERMITS)), []),
   /** Where it is a person's way back. */
   rollback: v.optional(v.nullable(RollbackSchema), null),
@@ -164,16 +166,16 @@ export function takeUp(
       attempts: update.attempts + 1,
       permits: [...new Set([...update.permits, ...permits])],
     }
-  const { version, ref, commit } = state.deployed
   return {
     channel,
-    from: { version, ref, commit },
+    from: named(state.deployed),
     target,
     started_at: at,
     attempts: 1,
     failures: 0,
     steps: [],
     left_at: leftAt(update),
+    left_running: leftRunning(update),
     permits: [...permits],
     rollback: null,
     // What was put aside on the way to a target that another one replaced is told all the same.
@@ -185,6 +187,21 @@ export function takeUp(
     restarts: [],
     service: null,
   }
+}
+
+/** What the service runs: what is deployed, or what an update that is not done has had it restarted to. */
+export function whatRuns({ deployed, update }: Pick<UpdateState, 'deployed' | 'update'>): Target {
+  return leftRunning(update) ?? named(deployed)
+}
+
+/** The last thing that an update, or one before it, had the service restarted to, without having ended; null: nothing. */
+export function leftRunning(update: Update | null): Target | null {
+  return update?.restarts.some(({ asked }) => asked) ? update.target : (update?.left_running ?? null)
+}
+
+/** Of a record the target alone. */
+export function named({ version, ref, commit }: Target): Target {
+  return { version, ref, commit }
 }
 
 /** What the install command that ran last changed in tracked files. */

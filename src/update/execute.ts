@@ -239,7 +239,7 @@ async function runSequence(context: UpdateContext, initial: UpdateState, first: 
   const supervised = findService(context)
   for (const step of SEQUENCE) {
     if (isEnded(update, step.name) && step.resume === 'unless ended') continue
-    const report = createReport(context, update)
+    const report = createReport(context, initial, update)
     const interrupted = wasInterrupted(update, step.name)
     const startedMs = world.monotonic()
     await report.begin(step, step.status !== status)

@@ -28,7 +28,7 @@ export async function finish(context: UpdateContext, before: UpdateState, update
   const { world, paths } = context
   const at = isoTime(world)
   const last_migration = lastRecorded(readMigrationRecord(paths))
-  await createReport(context, update).updated()
+  await createReport(context, before, update).updated()
   await remember(context, update, null)
   const state = {
     ...firstState({ ...update.target, last_migration }, at),
@@ -74,7 +74,7 @@ export async function halt(
   }
   await writeUpdateState(paths, { ...state, update: { ...update, failures }, halted })
   await remember(context, update, halted)
-  await createReport(context, update).halted(halted)
+  await createReport(context, state, update).halted(halted)
 }
 
 /** Where the disk failed at the very end, people read of an update under way, or nothing of it: that is put right. */

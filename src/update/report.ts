@@ -1,6 +1,6 @@
 import { nameOf } from '../channel/target.ts'
 import { type Status, statusOfDeployed, writeStatus } from '../state/status.ts'
-import type { Halt, Update } from '../state/update-state.ts'
+import { type Halt, type Update, type UpdateState, whatRuns } from '../state/update-state.ts'
 import type { WriteOptions } from '../system/files.ts'
 import { orWarn } from '../system/limit.ts'
 import { isoTime } from '../system/world.ts'
@@ -8,13 +8,19 @@ import type { UpdateContext } from './context.ts'
 import type { Step } from './step.ts'
 
 /** Tells the log, the status file and the sinks how an update goes. A status that cannot be written never fails it. */
-export function createReport({ world, config, paths, sinks }: UpdateContext, update: Update) {
+export function createReport(
+  { world, config, paths, sinks }: UpdateContext,
+  { deployed }: UpdateState,
+  update: Update,
+) {
   const { from, target } = update
   const durationMs = () => Math.max(0, world.now() - Date.parse(update.started_at))
   const publish = async (status: Status, step: string, write: WriteOptions | null, halt?: Halt) => {
+    const runs = status === 'updated' ? target : whatRuns({ deployed, update })
     const record = {
       ...statusOfDeployed(config, { ...target, at: isoTime(world) }),
       status,
+      runs: { version: runs.version, commit: runs.commit },
       channel: update.channel,
       from: from.version,
       step,

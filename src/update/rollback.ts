@@ -6,6 +6,8 @@ import {
   hasMoved,
   lastChanged,
   leftAt,
+  leftRunning,
+  named,
   type Permit,
   takeUp,
   type Update,
@@ -50,10 +52,9 @@ export function planRollback(state: UpdateState, record: MigrationRecord): Rollb
       because: 'telec goes back to what it deployed or adopted itself',
       hint: 'push a commit that reverts what is wrong: git revert',
     })
-  const { version, ref, commit } = target
   return {
     from: named(isHalfWay ? update.target : deployed),
-    target: { version, ref, commit },
+    target: named(target),
     migrations: recordedSince(record, target.last_migration ?? null),
   }
 }
@@ -111,15 +112,11 @@ function rollbackOf(
   const rollback = { migrations: [...migrations], held: newestOnce(held) }
   const fresh = takeUp({ ...state, update: null }, channel, target, permits, at)
   const { put_aside = [], running = [] } = update ?? {}
-  const kept = { put_aside, running, changed: [...lastChanged(state)] }
+  const kept = { put_aside, running, left_running: leftRunning(update), changed: [...lastChanged(state)] }
   return { ...fresh, from, attempts: 0, left_at: leftAt(update), ...kept, rollback }
 }
 
 /** Each commit once, where it stands last. */
 function newestOnce(targets: readonly Target[]): Target[] {
   return [...new Map(targets.toReversed().map((target) => [target.commit, target])).values()].toReversed()
-}
-
-function named({ version, ref, commit }: Target): Target {
-  return { version, ref, commit }
 }

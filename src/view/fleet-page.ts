@@ -1,7 +1,7 @@
 import compare from 'semver/functions/compare'
 import valid from 'semver/functions/valid'
 import type { Fleet, FleetMember } from '../fleet/read.ts'
-import { countVersions, isHalted, isSilent, isStuck } from './fleet.ts'
+import { countVersions, headedFor, isHalted, isSilent, isStuck, whatRunsOn } from './fleet.ts'
 import { relative } from './show.ts'
 
 /** The fleet as one page that needs nothing but itself: no network, light and dark, readable on a phone. Pure. */
@@ -14,7 +14,7 @@ export function fleetPage(fleet: Fleet, nowMs: number): string {
   })
   const halted = computers.filter(isHalted).length
   const silent = computers.filter((member) => isSilent(member, nowMs)).length
-  const behind = attention.filter(({ why: [kind] }) => kind === 'behind').length
+  const behind = computers.filter((member) => newerThan(member, newest) !== null).length
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -57,19 +57,26 @@ function needsAttention(member: FleetMember, newest: ReadonlyMap<string, string>
     return ['halted', `at ${status?.step ?? 'an unknown step'}: ${status?.error ?? 'no reason given'}`]
   if (isStuck(member)) return ['stuck', status?.problem ?? '']
   if (isSilent(member, nowMs)) return ['silent', `last heard of ${ago(Date.parse(heard_at) - nowMs)}`]
-  const best = newest.get(status?.channel ?? '')
-  const version = status?.version
-  if (best && version && valid(version) && compare(version, best) < 0)
-    return ['behind', `runs ${version}; others of its channel run ${best}`]
-  return null
+  const best = newerThan(member, newest)
+  return best === null
+    ? null
+    : ['behind', `runs ${whatRunsOn(member).version}; others of its channel run ${best}`]
+}
+
+/** The newest version that others of its channel run, where this one runs an older one. */
+function newerThan(member: FleetMember, newest: ReadonlyMap<string, string>): string | null {
+  const best = newest.get(member.status?.channel ?? '')
+  const { version } = whatRunsOn(member)
+  return best && version && valid(version) && compare(version, best) < 0 ? best : null
 }
 
 /** The newest version that anybody of a channel runs. */
 function newestByChannel(computers: readonly FleetMember[]): Map<string, string> {
   const newest = new Map<string, string>()
-  for (const { status } of computers) {
-    const { channel, version } = status ?? {}
-    if (!channel || !version || !valid(version) || status?.status === 'update_failed') continue
+  for (const member of computers) {
+    const { version } = whatRunsOn(member)
+    const channel = member.status?.channel
+    if (!channel || !version || !valid(version)) continue
     const known = newest.get(channel)
     if (known === undefined || compare(version, known) > 0) newest.set(channel, version)
   }
@@ -137,7 +144,9 @@ function timeline(computers: readonly FleetMember[], nowMs: number): string {
       const lane = free >= 0 ? free : lanes.length < LANES ? lanes.length : Math.floor(x) % LANES
       lanes[lane] = x
       const kind = isHalted(member) || isStuck(member) ? 'bad' : 'good'
-      const what = `${member.computer}: ${member.status?.version ?? 'unknown'}, ${member.status?.status ?? ''}, ${ago(ms - nowMs)}`
+      const target = headedFor(member)
+      const way = target === null ? '' : ` on the way to ${target}`
+      const what = `${member.computer}: runs ${whatRunsOn(member).version ?? 'unknown'}, ${member.status?.status ?? ''}${way}, ${ago(ms - nowMs)}`
       return `<circle class="${kind}" cx="${x.toFixed(1)}" cy="${10 + lane * LANE}" r="4"><title>${show(what, 200)}</title></circle>`
     })
   const height = 20 + lanes.length * LANE
@@ -157,17 +166,24 @@ function table(computers: readonly FleetMember[], nowMs: number): string {
   const rows = computers.map((member) => {
     const { computer, heard_at, status } = member
     const kind = isHalted(member) ? 'bad' : isSilent(member, nowMs) ? 'warn' : ''
-    const { channel, version, commit, status: name = 'unknown', step } = status ?? {}
+    const { channel, status: name = 'unknown', step } = status ?? {}
+    const { version, commit } = whatRunsOn(member)
     const heard = ago(Date.parse(heard_at) - nowMs)
-    const cells = [channel, version, commit?.slice(0, 12), isStuck(member) ? 'stuck' : name, step, heard].map(
-      (cell, column) => {
-        const text = show(cell ?? '–')
-        return `<td>${column === 2 ? `<code>${text}</code>` : text}</td>`
-      },
-    )
+    const cells = [
+      channel,
+      version,
+      commit?.slice(0, 12),
+      headedFor(member),
+      isStuck(member) ? 'stuck' : name,
+      step,
+      heard,
+    ].map((cell, column) => {
+      const text = show(cell ?? '–')
+      return `<td>${column === 2 ? `<code>${text}</code>` : text}</td>`
+    })
     return `<tr class="${kind}"><th scope="row">${show(computer)}</th>${cells.join('')}</tr>`
   })
-  const heads = ['Computer', 'Channel', 'Version', 'Commit', 'Status', 'Step', 'Heard of']
+  const heads = ['Computer', 'Channel', 'Runs', 'Commit', 'Target', 'Status', 'Step', 'Heard of']
   const body = `<div class="scroll"><table><thead><tr>${heads.map((head) => `<th scope="col">${head}</th>`).join('')}</tr></thead><tbody>\n${rows.join('\n')}\n</tbody></table></div>`
   return rows.length <= OPEN_ROWS ? body : `<details><summary>${rows.length} rows</summary>${body}</details>`
 }
@@ -222,7 +238,7 @@ table{border-collapse:collapse;width:100%;font-size:13px;white-space:nowrap}
 th,td{text-align:left;padding:6px 14px 6px 0;border-top:1px solid var(--line);font-weight:400}
 thead th{border-top:0;color:var(--soft);font-weight:600}
 tbody th{font-weight:600}
-tr.bad td:nth-child(5){color:var(--bad);font-weight:600}tr.warn td:last-child{color:var(--warn);font-weight:600}
+tr.bad td:nth-child(6){color:var(--bad);font-weight:600}tr.warn td:last-child{color:var(--warn);font-weight:600}
 summary{cursor:pointer;color:var(--soft)}
 @media(max-width:600px){header,main{padding-left:12px;padding-right:12px}section{padding:14px 12px}.time text{font-size:26px}.time circle{r:7px}}
 `

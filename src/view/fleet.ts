@@ -18,6 +18,20 @@ export function isStuck({ status }: FleetMember): boolean {
   return status?.status === 'updated' && status.problem !== null
 }
 
+export type Running = Readonly<{ version: string | null; commit: string | null }>
+
+/** What a computer runs. An older telec says of an update that is not done only which version it came from. */
+export function whatRunsOn({ status }: FleetMember): Running {
+  if (!status) return { version: null, commit: null }
+  return status.runs ?? (status.status === 'updated' ? status : { version: status.from, commit: null })
+}
+
+/** What it is on the way to, or halted at, for people; null: it is there. */
+export function headedFor({ status }: FleetMember): string | null {
+  if (!status || status.status === 'updated') return null
+  return status.version ?? status.commit?.slice(0, 12) ?? null
+}
+
 /** `telec status --fleet` for people: who needs attention first, then all, then how many run what. Pure. */
 export function showFleet({ computers }: Fleet, nowMs: number): string {
   if (computers.length === 0) return 'no computer has been heard of yet\n'
@@ -28,24 +42,36 @@ export function showFleet({ computers }: Fleet, nowMs: number): string {
   return `${table([HEADINGS, ...rows])}\n${counts(computers)}${ordered.flatMap(why).join('')}`
 }
 
-const HEADINGS = ['COMPUTER', 'CHANNEL', 'VERSION', 'COMMIT', 'STATUS', 'STEP', 'SINCE', 'HEARD']
+const HEADINGS = ['COMPUTER', 'CHANNEL', 'RUNS', 'COMMIT', 'TARGET', 'STATUS', 'STEP', 'SINCE', 'HEARD']
 
 function row(member: FleetMember, nowMs: number): string[] {
   const { computer, heard_at, status } = member
   const heard = `${relative(Math.min(-1, Date.parse(heard_at) - nowMs))}${isSilent(member, nowMs) ? ' (silent)' : ''}`
   const since = status && relative(status.timestamp * 1000 - nowMs)
-  const { channel, version, commit, status: name = 'unknown', step } = status ?? {}
+  const { channel, status: name = 'unknown', step } = status ?? {}
+  const { version, commit } = whatRunsOn(member)
   const state = isStuck(member) ? 'stuck' : name
-  const cells = [computer, channel, version, commit?.slice(0, 12), state, step, since, heard]
+  const cells = [
+    computer,
+    channel,
+    version,
+    commit?.slice(0, 12),
+    headedFor(member),
+    state,
+    step,
+    since,
+    heard,
+  ]
   return cells.map((cell) => cut(cell ?? '-'))
 }
 
 /** How many computers run each version, by its name. */
 export function countVersions(computers: readonly FleetMember[]): [version: string, count: number][] {
   const counts = new Map<string, number>()
-  for (const { status } of computers) {
-    const version = status?.version ?? status?.commit?.slice(0, 12) ?? 'unknown'
-    counts.set(version, (counts.get(version) ?? 0) + 1)
+  for (const member of computers) {
+    const { version, commit } = whatRunsOn(member)
+    const name = version ?? commit?.slice(0, 12) ?? 'unknown'
+    counts.set(name, (counts.get(name) ?? 0) + 1)
   }
   return [...counts]
 }

@@ -32,6 +32,7 @@ function member(
     duration_ms: 5_000,
     telec: '0.1.0',
     problem: null,
+    runs: null,
   }
   return { computer, heard_at: at(heardSecondsAgo), status: status && { ...full, ...status } }
 }
@@ -53,6 +54,7 @@ describe('the page', () => {
           step: 'migrate',
           error: '003_split.ts failed',
           version: '1.4.3',
+          runs: { version: '1.4.1', commit: 'b'.repeat(40) },
         }),
         member('cellar', {}, 7_200),
         member('garage', { version: '1.4.1' }),
@@ -64,6 +66,9 @@ describe('the page', () => {
       'silent cellar last heard of 2 h ago',
       'behind garage runs 1.4.1; others of its channel run 1.4.2',
     ])
+    expect(text).toContain('<b>2</b> behind') // the one that halted runs what it ran, too
+    expect(text).not.toContain('1.4.3</span> <b>')
+    expect(text).toMatch(/<th scope="row">attic<\/th>.*<td>1\.4\.1<\/td>.*<td>1\.4\.3<\/td><td>update_failed/)
   })
 
   test('says so where all is well, and where there is nobody', () => {

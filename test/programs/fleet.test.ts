@@ -57,13 +57,13 @@ test('the fleet is seen from each of its computers: versions, halts with their r
   const { code, stdout } = await attic.telec('telec', ['status', '--fleet'])
   expect(code).toBe(0)
   const [headings, ...rows] = stdout.split('\n')
-  expect(headings).toMatch(/^COMPUTER +CHANNEL +VERSION +COMMIT +STATUS +STEP +SINCE +HEARD$/)
+  expect(headings).toMatch(/^COMPUTER +CHANNEL +RUNS +COMMIT +TARGET +STATUS +STEP +SINCE +HEARD$/)
   expect(rows[0]).toMatch(
-    /^attic +alpha +1\.1\.0 +[0-9a-f]{12} +update_failed +migrate +\d+ s ago +\d+ s ago$/,
+    /^attic +alpha +1\.0\.0 +[0-9a-f]{12} +1\.1\.0 +update_failed +migrate +\d+ s ago +\d+ s ago$/,
   )
-  expect(rows[1]).toMatch(/^cellar +- +1\.0\.9 +- +updated +- +25 h ago +60 min ago \(silent\)$/)
-  expect(rows[2]).toMatch(/^studio +alpha +1\.1\.0 +[0-9a-f]{12} +updated +done +\d+ s ago +\d+ s ago$/)
-  expect(stdout).toContain('3 computer(s): 2 × 1.1.0, 1 × 1.0.9\n')
+  expect(rows[1]).toMatch(/^cellar +- +1\.0\.9 +- +- +updated +- +25 h ago +60 min ago \(silent\)$/)
+  expect(rows[2]).toMatch(/^studio +alpha +1\.1\.0 +[0-9a-f]{12} +- +updated +done +\d+ s ago +\d+ s ago$/)
+  expect(stdout).toContain('3 computer(s): 1 × 1.0.9, 1 × 1.1.0, 1 × 1.0.0\n')
   expect(stdout).toContain('attic halted at migrate: migration 1.1.0/001_fails.mjs failed')
   const all = await members(studio)
   expect(all.get('attic')?.status).toMatchObject({

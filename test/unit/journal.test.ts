@@ -10,6 +10,7 @@ import {
   type Update,
   type UpdateState,
   wasInterrupted,
+  whatRuns,
 } from '../../src/state/update-state.ts'
 import { commit, head } from '../helpers/commits.ts'
 
@@ -31,6 +32,7 @@ describe('an update', () => {
       failures: 0,
       steps: [],
       left_at: null,
+      left_running: null,
       permits: [],
       rollback: null,
       put_aside: [],
@@ -73,6 +75,18 @@ describe('an update', () => {
     const next = takeUp(under(moved), 'alpha', head('three'), [], LATER)
     expect(next.left_at).toBe(commit('two'))
     expect(takeUp(under(next), 'alpha', head('four'), [], LATER).left_at).toBe(commit('two'))
+  })
+
+  test('that had the service restarted left it running that, until another one restarts it', () => {
+    const restarts = [{ unit: 'web.service', before: '1@1', asked: true }]
+    const state = (update: Update | null) => whatRuns({ ...SETUP, update })
+    expect(state(null)).toEqual(head('one', '1.0.0'))
+    expect(state(fresh())).toEqual(head('one', '1.0.0'))
+    const restarted = { ...fresh(), restarts }
+    expect(state(restarted)).toEqual(head('two'))
+    const next = takeUp(under(restarted), 'alpha', head('three'), [], LATER)
+    expect(state(next)).toEqual(head('two'))
+    expect(state({ ...next, restarts })).toEqual(head('three'))
   })
 
   test('that was killed before it moved the checkout left it nowhere', () => {
