@@ -11,7 +11,7 @@ export type DefineCommand = (world: World, leave: (code: number) => void) => Com
 /** Runs a program to its exit code: the one place that sets it. */
 export async function main(program: string, work: (world: World) => Promise<number>): Promise<void> {
   const world = realWorld(program)
-  passOnSignals()
+  passOnSignals(world)
   try {
     process.exitCode = await work(world)
   } catch (error) {
@@ -42,11 +42,14 @@ function levelOf({ quiet, kind }: TelecError): 'error' | 'warning' | 'notice' | 
 }
 
 /** What telec started goes with it: its children have process groups of their own, which a Ctrl-C does not reach. */
-function passOnSignals(): void {
+function passOnSignals({ log }: World): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.prependOnceListener(signal, () => {
       signalAllGroups('SIGTERM')
       // Others may listen, too (telec run): only where nobody does is this the end.
-      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+      if (process.listenerCount(signal) > 0) return
+      log.progress(null)
+      log.part()
+      process.kill(process.pid, signal)
     })
 }

@@ -15,6 +15,8 @@ import { readPause } from '../state/pause.ts'
 import { CHANGED_HINT, describeChanged, lastChanged, readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
+import { isHeld } from '../system/lock.ts'
+import { afterHalt, verifyCheckout } from '../view/after-halt.ts'
 import { branchInstead, onlyPublished } from '../watch/offers.ts'
 import type { Checks } from './check.ts'
 import { verifyUndamaged } from './repair.ts'
@@ -23,12 +25,12 @@ import { verifyUndamaged } from './repair.ts'
 export const DEPLOYMENT_CHECKS: Checks = { checkout, remote, update }
 
 async function checkout(service: Service): Promise<string> {
-  const { world, config, paths } = service
-  const repository = locateRepository(world, config.deployment.checkout)
+  const { world, paths } = service
+  const state = readUpdateState(paths)
   await verifyUndamaged(service)
+  const repository = await verifyCheckout(service, state)
   const head = await headCommit(repository)
   const local = await localChanges(repository)
-  const state = readUpdateState(paths)
   const installed = state ? stillAs(repository, lastChanged(state)) : []
   const byHand = [...local.keys()].filter((path) => !installed.some((file) => file.path === path))
   const changes = [
@@ -67,12 +69,26 @@ async function remote(service: Service): Promise<string> {
 const PASSWORD =
   'its URL holds a password, which other users can see while git runs: keep it in a credential helper (git help credentials)'
 
-async function update({ world, paths }: Service): Promise<string> {
+async function update(service: Service): Promise<string> {
+  const { world, paths } = service
   const state = readUpdateState(paths)
   if (state?.halted) {
     const { step, target, error, because, hint } = state.halted
     const message = `halted at ${step} on the way to ${nameOf(target)}: ${error}`
-    throw new TelecError('halted', message, { ...(because && { because }), ...(hint && { hint }) })
+    const { starts } = await afterHalt(service, state)
+    const why = [because ?? [], starts ?? []].flat().join('\n')
+    throw new TelecError('halted', message, { ...(why && { because: why }), ...(hint && { hint }) })
+  }
+  if (state?.update && !isHeld(world, paths.lock)) {
+    const { starts } = await afterHalt(service, state)
+    throw new TelecError(
+      'later',
+      `the update to ${nameOf(state.update.target)} did not end, and nothing works on it`,
+      {
+        ...(starts && { because: starts }),
+        hint: 'the next poll has it go on, where a timer is active; now: telec-update',
+      },
+    )
   }
   const watch = readWatchState(paths)
   if (watch?.outcome === 'refused')

@@ -165,11 +165,31 @@ async function oneUnit(
     throw new TelecError('halted', `${unit} has failed${lastExit ? `: ${lastExit}` : ''} (${name})`, {
       hint: 'look at its log; a push that mends it is taken all the same',
     })
-  const state = known === 'masked' ? 'masked' : activity
+  if (known === 'masked' || activity === 'stopped')
+    throw new TelecError('halted', `${unit} is ${known === 'masked' ? 'masked' : 'stopped'} (${name})`, {
+      because: `an update leaves it so${lastExit ? `; it ended with ${lastExit}` : ''}`,
+      hint: 'start it, if nobody stopped it on purpose',
+    })
+  if (name === 'systemd') await verifyStartsAtBoot(service, unit)
   const isTaught = name === 'systemd' && restart === 'exit-42' && known === 'yes'
   const scope = service.config.service?.scope ?? service.paths.scope
   const contract = isTaught ? `, ${await verifyComesBack(service.world, scope, unit)}` : ''
-  return `${unit} is ${state}${main?.pid ? `, pid ${main.pid}` : ''}${contract} (${name})`
+  return `${unit} is ${activity}${main?.pid ? `, pid ${main.pid}` : ''}${contract} (${name})`
+}
+
+/** Throws where nothing has systemd start a unit that could be enabled. */
+async function verifyStartsAtBoot({ world, config, paths }: Service, unit: string): Promise<void> {
+  const scope = config.service?.scope ?? paths.scope
+  const { UnitFileState, ...wanted } = await showUnit(world, scope, unit, [
+    'UnitFileState',
+    'WantedBy',
+    'RequiredBy',
+    'TriggeredBy',
+  ])
+  if (UnitFileState !== 'disabled' || Object.values(wanted).join('') !== '') return
+  throw new TelecError('config', `${unit} is disabled: it does not start at boot`, {
+    hint: `${scope === 'user' ? 'systemctl --user' : 'sudo systemctl'} enable ${unit}`,
+  })
 }
 
 const REDIS_TIMEOUT_MS = 5_000

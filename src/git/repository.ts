@@ -17,6 +17,7 @@ export interface Repository {
 /** Finds the repository of a checkout without asking git. Throws a TelecError of kind `config`. */
 export function locateRepository(world: World, checkout: string): Repository {
   const wrong = (what: string, hint: string) => wrongPath('deployment.checkout', checkout, what, hint)
+  const elsewhere = `mount its disk, set deployment.checkout to where it is now, or clone it: git clone URL ${checkout}`
   const lookAt = (path: string) => {
     try {
       return statSync(path, { throwIfNoEntry: false })
@@ -25,11 +26,10 @@ export function locateRepository(world: World, checkout: string): Repository {
     }
   }
   const folder = lookAt(checkout)
-  if (!folder?.isDirectory())
-    throw wrong('is not a folder', `clone the service there: git clone URL ${checkout}`)
+  if (!folder?.isDirectory()) throw wrong('is not a folder', elsewhere)
   const dotGit = join(checkout, '.git')
   const entry = lookAt(dotGit)
-  if (!entry) throw wrong('is not a git work tree (it has no .git)', `git clone URL ${checkout}`)
+  if (!entry) throw wrong('is not a git work tree (it has no .git)', elsewhere)
   const owner = world.uid === 0 && world.platform === 'linux' ? checkoutOwner(checkout) : null
   const whose = owner?.name ?? `uid ${entry.uid}, telec runs as ${world.uid}`
   // Given --git-dir, git does not check the owner; another user's configuration can run commands.

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
 import { systemErrorCode, TelecError } from './errors.ts'
-import { writeFailure } from './files.ts'
+import { readPlainText, writeFailure } from './files.ts'
 import { signalIfThere } from './groups.ts'
 import { isoTime, type World } from './world.ts'
 
@@ -53,6 +53,14 @@ export function acquireLock(world: World, path: string): Lock {
   } catch (error) {
     throw writeFailure(path, error)
   }
+}
+
+/** Whether one that is alive wrote that it holds the lock. Unlike `isLocked` this keeps it from nobody, not for a moment. */
+export function isHeld(world: World, path: string): boolean {
+  const [, pid] = / pid (\d+), since /.exec(readPlainText(path) ?? '') ?? []
+  if (pid === undefined || !signalIfThere(Number(pid), 0)) return false
+  const command = `/proc/${pid}/cmdline`
+  return world.platform !== 'linux' || (readPlainText(command) ?? 'telec').includes('telec') // else another took its number
 }
 
 /** Whether somebody holds the lock. */

@@ -11,6 +11,10 @@ type Level = keyof typeof LEVELS
 export interface Log extends Record<Level, (message: string) => void> {
   /** What is under way: in a terminal as a last line, until the next one or null; under systemd as the unit's status. */
   progress(message: string | null): void
+  /** What to say where a signal ends this program; null: nothing. */
+  parting(message: string | null): void
+  /** Says it. */
+  part(): void
   /** How it ended, for whoever asks systemd later; the log has said it in more words. */
   outcome(message: string): void
 }
@@ -32,6 +36,7 @@ export function createLog(
   let opened: NodeJS.WriteStream | undefined
   const out = () => (opened ??= open())
   let underWay = ''
+  let parting: string | null = null
   const at = (level: Level) => (message: string) => {
     const isJournal = env.JOURNAL_STREAM !== undefined && out().isTTY !== true
     if (level === 'debug' && !isJournal && !env.TELEC_DEBUG) return
@@ -57,6 +62,12 @@ export function createLog(
       if (underWay) sink.write(ERASE_LINE)
       underWay = printable(message ?? '').slice(0, (sink.columns || 80) - 1) // one that wraps cannot be erased
       sink.write(underWay)
+    },
+    parting(message) {
+      parting = message
+    },
+    part() {
+      if (parting !== null) at('notice')(parting)
     },
     outcome(message) {
       notify?.(statusLine(message))

@@ -187,12 +187,17 @@ async function updateTo(
   try {
     const state = await settle(context, before, target.commit)
     const update = takeUp(state, config.deployment.channel, target, options.permits, isoTime(world))
+    world.log.parting(
+      `stopped: the update to ${nameOf(target)} goes on at the next poll; at once: telec-update`,
+    )
     const done = await runSequence(context, { ...state, halted: null, held: null }, update)
     await finish(context, state, done)
   } catch (error) {
     const kind = error instanceof TelecError ? error.kind : 'halted'
     await gate.leave(kind === 'later' || kind === 'restart' ? kind : 'halted')
     throw error
+  } finally {
+    world.log.parting(null)
   }
   await gate.leave('updated')
   return true

@@ -9,11 +9,12 @@ import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.t
 import { readPause } from '../state/pause.ts'
 import { readSignal } from '../state/signal.ts'
 import { readStatus } from '../state/status.ts'
-import { lastChanged, readUpdateState, wasInterrupted } from '../state/update-state.ts'
+import { lastChanged, readUpdateState, type UpdateState, wasInterrupted } from '../state/update-state.ts'
 import { readWatchState, type WatchState } from '../state/watch-state.ts'
-import { orNull } from '../system/errors.ts'
+import { orNull, TelecError } from '../system/errors.ts'
+import { isHeld } from '../system/lock.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
-import { afterHalt } from './after-halt.ts'
+import { afterHalt, verifyCheckout } from './after-halt.ts'
 
 /** Everything that `telec status` says, as data: `--json` prints it as it is. Times are ISO 8601. */
 export type Overview = Awaited<ReturnType<typeof collectOverview>>
@@ -30,7 +31,8 @@ export async function collectOverview(service: Service) {
     stable: `patches of ${pinned_minor}`,
   }
   const { deployed = null, update = null, last = null, rolled_back = null, held = null } = state ?? {}
-  const isInDoubt = state?.halted || (update && wasInterrupted(update, 'checkout'))
+  const isAtWork = isHeld(world, paths.lock)
+  const isInDoubt = state?.halted || (update && (!isAtWork || wasInterrupted(update, 'checkout')))
   const left = state && isInDoubt ? await afterHalt(service, state) : null
   return {
     /** Of the service; null: it has none. */
@@ -47,6 +49,10 @@ export async function collectOverview(service: Service) {
     failed_units: await failedUnits(service),
     signal: readSignal(paths),
     update,
+    /** Whether a telec works on it, or on anything else, right now. */
+    at_work: isAtWork,
+    /** What is wrong with the checkout as a whole. */
+    checkout: await checkoutProblem(service, state),
     /** What it is at, as the status says. */
     step: update && (readStatus(paths)?.step ?? null),
     last,
@@ -55,6 +61,8 @@ export async function collectOverview(service: Service) {
     rolled_back,
     halted:
       state?.halted && left ? { ...state.halted, go_on: commandFor(paths, state.halted.go_on), left } : null,
+    /** What a service that starts now starts, where an update did not end; for people. */
+    starts: left?.starts ?? null,
     /** Files of two commits are in the checkout; the update goes on from there. */
     half_way: left?.checkout.at === 'half-way',
     held,
@@ -65,6 +73,17 @@ export async function collectOverview(service: Service) {
         ? null
         : { hours, opens_at: windowOpensAt(config, world.now())?.toISOString() ?? null },
     ...(await unitsOverview(service)),
+  }
+}
+
+async function checkoutProblem(service: Service, state: UpdateState | null) {
+  try {
+    await verifyCheckout(service, state)
+    return null
+  } catch (error) {
+    if (!(error instanceof TelecError)) throw error
+    const { message, hint = null } = error
+    return { message, hint }
   }
 }
 

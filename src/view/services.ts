@@ -71,15 +71,18 @@ function summarise(one: Overview | Unreadable): Summary {
 
 /** The state that matters most. */
 function stateOf(overview: Overview): Pick<Summary, 'state' | 'since' | 'detail'> {
-  const { deployed, halted, update, service, next_poll_at, watch, pause, signal, held } = overview
+  const { deployed, halted, update, service, next_poll_at, watch, pause, signal, held, at_work, checkout } =
+    overview
   const state = (name: string, since: string | null, detail: string | null = null) => ({
     state: name,
     since,
     detail,
   })
   if (halted) return state('halted', halted.at, `halted at ${halted.step}: ${halted.error}`)
-  if (update) return state('updating', update.started_at)
-  if (service && ['failed', 'stopped'].includes(service.activity))
+  if (update && at_work) return state('updating', update.started_at)
+  if (update) return state('stopped', update.started_at, `the update to ${nameOf(update.target)} did not end`)
+  if (checkout) return state('checkout', null, checkout.message)
+  if (service && ['failed', 'stopped', 'unknown'].includes(service.activity))
     return state(`service ${service.activity}`, null, `${service.name} is ${service.activity}`)
   if (next_poll_at === null) return state('not polled', watch?.polled_at ?? null, 'no timer is active')
   if (watch && watch.failures > 0)

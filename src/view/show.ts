@@ -19,6 +19,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     deployed,
     last,
     changed,
+    checkout,
     failed_units,
     units,
     rolled_back,
@@ -37,6 +38,10 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
     ['updated', last && describeLast(last)],
     ['put aside', (update ?? last)?.put_aside.join('\n') || null],
+    [
+      'checkout',
+      checkout && [checkout.message, ...(checkout.hint ? [`what to do: ${checkout.hint}`] : [])].join('\n'),
+    ],
     ['changed', changed.length > 0 ? `${describeChanged(changed)}\n${CHANGED_HINT}` : null],
     ['offered', offered(overview)],
     ['last poll', lastPoll(overview, ago)],
@@ -49,7 +54,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     halted
       ? ['halted', describeHalt(halted, ago)]
       : update
-        ? ['updating', describeUpdate(update, overview, ago)]
+        ? [overview.at_work ? 'updating' : 'stopped', describeUpdate(update, overview, ago)]
         : ['waiting', signal && describeWaiting(signal, overview.held, ago)],
   ]
   return rows
@@ -109,7 +114,7 @@ function describeRolledBack({ targets, at }: NonNullable<Overview['rolled_back']
 it is not taken again before there is another target; to take it: telec-update --retry`
 }
 
-function describeLeft({ checkout, service, migrations }: AfterHalt): string[] {
+function describeLeft({ checkout, service, starts, migrations }: AfterHalt): string[] {
   const head = checkout.commit?.slice(0, 12) ?? 'unknown'
   const place = {
     deployed: `at ${head}, which is deployed`,
@@ -125,7 +130,7 @@ function describeLeft({ checkout, service, migrations }: AfterHalt): string[] {
   const ran = migrations?.length === 0 ? 'none ran' : (migrations?.join(', ') ?? 'not known')
   return [
     `checkout: ${place}`,
-    `service: ${restart[service.restarted]}${service.note ? `: ${service.note}` : ''}`,
+    `service: ${restart[service.restarted]}${service.note ? `: ${service.note}` : ''}${starts ? `; ${starts}` : ''}`,
     `migrations: ${ran}`,
   ]
 }
@@ -150,10 +155,16 @@ function describeWaiting(signal: Signal, held: Overview['held'], ago: Ago): stri
   return held ? `${what}\n${held.reason}; now: telec-update --now` : what
 }
 
-function describeUpdate(update: Update, { step, half_way }: Overview, ago: Ago): string {
+function describeUpdate(update: Update, overview: Overview, ago: Ago): string {
+  const { step, half_way, at_work, starts, next_poll_at } = overview
   const at = step === null ? '' : `, at ${step}`
-  const place = half_way ? '\nthe checkout is half-way there; telec-update goes on with it' : ''
-  return `${update.rollback ? 'back ' : ''}to ${nameOf(update.target)} since ${ago(update.started_at)}${at}${place}`
+  const polls = next_poll_at === null ? '' : `it goes on at the next poll, ${ago(next_poll_at)}; `
+  return [
+    `${update.rollback ? 'back ' : ''}to ${nameOf(update.target)} since ${ago(update.started_at)}${at}`,
+    ...(half_way ? ['the checkout is half-way there; telec-update goes on with it'] : []),
+    ...(starts ? [starts] : []),
+    ...(at_work ? [] : [`nothing works on it; ${polls}now: telec-update`]),
+  ].join('\n')
 }
 
 const UNITS = [

@@ -31,6 +31,8 @@ export function pureWorld(values: Partial<World> = {}): World {
       debug: silent,
       progress: silent,
       outcome: silent,
+      parting: silent,
+      part: silent,
     },
     now: refuse('read the clock'),
     monotonic: refuse('read the clock'),

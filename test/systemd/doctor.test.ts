@@ -71,6 +71,16 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
     expect((await doctor()).code).toBe(0)
   })
 
+  test('a service that is stopped, or disabled', async () => {
+    await subscriber.systemctl(`stop ${SERVICE}`)
+    expect((await wrong()).join('\n')).toContain(`${SERVICE} is stopped (systemd)`)
+    await subscriber.systemctl(`start ${SERVICE}`)
+    await subscriber.systemctl(`disable ${SERVICE}`)
+    expect((await wrong()).join('\n')).toContain(`${SERVICE} is disabled: it does not start at boot`)
+    await subscriber.systemctl(`enable ${SERVICE}`)
+    expect((await doctor()).code).toBe(0)
+  })
+
   test("a service's own unit that does not come back after 42, or changed since systemd read it", async () => {
     const more = `${UNITS[scope]}/${SERVICE}.d/zz.conf`
     await subscriber.sh(`cat >${more}`, { input: '[Service]\nRestartForceExitStatus=\nRestart=no\n' })

@@ -45,6 +45,9 @@ const CURRENT: Overview = {
   rolled_back: null,
   halted: null,
   half_way: false,
+  at_work: false,
+  checkout: null,
+  starts: null,
   held: null,
   pause: null,
   window: null,
@@ -74,6 +77,7 @@ const HALTED: NonNullable<Overview['halted']> = {
   left: {
     checkout: { commit: target.commit, at: 'target' },
     service: { restarted: 'no', note: null },
+    starts: 'a restart now starts 1.1.0, not yet installed',
     migrations: ['1.1.0/000_a.js'],
   },
   migration: '1.1.0/001_x.js',
@@ -178,7 +182,15 @@ describe('telec status', () => {
       restarts: [],
       service: null,
     }
-    expect(row('updating', { update, step: 'install' })).toBe(`to 1.1.0 (${short}) since 7 s ago, at install`)
+    const shown = { update, step: 'install', at_work: true }
+    expect(row('updating', shown)).toBe(`to 1.1.0 (${short}) since 7 s ago, at install`)
+    const starts = 'a restart now starts 1.1.0, not yet installed'
+    expect(row('updating', { ...shown, at_work: false, starts })).toBeUndefined()
+    expect(
+      row('stopped', { ...shown, at_work: false, starts }),
+    ).toBe(`to 1.1.0 (${short}) since 7 s ago, at install
+           ${starts}
+           nothing works on it; it goes on at the next poll, in 40 s; now: telec-update`)
   })
 
   test('says what became of local changes and of the service in the update that led here', () => {
@@ -223,7 +235,7 @@ describe('telec status', () => {
       'line two',
       'what to do: mend the script',
       `checkout: at ${short}, the new one`,
-      'service: not restarted',
+      'service: not restarted; a restart now starts 1.1.0, not yet installed',
       'migrations: 1.1.0/000_a.js',
       'to go on: telec-update --retry',
       'not tried again by itself',
@@ -232,6 +244,14 @@ describe('telec status', () => {
     expect(row('halted', { halted: { ...HALTED, transient: true, next_try_at: at(30) } })).toContain(
       'tried again by itself in 30 s',
     )
+  })
+
+  test('says what is wrong with the checkout, and what to do', () => {
+    const checkout = {
+      message: 'deployment.checkout is /srv/web, which is not a folder',
+      hint: 'mount its disk',
+    }
+    expect(row('checkout', { checkout })).toBe(`${checkout.message}\n           what to do: mount its disk`)
   })
 
   test('indents every line that goes on with a row', () => {
@@ -264,6 +284,18 @@ describe('telec status of several services', () => {
       { service: { name: 'web.service', manager: 'systemd', activity: 'failed', pid: null } },
       'service failed  -',
       'web.service is failed',
+    ],
+    [
+      'whose update stopped half-way',
+      { update: { target } as Overview['update'], at_work: false },
+      'stopped  -',
+      `the update to 1.1.0 (${short}) did not end`,
+    ],
+    [
+      'whose checkout is gone',
+      { checkout: { message: 'it is not a folder', hint: null } },
+      'checkout  -',
+      'it is not a folder',
     ],
     ['without a timer', { next_poll_at: null }, 'not polled  20 s ago', 'no timer is active'],
     [

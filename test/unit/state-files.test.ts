@@ -81,6 +81,9 @@ const OVERVIEW: Overview = {
   rolled_back: null,
   halted: null,
   half_way: false,
+  at_work: false,
+  checkout: null,
+  starts: null,
   held: null,
   pause: null,
   window: null,
@@ -98,6 +101,7 @@ const READERS: Record<StateFile, () => unknown> = {
     const left = {
       checkout: { commit: null, at: 'elsewhere' },
       service: { restarted: 'no', note: null },
+      starts: null,
       migrations: null,
     } as const
     show({ deployed, update, last, held, rolled_back, halted: halted && { ...halted, left } })

@@ -8,7 +8,8 @@ import { COMPUTER_CHECKS } from '../../doctor/computer.ts'
 import { proveRestartContract } from '../../doctor/contract.ts'
 import { DEPLOYMENT_CHECKS } from '../../doctor/deployment.ts'
 import { UNIT_CHECKS } from '../../doctor/units.ts'
-import { EXIT } from '../../system/errors.ts'
+import { locateRepository } from '../../git/repository.ts'
+import { EXIT, orNull } from '../../system/errors.ts'
 import { printable, usesColour } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
 import { serviceArgument } from '../command-line.ts'
@@ -63,8 +64,13 @@ async function* diagnose(world: World, paths: Paths, checks: Checks): AsyncGener
   yield config
   if (!config.ok) return
   const service = await opening
-  for (const [name, run] of Object.entries(checks)) yield await examine(name, () => run(service))
+  // Without its checkout all of these fail, for one reason, which one of them says.
+  const isThere = (await orNull(() => locateRepository(world, service.config.deployment.checkout))) !== null
+  for (const [name, run] of Object.entries(checks))
+    if (isThere || !OF_CHECKOUT.has(name)) yield await examine(name, () => run(service))
 }
+
+const OF_CHECKOUT = new Set(['disk', 'clock', 'remote', 'units', ...Object.keys(COMMAND_CHECKS)])
 
 const NEXT_LINE = `\n${' '.repeat(12)}`
 

@@ -1,0 +1,116 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { type Computer, version } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { DIST } from '../helpers/programs.ts'
+import { until } from '../helpers/until.ts'
+import { watchAndUpdate } from '../helpers/update.ts'
+import { withGit } from '../helpers/with-git.ts'
+
+async function shown(computer: Computer, command: 'status' | 'doctor'): Promise<string> {
+  return (await computer.telec('telec', [command])).stdout
+}
+
+/** What telec doctor finds wrong, but for the units, which nobody installed. */
+async function wrong(computer: Computer): Promise<string[]> {
+  const found = (await shown(computer, 'doctor')).split(/\n(?=[✓✗])/)
+  return found.filter((one) => /^✗/.test(one) && !/nothing starts telec/.test(one))
+}
+
+test.each([
+  ['install', 'false', {}, ', not yet installed'],
+  [
+    'migrate',
+    'true',
+    { 'migrations/v1.1.0/001_fails.mjs': 'export const check = () => false\nexport const migrate = check\n' },
+    ', not yet migrated, not yet installed',
+  ],
+])('after a halt at %s status and doctor say what a restart starts', async (step, install, files, lacks) => {
+  const computer = await freshComputer({ initArgs: ['--install', install] })
+  const commit = await computer.push({ ...version('1.1.0'), ...files })
+  expect((await watchAndUpdate(computer)).code).toBe(1)
+  const said = `a restart now starts 1.1.0 (${commit.slice(0, 12)})${lacks}\n`
+  expect(await shown(computer, 'status')).toContain(`service: not restarted; ${said}`)
+  const [halt, ...others] = await wrong(computer)
+  expect(halt).toContain(`halted at ${step}`)
+  expect(halt).toContain(said.trim())
+  expect(others).toEqual([])
+})
+
+test('a checkout whose HEAD somebody moved is wrong, and put back by the command that is named', async () => {
+  const computer = await freshComputer()
+  await computer.push(version('1.1.0'))
+  await watchAndUpdate(computer)
+  expect(await wrong(computer)).toEqual([])
+  await computer.gitInCheckout('checkout', '--quiet', 'HEAD~1')
+  expect(await shown(computer, 'status')).toMatch(
+    /^checkout {3}HEAD of .* is at [0-9a-f]{12}, not at what is deployed$/m,
+  )
+  const [found = '', ...others] = await wrong(computer)
+  expect(others).toEqual([])
+  expect(found).toMatch(/^✗ checkout .*not at what is deployed/)
+  const [, command = ''] = /put it back: git -C \S+ (.*)$/m.exec(found) ?? []
+  await computer.gitInCheckout(...command.split(' '))
+  expect(await wrong(computer)).toEqual([])
+  expect(await computer.gitInCheckout('symbolic-ref', 'HEAD')).toBe('refs/heads/main')
+})
+
+test('a checkout that is not there is one fault, not one of each that needs it', async () => {
+  const computer = await freshComputer({ initArgs: ['--install', 'make install'] })
+  renameSync(computer.checkout, join(computer.folder, 'elsewhere'))
+  const found = await wrong(computer)
+  expect(found).toHaveLength(1)
+  expect(found[0]).toMatch(/^✗ checkout .* is not a folder\n.*mount its disk, set deployment\.checkout/)
+  expect(await shown(computer, 'status')).toMatch(
+    /^checkout {3}.* is not a folder\n {11}what to do: mount its disk/m,
+  )
+})
+
+test('Ctrl-C says how it goes on, status that nobody works on it, and it goes on', async () => {
+  const mark = 'mark'
+  const computer = await freshComputer({ initArgs: ['--install', `touch ../${mark}; sleep 60`] })
+  const commit = await computer.push(version('1.1.0'))
+  await computer.telec('telec-watch')
+  const child = spawn(join(DIST, 'telec'), ['update'], {
+    env: computer.env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const closed = once(child, 'close')
+  await until('the install command to run', async () => existsSync(join(computer.folder, mark)))
+  const short = commit.slice(0, 12)
+  expect(await shown(computer, 'status')).toMatch(new RegExp(`^updating {3}to 1\\.1\\.0 \\(${short}\\)`, 'm'))
+  child.kill('SIGINT')
+  expect(await closed).toEqual([null, 'SIGINT'])
+  expect(said).toMatch(/stopped: the update to .* goes on at the next poll; at once: telec-update\n$/)
+  const after = await shown(computer, 'status')
+  expect(after).not.toMatch(/^updating/m)
+  expect(after).toMatch(
+    /^stopped {4}to 1\.1\.0 .*, at install\n {11}a restart now starts 1\.1\.0 .*, not yet installed$/m,
+  )
+  expect(after).toContain('nothing works on it; now: telec-update\n')
+  expect((await wrong(computer)).join('\n')).toContain('did not end, and nothing works on it')
+  computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n`)
+  expect((await computer.telec('telec-update')).code).toBe(42)
+  expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit } })
+})
+
+test('a poll during which an update ended signals nothing', async () => {
+  const computer = await freshComputer()
+  const commit = await computer.push(version('1.1.0'))
+  await computer.telec('telec-watch')
+  const update = `env -u GIT_DIR PATH="${process.env.PATH}" ${join(DIST, 'telec-update')} >/dev/null 2>&1`
+  const env = await withGit(
+    computer,
+    `case " $* " in *" ls-remote "*) "$git" "$@"; ${update}; exit 0 ;; esac`,
+  )
+  expect(await computer.telec('telec-watch', [], { env })).toMatchObject({ code: 0, stderr: '' })
+  expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit } })
+  expect(computer.state('update_signal.json')).toBeNull()
+})
