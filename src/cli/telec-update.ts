@@ -5,7 +5,7 @@ import { main } from './main.ts'
 // As units start it, it has no arguments, and what reads them is not loaded.
 void main('telec-update', async (world) => {
   if (process.argv.length === 2) {
-    const handed = await runUnitInstead(world)
+    const handed = await runUnitInstead(world, false)
     if (handed !== null) return handed
     return runUpdate(await openService(world), { retry: false, now: false, permits: [], rollback: null })
   }

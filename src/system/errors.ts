@@ -42,6 +42,8 @@ export class TelecError extends Error {
   readonly lacksObjects: boolean = false
   /** The migration that failed, `VERSION/FILE`. */
   readonly migration?: string
+  /** Another telec is at work. */
+  readonly isBusy: boolean = false
   /** It was said before: for those who debug. */
   readonly quiet: boolean = false
 

@@ -108,5 +108,6 @@ function heldBySomeone(path: string): TelecError {
   const holder = pid !== undefined && signalIfThere(Number(pid), 0) ? text : 'it has just started'
   return new TelecError('later', `another telec is at work: ${holder}`, {
     hint: 'wait for it to end: telec status shows what it does',
+    isBusy: true,
   })
 }

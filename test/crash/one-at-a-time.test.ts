@@ -36,7 +36,7 @@ afterAll(() => computer?.dispose())
 const started = (): Record<string, Promise<Ended>> => ({
   'the path unit': computer.telec('telec-update'),
   'the retry timer': computer.telec('telec-update'),
-  'a person': computer.telec('telec', ['update', '--now']),
+  'a person': computer.telec('telec-update', ['--now']),
   'an older telec': execute(process.execPath, [older], { env: computer.env }),
 })
 

@@ -60,3 +60,28 @@ test('a rollback is handed over, too, and told where it was asked for', async ()
   expect(rolled_back.targets).toMatchObject([{ version: '1.3.0' }])
   expect((await subscriber.sh('ls ~/.teleclaude')).stdout).not.toContain('update_request')
 })
+
+test('where the unit has begun already it is followed to its end', async () => {
+  await subscriber.push({
+    ...version('1.4.0'),
+    'server.js': OBEDIENT,
+    'migrations/v1.4.0/001_fails.mjs': `import { existsSync, writeFileSync } from 'node:fs'
+export const check = () => false
+export async function migrate() {
+  writeFileSync(process.env.HOME + '/started', '')
+  while (!existsSync(process.env.HOME + '/go-on')) await new Promise((resolve) => setTimeout(resolve, 50))
+  return false
+}
+`,
+  })
+  await subscriber.sh('>~/said')
+  await subscriber.telec('telec-watch')
+  await subscriber.systemctl('start --no-block telec-update.service')
+  await subscriber.sh('until test -e ~/started; do sleep 0.1; done')
+  await order(`${subscriber.bin}/telec-update`)
+  await subscriber.sh('until grep -q "handed over" ~/said; do sleep 0.1; done; touch ~/go-on')
+  await subscriber.sh('until grep -q ^exit ~/said; do sleep 0.1; done')
+  expect(await said()).toMatch(
+    /migration 1\.4\.0\/001_fails\.mjs failed[\s\S]*halted since .* at migrate[\s\S]*\nexit 1\n$/,
+  )
+})

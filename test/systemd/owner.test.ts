@@ -96,8 +96,7 @@ sed -i 's,^  install: [^#]*,  install: only-web # ,' /etc/telec/config.yml`)
   test('by hand root hands an update over, and is told what to type for everything else', async () => {
     const asRoot = (line: string) => subscriber.box.sh(`/opt/telec/${line}`, { allowFailure: true })
     await subscriber.systemctl('stop telec-watch.timer telec-update.path')
-    const commit = await subscriber.push(version('1.1.1'))
-    await subscriber.telec('telec-watch')
+    const commit = await subscriber.push(version('1.1.1')) // no poll has seen it
     const { code, stdout, stderr } = await asRoot('telec update')
     expect(stderr).toContain('handed over to telec-update.service, since telec runs as web here')
     expect(stdout).toContain('updated: 1.1.1 is deployed')

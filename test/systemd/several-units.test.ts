@@ -74,7 +74,7 @@ WantedBy=default.target
     })
   await subscriber.push({ ...version('1.1.0'), 'server.js': SERVER })
   await subscriber.sh(`git -C ~/app pull --quiet; rm -r ~/.teleclaude
-systemctl --user daemon-reload; systemctl --user restart ${WEB} ${WORKER}`)
+systemctl --user daemon-reload; systemctl --user enable --quiet ${WEB} ${WORKER}; systemctl --user restart ${WEB} ${WORKER}`)
   await subscriber.telec(`telec init --checkout ~/app --service ${WEB} ${WORKER}`)
   await subscriber.sh(
     `sed -i 's/# healthy_after: 5s/healthy_after: 300ms/; s/# environment:/environment:/; s,# health: .*,health: echo health >>~/events,' ~/.teleclaude/config.yml`,

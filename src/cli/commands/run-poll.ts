@@ -9,6 +9,19 @@ import { tellOthers } from '../../watch/after-poll.ts'
 import { type PollOptions, poll } from '../../watch/poll.ts'
 import { leaveQuiet } from '../../watch/quiet.ts'
 
+const TITLES: Record<Decision['kind'], string> = {
+  update: 'an update',
+  current: 'nothing new',
+  held: 'not yet',
+  refused: 'refused',
+  missing: 'nothing to follow',
+}
+
+/** What a poll found, for people. */
+export function titleOf({ kind, reason }: Decision): string {
+  return `${TITLES[kind]}: ${reason}`
+}
+
 /** Throws where what this computer follows is missing: for a person, who asked; the log has it once. */
 export function verifyFollowed(decision: Decision): void {
   if (decision.kind !== 'missing') return

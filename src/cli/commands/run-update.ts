@@ -2,6 +2,7 @@ import type { Service } from '../../config/service.ts'
 import { locateOfAnybody, ownerInsteadOfRoot } from '../../config/services.ts'
 import { findService } from '../../service/find.ts'
 import { handOver, isInsideService } from '../../service/systemd/hand-over.ts'
+import { ownUnit, systemctl } from '../../service/systemd/systemctl.ts'
 import { takeRequest, writeRequest } from '../../state/request.ts'
 import { isoTime, type World } from '../../system/world.ts'
 import { type UpdateOptions, update } from '../../update/execute.ts'
@@ -25,13 +26,15 @@ export async function runUpdate(service: Service, asked: UpdateOptions): Promise
 /**
  * By root, for a service of another user's: what that user would be asked to type is done by the unit.
  *
+ * @param polls whether the unit of the poll goes first.
  * @returns the exit code; null where this program does it.
  */
-export async function runUnitInstead(world: World): Promise<number | null> {
+export async function runUnitInstead(world: World, polls: boolean): Promise<number | null> {
   if (world.uid !== 0) return null
   const paths = locateOfAnybody(world)
   const owner = ownerInsteadOfRoot(world, paths)
   if (owner === null || paths.scope !== 'system') return null
+  if (polls) await systemctl(world, 'system', ['start', ownUnit(paths, 'telec-watch.service')], true)
   return handOver({ world, paths }, 'system', `telec runs as ${owner} here`)
 }
 

@@ -7,11 +7,14 @@ import type { DefineCommand } from '../main.ts'
 import { dryRun } from './dry-run.ts'
 import { rollbackCommand } from './rollback.ts'
 import { runUnitInstead, runUpdate } from './run-update.ts'
+import { updateByHand } from './update-by-hand.ts'
 
 export const updateCommand: DefineCommand = (world, leave) =>
   new Command('update')
     .addArgument(serviceArgument())
-    .description('do what the signal asks for: fetch, migrate, install, restart, confirm')
+    .description(
+      'do what the signal asks for: fetch, migrate, install, restart, confirm; telec update polls first',
+    )
     .option('--retry', 'try a target again, now, that halted or was rolled back from', false)
     .option('--now', 'also outside the window (deployment.window)', false)
     .option('--accept-rewrite', 'take a branch that was force-pushed, or a tag that moved', false)
@@ -40,11 +43,15 @@ Examples:
       if (options.dryRun) return dryRun(await openService(world), options.json)
       const permits = PERMITS.filter((permit) => options[OPTION_OF[permit]])
       const isPlain = permits.length === 0 && !retry && !now
-      const handed = isPlain ? await runUnitInstead(world) : null
+      const isTyped = world.program.name === 'telec'
+      const handed = isPlain ? await runUnitInstead(world, isTyped) : null
       if (handed !== null) return leave(handed)
       const service = await openService(world)
-      await signalRefused(service, permits)
-      leave(await runUpdate(service, { retry, now, permits, rollback: null }))
+      const askedFor = async () => {
+        await signalRefused(service, permits)
+        return { retry, now, permits, rollback: null }
+      }
+      leave(isTyped ? await updateByHand(service, askedFor) : await runUpdate(service, await askedFor()))
     })
     .addCommand(rollbackCommand(world, leave))
 

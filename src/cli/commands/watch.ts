@@ -5,7 +5,7 @@ import { locate } from '../../config/services.ts'
 import { listen } from '../../watch/listen.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
-import { runPoll, verifyFollowed } from './run-poll.ts'
+import { runPoll, titleOf, verifyFollowed } from './run-poll.ts'
 
 type Options = Record<'dryRun' | 'explain' | 'json' | 'scheduled' | 'listen', boolean>
 
@@ -26,29 +26,23 @@ export const watchCommand: DefineCommand = (world, leave) =>
       'after',
       `
 Examples:
-  telec-watch                       one poll, now
+  telec-watch                       one poll, now; a terminal is told what it found
   telec-watch --explain --dry-run   what a poll would do, and why`,
     )
     .action(async (_, { dryRun, explain, json, scheduled, listen: isListener }: Options) => {
       if (isListener) return leave(await listen(world, locate(world)))
       const decision = await runPoll(world, { dryRun, scheduled, heard: null })
       if (json || explain) world.out(json ? decision : explained(decision))
+      else if (process.stdout.isTTY === true && decision.kind !== 'missing')
+        world.out(`${titleOf(decision)}\n`)
       if (!scheduled) verifyFollowed(decision)
     })
-
-const TITLES: Record<Decision['kind'], string> = {
-  update: 'an update',
-  current: 'nothing new',
-  held: 'not yet',
-  refused: 'refused',
-  missing: 'nothing to follow',
-}
 
 /** The newest that were offered, a line each, and what came of them. */
 function explained(decision: Decision): string {
   const chosen = decision.kind === 'update' ? decision.target.commit : null
   return [
-    `${TITLES[decision.kind]}: ${decision.reason}`,
+    titleOf(decision),
     ...decision.considered.map(
       ({ target, rule }) =>
         `${target.commit === chosen ? '→' : ' '} ${nameOf(target)} at ${target.ref}${rule === null ? '' : ` ${rule}`}`,

@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { type Computer, version } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { expectFailure } from '../helpers/messages.ts'
+import { DIST, execute } from '../helpers/programs.ts'
+import { inTerminal } from '../helpers/terminal.ts'
+import { until } from '../helpers/until.ts'
+
+const deployed = (computer: Computer) =>
+  (computer.state('update_state.json') as { deployed: { commit: string } }).deployed.commit
+
+test('telec update polls first, then updates, and shows both', async () => {
+  const computer = await freshComputer()
+  const commit = await computer.push(version('1.1.0'))
+  const { code, stderr } = await computer.telec('telec', ['update'])
+  expect(code).toBe(42)
+  expect(stderr).toMatch(/^new version: [\s\S]*\nfetch: [\s\S]*\nupdated: 1\.1\.0 is deployed/)
+  expect(deployed(computer)).toBe(commit)
+  expect(await computer.telec('telec', ['update'])).toMatchObject({
+    code: 0,
+    stderr: 'nothing new: main is what is deployed\n',
+  })
+})
+
+test('telec-update, as the unit starts it, does not poll', async () => {
+  const computer = await freshComputer()
+  await computer.push(version('1.1.0'))
+  expect(await computer.telec('telec-update')).toMatchObject({ code: 0, stderr: '' })
+  expect(computer.state('watch_state.json')).toBeNull()
+})
+
+test('without the remote it fails, and goes on with what waits', async () => {
+  const computer = await freshComputer()
+  await computer.push(version('1.1.0'))
+  await computer.telec('telec-watch')
+  rmSync(computer.remote, { recursive: true })
+  const { code, stderr } = await computer.telec('telec', ['update'])
+  expect(code).toBe(75)
+  expect(stderr).toMatch(
+    /not polled: the remote origin is out of reach; going on with what waits\n[\s\S]*preflight: /,
+  )
+  rmSync(join(computer.home, 'update_signal.json'))
+  rmSync(join(computer.home, 'update_state.json'))
+  expectFailure(await computer.telec('telec', ['update']), 75, ['out of reach'])
+})
+
+test('a branch that is missing is an error of it, too', async () => {
+  const computer = await freshComputer()
+  computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  branch: trunk\n`)
+  expectFailure(await computer.telec('telec', ['update']), 1, ['no branch trunk', 'default branch is main'])
+})
+
+test.each([
+  [
+    'updates',
+    'exit 0',
+    0,
+    /another telec is at work; what it does:\n(.*\n)*installing 1\.1\.0\n(.*\n)*updated 1\.1\.0\n$/,
+  ],
+  ['halts', 'exit 3', 1, /\nupdate_failed 1\.1\.0\ntelec: halted since .* at install\n/],
+])('where the unit that has begun %s, it follows it to its end', async (_, end, code, said) => {
+  const install = `touch ../began; until test -e ../go-on; do sleep 0.02; done; ${end}`
+  const computer = await freshComputer({ initArgs: ['--install', install] })
+  await computer.push(version('1.1.0'))
+  await computer.telec('telec-watch')
+  const unit = computer.telec('telec-update')
+  await until('the unit to install', async () => existsSync(join(computer.folder, 'began')))
+  const child = spawn(join(DIST, 'telec'), ['update'], {
+    env: computer.env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let shown = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    shown += text
+  })
+  const closed = once(child, 'close')
+  await until('it to follow', async () => shown.includes('installing'))
+  writeFileSync(join(computer.folder, 'go-on'), '')
+  expect(await closed).toEqual([code, null])
+  expect(shown).toMatch(said)
+  await unit
+})
+
+test('telec watch says in a terminal what it found, and nothing elsewhere', async () => {
+  const computer = await freshComputer()
+  const watch = [join(DIST, 'telec'), 'watch']
+  expect((await inTerminal([], watch, { env: computer.env })).stdout).toContain(
+    'nothing new: main is what is deployed',
+  )
+  await computer.push(version('1.1.0'))
+  expect((await inTerminal([], watch, { env: computer.env })).stdout).toContain(
+    'an update: main has moved on',
+  )
+  expect(await execute(watch[0] ?? '', ['watch'], { env: computer.env })).toMatchObject({
+    code: 0,
+    stdout: '',
+    stderr: '',
+  })
+})
