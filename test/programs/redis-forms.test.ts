@@ -77,7 +77,7 @@ describe('a cluster of three nodes', () => {
     expect(ended.code).toBe(42)
     expect(ended.stderr).not.toContain('Redis')
     const { stdout } = await computer.telec('telec', ['status', '--fleet'])
-    expect(stdout).toMatch(/^studio +alpha +1\.1\.0 +[0-9a-f]{12} +updated +done/m)
+    expect(stdout).toMatch(/^studio +alpha +1\.1\.0 +[0-9a-f]{12} +- +updated +done/m)
   })
 })
 
