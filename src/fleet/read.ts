@@ -21,6 +21,10 @@ const FleetStatusSchema = v.object({
   duration_ms: v.optional(v.nullable(v.number()), null),
   telec: text,
   problem: text,
+  commits: v.fallback(
+    v.optional(v.nullable(v.object({ subjects: v.array(v.string()), more: v.number() })), null),
+    null,
+  ),
   runs: v.fallback(v.optional(v.nullable(v.object({ version: text, commit: text })), null), null),
 })
 

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
-import { NumberSchema } from '../system/schemas.ts'
+import { CountSchema, NumberSchema } from '../system/schemas.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { stateFile } from './file.ts'
 
@@ -33,6 +33,8 @@ const StatusSchema = v.object({
   telec_commit: v.optional(v.string(), 'unknown'),
   /** What the service runs; `version` and `commit` are what it is on the way to, where the status is not `updated`. */
   runs: v.optional(v.nullable(v.object({ version: v.nullable(v.string()), commit: v.string() })), null),
+  /** What the commits of the update are about, once it has ended or halted and where somebody is told of it. */
+  commits: v.optional(v.nullable(v.object({ subjects: v.array(v.string()), more: CountSchema })), null),
   /** Why polls take nothing although they reach the remote; null: they do, or nothing is new. */
   problem: v.optional(v.nullable(v.string()), null),
 })
@@ -61,6 +63,7 @@ export function statusOfDeployed(
     telec: VERSION,
     telec_commit: COMMIT,
     runs: { version, commit },
+    commits: null,
     problem: null,
   }
 }

@@ -1,6 +1,8 @@
 import { nameOf } from '../channel/target.ts'
+import { subjectsBetween } from '../git/subjects.ts'
 import { type Status, statusOfDeployed, writeStatus } from '../state/status.ts'
 import { type Halt, type Update, type UpdateState, whatRuns } from '../state/update-state.ts'
+import { orNull } from '../system/errors.ts'
 import type { WriteOptions } from '../system/files.ts'
 import { orWarn } from '../system/limit.ts'
 import { isoTime } from '../system/world.ts'
@@ -9,7 +11,7 @@ import type { Step } from './step.ts'
 
 /** Tells the log, the status file and the sinks how an update goes. A status that cannot be written never fails it. */
 export function createReport(
-  { world, config, paths, sinks }: UpdateContext,
+  { world, config, paths, repository, sinks }: UpdateContext,
   { deployed }: UpdateState,
   update: Update,
 ) {
@@ -17,6 +19,7 @@ export function createReport(
   const durationMs = () => Math.max(0, world.now() - Date.parse(update.started_at))
   const publish = async (status: Status, step: string, write: WriteOptions | null, halt?: Halt) => {
     const runs = status === 'updated' ? target : whatRuns({ deployed, update })
+    const isTold = sinks.length > 0 && (status === 'updated' || halt)
     const record = {
       ...statusOfDeployed(config, { ...target, at: isoTime(world) }),
       status,
@@ -24,6 +27,7 @@ export function createReport(
       channel: update.channel,
       from: from.version,
       step,
+      commits: isTold ? await orNull(() => subjectsBetween(repository, from.commit, target.commit)) : null,
       error: halt?.error ?? null,
       migration: halt?.migration ?? null,
       duration_ms: durationMs(),

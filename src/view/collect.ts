@@ -1,6 +1,8 @@
 import type { Service } from '../config/service.ts'
 import { commandFor } from '../config/services.ts'
 import { windowOpensAt } from '../config/weekly-hours.ts'
+import { locateRepository } from '../git/repository.ts'
+import { type Subjects, subjectsBetween } from '../git/subjects.ts'
 import { findService } from '../service/find.ts'
 import type { ServiceManager } from '../service/manager.ts'
 import { areUnitsForeign } from '../service/others.ts'
@@ -9,7 +11,14 @@ import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.t
 import { readPause } from '../state/pause.ts'
 import { readSignal } from '../state/signal.ts'
 import { readStatus } from '../state/status.ts'
-import { lastChanged, readUpdateState, type UpdateState, wasInterrupted } from '../state/update-state.ts'
+import {
+  isEnded,
+  lastChanged,
+  readUpdateState,
+  type Update,
+  type UpdateState,
+  wasInterrupted,
+} from '../state/update-state.ts'
 import { readWatchState, type WatchState } from '../state/watch-state.ts'
 import { orNull, TelecError } from '../system/errors.ts'
 import { isHeld } from '../system/lock.ts'
@@ -56,6 +65,8 @@ export async function collectOverview(service: Service) {
     /** What it is at, as the status says. */
     step: update && (readStatus(paths)?.step ?? null),
     last,
+    /** What the commits are about of the update that is under way, or halted, else of the last one. */
+    commits: await commitsOf(service, update === null ? last : isEnded(update, 'fetch') ? update : null),
     /** What the last install command changed in tracked files. */
     changed: state ? lastChanged(state) : [],
     rolled_back,
@@ -74,6 +85,16 @@ export async function collectOverview(service: Service) {
         : { hours, opens_at: windowOpensAt(config, world.now())?.toISOString() ?? null },
     ...(await unitsOverview(service)),
   }
+}
+
+/** What was fetched is here; for what was not a partial clone would ask the remote. */
+async function commitsOf({ world, config }: Service, update: Update | null): Promise<Subjects | null> {
+  if (update === null) return null
+  const { from, target } = update
+  return orNull(() => {
+    const repository = locateRepository(world, config.deployment.checkout)
+    return subjectsBetween(repository, from.commit, target.commit)
+  })
 }
 
 async function checkoutProblem(service: Service, state: UpdateState | null) {

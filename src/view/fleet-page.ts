@@ -1,6 +1,7 @@
 import compare from 'semver/functions/compare'
 import valid from 'semver/functions/valid'
 import type { Fleet, FleetMember } from '../fleet/read.ts'
+import { describeCommits } from './commits.ts'
 import { countVersions, headedFor, isHalted, isSilent, isStuck, whatRunsOn } from './fleet.ts'
 import { relative } from './show.ts'
 
@@ -87,8 +88,10 @@ function figure(amount: number, what: string, kind: string): string {
   return `<li class="${kind}"><b>${amount}</b> ${what}</li>`
 }
 
-function attentionItem({ computer }: FleetMember, [kind, text]: Why): string {
-  return `<li><span class="mark ${kind}">${kind}</span> <b>${show(computer)}</b> <span class="why">${show(text, 400)}</span></li>`
+function attentionItem({ computer, status }: FleetMember, [kind, text]: Why): string {
+  const subjects = kind === 'halted' ? describeCommits(status?.commits ?? null) : []
+  const commits = subjects.map((subject) => `<br><span class="why">· ${show(subject, 120)}</span>`).join('')
+  return `<li><span class="mark ${kind}">${kind}</span> <b>${show(computer)}</b> <span class="why">${show(text, 400)}</span>${commits}</li>`
 }
 
 /** Shades from the newest version to the oldest; those that few run share the last one. */

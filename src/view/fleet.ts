@@ -1,4 +1,5 @@
 import type { Fleet, FleetMember } from '../fleet/read.ts'
+import { describeCommits } from './commits.ts'
 import { relative } from './show.ts'
 import { cut, table } from './table.ts'
 
@@ -88,6 +89,7 @@ function why(member: FleetMember): string[] {
   if (isHalted(member))
     return [
       `\n${computer} halted at ${cut(status?.step ?? '-')}: ${line(status?.error ?? 'no reason given')}\n`,
+      ...describeCommits(status?.commits ?? null).map((subject) => `  ${line(subject)}\n`),
     ]
   return isStuck(member) ? [`\n${computer} is stuck: ${line(status?.problem ?? '')}\n`] : []
 }

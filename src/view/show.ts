@@ -7,6 +7,7 @@ import { CHANGED_HINT, describeChanged, type Update } from '../state/update-stat
 import { problemOf } from '../state/watch-state.ts'
 import type { AfterHalt } from './after-halt.ts'
 import type { Overview } from './collect.ts'
+import { describeCommits } from './commits.ts'
 
 const NEXT_LINE = `\n${' '.repeat(11)}`
 
@@ -37,6 +38,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['channel', `${overview.channel}: ${overview.follows}`],
     ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
     ['updated', last && describeLast(last)],
+    ['commits', describeCommits(overview.commits).join('\n') || null],
     ['put aside', (update ?? last)?.put_aside.join('\n') || null],
     [
       'checkout',

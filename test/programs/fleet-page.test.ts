@@ -32,6 +32,7 @@ function member(
     duration_ms: 5_000,
     telec: '0.1.0',
     problem: null,
+    commits: null,
     runs: null,
   }
   return { computer, heard_at: at(heardSecondsAgo), status: status && { ...full, ...status } }

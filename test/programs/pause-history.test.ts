@@ -105,7 +105,7 @@ describe('telec history', () => {
     expect(Object.keys(entries[1].seconds).toSorted()).toEqual(steps.slice(0, 5).toSorted()) // some were done again
     const { stdout } = await computer.telec('telec', ['history'])
     expect(stdout).toMatch(
-      /^20\S+ {2}1\.1\.0 \(\w+\) → 1\.3\.0 \(\w+\): updated\n {4}preflight \d+\.\d s, fetch/,
+      /^20\S+ {2}1\.1\.0 \(\w+\) → 1\.3\.0 \(\w+\): updated\n {4}a change\n {4}a change\n {4}preflight \d+\.\d s, fetch/,
     )
     expect(stdout).toMatch(/→ 1\.2\.0 \(\w+\): halted at install: .*exit code 1.*, at the 2\. attempt/)
   })

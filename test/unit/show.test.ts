@@ -45,6 +45,7 @@ const CURRENT: Overview = {
   rolled_back: null,
   halted: null,
   half_way: false,
+  commits: null,
   at_work: false,
   checkout: null,
   starts: null,

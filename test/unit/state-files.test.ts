@@ -81,6 +81,7 @@ const OVERVIEW: Overview = {
   rolled_back: null,
   halted: null,
   half_way: false,
+  commits: null,
   at_work: false,
   checkout: null,
   starts: null,

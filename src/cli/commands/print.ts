@@ -3,6 +3,8 @@ import { Argument, Command } from 'commander'
 import { nameOf } from '../../channel/target.ts'
 import { loadConfig, openService } from '../../config/service.ts'
 import { locate } from '../../config/services.ts'
+import { locateRepository } from '../../git/repository.ts'
+import { type Subjects, subjectsBetween } from '../../git/subjects.ts'
 import { failedUnits } from '../../service/systemd/failures.ts'
 import { type HistoryEntry, readHistory } from '../../state/history.ts'
 import { orNull, TelecError } from '../../system/errors.ts'
@@ -10,6 +12,7 @@ import { readText } from '../../system/files.ts'
 import { printable } from '../../system/log.ts'
 import { COMMIT, VERSION } from '../../system/version.ts'
 import type { World } from '../../system/world.ts'
+import { describeCommits } from '../../view/commits.ts'
 import { renderMetrics } from '../../view/metrics.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
@@ -33,15 +36,33 @@ export const historyCommand: DefineCommand = (world) =>
   new Command('history')
     .addArgument(serviceArgument())
     .description(
-      'the last 50 updates of this computer: from, to, when, how long each step took, how each ended',
+      'the last 50 updates of this computer: from, to, what came, when, how long each step took, how each ended',
     )
     .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExamples:\n  telec history\n  telec history --json | jq ".[-1].seconds"')
-    .action((_, { json }: { json: boolean }) => {
-      const entries = readHistory(locate(world))
+    .action(async (_, { json }: { json: boolean }) => {
+      const entries = await withCommits(world, readHistory(locate(world)))
       const text = printable(entries.toReversed().map(lines).join(''))
       world.out(json ? entries : text || 'no update yet\n')
     })
+
+/** What each update brought; nothing where there is no configuration, or no checkout, that says it. */
+async function withCommits(world: World, entries: readonly HistoryEntry[]): Promise<Told[]> {
+  const repository = await orNull(async () => {
+    const { deployment } = await loadConfig(world, locate(world))
+    return locateRepository(world, deployment.checkout)
+  })
+  const told: Told[] = []
+  for (const entry of entries) {
+    const { from, target } = entry
+    const commits =
+      repository && (await orNull(() => subjectsBetween(repository, from.commit, target.commit)))
+    told.push({ ...entry, commits })
+  }
+  return told
+}
+
+type Told = HistoryEntry & { readonly commits: Subjects | null }
 
 /** An update, the newest of which comes first. */
 function lines({
@@ -53,7 +74,8 @@ function lines({
   seconds,
   put_aside,
   halted,
-}: HistoryEntry): string {
+  commits,
+}: Told): string {
   const done = rollback ? 'rolled back' : 'updated'
   const end =
     halted === null
@@ -63,7 +85,10 @@ function lines({
   const steps = Object.entries(seconds).map(([step, amount]) => `${step} ${amount.toFixed(1)} s`)
   const durations = steps.length > 0 ? `    ${steps.join(', ')}\n` : ''
   const aside = put_aside.map((what) => `    put aside: ${what}\n`).join('')
-  return `${ended_at}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${durations}${aside}`
+  const subjects = describeCommits(commits)
+    .map((subject) => `    ${subject}\n`)
+    .join('')
+  return `${ended_at}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${subjects}${durations}${aside}`
 }
 
 export const metricsCommand: DefineCommand = (world) =>
