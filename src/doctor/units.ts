@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { commandFor } from '../config/services.ts'
 import { redisFault, withRedis } from '../fleet/client.ts'
@@ -15,6 +16,7 @@ import { readRedisState } from '../state/redis.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { modifiedAt, readText } from '../system/files.ts'
+import type { World } from '../system/world.ts'
 import type { Checks } from './check.ts'
 import { verifyComesBack } from './contract.ts'
 
@@ -165,21 +167,28 @@ async function oneUnit(
     throw new TelecError('halted', `${unit} has failed${lastExit ? `: ${lastExit}` : ''} (${name})`, {
       hint: 'look at its log; a push that mends it is taken all the same',
     })
-  if (known === 'masked' || activity === 'stopped')
-    throw new TelecError('halted', `${unit} is ${known === 'masked' ? 'masked' : 'stopped'} (${name})`, {
-      because: `an update leaves it so${lastExit ? `; it ended with ${lastExit}` : ''}`,
-      hint: 'start it, if nobody stopped it on purpose',
-    })
-  if (name === 'systemd') await verifyStartsAtBoot(service, unit)
-  const isTaught = name === 'systemd' && restart === 'exit-42' && known === 'yes'
   const scope = service.config.service?.scope ?? service.paths.scope
+  const systemctl = scope === 'user' ? 'systemctl --user' : 'sudo systemctl'
+  if (known === 'masked' || activity === 'stopped') {
+    const [state, verb] = known === 'masked' ? ['masked', 'unmask'] : ['stopped', 'start']
+    throw new TelecError('halted', `${unit} is ${state} (${name})`, {
+      because: `an update leaves it so${lastExit ? `; it ended with ${lastExit}` : ''}`,
+      hint: name === 'systemd' ? `${systemctl} ${verb} ${unit}` : 'start it',
+    })
+  }
+  if (name === 'systemd') await verifyStartsAtBoot(service.world, scope, unit, systemctl)
+  const isTaught = name === 'systemd' && restart === 'exit-42' && known === 'yes'
   const contract = isTaught ? `, ${await verifyComesBack(service.world, scope, unit)}` : ''
   return `${unit} is ${activity}${main?.pid ? `, pid ${main.pid}` : ''}${contract} (${name})`
 }
 
 /** Throws where nothing has systemd start a unit that could be enabled. */
-async function verifyStartsAtBoot({ world, config, paths }: Service, unit: string): Promise<void> {
-  const scope = config.service?.scope ?? paths.scope
+async function verifyStartsAtBoot(
+  world: World,
+  scope: Scope,
+  unit: string,
+  systemctl: string,
+): Promise<void> {
   const { UnitFileState, ...wanted } = await showUnit(world, scope, unit, [
     'UnitFileState',
     'WantedBy',
@@ -188,7 +197,7 @@ async function verifyStartsAtBoot({ world, config, paths }: Service, unit: strin
   ])
   if (UnitFileState !== 'disabled' || Object.values(wanted).join('') !== '') return
   throw new TelecError('config', `${unit} is disabled: it does not start at boot`, {
-    hint: `${scope === 'user' ? 'systemctl --user' : 'sudo systemctl'} enable ${unit}`,
+    hint: `${systemctl} enable ${unit}`,
   })
 }
 

@@ -1,28 +1,17 @@
-import { join } from 'node:path'
 import { nameOf } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
-import { headCommit, headId } from '../git/checkout.ts'
+import { headCommit } from '../git/checkout.ts'
 import { isHalfWay } from '../git/move.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
-import {
-  type Halt,
-  hasMoved,
-  isEnded,
-  type Update,
-  type UpdateState,
-  wasInterrupted,
-} from '../state/update-state.ts'
-import { orNull, TelecError } from '../system/errors.ts'
-import { readPlainText } from '../system/files.ts'
+import { isEnded, type Update, type UpdateState, wasInterrupted, whatRuns } from '../state/update-state.ts'
+import { orNull } from '../system/errors.ts'
 
 export type AfterHalt = Awaited<ReturnType<typeof afterHalt>>
 
 /** In which state a halted update left this computer; null: what git, or the record, does not say. */
-export async function afterHalt(
-  { world, config, paths }: Service,
-  { deployed, update, halted }: UpdateState,
-) {
+export async function afterHalt({ world, config, paths }: Service, state: UpdateState) {
+  const { deployed, update } = state
   const repository = await orNull(async () => locateRepository(world, config.deployment.checkout))
   const commit = repository && (await orNull(() => headCommit(repository)))
   const record = await orNull(() => readMigrationRecord(paths))
@@ -31,17 +20,18 @@ export async function afterHalt(
     checkout: { commit, at },
     service: serviceOf(update),
     /** What a service that starts now starts, for people, where that is not what runs. */
-    starts: whatStarts(at, update, halted),
+    starts: whatStarts(state, commit, at),
     /** What was applied since what is deployed was. */
     migrations: record && migratedSince(record, deployed, update),
   }
 }
 
 /** The checkout is what the service starts from: a crash in the middle of an update starts what is there. */
-function whatStarts(at: Place, update: Update | null, halted: Halt | null): string | null {
-  if (update === null || update.restarts.some(({ asked }) => asked)) return null
+function whatStarts(state: UpdateState, head: string | null, at: Place): string | null {
+  const { update, halted } = state
   if (at === 'half-way') return 'a restart now starts a mixture of two versions'
-  if (at !== 'target') return null
+  if (head === null || head === whatRuns(state).commit) return null
+  if (update === null || at !== 'target') return `a restart now starts ${head.slice(0, 12)}`
   const lacks = [
     ...(halted?.step === 'migrate' ? ['not yet migrated'] : []), // one that was killed had not written that down
     ...(isEnded(update, 'install') ? [] : ['not yet installed']),
@@ -83,26 +73,4 @@ function migratedSince(
   return [...record.applied].flatMap(([id, detail]) =>
     update && detail && detail.at >= update.started_at ? [id] : [],
   )
-}
-
-/**
- * Throws where the checkout is not there, or where its HEAD is at something else than what is deployed although no update
- * is to be gone on with: what starts then is not what telec says.
- */
-export async function verifyCheckout(
-  { world, config }: Service,
-  state: UpdateState | null,
-): Promise<Repository> {
-  const repository = locateRepository(world, config.deployment.checkout)
-  const { deployed, update } = state ?? { deployed: null, update: null }
-  const head = await headId(repository)
-  if (deployed === null || [deployed.commit, update?.left_at].includes(head)) return repository
-  if (update && hasMoved(update)) return repository
-  const { workTree, commonDir } = repository
-  const isBranchThere = readPlainText(join(commonDir, deployed.ref))?.trim() === deployed.commit
-  const place = isBranchThere ? deployed.ref.replace('refs/heads/', '') : deployed.commit.slice(0, 12)
-  throw new TelecError('halted', `HEAD of ${workTree} is at ${head.slice(0, 12)}, not at what is deployed`, {
-    because: `${nameOf(deployed)} is deployed; a service that starts now starts what HEAD is at`,
-    hint: `see who moved it: git -C ${workTree} reflog; put it back: git -C ${workTree} checkout ${place}`,
-  })
 }

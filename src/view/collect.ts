@@ -23,7 +23,8 @@ import { readWatchState, type WatchState } from '../state/watch-state.ts'
 import { orNull, TelecError } from '../system/errors.ts'
 import { isHeld } from '../system/lock.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
-import { afterHalt, verifyCheckout } from './after-halt.ts'
+import { afterHalt } from './after-halt.ts'
+import { verifyCheckout } from './checkout.ts'
 
 /** Everything that `telec status` says, as data: `--json` prints it as it is. Times are ISO 8601. */
 export type Overview = Awaited<ReturnType<typeof collectOverview>>

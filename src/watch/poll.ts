@@ -138,7 +138,7 @@ function offered(deployment: Config['deployment'], refs: readonly Ref[], deploye
 }
 
 async function act(service: Service, state: UpdateState, decision: Decision): Promise<void> {
-  // While the remote was asked an update may have ended: what was decided is of yesterday, and the next poll knows more.
+  // While the remote was asked an update may have ended: what was decided is outdated, and the next poll decides anew.
   if (readUpdateState(service.paths)?.deployed.commit !== state.deployed.commit) return
   const rollback = rollbackUnderWay(state)
   if (rollback) await signal(service, rollback.from, rollback.target, 'telec-update rollback')

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, renameSync } from 'node:fs'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
@@ -113,4 +113,16 @@ test('a poll during which an update ended signals nothing', async () => {
   expect(await computer.telec('telec-watch', [], { env })).toMatchObject({ code: 0, stderr: '' })
   expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit } })
   expect(computer.state('update_signal.json')).toBeNull()
+})
+
+test('a newer target that halts before the checkout finds there what the one before it left', async () => {
+  const computer = await freshComputer({ initArgs: ['--install', 'false'] })
+  const left = await computer.push(version('1.1.0'))
+  expect((await watchAndUpdate(computer)).code).toBe(1)
+  writeFileSync(join(computer.checkout, 'server.js'), 'mine\n')
+  await computer.push({ ...version('1.2.0'), 'server.js': 'theirs\n' })
+  expect((await watchAndUpdate(computer)).stderr).toContain('would overwrite 1 local file')
+  expect(await shown(computer, 'status')).toContain(
+    `service: not restarted; a restart now starts ${left.slice(0, 12)}\n`,
+  )
 })
