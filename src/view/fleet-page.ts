@@ -146,7 +146,7 @@ function timeline(computers: readonly FleetMember[], nowMs: number): string {
       const free = lanes.findIndex((last) => x - last > 9)
       const lane = free >= 0 ? free : lanes.length < LANES ? lanes.length : Math.floor(x) % LANES
       lanes[lane] = x
-      const kind = isHalted(member) || isStuck(member) ? 'bad' : 'good'
+      const kind = isHalted(member) ? 'bad' : 'good'
       const target = headedFor(member)
       const way = target === null ? '' : ` on the way to ${target}`
       const what = `${member.computer}: runs ${whatRunsOn(member).version ?? 'unknown'}, ${member.status?.status ?? ''}${way}, ${ago(ms - nowMs)}`
@@ -168,7 +168,7 @@ const OPEN_ROWS = 200
 function table(computers: readonly FleetMember[], nowMs: number): string {
   const rows = computers.map((member) => {
     const { computer, heard_at, status } = member
-    const kind = isHalted(member) ? 'bad' : isSilent(member, nowMs) ? 'warn' : ''
+    const kind = isHalted(member) || isStuck(member) ? 'bad' : isSilent(member, nowMs) ? 'warn' : ''
     const { channel, status: name = 'unknown', step } = status ?? {}
     const { version, commit } = whatRunsOn(member)
     const heard = ago(Date.parse(heard_at) - nowMs)

@@ -58,6 +58,7 @@ describe('the page', () => {
           runs: { version: '1.4.1', commit: 'b'.repeat(40) },
         }),
         member('cellar', {}, 7_200),
+        member('barn', { problem: 'nothing to follow: the remote has no branch main' }),
         member('garage', { version: '1.4.1' }),
         member('other', { version: '1.0.0', channel: 'beta' }),
       ),
@@ -65,8 +66,10 @@ describe('the page', () => {
     expect(attention(text)).toEqual([
       'halted attic at migrate: 003_split.ts failed',
       'silent cellar last heard of 2 h ago',
+      'stuck barn nothing to follow: the remote has no branch main',
       'behind garage runs 1.4.1; others of its channel run 1.4.2',
     ])
+    expect(text).toContain('<tr class="bad"><th scope="row">barn</th>')
     expect(text).toContain('<b>2</b> behind') // the one that halted runs what it ran, too
     expect(text).not.toContain('1.4.3</span> <b>')
     expect(text).toMatch(/<th scope="row">attic<\/th>.*<td>1\.4\.1<\/td>.*<td>1\.4\.3<\/td><td>update_failed/)
