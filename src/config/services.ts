@@ -55,10 +55,10 @@ export function locateAny(world: World, scope?: Scope): Paths {
   return trusted(pathsOf(folderOf(world, scope, name), name))
 }
 
-/** All services, where none is named; else the one that is. Throws as `locate` does. */
+/** All services, where none is named, also those of others; else the one that is. Throws as `locate` does. */
 export function locateAll(world: World): Paths[] {
   const services = nameIn(world) === undefined ? listServices(world) : []
-  return services.length > 1 ? services.map((paths) => own(world, trusted(paths))) : [locate(world)]
+  return services.length > 1 ? services.map(trusted) : [locate(world)]
 }
 
 /** Whose service it is, where telec is root and that is another user. Null: it is telec's own, or nobody's yet. */
@@ -68,14 +68,17 @@ export function ownerInsteadOfRoot({ uid }: World, { home }: Paths): string | nu
   return owner === 0 ? null : (accountOf(owner)?.name ?? `#${owner}`) // as sudo(8) takes an id
 }
 
-function own(world: World, paths: Paths): Paths {
+/** Throws `usage` where root means the service of another user. */
+export function own(world: World, paths: Paths): Paths {
   const owner = ownerInsteadOfRoot(world, paths)
   if (owner === null) return paths
+  const { name: program, args } = world.program
+  const named = paths.name === null || args.includes(paths.name) ? [] : ['--name', paths.name]
   throw new TelecError(
     'usage',
     `${paths.home} belongs to ${owner}, and telec does not act for others as root`,
     {
-      hint: `sudo -u ${owner} ${[world.program.name, ...world.program.args].join(' ')}`,
+      hint: `sudo -u ${owner} ${[program, ...args, ...named].join(' ')}`,
     },
   )
 }

@@ -301,6 +301,11 @@ chown -R bob: /home/bob && chmod 700 /home/bob`)
       })
     expect(await sh('stat --format="%U %a" /var/lib/telec/services/*')).toBe('bob 700\nweb 700')
     expect(await sh('stat --format="%U:%G %a" /etc/telec/services/*.yml')).toBe('root:bob 640\nroot:web 640')
+    const { stdout: ofRoot } = await subscriber.box.sh('/opt/telec/telec status', { allowFailure: true })
+    for (const name of ['web', 'bob'])
+      expect(ofRoot).toMatch(
+        new RegExp(`^${name}: .* belongs to ${name}, and telec does not act for others`, 'm'),
+      )
     const other = await subscriber.box.sh('/opt/telec/telec status web', { user: 'bob', allowFailure: true })
     expect(other.stderr).toContain('cannot read /etc/telec/services/web.yml')
   })
