@@ -41,7 +41,7 @@ function attemptToRead<Read>(path: string, read: () => Read): Read | null {
 
 /** The content of a plain file; null where there is none, or what somebody put there instead: a pipe, a device. */
 export function readPlainText(path: string): string | null {
-  const stat = fs.statSync(path, { throwIfNoEntry: false })
+  const stat = attemptToRead(path, () => fs.statSync(path))
   return stat?.isFile() && stat.size <= 1024 * 1024 ? readText(path) : null
 }
 
