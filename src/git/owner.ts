@@ -4,6 +4,9 @@ import { type Account, accountOf } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { isForeign, OTHERS, type Place, wayTo } from '../system/trust.ts'
 
+/** Known without asking, which each of root's own programs would do at its start. */
+const ROOT: Account = { uid: 0, gid: 0, name: 'root', home: '/root' }
+
 /**
  * The user whose checkout it is, as whom telec runs. Throws `config` where that cannot be told, and
  * where others than root and that user could put another folder in its place, and have telec run as whoever owns that one.
@@ -33,6 +36,7 @@ export function checkoutOwner(checkout: string): Account {
       },
     )
   }
+  if (uid === 0) return ROOT
   const account = accountOf(uid)
   if (account !== null) return account
   throw new TelecError('config', `deployment.checkout is ${checkout}, which belongs to nobody (uid ${uid})`, {
