@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { isReadable, listFolder } from '../system/files.ts'
+import { listFolder, mayAccess } from '../system/files.ts'
 
 /** Of one user, or of the whole computer. */
 export type Scope = 'user' | 'system'
@@ -98,7 +98,7 @@ export function restartUnit(index: number): string {
 export function namesIn(folder: string): string[] {
   const isSystem = folder === SYSTEM_HOME
   const services = join(isSystem ? SYSTEM_CONFIG : folder, SERVICES)
-  if (isSystem && !isReadable(services)) return [] // before a service of others was, only root might look
+  if (isSystem && !mayAccess(services, 'read')) return [] // before a service of others was, only root might look
   const names = listFolder(services)
     .filter((name) => !isSystem || name.endsWith('.yml'))
     .map((name) => (isSystem ? name.slice(0, -'.yml'.length) : name))

@@ -6,7 +6,7 @@ import { rotateLog } from '../system/rotate.ts'
 import type { World } from '../system/world.ts'
 import { type Paths, SYSTEM_CONFIG } from './paths.ts'
 import type { Config } from './schema.ts'
-import { locate, own } from './services.ts'
+import { locateOfAnybody, own } from './services.ts'
 
 /** A service that telec keeps up to date: what is configured, where its state is, and the world around it. */
 export interface Service {
@@ -24,7 +24,7 @@ export function createSyncFor({ world, config, paths }: Service): () => Promise<
 }
 
 /** The service that is meant, or the one of these paths. Throws as `locate` and `loadConfig` do. */
-export async function openService(world: World, paths: Paths = locate(world)): Promise<Service> {
+export async function openService(world: World, paths: Paths = locateOfAnybody(world)): Promise<Service> {
   own(world, paths)
   rotateLog(world, paths.home)
   return { world, config: await loadConfig(world, paths), paths }

@@ -2,7 +2,7 @@ import { existsSync, lstatSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { accountOf } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
-import { isReadable } from '../system/files.ts'
+import { mayAccess } from '../system/files.ts'
 import { verifyPrivate } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { namesIn, type Paths, pathsOf, pathsOfHome, type Scope, SERVICE_NAME, SYSTEM_HOME } from './paths.ts'
@@ -45,26 +45,27 @@ export function locateOfAnybody(world: World, scope?: Scope): Paths {
       because: `they are: ${meant.map(shownName).join(', ')}`,
       hint: `say which one: --name NAME${meant[0]?.name === null ? ` (${UNNAMED} is the one without a name)` : ''}`,
     })
-  // In system scope what root goes by is root's; a user's home is that user's, whoever asks (sudo -E keeps HOME).
-  return paths.scope === 'system' ? trusted(paths) : own(world, trusted(paths))
+  return trusted(world, paths)
 }
 
 /** Where a service is or would be, whether it is configured or not. Without a name the first one is meant. */
 export function locateAny(world: World, scope?: Scope): Paths {
   const name = nameIn(world) ?? null
-  return trusted(pathsOf(folderOf(world, scope, name), name))
+  return trusted(world, pathsOf(folderOf(world, scope, name), name))
 }
 
 /** All services, where none is named, also those of others; else the one that is. Throws as `locate` does. */
 export function locateAll(world: World): Paths[] {
   const services = nameIn(world) === undefined ? listServices(world) : []
-  return services.length > 1 ? services.map(trusted) : [locate(world)]
+  return services.length > 1 ? services.map((paths) => trusted(world, paths)) : [locate(world)]
 }
 
 /** Whose service it is, where telec is root and that is another user. Null: it is telec's own, or nobody's yet. */
-export function ownerInsteadOfRoot({ uid }: World, { home }: Paths): string | null {
+export function ownerInsteadOfRoot({ uid }: World, { home, name }: Paths): string | null {
   if (uid !== 0) return null
-  const owner = lstatSync(home, { throwIfNoEntry: false })?.uid ?? 0
+  // Before a named service has a home it is the one around it that says whose it will be.
+  const folders = [home, ...(name === null ? [] : [folderOfHome(home)])]
+  const owner = lstatSync(folders.find(existsSync) ?? home, { throwIfNoEntry: false })?.uid ?? 0
   return owner === 0 ? null : (accountOf(owner)?.name ?? `#${owner}`) // as sudo(8) takes an id
 }
 
@@ -106,10 +107,12 @@ export function shownName({ name }: Paths): string {
   return name ?? UNNAMED
 }
 
-function trusted(paths: Paths): Paths {
-  verifyPrivate(paths.home, paths.scope === 'system')
+/** In system scope what root goes by is root's; a user's home is that user's, whoever asks (sudo -E keeps HOME). */
+function trusted(world: World, paths: Paths): Paths {
+  const isSystem = paths.scope === 'system'
+  verifyPrivate(paths.home, isSystem)
   verifyPrivate(paths.config, true)
-  return paths
+  return isSystem ? paths : own(world, paths)
 }
 
 /** Undefined: nobody said which. Null: the one without a name. A home that is a named service's says which, too. */
@@ -154,6 +157,6 @@ function servicesIn(folder: string): Paths[] {
     [null, ...namesIn(folder)]
       .map((name) => pathsOf(folder, name))
       // Of the computer's services those of others are nobody's business.
-      .filter(({ config }) => (folder === SYSTEM_HOME ? isReadable(config) : existsSync(config)))
+      .filter(({ config }) => (folder === SYSTEM_HOME ? mayAccess(config, 'read') : existsSync(config)))
   )
 }

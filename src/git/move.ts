@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
+import { mayAccess } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import { localCause, notAllowed } from './causes.ts'
 import { type Change, changesBetween, type Staged, stagedOver } from './changes.ts'
@@ -180,21 +181,12 @@ export async function verifyWritable(repository: Repository, changes: readonly C
   const logs = [join(gitDir, 'logs/HEAD'), ...(branch ? [join(commonDir, 'logs/refs/heads', branch)] : [])]
   const folders = new Set(changes.flatMap(({ path }) => foldersOf(path).slice(-1)))
   const paths = [gitDir, ...logs, ...[...folders].map((folder) => join(workTree, folder))]
-  const refused = paths.map(nearestThere).filter((path) => !mayWrite(path))
+  const refused = paths.map(nearestThere).filter((path) => !mayAccess(path, 'write'))
   if (refused.length > 0) throw notAllowed(repository, refused)
 }
 
 function nearestThere(path: string): string {
   return existsSync(path) ? path : nearestThere(dirname(path))
-}
-
-function mayWrite(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** A file that git was told not to look at is in nobody's list of changes (git-update-index(1)). */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
-import { isReadable } from '../system/files.ts'
+import { mayAccess } from '../system/files.ts'
 import { printable } from '../system/log.ts'
 import { wayTo, wrongPath } from '../system/trust.ts'
 import { isoTime, type World } from '../system/world.ts'
@@ -101,7 +101,7 @@ function verifyTrustFile(key: string, path: string, { workTree, world }: Reposit
   if (!stat?.isFile()) throw wrong('is no file', 'write the keys there that may sign')
   if (`${realpathSync(path)}/`.startsWith(`${realpathSync(workTree)}/`))
     throw wrong('lies in the checkout', 'keep it elsewhere: a commit could change it')
-  if (!isReadable(path))
+  if (!mayAccess(path, 'read'))
     throw wrong(`${world.user()} may not read`, `chmod a+r ${path}: the keys in it are public`)
   if (stat.mode & 0o022) throw wrong('others may write', `chmod go-w ${path}`)
   if (stat.uid !== 0 && stat.uid !== world.uid)

@@ -1,8 +1,9 @@
-import { accessSync, constants, type Dirent, readdirSync, statSync } from 'node:fs'
+import { type Dirent, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { LINK } from '../git/content.ts'
 import type { Committed } from '../git/tree.ts'
 import * as errors from '../system/errors.ts'
+import { mayAccess } from '../system/files.ts'
 import { type Found, languageOf } from './discover.ts'
 
 /** What the folder of the migrations has on the disk, whether git knows it or not. */
@@ -34,21 +35,12 @@ export function foundIn({ files, prefix, repository }: Committed): Found[] {
 
 function kindAt(path: string): Found['kind'] {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return 'folder'
-  return isExecutable(path) ? 'executable' : 'file'
+  return mayAccess(path, 'run') ? 'executable' : 'file'
 }
 
 function kindOf(folder: string, entry: Dirent): Found['kind'] {
   if (entry.isDirectory()) return 'folder'
   return entry.isFile() && languageOf(entry.name) ? 'file' : kindAt(join(folder, entry.name))
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function list(folder: string): Dirent[] {

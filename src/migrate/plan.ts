@@ -127,7 +127,7 @@ export function pendingMigrations(migrations: readonly Migration[], inputs: Plan
  * What a run recorded that did not end, before the computer was started: a disk that lost power may have lost what it had
  * said to have written. Pure.
  */
-export function recordedInDoubt({ applied, unsettled }: MigrationRecord, bootedAtMs: number): Set<string> {
+function recordedInDoubt({ applied, unsettled }: MigrationRecord, bootedAtMs: number): Set<string> {
   const isOlder = (id: string) => Date.parse(applied.get(id)?.at ?? '') < bootedAtMs
   return new Set([...unsettled].filter(isOlder))
 }

@@ -1,6 +1,7 @@
-import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs'
-import { isAbsolute, resolve } from 'node:path'
+import { closeSync, openSync, readSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { searched } from '../service/programs-found.ts'
+import { mayAccess } from '../system/files.ts'
 import type { Migration } from './discover.ts'
 import { migrationFailure } from './failure.ts'
 
@@ -27,7 +28,8 @@ const FIRST_LINE = 256
 const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf'
 
 function faultOfExecutable(path: string, env: NodeJS.ProcessEnv): string | null {
-  if (!canRun(path)) return 'its file is not executable: git update-index --chmod=+x, in a new commit'
+  if (!mayAccess(path, 'run'))
+    return 'its file is not executable: git update-index --chmod=+x, in a new commit'
   const start = startOf(path)
   if (start.startsWith(`${BYTE_ORDER_MARK}#!`))
     return 'a byte order mark stands before its #!: save it without one'
@@ -37,7 +39,7 @@ function faultOfExecutable(path: string, env: NodeJS.ProcessEnv): string | null 
   if (line.includes('\r'))
     return 'its first line ends with a carriage return, as on Windows: write *.sh text eol=lf into .gitattributes'
   const [interpreter = '', ...args] = line.trim().split(/\s+/)
-  if (!canRun(interpreter)) return `its interpreter is missing: ${interpreter}`
+  if (!mayAccess(interpreter, 'run')) return `its interpreter is missing: ${interpreter}`
   if (!/\/env$/.test(interpreter)) return null
   // env(1): options and variables go before the name of the program.
   const program = args.find((word) => !/^-|=/.test(word))
@@ -58,15 +60,6 @@ function startOf(path: string): string {
 
 /** Whether there is a program of this name on the PATH, or at this path. */
 function isFound(program: string, { PATH = '' }: NodeJS.ProcessEnv, folder: string): boolean {
-  if (isAbsolute(program) || program.includes('/')) return canRun(resolve(folder, program))
-  return PATH.split(':').some((one) => canRun(`${one}/${program}`))
-}
-
-function canRun(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
+  if (program.includes('/')) return mayAccess(resolve(folder, program), 'run')
+  return PATH.split(':').some((one) => mayAccess(`${one}/${program}`, 'run'))
 }

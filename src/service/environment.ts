@@ -81,7 +81,7 @@ export function parseShown(text: string): Record<string, string> {
 }
 
 /** The variables of `deployment.env_file`. Throws a TelecError of kind `config` where they cannot be had. */
-export function readVariables(path: string): Record<string, string> {
+function readVariables(path: string): Record<string, string> {
   const wrong = (what: string) =>
     new TelecError('config', `deployment.env_file is ${path}, ${what}`, {
       hint: `write a line NAME=VALUE for each variable to ${path}, or remove the key`,

@@ -1,7 +1,7 @@
-import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
+import { mayAccess } from '../system/files.ts'
 import type { World } from '../system/world.ts'
 import { commandEnvironment, unitPath } from './environment.ts'
 
@@ -41,16 +41,7 @@ const USUAL = [
 function elsewhere(world: World, { HOME = world.home }: NodeJS.ProcessEnv, name: string): string | null {
   const shell = (world.env.PATH ?? '').split(':').filter((folder) => folder.startsWith('/'))
   const folders = [...shell, ...USUAL_IN_HOME.map((folder) => join(HOME, folder)), ...USUAL]
-  return folders.find((folder) => canRun(join(folder, name))) ?? null
-}
-
-function canRun(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
+  return folders.find((folder) => mayAccess(join(folder, name), 'run')) ?? null
 }
 
 /** The commands of the configuration, by the names of their keys. */

@@ -11,10 +11,12 @@ export function readText(path: string): string | null {
   return attemptToRead(path, () => fs.readFileSync(path, 'utf8'))
 }
 
-/** Whether it is there, and this user may read it. */
-export function isReadable(path: string): boolean {
+const ACCESS = { read: fs.constants.R_OK, write: fs.constants.W_OK, run: fs.constants.X_OK } as const
+
+/** Whether it is there, and this user may do that with it (access(2)). */
+export function mayAccess(path: string, how: keyof typeof ACCESS): boolean {
   try {
-    fs.accessSync(path, fs.constants.R_OK)
+    fs.accessSync(path, ACCESS[how])
     return true
   } catch {
     return false

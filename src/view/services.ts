@@ -10,7 +10,7 @@ import { relative } from './show.ts'
 import { cut, table } from './table.ts'
 
 /** A service of which nothing more can be said: its configuration is wrong, or a file cannot be understood. */
-export interface Unreadable {
+interface Unreadable {
   readonly name: string | null
   readonly error: Readonly<{ kind: ErrorKind; message: string; because: string | null; hint: string | null }>
 }

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Computer } from './computer.ts'
-import type { Ended } from './programs.ts'
+import { DIST, type Ended } from './programs.ts'
 
 /** One poll that must succeed, then the update that it asks for. */
 export async function watchAndUpdate(
@@ -11,6 +14,16 @@ export async function watchAndUpdate(
   const watched = await computer.telec('telec-watch')
   expect(watched).toMatchObject({ code: 0 })
   return computer.telec('telec-update', args, { env })
+}
+
+/** `telec update` as it goes on: what it has said by now, and how it ends, by exit code and signal. */
+export function beginUpdate({ env }: Computer) {
+  const child = spawn(join(DIST, 'telec'), ['update'], { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  return { child, said: () => said, closed: once(child, 'close') }
 }
 
 /** What an update must not have touched when it halts: what is deployed, the signal, and where the checkout is. */

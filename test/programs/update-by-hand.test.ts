@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -9,6 +7,7 @@ import { expectFailure } from '../helpers/messages.ts'
 import { DIST, execute } from '../helpers/programs.ts'
 import { inTerminal } from '../helpers/terminal.ts'
 import { until } from '../helpers/until.ts'
+import { beginUpdate } from '../helpers/update.ts'
 
 const deployed = (computer: Computer) =>
   (computer.state('update_state.json') as { deployed: { commit: string } }).deployed.commit
@@ -69,19 +68,11 @@ test.each([
   await computer.telec('telec-watch')
   const unit = computer.telec('telec-update')
   await until('the unit to install', async () => existsSync(join(computer.folder, 'began')))
-  const child = spawn(join(DIST, 'telec'), ['update'], {
-    env: computer.env,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let shown = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    shown += text
-  })
-  const closed = once(child, 'close')
-  await until('it to follow', async () => shown.includes('installing'))
+  const { said: shown, closed } = beginUpdate(computer)
+  await until('it to follow', async () => shown().includes('installing'))
   writeFileSync(join(computer.folder, 'go-on'), '')
   expect(await closed).toEqual([code, null])
-  expect(shown).toMatch(said)
+  expect(shown()).toMatch(said)
   await unit
 })
 

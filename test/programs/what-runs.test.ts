@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -7,7 +5,7 @@ import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { DIST } from '../helpers/programs.ts'
 import { until } from '../helpers/until.ts'
-import { watchAndUpdate } from '../helpers/update.ts'
+import { beginUpdate, watchAndUpdate } from '../helpers/update.ts'
 import { withGit } from '../helpers/with-git.ts'
 
 async function shown(computer: Computer, command: 'status' | 'doctor'): Promise<string> {
@@ -74,21 +72,13 @@ test('Ctrl-C says how it goes on, status that nobody works on it, and it goes on
   const computer = await freshComputer({ initArgs: ['--install', `touch ../${mark}; sleep 60`] })
   const commit = await computer.push(version('1.1.0'))
   await computer.telec('telec-watch')
-  const child = spawn(join(DIST, 'telec'), ['update'], {
-    env: computer.env,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let said = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said += text
-  })
-  const closed = once(child, 'close')
+  const { child, said, closed } = beginUpdate(computer)
   await until('the install command to run', async () => existsSync(join(computer.folder, mark)))
   const short = commit.slice(0, 12)
   expect(await shown(computer, 'status')).toMatch(new RegExp(`^updating {3}to 1\\.1\\.0 \\(${short}\\)`, 'm'))
   child.kill('SIGINT')
   expect(await closed).toEqual([null, 'SIGINT'])
-  expect(said).toMatch(/stopped: the update to .* goes on at the next poll; at once: telec-update\n$/)
+  expect(said()).toMatch(/stopped: the update to .* goes on at the next poll; at once: telec-update\n$/)
   const after = await shown(computer, 'status')
   expect(after).not.toMatch(/^updating/m)
   expect(after).toMatch(

@@ -196,9 +196,12 @@ mv update_state.json kept && mkfifo update_state.json && ln -s /etc/shadow pause
       `mkdir -p -m 700 ~/.teleclaude && cp ${HOME}/installed.json ~/.teleclaude && echo 'deployment: {checkout: ${WEB.checkout}}' >~/.teleclaude/config.yml`,
     )
     for (const home of [`HOME=${WEB.home}`, `TELEC_HOME=${WEB.home}/.teleclaude`])
-      expect(
-        await subscriber.box.sh(`${home} /opt/telec/telec uninstall`, { allowFailure: true }),
-      ).toMatchObject({ code: 2 })
+      for (const line of ['uninstall', `init --name other --checkout ${WEB.checkout}`])
+        expect(
+          await subscriber.box.sh(`${home} /opt/telec/telec ${line}`, { allowFailure: true }),
+          line,
+        ).toMatchObject({ code: 2 })
+    expect(await sh(`find ${WEB.home}/.teleclaude ! -user ${WEB.name}`)).toBe('')
     await asWeb('rm -r ~/.teleclaude')
     expect(await sh('ls /srv/precious')).toBe('keep')
     expect(await sh('ls /etc/systemd/system | grep telec || true')).toBe('')

@@ -8,7 +8,7 @@ const LONGEST_START_MS = 15 * 60_000
 const LOOK_EVERY_MS = 200
 
 /** How long a unit must stay up, and how long its manager may be away meanwhile. */
-export type Patience = Readonly<Record<'healthyAfterMs' | 'patienceMs', number>>
+type Patience = Readonly<Record<'healthyAfterMs' | 'patienceMs', number>>
 
 /** Waits until all of these are well. Throws the first fault. */
 export async function untilWell(world: World, looks: readonly (() => Promise<boolean>)[]): Promise<void> {
