@@ -16,7 +16,7 @@ export type Standing = 'nothing' | 'before' | 'after' | 'half' | 'theirs'
 export const LINK = '120000'
 export const SUBMODULE = '160000'
 /** Bytes that are looked at at once. */
-const CHUNK = 1024 * 1024
+const CHUNK = 64 * 1024
 
 /** Looks at the bytes alone: not at the index, nor at what it believes of the files. */
 export async function standings(
@@ -82,12 +82,12 @@ function* blobOf(file: string, size: number, isLink: boolean): Generator<string 
   yield* isLink ? [fs.readlinkSync(file)] : chunksOf(file)
 }
 
-/** A file's bytes in their order; not through a link that somebody has just put there. */
+/** A file's bytes in their order, each good until the next; not through a link that somebody has just put there. */
 function* chunksOf(file: string): Generator<Buffer> {
   const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK)
+  const chunk = Buffer.alloc(CHUNK)
   try {
     for (;;) {
-      const chunk = Buffer.alloc(CHUNK)
       const size = fs.readSync(fd, chunk)
       if (size === 0) return
       yield chunk.subarray(0, size)

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import type { Config } from '../config/schema.ts'
 import { createSyncFor, type Service } from '../config/service.ts'
 import { commandEnvironment } from '../service/environment.ts'
@@ -58,6 +59,7 @@ export async function runPlan(
   plan: MigrationPlan,
   versions: Versions,
 ): Promise<{ run: number; satisfied: number }> {
+  setFlagsFromString('--optimize-for-size') // what each process leaves in memory is given back as a long run goes on
   const { world, paths } = service
   const { record, pending, unknown } = plan
   for (const path of unknown) world.log.warning(`migrate: ${path} is not in the commit, and is not run`)
