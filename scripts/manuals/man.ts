@@ -11,9 +11,14 @@ const ENVIRONMENT = [
   ['TELEC_HOME', 'another folder for what telec knows, its configuration included'],
   ['TELEC_NAME', 'which service, as --name says it'],
   ['TELEC_REDIS_URL', 'for telec notify, where there is no configuration'],
-  ['TELEC_DEBUG', 'if set, debug messages are shown outside the journal, too'],
-  ['NO_COLOR', 'if set, nothing is coloured'],
+  ['TELEC_DEBUG', 'if set, debug messages are shown, too, as by --verbose'],
+  ['TELEC_QUIET', 'if set, nothing but warnings and errors is, as by --quiet'],
+  ['NO_COLOR', 'if set, nothing is coloured, as by --no-color'],
+  ['FORCE_COLOR', 'if set, and not 0, messages are coloured where there is no terminal, too'],
 ] as const
+
+/** Options that every command has: the page says them once. */
+const EVERYWHERE = ['--help', '--quiet', '--verbose', '--no-color']
 
 const PAGES = ['telec', 'telec-watch', 'telec-update', 'telec-migrate']
 
@@ -53,7 +58,7 @@ function section(command: CommandData): string[] {
     `.B ${roff(path)}\n${roff(command.usage)}`,
     '.PP',
     roff(description),
-    ...options.filter(({ names }) => !names.includes('--help')).flatMap(option),
+    ...options.filter(({ names }) => !names.some((name) => EVERYWHERE.includes(name))).flatMap(option),
     ...(own === '' ? [] : ['.PP', '.nf', roff(own), '.fi']),
     ...subcommands.flatMap(section),
   ]

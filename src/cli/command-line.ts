@@ -1,4 +1,5 @@
-import { Argument, type Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander'
+import { closestMatch } from 'leven'
 import { isServiceName, NAME_FORM } from '../config/services.ts'
 import { EXIT, EXIT_CODES_HELP, TelecError } from '../system/errors.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
@@ -26,20 +27,62 @@ export function defineProgram(world: World, define: DefineCommand, leave: (code:
   const { name } = world.program
   const command = define(world, leave)
   completeAll(command)
-  command.hook('preAction', (_, action) => takeName(world, action))
-  return command.name(name).version(`${name} ${VERSION} (${COMMIT})`)
+  command.hook('preAction', (_, action) => takeEverywhere(world, action))
+  return command.name(name).version(`${name} ${VERSION} (${COMMIT})`).addHelpText('after', EXIT_CODES_HELP)
 }
 
 function completeAll(command: Command): void {
   command
-    .addHelpText('after', EXIT_CODES_HELP)
     .enablePositionalOptions() // what follows a subcommand is its own: migrate status --json
     .exitOverride()
     .showHelpAfterError('(--help shows what there is)')
+    .configureHelp({ minWidthToWrap: NARROWEST_TEXT, optionDescription: describeOption })
     .helpCommand(false)
   if (!command.options.some(({ long }) => long === '--name'))
     command.addOption(nameOption('-n, --name <name>'))
+  for (const option of SAYING) command.addOption(option)
   command.commands.forEach(completeAll)
+}
+
+/** A flag is off by default, as everybody expects. */
+function describeOption(option: Option): string {
+  return option.defaultValue === false ? option.description : new Help().optionDescription(option)
+}
+
+/** Where the help's text has less room than so many columns, a terminal breaks its lines. */
+const NARROWEST_TEXT = 20
+
+const SAYING = [
+  new Option('-q, --quiet', 'no messages but warnings and errors').conflicts('verbose'),
+  new Option('--verbose', 'debug messages, too'),
+  new Option('--no-color', 'without colours'),
+]
+
+/** `help COMMAND` is `COMMAND --help`. */
+export function helpOf(program: Command): Command {
+  return new Command('help')
+    .description('how to use a command')
+    .argument('[command...]', 'its words')
+    .action((words: readonly string[]) => {
+      let command = program
+      for (const word of words) {
+        const next = command.commands.find((one) => one.name() === word)
+        if (!next) throw unknownCommand(command, word)
+        command = next
+      }
+      command.outputHelp()
+    })
+}
+
+function unknownCommand(command: Command, word: string): TelecError {
+  const names = command
+    .createHelp()
+    .visibleCommands(command)
+    .map((one) => one.name())
+  const meant = closestMatch(word, names, { maxDistance: 2 })
+  return new TelecError('usage', `there is no command ${word}${meant ? `; did you mean ${meant}?` : ''}`, {
+    hint: 'see them all: telec help',
+  })
 }
 
 /** Each command has it; one that has another `-n` adds its own. */
@@ -54,9 +97,15 @@ export function serviceArgument(): Argument {
   return new Argument('[service]', 'its name, as --name takes it').argParser(parseName)
 }
 
-/** Has all that is run from here on find the service that was named. */
-function takeName({ env }: World, action: Command): void {
-  const { name } = action.optsWithGlobals<{ name?: string }>()
+/** Has all that is run from here on find the service that was named, and say as much as was asked for. */
+function takeEverywhere({ env }: World, action: Command): void {
+  const { name, quiet, verbose, color } = action.optsWithGlobals<Everywhere>()
+  if (quiet) env.TELEC_QUIET = '1'
+  if (verbose) env.TELEC_DEBUG = '1'
+  if (!color) {
+    env.NO_COLOR = '1'
+    delete env.FORCE_COLOR
+  }
   const index = action.registeredArguments.findIndex((argument) => argument.name() === 'service')
   const given: string | undefined = action.processedArgs[index]
   if (given !== undefined && name !== undefined && given !== name)
@@ -65,6 +114,13 @@ function takeName({ env }: World, action: Command): void {
     })
   const named = given ?? name
   if (named !== undefined) env.TELEC_NAME = named
+}
+
+interface Everywhere {
+  readonly name?: string
+  readonly quiet?: true
+  readonly verbose?: true
+  readonly color: boolean
 }
 
 /** Reads an argument; where `parse` gives null, the answer is what it takes. */

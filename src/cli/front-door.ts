@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { TelecError } from '../system/errors.ts'
+import { helpOf } from './command-line.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { initCommand } from './commands/init.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
@@ -59,6 +60,7 @@ export const frontDoor: DefineCommand = (world, leave) => {
       '\nExamples:\n  telec init --checkout ~/apps/web --service web.service\n  telec install\n  telec status',
     )
   for (const define of COMMANDS) command.addCommand(define(world, leave))
+  command.addCommand(helpOf(command))
   command.addCommand(deployAnswer(), { hidden: true })
   return command
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { closestMatch } from 'leven'
 import * as v from 'valibot'
 import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { TelecError } from '../system/errors.ts'
@@ -69,9 +70,34 @@ function describe(issue: v.BaseIssue<unknown>): string {
   // Of a rule across keys the input is the whole group; the path names the key that it is about.
   const got = show(issue.path?.at(-1)?.value)
   if (issue.type !== 'strict_object') return `${key}: got ${got}; takes ${issue.message}`
-  if (issue.expected === 'never') return `${key}: there is no such key`
+  if (issue.expected === 'never') return `${key}: there is no such key${suggestion(key)}`
   if (issue.received === 'undefined') return `${key}: is missing`
   return `${key}: got ${got}; takes a group of keys`
+}
+
+/** What a schema of valibot has of those below it, whatever its kind. */
+interface Group {
+  readonly entries?: Readonly<Record<string, Group>>
+  readonly wrapped?: Group
+}
+
+/** Every key that there is, with its group: `deployment.checkout`. */
+function keysOf({ entries, wrapped }: Group, before = ''): string[] {
+  if (wrapped) return keysOf(wrapped, before)
+  return Object.entries(entries ?? {}).flatMap(([name, value]) => [
+    `${before}${name}`,
+    ...keysOf(value, `${before}${name}.`),
+  ])
+}
+
+/** The key that was meant: by its name one of another group, or one that is spelled nearly so. */
+function suggestion(key: string): string {
+  const keys = keysOf(ConfigSchema as Group)
+  const name = key.slice(key.lastIndexOf('.') + 1)
+  const meant =
+    keys.find((one) => one === name || one.endsWith(`.${name}`)) ??
+    closestMatch(key, keys, { maxDistance: Math.ceil(name.length / 3) })
+  return meant === undefined ? '' : `; did you mean ${meant}?`
 }
 
 function show(value: unknown): string {

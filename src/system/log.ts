@@ -24,7 +24,7 @@ const ERASE_LINE = '\r\u001b[K'
 
 /**
  * In colour in a terminal, with `<N>` priorities where journald reads (`JOURNAL_STREAM`, systemd.exec(5)), plain
- * elsewhere. `TELEC_DEBUG=1` shows debug lines outside the journal, which keeps them anyway.
+ * elsewhere. `TELEC_DEBUG=1` shows debug lines, too; `TELEC_QUIET=1` warnings and errors alone.
  *
  * @param open where lines go, asked for with the first one: most polls have nothing to say.
  */
@@ -39,9 +39,10 @@ export function createLog(
   let parting: string | null = null
   const at = (level: Level) => (message: string) => {
     const isJournal = env.JOURNAL_STREAM !== undefined && out().isTTY !== true
-    if (level === 'debug' && !isJournal && !env.TELEC_DEBUG) return
-    const sink = out()
     const [priority, colour] = LEVELS[level]
+    if (level === 'debug' && !env.TELEC_DEBUG) return
+    if (env.TELEC_QUIET && priority > LEVELS.warning[0]) return
+    const sink = out()
     const isColoured = !isJournal && colour && usesColour(sink, env)
     const before = isJournal ? `<${priority}>` : isColoured ? colour : ''
     const after = isColoured ? '\u001b[0m' : ''
@@ -58,7 +59,7 @@ export function createLog(
     progress(message) {
       if (message !== null) notify?.(statusLine(message))
       const sink = out()
-      if (sink.isTTY !== true || env.TERM === 'dumb') return
+      if (sink.isTTY !== true || env.TERM === 'dumb' || env.TELEC_QUIET) return
       if (underWay) sink.write(ERASE_LINE)
       underWay = printable(message ?? '').slice(0, (sink.columns || 80) - 1) // one that wraps cannot be erased
       sink.write(underWay)
@@ -80,8 +81,9 @@ function statusLine(message: string): string {
   return printable(message.split('\n', 1)[0] ?? '').slice(0, 200)
 }
 
-/** Whether to colour what goes to `sink`: a terminal, and NO_COLOR (no-color.org) is not set. */
+/** Whether to colour what goes to `sink`: as FORCE_COLOR says, else in a terminal where NO_COLOR (no-color.org) is not set. */
 export function usesColour(sink: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
+  if (env.FORCE_COLOR) return env.FORCE_COLOR !== '0'
   return sink.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'
 }
 

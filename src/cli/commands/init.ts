@@ -22,6 +22,7 @@ import type { DefineCommand } from '../main.ts'
 interface Options extends Omit<Answers, 'checkout' | 'name'> {
   readonly checkout?: string
   readonly system: boolean
+  readonly json: boolean
 }
 
 export const initCommand: DefineCommand = (world) =>
@@ -39,6 +40,7 @@ export const initCommand: DefineCommand = (world) =>
     .addOption(new Option('--scope <scope>', 'where the service runs').choices(['user', 'system']))
     .option('--computer <name>', 'the name of this computer (default: the host name)')
     .option('--system', 'configure in /etc/telec and keep the state in /var/lib/telec (root)', false)
+    .option('--json', 'as JSON, for programs', false)
     .addHelpText(
       'after',
       `
@@ -60,7 +62,8 @@ Examples:
       const first = listServices(world, scope).find(({ name }) => name === null)
       if (first) verifyUnitsSayWhich(first)
       const others = await otherServices(world, paths)
-      await initialise(world, paths, others, await answersOf(world, paths, others, options))
+      const done = await initialise(world, paths, others, await answersOf(world, paths, others, options))
+      world.out(options.json ? done.data : done.text)
     })
 
 function verifyNotConfigured(paths: Paths): void {
@@ -74,7 +77,7 @@ async function answersOf(
   world: World,
   { scope, name }: Paths,
   others: readonly Other[],
-  { checkout, system, ...given }: Options,
+  { checkout, system, json: _, ...given }: Options,
 ): Promise<Answers> {
   // What is the computer's is as in the service that it has already; what differs is asked for, or proposed.
   const alike = others.find(({ paths }) => paths.scope === scope)?.config.computer.split('/')[0]
@@ -103,13 +106,13 @@ function checked(world: World, paths: Paths, text: string): Config {
   }
 }
 
-/** Checks what it is about to write as if it had been read, writes it, and records the baseline. */
+/** Checks what it is about to write as if it had been read, writes it, and records the baseline. @returns what to say. */
 async function initialise(
   world: World,
   paths: Paths,
   others: readonly Other[],
   answers: Answers,
-): Promise<void> {
+): Promise<{ data: object; text: string }> {
   const { renderConfig } = await import('../../config/template.ts')
   const text = renderConfig(answers)
   const config = checked(world, paths, text)
@@ -118,10 +121,13 @@ async function initialise(
   if (paths.scope === 'system' && world.platform === 'linux') {
     const { name } = checkoutOwner(config.deployment.checkout)
     await writeDurably(paths.config, text)
-    return world.out(`wrote ${paths.config}
+    return {
+      data: { config: paths.config, owner: name, deployed: null },
+      text: `wrote ${paths.config}
 telec will run as ${name}, the owner of the checkout; its first poll records what is deployed
 next: sudo ${install}
-`)
+`,
+    }
   }
   const repository = locateRepository(world, config.deployment.checkout)
   await headCommit(repository)
@@ -129,8 +135,11 @@ next: sudo ${install}
   verifyNotConfigured(paths)
   await writeDurably(paths.config, text)
   const state = readUpdateState(paths) ?? (await adopt({ world, config, paths }, repository))
-  world.out(`wrote ${paths.config}
+  return {
+    data: { config: paths.config, owner: world.user(), deployed: state.deployed },
+    text: `wrote ${paths.config}
 ${nameOf(state.deployed)} is what is deployed here; later migrations are run from there on
 next: ${install}, or telec run -- COMMAND where there is no systemd and no launchd
-`)
+`,
+  }
 }

@@ -16,7 +16,7 @@ import type { World } from '../../system/world.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
-interface Options extends Record<'print' | 'refresh' | 'user' | 'system', boolean> {
+interface Options extends Record<'print' | 'refresh' | 'user' | 'system' | 'json', boolean> {
   readonly manager: InstallPlan['manager']
 }
 
@@ -43,15 +43,16 @@ Examples:
     .action(async (_, options: Options) => {
       const { service, plan } = await planned(world, options)
       const { paths } = service
-      if (options.print) return world.out(showPlan(plan))
+      if (options.print) return world.out(options.json ? planAsData(plan) : showPlan(plan))
       if (options.refresh && (readInstalled(paths) === null || staleFiles(paths, plan).length === 0)) return
       await verifyInstallable(service, plan)
       await warnOfPrograms(service, plan.owner)
       const done = await install(service, plan)
-      for (const line of done) world.out(`${line}\n`)
+      if (!options.json) for (const line of done) world.out(`${line}\n`)
       if (plan.manager === 'systemd' && !options.refresh) await tryWatcher(service, plan.scope)
       const as = plan.owner && plan.owner.uid !== world.uid ? `sudo -u ${plan.owner.name} ` : ''
-      world.out(`telec is installed${done.length === 0 ? ', and up to date' : ''}: ${as}telec status\n`)
+      const end = `telec is installed${done.length === 0 ? ', and up to date' : ''}: ${as}telec status\n`
+      world.out(options.json ? { scope: plan.scope, owner: plan.owner?.name ?? null, done } : end)
       if (plan.owner?.uid === 0) world.log.warning(OF_ROOT)
       await warnOfLogout(world, plan)
     })
@@ -70,7 +71,8 @@ export const uninstallCommand: DefineCommand = (world) =>
           hint: commandFor(paths, 'telec uninstall'),
         })
       const lines = await uninstall(world, paths)
-      world.out(lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join(''))
+      const text = lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join('')
+      world.out(options.json ? { done: lines } : text)
     })
 
 /** Where the units belong. */
@@ -79,6 +81,7 @@ function place(command: Command): Command {
     .addArgument(serviceArgument())
     .addOption(new Option('--user', "the user's own units (default)").conflicts('system').default(false))
     .option('--system', "the computer's units, as configured in /etc/telec (root)", false)
+    .option('--json', 'as JSON, for programs', false)
 }
 
 function wantedScope({ user, system }: Options): Scope | undefined {
@@ -128,6 +131,10 @@ function warn({ log }: World): (error: unknown) => void {
     const { message, because, hint } = error
     log.warning([message, because, hint].filter(Boolean).join('; '))
   }
+}
+
+function planAsData({ manager, scope, files, start }: InstallPlan) {
+  return { manager, scope, files, commands: start.map(({ argv }) => argv) }
 }
 
 /** As a script that could be pasted, give or take. */

@@ -16,6 +16,7 @@ interface Options {
   readonly lines: number
   readonly since?: string
   readonly service: boolean
+  readonly json: boolean
 }
 
 const UNITS = ['telec-watch.service', 'telec-update.service', 'telec-listen.service', 'telec-restart.service']
@@ -31,6 +32,7 @@ export const logsCommand: DefineCommand = (world, leave) =>
     .addOption(nameOption('--name <name>'))
     .option('--since <time>', 'from then on, as journalctl takes it: "10 min ago", 2026-05-04')
     .option('--no-service', "telec's own only, not the service's")
+    .option('--json', "as JSON, for programs: a line each, with journald's fields", false)
     .addHelpText('after', '\nExamples:\n  telec logs -f\n  telec logs --since "1 h ago" --no-service')
     .action(async (_, options: Options) => {
       const paths = locateOfAnybody(world) // what it shows is the manager's
@@ -59,6 +61,7 @@ async function showJournal({ world, config, paths }: Service, options: Options):
     `--lines=${options.lines}`,
     ...(options.follow ? ['--follow'] : []),
     ...(options.since === undefined ? [] : [`--since=${options.since}`]),
+    ...(options.json ? ['--output=json'] : []),
   ]
   return runAttached('journalctl', args, managerEnvironment(world))
 }
@@ -70,8 +73,9 @@ async function showFiles({ world, paths }: Service, options: Options): Promise<n
     throw new TelecError('usage', `there is no log in ${paths.home} yet`, {
       hint: 'telec install, and wait a minute',
     })
-  if (options.since !== undefined)
-    throw new TelecError('usage', 'the log files of launchd know no --since', {
+  const unknown = options.since !== undefined ? '--since' : options.json ? '--json' : null
+  if (unknown !== null)
+    throw new TelecError('usage', `the log files of launchd know no ${unknown}`, {
       hint: 'telec logs --lines 500',
     })
   return runAttached('tail', [`-n${options.lines}`, ...(options.follow ? ['-F'] : []), ...files], world.env)

@@ -13,6 +13,7 @@ interface Options {
   readonly channel: string
   readonly release?: string
   readonly from?: string
+  readonly json: boolean
 }
 
 const TIMEOUT_MS = 5_000
@@ -29,6 +30,7 @@ export const notifyCommand: DefineCommand = (world) =>
     )
     .option('--release <version>', 'which version it is, for people who look at the stream')
     .option('--from <version>', 'which one came before')
+    .option('--json', 'as JSON, for programs', false)
     .addHelpText(
       'after',
       `
@@ -39,7 +41,7 @@ Examples:
   telec notify
   TELEC_REDIS_URL=rediss://:PASSWORD@redis.example.org telec notify --channel beta --release 1.4.2`,
     )
-    .action(async ({ channel, release, from }: Options) => {
+    .action(async ({ channel, release, from, json }: Options) => {
       const announcement = {
         channel,
         version: release ?? null,
@@ -55,7 +57,7 @@ Examples:
           'nothing is lost: every computer finds the version at its next poll',
         ),
       )
-      world.out(`announced on ${channel}: ${id}\n`)
+      world.out(json ? { id, ...announcement } : `announced on ${channel}: ${id}\n`)
     })
 
 async function destination(world: World): Promise<RedisConfig> {

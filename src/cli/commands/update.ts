@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { openService } from '../../config/service.ts'
+import { readStatus } from '../../state/status.ts'
 import { PERMITS, type Permit } from '../../state/update-state.ts'
 import { signalRefused } from '../../watch/poll.ts'
 import { serviceArgument } from '../command-line.ts'
@@ -25,7 +26,7 @@ export const updateCommand: DefineCommand = (world, leave) =>
       'say what an update would do now, with what each check() says; run nothing else',
       false,
     )
-    .option('--json', 'say that as JSON, for programs', false)
+    .option('--json', 'as JSON, for programs: the dry run, else how it stands in the end', false)
     .addHelpText(
       'after',
       `
@@ -51,7 +52,11 @@ Examples:
         await signalRefused(service, permits)
         return { retry, now, permits, rollback: null }
       }
-      leave(isTyped ? await updateByHand(service, askedFor) : await runUpdate(service, await askedFor()))
+      try {
+        leave(isTyped ? await updateByHand(service, askedFor) : await runUpdate(service, await askedFor()))
+      } finally {
+        if (options.json) world.out(readStatus(service.paths) ?? { status: null })
+      }
     })
     .addCommand(rollbackCommand(world, leave))
 
