@@ -11,7 +11,7 @@ const ENVIRONMENT = [
   ['TELEC_HOME', 'another folder for what telec knows, its configuration included'],
   ['TELEC_NAME', 'which service, as --name says it'],
   ['TELEC_REDIS_URL', 'for telec notify, where there is no configuration'],
-  ['TELEC_DEBUG', 'if set, debug messages are shown, too, as by --verbose'],
+  ['TELEC_DEBUG', 'if set, debug messages are shown outside the journal, too, as by --verbose'],
   ['TELEC_QUIET', 'if set, nothing but warnings and errors is, as by --quiet'],
   ['NO_COLOR', 'if set, nothing is coloured, as by --no-color'],
   ['FORCE_COLOR', 'if set, and not 0, messages are coloured where there is no terminal, too'],

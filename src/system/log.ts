@@ -24,7 +24,8 @@ const ERASE_LINE = '\r\u001b[K'
 
 /**
  * In colour in a terminal, with `<N>` priorities where journald reads (`JOURNAL_STREAM`, systemd.exec(5)), plain
- * elsewhere. `TELEC_DEBUG=1` shows debug lines, too; `TELEC_QUIET=1` warnings and errors alone.
+ * elsewhere. `TELEC_DEBUG=1` shows debug lines outside the journal, which keeps them anyway; `TELEC_QUIET=1` warnings and
+ * errors alone.
  *
  * @param open where lines go, asked for with the first one: most polls have nothing to say.
  */
@@ -40,7 +41,7 @@ export function createLog(
   const at = (level: Level) => (message: string) => {
     const isJournal = env.JOURNAL_STREAM !== undefined && out().isTTY !== true
     const [priority, colour] = LEVELS[level]
-    if (level === 'debug' && !env.TELEC_DEBUG) return
+    if (level === 'debug' && !isJournal && !env.TELEC_DEBUG) return
     if (env.TELEC_QUIET && priority > LEVELS.warning[0]) return
     const sink = out()
     const isColoured = !isJournal && colour && usesColour(sink, env)

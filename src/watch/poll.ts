@@ -196,7 +196,7 @@ function tell(world: World, decision: Decision, before: WatchState | null, sched
     world.log.warning(`nothing to follow: ${decision.reason}; ${decision.hint}`) // by hand it is an error, each time
   else if (decision.kind === 'held' && before?.target?.commit !== decision.target.commit)
     world.log.notice(`not yet: ${decision.reason}`)
-  else world.log.debug(`polled: ${decision.kind}: ${decision.reason}`)
+  else if (!scheduled) world.log.debug(`polled: ${decision.kind}: ${decision.reason}`)
   if (before && before.failures > 0)
     world.log.notice(`the remote is back after ${before.failures} poll(s) without it`)
 }
