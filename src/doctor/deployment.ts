@@ -5,7 +5,7 @@ import { printableRemote } from '../git/causes.ts'
 import { headCommit } from '../git/checkout.ts'
 import { remoteUrl } from '../git/git.ts'
 import { localChanges } from '../git/local-changes.ts'
-import { listRemote, parseOffers } from '../git/remote-refs.ts'
+import { parseOffers } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
 import { headTarget } from '../git/target.ts'
 import { stillAs } from '../git/tracked-changes.ts'
@@ -19,6 +19,7 @@ import { isHeld } from '../system/lock.ts'
 import { afterHalt } from '../view/after-halt.ts'
 import { verifyCheckout } from '../view/checkout.ts'
 import { branchInstead, onlyPublished } from '../watch/offers.ts'
+import { listAsTimer } from './as-timer.ts'
 import type { Checks } from './check.ts'
 import { verifyUndamaged } from './repair.ts'
 
@@ -42,13 +43,13 @@ async function checkout(service: Service): Promise<string> {
   return `${repository.workTree} is at ${head.slice(0, 12)}${changes}${isRoots ? `; ${OF_ROOT}` : ''}`
 }
 
-/** The remote is asked as telec-watch asks it, with the same credentials; where GitHub has a say, it is asked, too. */
+/** The remote is asked as the timer's polls ask it, with the same credentials; where GitHub has a say, it is asked, too. */
 async function remote(service: Service): Promise<string> {
   const { world, config, paths } = service
   const { deployment } = config
   const repository = locateRepository(world, deployment.checkout)
   const startedMs = world.monotonic()
-  const refs = parseOffers(await listRemote(repository, deployment, deployment.remote))
+  const refs = parseOffers(await listAsTimer(service, repository))
   const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
   const name = printableRemote(deployment.remote)
   const published = deployment.releases === 'github' ? await publishedReleases(service, repository) : null

@@ -13,7 +13,7 @@ import { describeFailure, failedUnits } from '../service/systemd/failures.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { type Installed, readInstalled } from '../state/installed.ts'
 import { readRedisState } from '../state/redis.ts'
-import { readWatchState } from '../state/watch-state.ts'
+import { needsRepair, readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { modifiedAt, readText } from '../system/files.ts'
 import type { World } from '../system/world.ts'
@@ -120,6 +120,10 @@ async function polling(service: Service): Promise<string> {
   const { world, config, paths } = service
   const by = startedBy(service)
   const watch = readWatchState(paths)
+  if (watch && needsRepair(watch))
+    throw new TelecError('halted', `the last ${watch.failures} poll(s) failed: ${watch.last_failure}`, {
+      hint: watch.repair ?? '',
+    })
   if (watch && watch.failures > 0)
     throw new TelecError('later', `the last ${watch.failures} poll(s) did not reach the remote`, {
       because: watch.last_failure ?? '',

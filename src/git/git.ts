@@ -1,6 +1,7 @@
 import { TelecError } from '../system/errors.ts'
 import type { RunOptions, RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
+import { accessFault, isLoginRefused } from './access.ts'
 import { explain, LEAST_GIT, localCause, NETWORK, printableRemote } from './causes.ts'
 import type { Repository } from './repository.ts'
 
@@ -146,7 +147,9 @@ export async function gitRemote(
 ): Promise<string> {
   const result = await tryGit(repository, args, options)
   if (result.code === 0) return result.stdout
-  const cause = localCause(repository, result)
+  // Before what is wrong here: ssh and credential helpers say "Permission denied" and "Read-only file system", too.
+  const refused = result.code === null ? null : await accessRefused(repository, remote, args, result)
+  const cause = refused ?? localCause(repository, result)
   if (cause) throw cause
   await verifyRemoteIsKnown(repository, remote)
   // Words alone would not do: what git says of a repository that is broken depends on where it noticed.
@@ -163,6 +166,36 @@ export async function gitRemote(
 }
 
 const ASK_TIMEOUT_MS = 45_000
+
+/** Why the remote lets nobody in; null where it is another fault. An update that waits for it is tried again by itself. */
+async function accessRefused(
+  repository: Repository,
+  remote: string,
+  [command]: readonly string[],
+  result: RunResult,
+): Promise<TelecError | null> {
+  const { workTree, world } = repository
+  const url = await answerOf(repository, ['ls-remote', '--get-url', '--', remote])
+  if (url === null) return null
+  const asked = { remote: printableRemote(remote), url: url.trim(), workTree, user: world.user() }
+  const isRefused = accessFault(asked, result.stderr) !== null && isLoginRefused(result.stderr)
+  const offered = isRefused ? await askVerbosely(repository, remote) : ''
+  const fault = accessFault(asked, offered + result.stderr)
+  if (!fault) return null
+  const isPassing = fault.passes || command !== 'ls-remote'
+  return new TelecError(isPassing ? 'later' : 'config', fault.message, {
+    because: explain(result),
+    hint: fault.hint,
+    isRefused: !fault.passes,
+  })
+}
+
+/** What ssh says of the keys that it offers: that one has a passphrase, say, it says in no other way. */
+async function askVerbosely(repository: Repository, remote: string): Promise<string> {
+  const ssh = `${repository.world.env.GIT_SSH_COMMAND ?? SSH_COMMAND} -v`
+  const options = { timeoutMs: ASK_TIMEOUT_MS, env: { GIT_SSH_COMMAND: ssh } }
+  return (await tryGit(repository, ['ls-remote', '--heads', '--', remote], options)).stderr
+}
 
 /** A name that the checkout has no remote of will not come into reach by waiting. */
 async function verifyRemoteIsKnown(repository: Repository, remote: string): Promise<void> {
@@ -198,7 +231,7 @@ function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
       .join(':'),
     LC_ALL: 'C',
     GIT_TERMINAL_PROMPT: '0',
-    GIT_ASKPASS: 'true',
+    GIT_ASKPASS: 'false', // one that succeeds would be an empty login
     GIT_OPTIONAL_LOCKS: '0',
     GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
     GIT_SSH_COMMAND: env.GIT_SSH_COMMAND ?? SSH_COMMAND,

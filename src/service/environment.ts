@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
+import { checkoutOwner } from '../git/owner.ts'
 import { readInstalled } from '../state/installed.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
@@ -46,13 +48,44 @@ async function environmentOfUnits(service: Service): Promise<NodeJS.ProcessEnv> 
   const { world, paths } = service
   const session = Object.entries(world.env).filter(([name]) => SESSION.test(name))
   const { manager, scope } = readInstalled(paths) ?? {}
-  const shown =
-    manager === 'systemd' ? await tryCommand(world, ['systemctl', `--${scope}`, 'show-environment']) : null
   return {
-    ...parseShown(shown?.code === 0 ? shown.stdout : ''),
+    ...(manager === 'systemd' && scope ? await environmentOfManager(service, scope) : {}),
     ...Object.fromEntries(session),
     PATH: unitPath(world.program.node, []),
   }
+}
+
+/**
+ * The environment in which the timer's polls ask the remote: nothing of a shell's. Null where that is the one that telec has:
+ * no units are installed, or it runs in one.
+ */
+export async function timerEnvironment(service: Service): Promise<NodeJS.ProcessEnv | null> {
+  const { world, config, paths } = service
+  const installed = readInstalled(paths)
+  if (!installed || world.env[UNIT_MARK] !== undefined || readSupervisor(service) !== null) return null
+  const { manager, scope } = installed
+  const { SSH_AUTH_SOCK = '', XDG_CONFIG_HOME } = world.env
+  const isUsers = scope === 'user'
+  const owner = isUsers ? null : checkoutOwner(config.deployment.checkout)
+  const user = world.user()
+  return {
+    ...(manager === 'systemd' ? await environmentOfManager(service, scope) : {}),
+    // launchd gives its agents that of the system's own ssh agent.
+    ...(manager === 'launchd' &&
+      isUsers &&
+      /\/com\.apple\.launchd\./.test(SSH_AUTH_SOCK) && { SSH_AUTH_SOCK }),
+    ...(isUsers && XDG_CONFIG_HOME && { XDG_CONFIG_HOME }), // the units have it from telec install
+    USER: user,
+    LOGNAME: user,
+    HOME: owner?.home ?? world.home,
+    PATH: unitPath(world.program.node, config.deployment.path),
+  }
+}
+
+/** What systemd gives to units; nothing where it does not answer. */
+async function environmentOfManager({ world }: Service, scope: Scope): Promise<Record<string, string>> {
+  const { code, stdout } = await tryCommand(world, ['systemctl', `--${scope}`, 'show-environment'])
+  return parseShown(code === 0 ? stdout : '')
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

@@ -24,6 +24,8 @@ const WatchStateSchema = v.object({
   /** Polls since then that did not reach it. */
   failures: CountSchema,
   last_failure: v.nullable(v.string()),
+  /** What a person does about it; null: it passes by itself. */
+  repair: v.optional(v.nullable(v.string()), null),
   /** Before that the timer's polls do nothing; null: the next one polls. */
   next_poll_at: v.optional(v.nullable(TimeSchema), null),
 })
@@ -66,10 +68,16 @@ export async function writeWatchState(paths: Paths, state: WatchState): Promise<
   if (state.polled_at) await touch(paths.watchState, Date.parse(state.polled_at)) // its time is that of the poll
 }
 
-/** Why nothing is taken although the remote answers, for people: it does not pass by itself. */
+/** Why nothing is taken, for people, where that does not pass by itself. */
 export function problemOf(watch: WatchState | null): string | null {
+  if (watch && needsRepair(watch)) return watch.last_failure
   if (watch?.outcome === 'missing') return `nothing to follow: ${watch.reason}`
   return watch?.outcome === 'refused' ? `not taken: ${watch.reason}` : null
+}
+
+/** Whether polls fail until a person does something: the remote is in reach, and refuses a login, say. */
+export function needsRepair({ failures, repair }: WatchState): boolean {
+  return failures > 0 && repair !== null
 }
 
 /** Of a computer that never polled. */

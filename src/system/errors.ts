@@ -40,6 +40,8 @@ export class TelecError extends Error {
   readonly interrupted: boolean = false
   /** Objects of the repository are missing or broken, which can be fetched anew. */
   readonly lacksObjects: boolean = false
+  /** The remote is in reach and does not let this computer in: it does not pass by itself. */
+  readonly isRefused: boolean = false
   /** The migration that failed, `VERSION/FILE`. */
   readonly migration?: string
   /** Another telec is at work. */

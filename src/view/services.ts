@@ -2,7 +2,7 @@ import { nameOf } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { openService } from '../config/service.ts'
 import { UNNAMED } from '../config/services.ts'
-import { problemOf } from '../state/watch-state.ts'
+import { needsRepair, problemOf } from '../state/watch-state.ts'
 import { type ErrorKind, TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { collectOverview, type Overview } from './collect.ts'
@@ -85,9 +85,10 @@ function stateOf(overview: Overview): Pick<Summary, 'state' | 'since' | 'detail'
   if (service && ['failed', 'stopped', 'unknown'].includes(service.activity))
     return state(`service ${service.activity}`, null, `${service.name} is ${service.activity}`)
   if (next_poll_at === null) return state('not polled', watch?.polled_at ?? null, 'no timer is active')
+  const problem = problemOf(watch)
+  if (watch && needsRepair(watch)) return state('polls fail', watch.polled_at, problem)
   if (watch && watch.failures > 0)
     return state('out of reach', watch.polled_at, `the remote is out of reach: ${watch.last_failure}`)
-  const problem = problemOf(watch)
   if (watch?.outcome && problem !== null) return state(watch.outcome, watch.polled_at, problem)
   if (pause) return state('paused', pause.since)
   if (signal) return state('waiting', signal.detected_at, held?.reason ?? null)

@@ -4,7 +4,7 @@ import { describeFailure } from '../service/systemd/failures.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
 import { CHANGED_HINT, describeChanged, type Update } from '../state/update-state.ts'
-import { problemOf } from '../state/watch-state.ts'
+import { needsRepair } from '../state/watch-state.ts'
 import type { AfterHalt } from './after-halt.ts'
 import type { Overview } from './collect.ts'
 import { describeCommits } from './commits.ts'
@@ -66,7 +66,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
 
 function offered({ watch, deployed }: Overview): string {
   if (!watch?.outcome) return 'not known yet'
-  if (watch.outcome === 'missing') return `${problemOf(watch)}\nwhat to do: ${watch.hint}`
+  if (watch.outcome === 'missing') return `nothing to follow: ${watch.reason}\nwhat to do: ${watch.hint}`
   if (watch.outcome === 'current' || !watch.target) return `nothing new: ${watch.reason}`
   if (watch.target.commit === deployed?.commit) return 'nothing new since then'
   if (watch.outcome === 'held') return `not yet: ${watch.reason}`
@@ -77,6 +77,8 @@ function offered({ watch, deployed }: Overview): string {
 
 function lastPoll({ watch, failed_units }: Overview, ago: Ago): string {
   const reached = watch?.polled_at ? ago(watch.polled_at) : 'never'
+  if (watch && needsRepair(watch))
+    return `${reached}; ${watch.failures} failed since then: ${watch.last_failure}\nwhat to do: ${watch.repair}`
   const [watcher] = failed_units.filter(({ unit }) => !unit.startsWith('telec-update'))
   if (watcher) return `${reached}; ${describeFailure(watcher)}`
   if (!watch || watch.failures === 0) return reached

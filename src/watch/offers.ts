@@ -58,17 +58,19 @@ async function offersOfMirror(
   { deployed, isNews }: Known,
   error: unknown,
 ): Promise<Offers> {
-  if (!isOutOfReach(error)) throw error
+  if (!isOutOfReach(error) && !isRefused(error)) throw error
+  if (isRefused(error) && isNews && deployment.mirrors.length > 0)
+    world.log.warning([error.message, error.hint].join('; what to do: '))
   for (const mirror of deployment.mirrors) {
     const list = await listRemote(repository, deployment, mirror).catch((fault: unknown) => {
-      if (isOutOfReach(fault)) return null
+      if (isOutOfReach(fault) || isRefused(fault)) return null
       throw fault
     })
     const refs = list === null ? null : parseOffers(list)
     const via = printableRemote(mirror)
     if (refs && (await hasDeployed(repository, refs, deployed)))
       return { refs, via, list: null, defaultBranch: null }
-    const why = refs ? 'lacks what is deployed' : 'is out of reach, too'
+    const why = refs ? 'lacks what is deployed' : 'does not answer, either'
     const say = isNews ? world.log.warning : world.log.debug
     say(`the mirror ${via} ${why}: it is passed over`)
   }
@@ -86,6 +88,10 @@ export function onlyPublished(refs: readonly Ref[], published: readonly Publishe
 
 export function isOutOfReach(error: unknown): error is TelecError {
   return error instanceof TelecError && error.kind === 'later'
+}
+
+function isRefused(error: unknown): error is TelecError {
+  return error instanceof TelecError && error.isRefused
 }
 
 /** A mirror that lags behind would look like a withdrawn release, or a branch that was set back. */

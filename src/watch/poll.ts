@@ -77,12 +77,13 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
     }
     await recordPoll(paths, after, before, world.now())
     if (via !== null && via !== before?.via)
-      world.log.notice(`the remote is out of reach; the mirror ${via} answers`)
+      world.log.notice(`the mirror ${via} answers instead of the remote`)
     tell(world, decision, before, scheduled)
     return { decision, list }
   } catch (error) {
     // What worked is refused: a token has expired. At the first poll of all a person is there to read it.
-    const isRefused = before !== null && error instanceof TelecError && error.kind === 'config'
+    const isRefused =
+      error instanceof TelecError && (error.isRefused || (before !== null && error.kind === 'config'))
     if (dryRun || !(isOutOfReach(error) || isRefused)) throw error
     await recordFailure(service, before ?? NEVER_POLLED, error)
     const isKnown = isOutOfReach(error) && scheduled && (before?.failures ?? 0) > 0
@@ -103,6 +104,7 @@ async function recordFailure(
     ...before,
     failures,
     last_failure: (isOutOfReach(error) ? error.because : null) ?? error.message,
+    repair: error.kind === 'later' ? null : (error.hint ?? null),
     next_poll_at: pauseMs === 0 ? null : new Date(world.now() + pauseMs).toISOString(),
   })
 }

@@ -33,6 +33,7 @@ const CURRENT: Overview = {
     via: null,
     failures: 0,
     last_failure: null,
+    repair: null,
     next_poll_at: null,
   },
   next_poll_at: at(40),
