@@ -46,7 +46,8 @@ const SSH: readonly Row[] = [
   {
     words: beforeLogin(/Load key "(.+)": (?!.*passphrase)/),
     message: (_, key) => `ssh cannot use the key ${key}`,
-    hint: ({ user }, _, key) => `give it to ${user} alone: chown ${user} '${key}'; chmod 600 '${key}'`,
+    hint: ({ user }, _, key) =>
+      `look at it: ls -l '${key}'; ${user} has to own it, with mode 600, and it has to be a private key`,
   },
   {
     words: beforeLogin(/Identity file (.+) not accessible/),

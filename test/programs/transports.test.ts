@@ -69,15 +69,15 @@ describe('over http', () => {
       return true
     }
     const bad = await computer.telec('telec-watch', [], { env: { TELEC_DEBUG: '1' } })
-    expectFailure(bad, 75, ['out of reach', '403'])
+    expectFailure(bad, 78, ['forbids the repository', '403'])
     const said = [...good, bad].flatMap(({ stdout, stderr }) => [stdout, stderr])
     expect([...said, ...Object.values(readTree(computer.home))].join()).not.toContain(SECRET)
   })
 
   test.each([
-    ['no password', null],
-    ['a wrong password', 'ann:wrong'],
-  ])('with %s it ends by itself, and nothing asks for one', async (_, credentials) => {
+    ['no password', null, 'this computer has none'],
+    ['a wrong password', 'ann:wrong', 'refuses the login'],
+  ])('with %s it ends by itself, and nothing asks for one', async (_, credentials, part) => {
     const computer = await freshComputer()
     const server = await serveHttpGit(computer.folder, `ann:${SECRET}`)
     await useRemote(computer, server.url('remote.git', credentials ?? undefined))
@@ -86,7 +86,7 @@ describe('over http', () => {
     writeFileSync(ask, `#!/bin/sh\ntouch ${asked}\necho ${SECRET}\n`, { mode: 0o755 })
     await computer.gitInCheckout('config', 'core.askPass', ask)
     const env = { GIT_ASKPASS: ask, SSH_ASKPASS: ask, DISPLAY: ':0', GIT_TERMINAL_PROMPT: '1' }
-    expectFailure(await computer.telec('telec-watch', [], { env }), 75, ['out of reach'])
+    expectFailure(await computer.telec('telec-watch', [], { env }), 78, [part])
     expect(Object.keys(readTree(computer.folder))).not.toContain('asked')
     expect(server.refused.length).toBeGreaterThan(0)
   })
@@ -116,19 +116,25 @@ describe('over ssh', () => {
   })
 
   test.each<[string, (server: SshServer) => string, string]>([
-    ['a host that is not known', ({ key }) => ssh(key, '/dev/null'), 'Host key verification failed'],
-    ['a host whose key changed', ({ key, otherKnownHosts }) => ssh(key, otherKnownHosts), 'Host key for'],
+    ['a host that is not known', ({ key }) => ssh(key, '/dev/null'), 'host key of 127.0.0.1 is not known'],
+    [
+      'a host whose key changed',
+      ({ key, otherKnownHosts }) => ssh(key, otherKnownHosts),
+      'is not the one that is known',
+    ],
     [
       'a key with a passphrase',
       ({ encryptedKey, knownHosts }) => ssh(encryptedKey, knownHosts),
-      'Permission denied',
+      'has a passphrase',
     ],
-    ['no key', ({ knownHosts }) => ssh('/dev/null', knownHosts), 'Permission denied'],
-  ])('%s is out of reach, and nothing is asked', async (_, command, part) => {
+    ['a key that is none', ({ knownHosts }) => ssh('/dev/null', knownHosts), 'cannot use the key /dev/null'],
+  ])('%s is named, shown by status, and nothing is asked', async (_, command, part) => {
     const computer = await over(command)
     const ended = await computer.telec('telec-watch')
-    expectFailure(ended, 75, ['out of reach'])
-    expect(JSON.stringify(computer.state('watch_state.json'))).toContain(part)
+    expectFailure(ended, 78, [part])
+    expect(ended.stderr).not.toContain('out of reach')
+    const { stdout } = await computer.telec('telec', ['status'])
+    expect(stdout).toMatch(new RegExp(`1 failed since then: .*${part}.*\\n +what to do: `))
   })
 })
 

@@ -171,6 +171,7 @@ describe('the npm package', () => {
         'docs/fleet.md',
         'docs/grafana-dashboard.json',
         'docs/operating.md',
+        'docs/private-repositories.md',
         'docs/prometheus-alerts.yml',
         'migrations/README.md',
         'package.json',
