@@ -90,7 +90,7 @@ describe('a remote over http that', () => {
     return (server.address() as AddressInfo).port
   }
 
-  async function expectOutOfReach(
+  async function expectRefused(
     url: string,
     parts: readonly string[],
     env: NodeJS.ProcessEnv = {},
@@ -100,13 +100,14 @@ describe('a remote over http that', () => {
     // A desktop's window for passwords must not be waited for either.
     const asking = { SSH_ASKPASS: '/bin/false', DISPLAY: ':0', ...env }
     const ended = await computer.telec('telec-watch', [], { env: asking })
-    expectFailure(ended, 75, ['out of reach', ...parts])
-    expect(computer.state('watch_state.json')).toMatchObject({ failures: 1 })
+    expectFailure(ended, 78, parts)
+    expect(ended.stderr).not.toContain('out of reach')
+    expect(computer.state('watch_state.json')).toMatchObject({ failures: 1, repair: expect.any(String) })
   }
 
   test('is private by now (404), is reported with what it said', async () => {
     const port = await serve((_, response) => void response.writeHead(404).end())
-    await expectOutOfReach(`http://127.0.0.1:${port}/web.git`, ['not found'])
+    await expectRefused(`http://127.0.0.1:${port}/web.git`, ['has no such repository', 'not found'])
   })
 
   test('is behind a proxy that wants a login (407), is reported', async () => {
@@ -114,7 +115,7 @@ describe('a remote over http that', () => {
       response.writeHead(407, { 'proxy-authenticate': 'Basic realm="proxy"' }).end()
     })
     const env = { http_proxy: `http://127.0.0.1:${port}`, no_proxy: '', NO_PROXY: '' }
-    await expectOutOfReach('http://git.invalid/web.git', ['407'], env)
+    await expectRefused('http://git.invalid/web.git', ['the proxy asks for a login', '407'], env)
   })
 
   test('has a certificate that nobody vouches for, is reported', async () => {
@@ -134,7 +135,7 @@ describe('a remote over http that', () => {
     await succeed('openssl', [...request, '-subj', '/CN=127.0.0.1', '-keyout', key, '-out', cert])
     const tls = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
     const port = await serve((_, response) => void response.end(), tls)
-    await expectOutOfReach(`https://127.0.0.1:${port}/web.git`, ['certificate'])
+    await expectRefused(`https://127.0.0.1:${port}/web.git`, ['is not trusted by this computer'])
   })
 })
 
