@@ -159,16 +159,18 @@ export interface AccessFault {
   readonly passes: boolean
 }
 
-/** Whether it takes a look at what ssh offered to say why a login was refused. */
-export function isLoginRefused(said: string): boolean {
-  return LOGIN.test(said)
+/** What is left of the words of `ssh -v` for people. */
+export function withoutDetails(said: string): string {
+  const details =
+    /^(?:debug1: |OpenSSH_\S+ ?\S*, |Authenticated to |Authenticated using |Transferred: sent |Bytes per second: sent ).*(?:\n|$)/gm
+  return said.replace(details, '')
 }
 
 /**
  * What keeps this computer out of a remote that is in reach, by the words of git and of its helpers (LC_ALL=C); null where
  * they name nothing.
  *
- * @param said where ssh refused a login, with `ssh -v` before it.
+ * @param said with the words of `ssh -v`, where it is over ssh.
  */
 export function accessFault(asked: Asked, said: string): AccessFault | null {
   const { isSsh, host } = placeOf(asked.url)

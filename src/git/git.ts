@@ -1,7 +1,7 @@
 import { TelecError } from '../system/errors.ts'
 import type { RunOptions, RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
-import { accessFault, isLoginRefused } from './access.ts'
+import { accessFault, withoutDetails } from './access.ts'
 import { explain, LEAST_GIT, localCause, NETWORK, printableRemote } from './causes.ts'
 import type { Repository } from './repository.ts'
 
@@ -145,10 +145,13 @@ export async function gitRemote(
   args: readonly string[],
   options: GitOptions,
 ): Promise<string> {
-  const result = await tryGit(repository, args, options)
-  if (result.code === 0) return result.stdout
+  // That a key has a passphrase, say, ssh says only with -v; asking a second time would count as another failed login.
+  const ssh = { GIT_SSH_COMMAND: `${repository.world.env.GIT_SSH_COMMAND ?? SSH_COMMAND} -v` }
+  const ended = await tryGit(repository, args, { ...options, env: { ...options.env, ...ssh } })
+  if (ended.code === 0) return ended.stdout
+  const result = { ...ended, stderr: withoutDetails(ended.stderr) }
   // Before what is wrong here: ssh and credential helpers say "Permission denied" and "Read-only file system", too.
-  const refused = result.code === null ? null : await accessRefused(repository, remote, args, result)
+  const refused = result.code === null ? null : await accessRefused(repository, remote, args, ended)
   const cause = refused ?? localCause(repository, result)
   if (cause) throw cause
   await verifyRemoteIsKnown(repository, remote)
@@ -167,7 +170,7 @@ export async function gitRemote(
 
 const ASK_TIMEOUT_MS = 45_000
 
-/** Why the remote lets nobody in; null where it is another fault. An update that waits for it is tried again by itself. */
+/** Why the remote lets nobody in, by what it and `ssh -v` said; null where it is another fault. An update that waits for it is tried again by itself. */
 async function accessRefused(
   repository: Repository,
   remote: string,
@@ -178,23 +181,14 @@ async function accessRefused(
   const url = await answerOf(repository, ['ls-remote', '--get-url', '--', remote])
   if (url === null) return null
   const asked = { remote: printableRemote(remote), url: url.trim(), workTree, user: world.user() }
-  const isRefused = accessFault(asked, result.stderr) !== null && isLoginRefused(result.stderr)
-  const offered = isRefused ? await askVerbosely(repository, remote) : ''
-  const fault = accessFault(asked, offered + result.stderr)
+  const fault = accessFault(asked, result.stderr)
   if (!fault) return null
   const isPassing = fault.passes || command !== 'ls-remote'
   return new TelecError(isPassing ? 'later' : 'config', fault.message, {
-    because: explain(result),
+    because: explain({ ...result, stderr: withoutDetails(result.stderr) }),
     hint: fault.hint,
     isRefused: !fault.passes,
   })
-}
-
-/** What ssh says of the keys that it offers: that one has a passphrase, say, it says in no other way. */
-async function askVerbosely(repository: Repository, remote: string): Promise<string> {
-  const ssh = `${repository.world.env.GIT_SSH_COMMAND ?? SSH_COMMAND} -v`
-  const options = { timeoutMs: ASK_TIMEOUT_MS, env: { GIT_SSH_COMMAND: ssh } }
-  return (await tryGit(repository, ['ls-remote', '--heads', '--', remote], options)).stderr
 }
 
 /** A name that the checkout has no remote of will not come into reach by waiting. */

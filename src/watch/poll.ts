@@ -86,38 +86,50 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
       error instanceof TelecError && (error.isRefused || (before !== null && error.kind === 'config'))
     if (dryRun || !(isOutOfReach(error) || isRefused)) throw error
     await recordFailure(service, before ?? NEVER_POLLED, error)
-    const isKnown = isOutOfReach(error) && scheduled && (before?.failures ?? 0) > 0
+    const isKnown = scheduled && isSaid(before, error)
     throw isKnown ? new TelecError('later', error.message, { quiet: true }) : error
   }
 }
 
-/** The timer's polls pause: not after the first failure, nor for a refusal, which a person ends. */
+/** Whether the log has it from the poll before: a refusal that is another one is news. */
+function isSaid(before: WatchState | null, error: TelecError): boolean {
+  if (before === null || before.failures === 0) return false
+  return error.kind === 'later' || (error.isRefused && before.last_failure === error.message)
+}
+
+/** The timer's polls pause: not after the first failure, but at once where the server may count failed logins. */
 async function recordFailure(
   { world, config, paths }: Service,
   before: WatchState,
   error: TelecError,
 ): Promise<void> {
   const failures = before.failures + 1
-  const isPausing = failures > 1 && isOutOfReach(error)
-  const pauseMs = isPausing ? backoffMs(pausesOf(config), failures, config.computer) : 0
+  const repair = error.kind === 'later' ? null : (error.hint ?? null)
+  const isPausing = error.isRefused || (failures > 1 && isOutOfReach(error))
+  const pauseMs = isPausing ? backoffMs(pausesOf(config, repair), failures, config.computer) : 0
   await writeWatchState(paths, {
     ...before,
     failures,
     last_failure: (isOutOfReach(error) ? error.because : null) ?? error.message,
-    repair: error.kind === 'later' ? null : (error.hint ?? null),
+    repair,
     next_poll_at: pauseMs === 0 ? null : new Date(world.now() + pauseMs).toISOString(),
   })
 }
 
-function pausesOf({ deployment }: Config): Backoff {
-  return { firstMs: deployment.poll_every, longestMs: Math.max(LONGEST_PAUSE_MS, deployment.poll_every) }
+/** fail2ban(1) locks a computer out that fails to log in five times in ten minutes. */
+const REFUSED_POLLS = 5
+
+/** @param repair what a person has to do; null: it passes by itself. */
+function pausesOf({ deployment }: Config, repair: string | null): Backoff {
+  const firstMs = deployment.poll_every * (repair === null ? 1 : REFUSED_POLLS)
+  return { firstMs, longestMs: Math.max(LONGEST_PAUSE_MS, deployment.poll_every) }
 }
 
-/** Throws where a remote that is out of reach is given time. */
+/** Throws where a remote that is out of reach, or refuses a login, is given time. */
 function verifyNotPausing({ world, config }: Service, watch: WatchState | null): void {
   if (!watch?.next_poll_at) return
-  const { failures, next_poll_at } = watch
-  if (isWaitOver(pausesOf(config), failures, config.computer, next_poll_at, world.now())) return
+  const { failures, next_poll_at, repair } = watch
+  if (isWaitOver(pausesOf(config, repair), failures, config.computer, next_poll_at, world.now())) return
   const why = `${failures} polls failed; the next is due at ${next_poll_at}`
   throw new TelecError('later', why, { quiet: true })
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
@@ -113,6 +113,33 @@ describe('over ssh', () => {
       return ssh(key, knownHosts).replace('/dev/null', `${key}.config`)
     }
     await expectRoad(await over(sharing))
+  })
+
+  test('a refused login is said once in the log, is asked once, and not at each poll', async () => {
+    const computer = await freshComputer()
+    const asked = join(computer.folder, 'asked')
+    const server = await serveSsh()
+    await useRemote(computer, server.url(computer.remote))
+    const counting = `echo >>${asked}; ${ssh(server.encryptedKey, server.knownHosts)}`
+    await computer.gitInCheckout('config', 'core.sshCommand', counting)
+    const poll = () => computer.telec('telec-watch', ['--scheduled'])
+    const times = () => readFileSync(asked, 'utf8').length
+    expectFailure(await poll(), 78, ['has a passphrase'])
+    expect(times()).toBe(1)
+    const quiet = { code: 75, signal: null, stdout: '', stderr: '' }
+    expect(await poll()).toEqual(quiet)
+    expect(times()).toBe(1)
+    const past = new Date(Date.now() - 1_000).toISOString()
+    const isOver = { ...computer.state('watch_state.json'), next_poll_at: past }
+    computer.writeState('watch_state.json', JSON.stringify(isOver))
+    expect(await poll()).toEqual(quiet)
+    expect(times()).toBe(2)
+    expect((await computer.telec('telec', ['status'])).stdout).toMatch(
+      /2 failed since then: .*has a passphrase/,
+    )
+    await computer.gitInCheckout('config', 'core.sshCommand', ssh(server.key, server.knownHosts))
+    expect(await computer.telec('telec-watch')).toMatchObject({ code: 0 })
+    expect(await poll()).toMatchObject({ code: 0 })
   })
 
   test.each<[string, (server: SshServer) => string, string]>([
