@@ -35,17 +35,21 @@ export async function listAsTimer({ config, ...service }: Service, repository: R
   }
 }
 
+const LIKELIEST = 'SSH_AUTH_SOCK'
+
 /** The variable of the shell with which it reaches what the timer does not; null: it does not, either. */
 async function decisive(
   timer: Env,
   shell: Env,
   reaches: (env: Env) => Promise<boolean>,
 ): Promise<string | null> {
-  const names = Object.keys(shell).filter((name) => shell[name] !== timer[name])
+  const others = Object.keys(shell).filter((name) => shell[name] !== timer[name])
+  const names = others.sort((a, b) => Number(b === LIKELIEST) - Number(a === LIKELIEST))
   const withFirst = (count: number) =>
     reaches({ ...timer, ...Object.fromEntries(names.slice(0, count).map((name) => [name, shell[name]])) })
   if (names.length === 0 || !(await withFirst(names.length))) return null
-  // Half of what is left each time: a login that is refused takes its time.
+  if (names[0] === LIKELIEST && (await withFirst(1))) return LIKELIEST
+  // Half of what is left each time: a login that is refused takes its time, and servers count them.
   let [without, enough] = [0, names.length]
   while (enough - without > 1) {
     const middle = Math.floor((without + enough) / 2)
@@ -57,7 +61,7 @@ async function decisive(
 
 function advantageOf(variable: string, timer: Env): string {
   const hasOther = timer[variable] !== undefined
-  if (variable === 'SSH_AUTH_SOCK')
+  if (variable === LIKELIEST)
     return `your shell reaches it through its ssh agent, the timer has ${hasOther ? 'another' : 'no'} agent`
   return `your shell reaches it with ${variable}, which the timer has ${hasOther ? 'otherwise' : 'not'}`
 }

@@ -1,13 +1,15 @@
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { version } from '../helpers/computer.ts'
 import { commandsOf } from '../helpers/documents.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { serveHttpGit } from '../helpers/http-git.ts'
 import { DIST, type Ended, execute, succeed } from '../helpers/programs.ts'
 import { serveSsh } from '../helpers/ssh-server.ts'
+import { until } from '../helpers/until.ts'
 
 const TOKEN = 'aTokenOfThisTest'
 /** ssh(1) looks there, whatever HOME says. */
@@ -73,4 +75,41 @@ test('a token, as the document has it', async () => {
   expect(readFileSync(join(computer.folder, 'user/.git-credentials'), 'utf8')).toContain(TOKEN)
   await computer.push(version('1.1.0'))
   expect(await type('telec-watch --scheduled')).toMatchObject({ code: 0 })
+})
+
+test('doctor tells an agent of the shell from a key that the timer has', async () => {
+  const computer = await freshComputer()
+  const server = await serveSsh()
+  const socket = join(computer.folder, 'agent')
+  const agent = spawn('setpriv', ['--pdeathsig', 'KILL', 'ssh-agent', '-D', '-a', socket], {
+    stdio: 'ignore',
+  })
+  onTestFinished(() => void agent.kill())
+  await until('the agent to listen', async () => existsSync(socket))
+  const env = { SSH_AUTH_SOCK: socket }
+  const person = join(computer.folder, 'person')
+  writeFileSync(person, "#!/bin/sh\necho 'a passphrase'\n", { mode: 0o755 })
+  const typing = { ...process.env, ...env, SSH_ASKPASS: person, SSH_ASKPASS_REQUIRE: 'force' }
+  await succeed('ssh-add', ['-q', server.encryptedKey], { env: typing })
+
+  computer.writeState('installed.json', JSON.stringify({ manager: 'systemd', scope: 'user', files: [] }))
+  const asked = join(computer.folder, 'asked')
+  const use = (key: string) => {
+    const ssh = `ssh -F /dev/null -i ${key} -oIdentitiesOnly=yes -oUserKnownHostsFile=${server.knownHosts}`
+    return computer.gitInCheckout('config', 'core.sshCommand', `echo >>${asked}; ${ssh}`)
+  }
+  await computer.gitInCheckout('remote', 'set-url', 'origin', server.url(computer.remote))
+  const doctor = async (more: Record<string, string>) =>
+    (await computer.telec('telec', ['doctor'], { env: more })).stdout
+
+  await use(server.encryptedKey)
+  const different = await doctor(env)
+  expect(different).toMatch(/^✗ remote .*has a passphrase/m)
+  expect(different).toContain('your shell reaches it through its ssh agent, the timer has no agent')
+  expect(readFileSync(asked, 'utf8').length).toBe(3) // as the timer, as the shell, and with the agent alone
+  const neither = await doctor({ SSH_AUTH_SOCK: '' })
+  expect(neither).toMatch(/^✗ remote .*has a passphrase/m)
+  expect(neither).not.toContain('your shell')
+  await use(server.key)
+  expect(await doctor(env)).toMatch(/^✓ remote /m)
 })
