@@ -1,17 +1,8 @@
-import type { SemVer } from 'semver'
-import parse from 'semver/functions/parse'
 import type { Config } from '../config/schema.ts'
+import { type Choices, ruleOf } from './choices.ts'
+import { malformedTags, type Ref, type Release, releasesIn, targetOf } from './releases.ts'
 import { firstSeen, type Sighting } from './sightings.ts'
 import { nameOf, type Target } from './target.ts'
-
-/** A name of the remote and the commit behind it. */
-export interface Ref {
-  /** In full: `refs/heads/main`, `refs/tags/v1.2.0`. */
-  readonly name: string
-  readonly commit: string
-  /** It was published as a prerelease, whatever its version says. */
-  readonly prerelease?: boolean
-}
 
 /** What a person can permit telec-update to do all the same: take what was rewritten, or go back. */
 export type Refusal = 'rewrite' | 'downgrade'
@@ -52,6 +43,8 @@ export interface Known {
   readonly seen: readonly Sighting[]
   /** From what a person went back. */
   readonly rolledBack?: readonly Target[]
+  /** What a person said of versions. */
+  readonly choices?: Choices
   /** The branch that the remote's HEAD names, asked for where the configured one is missing. */
   readonly defaultBranch?: string | null
   /** Milliseconds since 1970. */
@@ -60,9 +53,19 @@ export interface Known {
 
 /** What this computer should do about what the remote offers. Pure: the same inputs, the same decision. */
 export function decide(channel: ChannelConfig, offers: readonly Ref[], known: Known): Decision {
-  return channel.channel === 'alpha'
-    ? decideByBranch(channel, offers, known)
-    : decideByRelease(channel, offers, known)
+  const decide = channel.channel === 'alpha' ? decideByBranch : decideByRelease
+  const decision = decide(channel, offers, known)
+  return known.choices?.pin ? decidePinned(known.choices.pin, decision, known) : decision
+}
+
+/** A person's word: no age, and nothing that the channel or a rollback says, holds it. */
+function decidePinned(pin: Target, { considered, malformed }: Decision, { deployed }: Known): Decision {
+  const isThere = pin.commit === deployed.commit
+  const others = considered.filter(({ target }) => target.commit !== pin.commit)
+  const own = { target: pin, rule: isThere ? 'is deployed' : null, until: null }
+  const reason = `this computer is pinned to ${nameOf(pin)}${isThere ? ', which is deployed' : ''}`
+  const explanation = { reason, considered: [own, ...others], malformed }
+  return isThere ? { kind: 'current', ...explanation } : { kind: 'update', target: pin, ...explanation }
 }
 
 function decideByBranch(channel: ChannelConfig, offers: readonly Ref[], known: Known): Decision {
@@ -77,6 +80,8 @@ function decideByBranch(channel: ChannelConfig, offers: readonly Ref[], known: K
   const considered = [...new Set(heads)].map((commit): Considered => {
     const target = { version: null, ref, commit }
     if (commit === deployed.commit) return { target: deployed, rule: 'is deployed', until: null }
+    const chosen = ruleOf(known.choices, target)
+    if (chosen !== null) return { target, rule: chosen, until: null }
     const back = known.rolledBack?.find((one) => one.commit === commit)
     if (back) return { target: back, rule: ROLLED_BACK, until: null }
     return { target, ...tooYoung(channel, target, known) }
@@ -138,8 +143,9 @@ function decideByRelease(channel: ChannelConfig, offers: readonly Ref[], known: 
     considered: releases.slice(0, EXPLAINED).map((release) => judge(channel, release, known)),
     malformed: malformedTags(offers).slice(0, EXPLAINED),
   }
-  const newest = releases.find((release) => misfit(channel, release) === null)
-  if (!newest) {
+  const fitting = releases.filter((release) => misfit(channel, release) === null)
+  const [first] = fitting
+  if (!first) {
     const reason = `no release fits ${describe(channel)}`
     if (!deployed.ref.startsWith('refs/tags/')) return { kind: 'current', reason, ...explanation }
     return {
@@ -149,8 +155,22 @@ function decideByRelease(channel: ChannelConfig, offers: readonly Ref[], known: 
       ...explanation,
     }
   }
-  const reason = `${newest.version} is the newest release`
-  if (newest.commit === deployed.commit) return { kind: 'current', reason, ...explanation }
+  if (first.commit === deployed.commit)
+    return { kind: 'current', reason: `${first.version} is the newest release`, ...explanation }
+  const isFree = (release: Release) => ruleOf(known.choices, targetOf(release)) === null
+  const newest = fitting.find((release) => isFree(release) || release.commit === deployed.commit)
+  // What a person holds speaks for nothing else: neither for a refusal nor for anything older.
+  if (!newest || newest.commit === deployed.commit) {
+    const above = newest ? fitting.slice(0, fitting.indexOf(newest)) : fitting
+    return {
+      ...choose(
+        above.map((release) => judge(channel, release, known)),
+        '',
+      ),
+      ...explanation,
+    }
+  }
+  const reason = `${newest.version} is the newest release${newest === first ? '' : ' that nobody holds'}`
   const refusal = refusalOf(channel, newest, known)
   if (refusal) return { kind: 'refused', target: targetOf(newest), ...refusal, ...explanation }
   const newer = newerReleases(channel, releases, deployed).map((release) => judge(channel, release, known))
@@ -215,47 +235,14 @@ function judge(channel: ChannelConfig, release: Release, known: Known): Consider
   const unfit = misfit(channel, release)
   if (unfit !== null) return held(unfit)
   if (!isNewer(release, deployed)) return held(`is not newer than ${nameOf(deployed)}, which is deployed`)
+  const chosen = ruleOf(known.choices, target)
+  if (chosen !== null) return held(chosen)
   if (rolledBack.some(({ commit }) => commit === release.commit)) return held(ROLLED_BACK)
   const newer = rolledBack.find((one) => !isNewer(release, one))
   if (newer) return held(`is not newer than ${nameOf(newer)}, which was rolled back from`)
   const moved = movedFrom(release, seen)
   if (moved !== null) return held(`has a tag that moved ${moved}`)
   return { target, ...tooYoung(channel, release, known) }
-}
-
-export interface Release extends Target {
-  readonly version: string
-  readonly parsed: SemVer
-  readonly prerelease: boolean
-}
-
-function targetOf({ version, ref, commit }: Release): Target {
-  return { version, ref, commit }
-}
-
-/** The releases among the tags, newest first by semver; ties (`v1.0.0` and `1.0.0`) go to the `v`. */
-export function releasesIn(offers: readonly Ref[]): Release[] {
-  return offers
-    .flatMap((ref) => release(ref))
-    .sort((a, b) => b.parsed.compare(a.parsed) || (a.ref < b.ref ? 1 : -1))
-}
-
-function release({ name, commit, prerelease = false }: Ref): Release[] {
-  const [, tag] = TAG.exec(name) ?? []
-  const parsed = tag === undefined ? null : parse(tag)
-  if (!parsed) return []
-  const isPrerelease = prerelease || parsed.prerelease.length > 0
-  return [{ version: parsed.version, parsed, ref: name, commit, prerelease: isPrerelease }]
-}
-
-/** `v1.2.3` and `1.2.3`, and what looks like one of them. */
-const TAG = /^refs\/tags\/v?(\d+\.\d.*)$/
-
-function malformedTags(offers: readonly Ref[]): string[] {
-  return offers.flatMap(({ name }) => {
-    const [, tag] = TAG.exec(name) ?? []
-    return tag === undefined || parse(tag) ? [] : [name.slice('refs/tags/'.length)]
-  })
 }
 
 /** Why the channel does not take a release; null: it does. */

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { TelecError } from '../system/errors.ts'
 import { helpOf } from './command-line.ts'
+import { holdCommand, pinCommand, unholdCommand, unpinCommand } from './commands/choices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { initCommand } from './commands/init.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
@@ -28,6 +29,10 @@ const COMMANDS = [
   logsCommand,
   pauseCommand,
   resumeCommand,
+  pinCommand,
+  unpinCommand,
+  holdCommand,
+  unholdCommand,
   rollbackCommand,
   metricsCommand,
   notifyCommand,

@@ -20,6 +20,8 @@ const FILES = {
   /** How the last updates ended. */
   history: 'history.json',
   pause: 'pause.json',
+  /** Which versions a person pinned or held. */
+  choices: 'choices.json',
   /** What a person asked for, on its way to telec-update's unit. */
   request: 'update_request.json',
   /** How this computer stands with Redis. */

@@ -4,6 +4,7 @@ import type { Service } from '../config/service.ts'
 import { headDate } from '../git/checkout.ts'
 import { verifyGit } from '../git/git.ts'
 import { locateRepository } from '../git/repository.ts'
+import { readChoices } from '../state/choices.ts'
 import { readHistory } from '../state/history.ts'
 import { readInstalled } from '../state/installed.ts'
 import { readMigrationRecord } from '../state/migrations.ts'
@@ -58,6 +59,7 @@ const STATE_FILES = [
   readStatus,
   readHistory,
   readInstalled,
+  readChoices,
 ]
 
 /** Every file of telec's own can be understood. */

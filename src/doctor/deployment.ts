@@ -11,6 +11,7 @@ import { headTarget } from '../git/target.ts'
 import { stillAs } from '../git/tracked-changes.ts'
 import { publishedReleases } from '../releases/github.ts'
 import { OF_ROOT, scopeOf } from '../service/installation.ts'
+import { readChoices } from '../state/choices.ts'
 import { readPause } from '../state/pause.ts'
 import { CHANGED_HINT, describeChanged, lastChanged, readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
@@ -97,5 +98,9 @@ async function update(service: Service): Promise<string> {
     throw new TelecError('halted', `not taken: ${watch.reason}`, { hint: 'see telec status' })
   const pause = readPause(paths, world.now())
   const paused = pause ? `, updates are paused since ${pause.since}` : ''
-  return `${state ? `${nameOf(state.deployed)} is deployed` : 'nothing is recorded yet'}${paused}`
+  const { pin, held } = readChoices(paths)
+  const pinned = pin ? `, pinned to ${nameOf(pin)} since ${pin.since}` : ''
+  const never = held.length > 0 ? `, never taken: ${held.map(nameOf).join(', ')}` : ''
+  const deployed = state ? `${nameOf(state.deployed)} is deployed` : 'nothing is recorded yet'
+  return `${deployed}${paused}${pinned}${never}`
 }

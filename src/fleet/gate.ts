@@ -29,8 +29,8 @@ export interface Gate {
 export interface Turn {
   /** A person wants it now, whatever the others do. */
   readonly isForced: boolean
-  /** It has begun to change the checkout, and is not left half-way because of others. */
-  readonly isUnderWay: boolean
+  /** A person pinned it, or it has begun to change the checkout: others who halted are no reason not to take it. */
+  readonly isSettled: boolean
   /** What a person goes back from, which does not speak for it. */
   readonly leaves: Target | null
 }
@@ -44,7 +44,7 @@ const OPEN: Gate = { leave: async () => undefined }
 export async function passGates(
   { world, config }: Service,
   target: Target,
-  { isForced, isUnderWay, leaves }: Turn,
+  { isForced, isSettled, leaves }: Turn,
 ): Promise<Gate> {
   const { fleet, redis, computer } = config
   const { max_updating: most, hold_after_failures: tolerated } = fleet ?? {}
@@ -53,7 +53,7 @@ export async function passGates(
   let stopRenewing: () => void = () => undefined
   try {
     await client.ready()
-    if (tolerated !== undefined && !isForced && !isUnderWay)
+    if (tolerated !== undefined && !isForced && !isSettled)
       await verifyOthersAreWell(client, computer, target, tolerated)
     if (most !== undefined && !isForced) {
       await waitForSlot(world, client, computer, target, most)

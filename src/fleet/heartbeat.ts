@@ -16,8 +16,8 @@ const BUDGET_MS = 1_000
 const HEARTBEAT_MS = 5 * 60_000
 
 /** Tells a status from every other one of the same computer. */
-function statusId({ status, timestamp, commit, step, problem }: StatusRecord): string {
-  return [timestamp, status, step, commit, problem ?? []].flat().join(' ')
+function statusId({ status, timestamp, commit, step, problem, pinned }: StatusRecord): string {
+  return [timestamp, status, step, commit, problem ?? [], pinned ? 'pinned' : []].flat().join(' ')
 }
 
 /** Whether Redis lacks what is known here, or has not heard of this computer for long. Pure. */

@@ -21,6 +21,7 @@ const FleetStatusSchema = v.object({
   duration_ms: v.optional(v.nullable(v.number()), null),
   telec: text,
   problem: text,
+  pinned: v.fallback(v.optional(v.boolean(), false), false),
   commits: v.fallback(
     v.optional(v.nullable(v.object({ subjects: v.array(v.string()), more: v.number() })), null),
     null,

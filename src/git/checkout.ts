@@ -105,6 +105,13 @@ export async function areRelated(repository: Repository, one: string, other: str
   )
 }
 
+/** The commits that are here whose ids begin like this. */
+export async function commitsCalled(repository: Repository, beginning: string): Promise<string[]> {
+  const ids = await git(repository, ['rev-parse', `--disambiguate=${beginning}`])
+  const kinds = await git(repository, ['cat-file', '--batch-check'], { input: ids })
+  return [...kinds.matchAll(/^([0-9a-f]+) commit /gm)].flatMap(([, commit]) => commit ?? [])
+}
+
 /** One line per commit that `from` does not have and `to` has, newest first, at most `most`. */
 export async function commitsBetween(
   repository: Repository,

@@ -1,4 +1,4 @@
-import type { Ref } from '../channel/decide.ts'
+import type { Ref } from '../channel/releases.ts'
 import type { Config } from '../config/schema.ts'
 import { type GitOptions, gitInShell, gitRemote, hasLogin } from './git.ts'
 import type { Repository } from './repository.ts'

@@ -4,7 +4,7 @@ import { readJson, type WriteOptions, writeJson } from '../system/files.ts'
 import { forgetQuiet } from './quiet.ts'
 
 /** A quiet poll takes them for granted: to write one has the next poll be a whole one. */
-const ASKED_BY_POLLS = new Set(['signal', 'updateState', 'watchState', 'pause'])
+const ASKED_BY_POLLS = new Set(['signal', 'updateState', 'watchState', 'pause', 'choices'])
 
 /**
  * How a file of telec's home is read, and written anew as a whole.

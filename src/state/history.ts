@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { TargetSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { CountSchema, NumberSchema, TimeSchema } from '../system/schemas.ts'
+import { readChoices } from './choices.ts'
 import { stateFile } from './file.ts'
 import type { Halt, Update } from './update-state.ts'
 
@@ -12,6 +13,8 @@ const EntrySchema = v.object({
   ended_at: TimeSchema,
   /** A person went back. */
   rollback: v.optional(v.boolean(), false),
+  /** A person had pinned it. */
+  pinned: v.optional(v.boolean(), false),
   /** How many times it was begun or gone on with. */
   attempts: CountSchema,
   /** How long each step took the last time, by its name, in seconds. */
@@ -39,6 +42,7 @@ export async function recordEnd(paths: Paths, update: Update, halt: Halt | null,
     started_at: update.started_at,
     ended_at: at,
     rollback: update.rollback !== null,
+    pinned: readChoices(paths).pin?.commit === update.target.commit && update.rollback === null,
     attempts: update.attempts,
     seconds: secondsOf(update),
     put_aside: update.put_aside,

@@ -10,7 +10,10 @@ const RequestSchema = v.object({
   now: v.boolean(),
   permits: v.array(v.picklist(PERMITS)),
   /** To go back; see rollback.ts. */
-  rollback: v.optional(v.nullable(v.object({ force: v.boolean() })), null),
+  rollback: v.optional(
+    v.nullable(v.object({ force: v.boolean(), to: v.optional(v.nullable(v.string()), null) })),
+    null,
+  ),
   /** ISO 8601. */
   at: TimeSchema,
 })

@@ -37,6 +37,8 @@ const StatusSchema = v.object({
   commits: v.optional(v.nullable(v.object({ subjects: v.array(v.string()), more: CountSchema })), null),
   /** Why polls take nothing although they reach the remote; null: they do, or nothing is new. */
   problem: v.optional(v.nullable(v.string()), null),
+  /** A person pinned it to a version. */
+  pinned: v.optional(v.boolean(), false),
 })
 
 /** What other tools read: the last status of this computer. */
@@ -65,6 +67,7 @@ export function statusOfDeployed(
     runs: { version, commit },
     commits: null,
     problem: null,
+    pinned: false,
   }
 }
 

@@ -1,5 +1,4 @@
 import { nameOf, type Target } from '../channel/target.ts'
-import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { windowOpensAt } from '../config/weekly-hours.ts'
 import { type Gate, passGates } from '../fleet/gate.ts'
@@ -7,8 +6,9 @@ import { refetchObjects } from '../git/damage/objects.ts'
 import { removeStaleLocks } from '../git/locks.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
+import { readChoices } from '../state/choices.ts'
 import { readPause } from '../state/pause.ts'
-import { readSignal, removeSignal, type Signal, writeSignal } from '../state/signal.ts'
+import { removeSignal } from '../state/signal.ts'
 import type { Status } from '../state/status.ts'
 import {
   began,
@@ -16,7 +16,6 @@ import {
   failed,
   interruptedSinceMs,
   isEnded,
-  isRolledBack,
   isUnderWay,
   isUnderWayTo,
   type Permit,
@@ -35,6 +34,7 @@ import { orWarn } from '../system/limit.ts'
 import { acquireLock, type Lock } from '../system/lock.ts'
 import { frontDoor, isoTime, programText } from '../system/world.ts'
 import { adopt } from './adopt.ts'
+import { releaseRolledBack, signalled, wanted } from './asked.ts'
 import { openSinks, type UpdateContext } from './context.ts'
 import { bug, finish, halt, mendReports } from './finish.ts'
 import { createReport } from './report.ts'
@@ -139,33 +139,6 @@ function verifyWindow({ world, config }: Service, target: Target): void {
   })
 }
 
-/** What the signal asks for; a target that a person rolled back from is not to be signalled. */
-async function signalled(
-  { world, config, paths }: UpdateContext,
-  state: UpdateState,
-): Promise<Target | null> {
-  const target = wanted(config, readSignal(paths))
-  if (target === null || !isRolledBack(state, target)) return target
-  await removeSignal(paths, target.commit)
-  const how = 'to take it again: telec-update --retry'
-  world.log.notice(`not taken: ${nameOf(target)} was rolled back from; ${how}`)
-  return null
-}
-
-/** What a person rolled back from, and wants all the same, is signalled again. */
-async function releaseRolledBack(context: UpdateContext, state: UpdateState): Promise<void> {
-  const { paths } = context
-  const target = state.rolled_back?.targets.at(-1)
-  if (!target || state.update) return
-  if (readSignal(paths) === null) await writeSignal(context, state.deployed, target, 'telec-update --retry')
-  await writeUpdateState(paths, { ...state, rolled_back: null })
-}
-
-/** What a signal or a journal asks for; nothing if this computer follows another channel by now. */
-function wanted({ deployment }: Config, request: Signal | Update | null): Target | null {
-  return request?.channel === deployment.channel ? request.target : null
-}
-
 /** @returns whether anything was updated. */
 async function updateTo(
   context: UpdateContext,
@@ -212,7 +185,8 @@ async function enter(
 ): Promise<Gate> {
   const turn = {
     isForced: options.now || before.update?.rollback != null,
-    isUnderWay: isUnderWayTo(before.update, target.commit),
+    isSettled:
+      isUnderWayTo(before.update, target.commit) || readChoices(context.paths).pin?.commit === target.commit,
     leaves: before.update?.rollback ? before.update.from : null,
   }
   try {

@@ -1,4 +1,5 @@
 import type { Service } from '../config/service.ts'
+import { movePin } from '../state/choices.ts'
 import { type HistoryEntry, readHistory, recordEnd } from '../state/history.ts'
 import { lastRecorded, readMigrationRecord } from '../state/migrations.ts'
 import { removeSignal } from '../state/signal.ts'
@@ -30,6 +31,7 @@ export async function finish(context: UpdateContext, before: UpdateState, update
   const last_migration = lastRecorded(readMigrationRecord(paths))
   await createReport(context, before, update).updated()
   await remember(context, update, null)
+  if (update.rollback) await movePin(paths, update.target, at)
   const state = {
     ...firstState({ ...update.target, last_migration }, at),
     previous: previousOnce(before, update),
@@ -45,7 +47,14 @@ export async function finish(context: UpdateContext, before: UpdateState, update
 function previousOnce({ deployed: last, previous }: UpdateState, { target, rollback }: Update): Deployment[] {
   const { at: _, ...deployed } = last
   if (target.commit === deployed.commit) return previous // back from one that halted half-way
-  return rollback ? previous.slice(0, -1) : [...previous, deployed].slice(-KEPT_DEPLOYMENTS)
+  if (!rollback) return [...previous, deployed].slice(-KEPT_DEPLOYMENTS)
+  return previous.slice(
+    0,
+    Math.max(
+      0,
+      previous.findLastIndex(({ commit }) => commit === target.commit),
+    ),
+  )
 }
 
 /** Records and reports that the update stopped; the signal stays, and so does the journal. */

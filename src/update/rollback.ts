@@ -1,8 +1,10 @@
+import { distinct, isCalled, NAME_OF_TARGET, parseName } from '../channel/choices.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import { findService } from '../service/find.ts'
 import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
 import { readSignal, type Signal, writeSignal } from '../state/signal.ts'
 import {
+  type Deployment,
   hasMoved,
   lastChanged,
   leftAt,
@@ -25,6 +27,8 @@ import { verify, verifyTarget } from './steps/verify.ts'
 export interface RollbackOptions {
   /** Also where migrations ran since. */
   readonly force: boolean
+  /** Which of those that were deployed, by version or commit; null: the one before. */
+  readonly to: string | null
 }
 
 /** A way back. */
@@ -35,10 +39,15 @@ export interface RollbackPlan {
   readonly migrations: readonly string[]
 }
 
-/** Goes back from an update that halted half-way to what is deployed, else to what was deployed before. Pure. */
-export function planRollback(state: UpdateState, record: MigrationRecord): RollbackPlan {
+/** Goes back from an update that halted half-way to what is deployed, else to what was deployed before, or to `to`. Pure. */
+export function planRollback(
+  state: UpdateState,
+  record: MigrationRecord,
+  to: string | null = null,
+): RollbackPlan {
   const { update, halted, deployed } = state
-  if (update?.rollback)
+  const asked = to === null ? null : namedDeployment(state, to)
+  if (update?.rollback && (asked ?? update.target).commit === update.target.commit)
     return { from: update.from, target: update.target, migrations: update.rollback.migrations }
   const isHalfWay = update !== null && hasMoved(update)
   if (isHalfWay && halted === null)
@@ -46,7 +55,15 @@ export function planRollback(state: UpdateState, record: MigrationRecord): Rollb
       because: 'it has begun to change the checkout, and did not come to its end',
       hint: 'have it go on: telec-update; after that, or where it halts: telec-update rollback',
     })
-  const target = isHalfWay ? deployed : state.previous.at(-1)
+  if (asked?.commit === deployed.commit && !isHalfWay)
+    throw new TelecError(
+      'halted',
+      `${nameOf(deployed)} is what is deployed: there is nothing to go back from`,
+      {
+        hint: 'to stay there: telec pin',
+      },
+    )
+  const target = asked ?? (isHalfWay ? deployed : state.previous.at(-1))
   if (!target)
     throw new TelecError('halted', `there is no deployment before ${nameOf(deployed)} to go back to`, {
       because: 'telec goes back to what it deployed or adopted itself',
@@ -59,8 +76,31 @@ export function planRollback(state: UpdateState, record: MigrationRecord): Rollb
   }
 }
 
+/** The one that a person names of those that were deployed here; they are found by commit, too, where versions are alike. */
+function namedDeployment({ previous, deployed }: UpdateState, text: string): Deployment {
+  const name = parseName(text)
+  if (name === null)
+    throw new TelecError('usage', `${text} is neither a version nor a commit`, {
+      hint: `--to takes ${NAME_OF_TARGET}`,
+    })
+  const all = distinct([deployed, ...previous.toReversed()])
+  const found = all.filter((one) => isCalled(one, name))
+  const [only, ...others] = found
+  if (only && others.length === 0) return only
+  const [what, among] = only
+    ? [`${found.length} that were deployed are called ${text}`, found]
+    : [`${text} is none of the ${all.length} that were deployed here last`, all]
+  throw new TelecError('usage', what, {
+    because: among.map(nameOf).join('\n'),
+    hint: only ? 'say which one, by its commit' : 'telec goes back to what it deployed or adopted itself',
+  })
+}
+
 /** Throws where migrations ran that the target knows nothing of, unless a person says that it can do with them. */
-export function verifyMigrations({ target, migrations }: RollbackPlan, { force }: RollbackOptions): void {
+export function verifyMigrations(
+  { target, migrations }: RollbackPlan,
+  { force }: Pick<RollbackOptions, 'force'>,
+): void {
   if (force || migrations.length === 0) return
   const what = `${migrations.length} migration(s) ran since ${nameOf(target)} was deployed`
   throw new TelecError('halted', `${what}; a rollback does not undo them`, {
@@ -77,13 +117,15 @@ export async function beginRollback(
   options: RollbackOptions,
 ): Promise<void> {
   const { world, config, paths } = context
-  const plan = planRollback(state, readMigrationRecord(paths))
+  const plan = planRollback(state, readMigrationRecord(paths), options.to)
   verifyMigrations(plan, options)
   const settled = await settle(context, state, plan.target.commit)
   const pending = readSignal(paths)
-  const update = settled.update?.rollback
-    ? settled.update
-    : rollbackOf(settled, plan, pending, config.deployment.channel, permits, isoTime(world))
+  const isGoneOnWith = settled.update?.rollback && settled.update.target.commit === plan.target.commit
+  const update =
+    isGoneOnWith && settled.update
+      ? settled.update
+      : rollbackOf(settled, plan, pending, config.deployment.channel, permits, isoTime(world))
   const supervised = findService(context)
   const nothing = async () => undefined
   const dry = { interrupted: false, remember: () => undefined, writeDown: nothing, putAside: nothing }
@@ -105,9 +147,11 @@ function rollbackOf(
   permits: readonly Permit[],
   at: string,
 ): Update {
-  const { rolled_back, deployed, update } = state
+  const { rolled_back, previous, deployed, update } = state
+  const skipped = previous.slice(previous.findLastIndex(({ commit }) => commit === target.commit) + 1)
+  const left = [skipped, update?.rollback?.held ?? [], deployed, update?.target ?? []]
   // What is signalled is known to whoever goes back: to take it a moment later would be no rollback.
-  const known = [rolled_back?.targets ?? [], deployed, update?.target ?? [], pending?.target ?? []].flat()
+  const known = [rolled_back?.targets ?? [], ...left, pending?.target ?? []].flat()
   const held = known.filter(({ commit }) => commit !== target.commit).map(named)
   const rollback = { migrations: [...migrations], held: newestOnce(held) }
   const fresh = takeUp({ ...state, update: null }, channel, target, permits, at)

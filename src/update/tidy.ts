@@ -1,6 +1,7 @@
 import type { Target } from '../channel/target.ts'
 import { collectGarbage, isCollectionDue } from '../git/garbage.ts'
 import { isTrimDue, trimRefs } from '../git/trim.ts'
+import { readChoices } from '../state/choices.ts'
 import { readSignal } from '../state/signal.ts'
 import { readUpdateState, type UpdateState } from '../state/update-state.ts'
 import { orWarn } from '../system/limit.ts'
@@ -12,7 +13,8 @@ export async function tidy({ world, paths, repository }: UpdateContext): Promise
   if (!state || !(isCollectionDue(repository) || isTrimDue(repository))) return
   const startedMs = world.monotonic()
   world.log.progress('collecting garbage')
-  const inUse = [...targetsOf(state), readSignal(paths)?.target ?? []].flat()
+  const { pin } = readChoices(paths)
+  const inUse = [...targetsOf(state), readSignal(paths)?.target ?? [], pin ?? []].flat()
   await orWarn(world, 'the refs of telec were not trimmed', () => trimRefs(repository, inUse))
   await orWarn(world, 'the garbage of git was not collected', async () => {
     if (!(await collectGarbage(repository))) return

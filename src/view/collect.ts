@@ -8,6 +8,7 @@ import type { ServiceManager } from '../service/manager.ts'
 import { areUnitsForeign } from '../service/others.ts'
 import { failedUnits } from '../service/systemd/failures.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
+import { readChoices } from '../state/choices.ts'
 import { readPause } from '../state/pause.ts'
 import { readSignal } from '../state/signal.ts'
 import { readStatus } from '../state/status.ts'
@@ -79,6 +80,8 @@ export async function collectOverview(service: Service) {
     half_way: left?.checkout.at === 'half-way',
     held,
     pause: readPause(paths, world.now()),
+    /** What a person pinned, and which versions are never taken. */
+    choices: readChoices(paths),
     /** As configured, and when it opens; null while it is open. */
     window:
       hours.length === 0

@@ -54,7 +54,7 @@ function row(member: FleetMember, nowMs: number): string[] {
   const state = isStuck(member) ? 'stuck' : name
   const cells = [
     computer,
-    channel,
+    channel && `${channel}${status?.pinned ? ' (pinned)' : ''}`,
     version,
     commit?.slice(0, 12),
     headedFor(member),

@@ -71,8 +71,20 @@ function summarise(one: Overview | Unreadable): Summary {
 
 /** The state that matters most. */
 function stateOf(overview: Overview): Pick<Summary, 'state' | 'since' | 'detail'> {
-  const { deployed, halted, update, service, next_poll_at, watch, pause, signal, held, at_work, checkout } =
-    overview
+  const {
+    deployed,
+    halted,
+    update,
+    service,
+    next_poll_at,
+    watch,
+    pause,
+    choices,
+    signal,
+    held,
+    at_work,
+    checkout,
+  } = overview
   const state = (name: string, since: string | null, detail: string | null = null) => ({
     state: name,
     since,
@@ -92,5 +104,6 @@ function stateOf(overview: Overview): Pick<Summary, 'state' | 'since' | 'detail'
   if (watch?.outcome && problem !== null) return state(watch.outcome, watch.polled_at, problem)
   if (pause) return state('paused', pause.since)
   if (signal) return state('waiting', signal.detected_at, held?.reason ?? null)
+  if (choices.pin) return state('pinned', choices.pin.since)
   return deployed ? state('up to date', deployed.at) : state('new', null)
 }

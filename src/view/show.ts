@@ -1,6 +1,8 @@
+import { shortName } from '../channel/choices.ts'
 import { nameOf } from '../channel/target.ts'
 import { commandFor } from '../config/services.ts'
 import { describeFailure } from '../service/systemd/failures.ts'
+import type { Choice } from '../state/choices.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
 import { CHANGED_HINT, describeChanged, type Update } from '../state/update-state.ts'
@@ -23,8 +25,8 @@ export function showOverview(overview: Overview, nowMs: number): string {
     checkout,
     failed_units,
     units,
-    rolled_back,
     pause,
+    choices,
     window,
     halted,
     update,
@@ -50,7 +52,8 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['next poll', next ? ago(next) : `never: no timer is active (${commandFor(overview, 'telec install')})`],
     ['failed', failed_units.map(describeFailed).join('\n') || null],
     ['service', units.map(describeUnit).join('\n') || null],
-    ['held', rolled_back && describeRolledBack(rolled_back, ago)],
+    ['pinned', choices.pin && describePin(choices.pin, ago)],
+    ['held', describeHeld(overview, ago)],
     ['paused', pause && describePause(pause, ago)],
     ['window', window && describeWindow(window, ago)],
     halted
@@ -111,6 +114,18 @@ function describeHalt(halt: NonNullable<Overview['halted']>, ago: Ago): string {
       ? `it is tried again by itself ${ago(halt.next_try_at)}`
       : 'it is not tried again by itself before there is a new version',
   ].join('\n')
+}
+
+function describePin(pin: Choice, ago: Ago): string {
+  return `to ${nameOf(pin)}, since ${ago(pin.since)}; to end it: telec unpin`
+}
+
+function describeHeld({ choices, rolled_back }: Overview, ago: Ago): string {
+  const byPerson = choices.held.map(
+    (one) =>
+      `${nameOf(one)}: never taken, since ${ago(one.since)}; to take it: telec unhold ${shortName(one)}`,
+  )
+  return [...(rolled_back ? [describeRolledBack(rolled_back, ago)] : []), ...byPerson].join('\n')
 }
 
 function describeRolledBack({ targets, at }: NonNullable<Overview['rolled_back']>, ago: Ago): string {

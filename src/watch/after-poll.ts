@@ -1,5 +1,6 @@
 import type { Service } from '../config/service.ts'
 import { sendHeartbeat } from '../fleet/heartbeat.ts'
+import { readChoices } from '../state/choices.ts'
 import { readSignal, type Signal } from '../state/signal.ts'
 import { readStatus, statusOfDeployed } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
@@ -16,7 +17,8 @@ export function tellOthers(service: Service, before: Signal | null): Promise<voi
     const deployed = readUpdateState(paths)?.deployed
     // Of a computer that was set up and never updated what it runs is worth knowing, too.
     const known = readStatus(paths) ?? (deployed ? statusOfDeployed(config, deployed) : null)
-    const status = known && { ...known, problem: problemOf(readWatchState(paths)) }
+    const pinned = readChoices(paths).pin !== null
+    const status = known && { ...known, problem: problemOf(readWatchState(paths)), pinned }
     const now = readSignal(paths)
     const isNews = now !== null && now.target.commit !== before?.target.commit
     await sendHeartbeat(service, status, isNews ? announcementOf(service, now) : null)

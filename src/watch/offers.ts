@@ -1,4 +1,4 @@
-import type { Ref } from '../channel/decide.ts'
+import type { Ref } from '../channel/releases.ts'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'

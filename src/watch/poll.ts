@@ -1,9 +1,11 @@
-import { type Decision, decide, newerReleases, type Ref, releasesIn } from '../channel/decide.ts'
+import { type Decision, decide, newerReleases } from '../channel/decide.ts'
+import { type Ref, releasesIn } from '../channel/releases.ts'
 import { remember } from '../channel/sightings.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
+import { readChoices } from '../state/choices.ts'
 import { mendPause } from '../state/pause.ts'
 import { readSignal, removeSignal, writeSignal } from '../state/signal.ts'
 import { hasMoved, readUpdateState, rollbackUnderWay, type UpdateState } from '../state/update-state.ts'
@@ -59,7 +61,8 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
     const newest = offered(deployment, refs, deployed)
     const seen = remember(before?.seen ?? [], newest, deployed.commit, isoTime(world))
     const rolledBack = rolled_back?.targets ?? []
-    const past = { deployed, seen, rolledBack, now: world.now(), defaultBranch }
+    const choices = readChoices(paths)
+    const past = { deployed, seen, rolledBack, choices, now: world.now(), defaultBranch }
     const decision = tellHalt(decide(deployment, refs, past), halted)
     if (dryRun) return { decision, list }
     await act(service, state, decision)
@@ -157,7 +160,8 @@ async function act(service: Service, state: UpdateState, decision: Decision): Pr
   const rollback = rollbackUnderWay(state)
   if (rollback) await signal(service, rollback.from, rollback.target, 'telec-update rollback')
   else if (decision.kind === 'update') await signal(service, state.deployed, decision.target)
-  else if (decision.kind === 'current' || decision.kind === 'held') await takeBack(service, state)
+  else if (decision.kind === 'current' || decision.kind === 'held')
+    await takeBack(service, state, decision.reason)
 }
 
 /** Signals a target that polls refuse, if there is one and a person permits it. */
@@ -190,12 +194,16 @@ async function signal(service: Service, from: Target, target: Target, source = '
   service.world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(from)} is deployed`)
 }
 
-/** What was signalled is offered no more, and nothing of it has reached the checkout yet: there is nothing to do. */
-async function takeBack({ world, paths }: Service, { deployed, update }: UpdateState): Promise<void> {
+/** What was signalled is wanted no more, and nothing of it has reached the checkout yet: there is nothing to do. */
+async function takeBack(
+  { world, paths }: Service,
+  { deployed, update }: UpdateState,
+  reason: string,
+): Promise<void> {
   const pending = readSignal(paths)
   if (!pending || pending.target.commit === deployed.commit || (update && hasMoved(update))) return
   await removeSignal(paths, pending.target.commit)
-  world.log.notice(`taken back: ${nameOf(pending.target)} is no longer offered`)
+  world.log.notice(`taken back: ${nameOf(pending.target)}: ${reason}`)
 }
 
 /** One line where something changed, the others for those who debug. */

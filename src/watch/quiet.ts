@@ -29,7 +29,7 @@ export async function leaveQuiet(service: Service, polled: Polled, startedMs: nu
   const text = await quietText(service, polled, startedMs)
   if (text === null) return forgetQuiet(paths)
   await writeQuiet(service, text)
-  const isChanged = [paths.config, paths.updateState, paths.pause].some(
+  const isChanged = [paths.config, paths.updateState, paths.pause, paths.choices].some(
     (path) => (statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0) >= startedMs - TICK_MS,
   )
   if (isChanged) await forgetQuiet(paths)

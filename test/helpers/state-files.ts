@@ -111,13 +111,20 @@ export const STATE_FILES = {
     },
   ],
   'pause.json': { since: AT, until: '2026-05-04T14:00:00.000Z' },
+  'choices.json': { pin: { ...target('1.2.0'), since: AT }, held: [{ ...target('1.3.0'), since: AT }] },
   'installed.json': {
     manager: 'systemd',
     scope: 'user',
     files: ['/home/ann/.config/systemd/user/telec-watch.timer'],
     folders: ['/home/ann/.config/systemd/user'],
   },
-  'update_request.json': { retry: true, now: false, permits: ['stash'], rollback: { force: true }, at: AT },
+  'update_request.json': {
+    retry: true,
+    now: false,
+    permits: ['stash'],
+    rollback: { force: true, to: '1.0.0' },
+    at: AT,
+  },
   'redis.json': { sent: '1777000000 updated done abc', reached_at: AT, failures: 0, last_failure: null },
   'listen.json': { last_id: '1777000000000-0' },
   'supervisor.json': {

@@ -32,6 +32,7 @@ function member(
     duration_ms: 5_000,
     telec: '0.1.0',
     problem: null,
+    pinned: false,
     commits: null,
     runs: null,
   }

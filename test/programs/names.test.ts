@@ -74,6 +74,8 @@ test('where several are there, those that take one list them and exit 2', async 
     ['telec', ['history']],
     ['telec', ['metrics']],
     ['telec', ['pause']],
+    ['telec', ['pin', '1.0.0']],
+    ['telec', ['hold', '1.0.0']],
     ['telec', ['install', '--print']],
     ['telec', ['uninstall']],
   ]

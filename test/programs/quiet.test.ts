@@ -321,6 +321,8 @@ describe('a whole poll', () => {
   test.each<[string, string[]]>([
     ['telec pause', ['pause', '--for', '1h']],
     ['telec resume', ['resume']],
+    ['telec pin', ['pin', '1.0.0']],
+    ['telec hold', ['hold', '1.0.0']],
   ])('counts no more after %s', async (_, args) => {
     const computer = await freshComputer()
     if (args[0] === 'resume') await computer.telec('telec', ['pause'])

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseConfig } from '../../src/config/parse.ts'
 import type { Paths } from '../../src/config/paths.ts'
 import { locate } from '../../src/config/services.ts'
+import { readChoices } from '../../src/state/choices.ts'
 import { readHistory } from '../../src/state/history.ts'
 import { readInstalled } from '../../src/state/installed.ts'
 import { readMigrationRecord } from '../../src/state/migrations.ts'
@@ -60,6 +61,7 @@ const FILES: Record<string, File> = {
   // What people look up later fails no update.
   'history.json': { read: readHistory, readers: [['telec', ['history'], 1], instead(UPDATE, 42)] },
   'pause.json': { read: (paths) => readPause(paths, Date.now()), readers: [STATUS, UPDATE, WATCH] },
+  'choices.json': { read: readChoices, readers: [STATUS, UPDATE, WATCH] },
   'installed.json': { read: readInstalled, readers: [['telec', ['doctor'], 1]] },
   'update_request.json': { read: (paths) => takeRequest(paths, 0), readers: [UPDATE] },
   // Redis is never what a poll fails for.

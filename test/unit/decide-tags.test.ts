@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type ChannelConfig, type Decision, decide, type Ref } from '../../src/channel/decide.ts'
+import { type ChannelConfig, type Decision, decide } from '../../src/channel/decide.ts'
+import type { Ref } from '../../src/channel/releases.ts'
 import type { Target } from '../../src/channel/target.ts'
 import { commit } from '../helpers/commits.ts'
 

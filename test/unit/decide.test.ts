@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type ChannelConfig, decide as decideOn, type Ref } from '../../src/channel/decide.ts'
+import { type ChannelConfig, decide as decideOn } from '../../src/channel/decide.ts'
+import type { Ref } from '../../src/channel/releases.ts'
 import { remember, type Sighting } from '../../src/channel/sightings.ts'
 import type { Target } from '../../src/channel/target.ts'
 import { commit, head, release } from '../helpers/commits.ts'

@@ -52,6 +52,7 @@ const CURRENT: Overview = {
   starts: null,
   held: null,
   pause: null,
+  choices: { pin: null, held: [] },
   window: null,
   service: WEB,
   units: [WEB],
@@ -313,6 +314,12 @@ describe('telec status of several services', () => {
       'not taken: main was rewritten',
     ],
     ['paused', { pause: { since: at(-600), until: null } }, 'paused  10 min ago', null],
+    [
+      'pinned',
+      { choices: { pin: { ...head('pin', '1.0.0'), since: at(-600) }, held: [] } },
+      'pinned  10 min ago',
+      null,
+    ],
     ['never updated', { deployed: null }, 'new  -', null],
   ])('shows one %s', (_, changes, state, detail) => {
     const text = showServices([{ ...CURRENT, name: 'web', ...changes }], NOON_MS)

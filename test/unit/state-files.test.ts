@@ -14,6 +14,7 @@ import { isLaterId } from '../../src/fleet/announcements.ts'
 import { isHeartbeatDue } from '../../src/fleet/heartbeat.ts'
 import { migrationRows } from '../../src/migrate/overview.ts'
 import { pendingMigrations } from '../../src/migrate/plan.ts'
+import { readChoices } from '../../src/state/choices.ts'
 import { readHistory } from '../../src/state/history.ts'
 import { readInstalled } from '../../src/state/installed.ts'
 import { readPosition } from '../../src/state/listen.ts'
@@ -87,6 +88,7 @@ const OVERVIEW: Overview = {
   starts: null,
   held: null,
   pause: null,
+  choices: { pin: null, held: [] },
   window: null,
   service: null,
   units: [],
@@ -142,6 +144,12 @@ const READERS: Record<StateFile, () => unknown> = {
     const pause = readPause(paths, NOW_MS)
     show({ pause })
     return pause
+  },
+  'choices.json': () => {
+    const choices = readChoices(paths)
+    show({ choices })
+    decide(config.deployment, [], { deployed: head('x'), seen: [], choices, now: NOW_MS })
+    return choices
   },
   'installed.json': () => readInstalled(paths),
   'update_request.json': () => takeRequest(paths, NOW_MS),

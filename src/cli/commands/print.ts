@@ -71,12 +71,13 @@ function lines({
   ended_at,
   attempts,
   rollback,
+  pinned,
   seconds,
   put_aside,
   halted,
   commits,
 }: Told): string {
-  const done = rollback ? 'rolled back' : 'updated'
+  const done = rollback ? 'rolled back' : pinned ? 'updated, as pinned' : 'updated'
   const end =
     halted === null
       ? done

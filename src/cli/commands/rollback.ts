@@ -10,12 +10,13 @@ import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 import { runUpdate } from './run-update.ts'
 
-type Options = Record<'force' | 'stash' | 'dryRun' | 'json', boolean>
+type Options = Record<'force' | 'stash' | 'dryRun' | 'json', boolean> & { readonly to?: string | null }
 
 export const rollbackCommand: DefineCommand = (world, leave) =>
   new Command('rollback')
     .addArgument(serviceArgument())
     .description('go back to what was deployed before: check out, install, restart, confirm')
+    .option('--to <version>', 'to that one of those that were deployed here: a version, or a commit')
     .option('--force', 'also where migrations ran since; they are not undone', false)
     .option('--stash', 'put local changes aside that are in the way, under a ref that is named', false)
     .option(
@@ -28,15 +29,17 @@ export const rollbackCommand: DefineCommand = (world, leave) =>
       'after',
       `
 After an update that halted half-way it goes back to what is deployed, else to what was deployed before that. What it goes
-back from is held: it is not taken again before there is another target. To take it all the same: telec-update --retry.
-It does not wait for the window, nor for the end of a pause.
+back from, and what was deployed in between, is held: it is not taken again before there is another target. To take it all the same:
+telec-update --retry. It does not wait for the window, nor for the end of a pause. A pinned computer stays pinned, to where
+it went. telec history has what was deployed; the last 20 of it can be gone back to.
 
 Examples:
   telec-update rollback --dry-run   where it would go
   telec-update rollback             go there
+  telec-update rollback --to 1.7.0  go further back
   telec-update rollback --force     although migrations ran since: the version before can do with what they did`,
     )
-    .action(async (_, { force, stash, dryRun, json }: Options) => {
+    .action(async (_, { to = null, force, stash, dryRun, json }: Options) => {
       const service = await openService(world)
       const { paths } = service
       const state = readUpdateState(paths)
@@ -44,10 +47,10 @@ Examples:
         throw new TelecError('halted', 'telec has deployed nothing on this computer yet', {
           hint: 'look what there is: telec status',
         })
-      const plan = planRollback(state, readMigrationRecord(paths))
+      const plan = planRollback(state, readMigrationRecord(paths), to)
       if (dryRun) return world.out(json ? plan : printable(described(plan)))
       const permits = stash ? (['stash'] as const) : []
-      const code = await runUpdate(service, { retry: false, now: false, permits, rollback: { force } })
+      const code = await runUpdate(service, { retry: false, now: false, permits, rollback: { force, to } })
       if (json) world.out(plan)
       leave(code)
     })
