@@ -90,7 +90,7 @@ function namedDeployment({ previous, deployed }: UpdateState, text: string): Dep
   const [what, among] = only
     ? [`${found.length} that were deployed are called ${text}`, found]
     : [`${text} is none of the ${all.length} that were deployed here last`, all]
-  throw new TelecError('usage', what, {
+  throw new TelecError(only ? 'usage' : 'halted', what, {
     because: among.map(nameOf).join('\n'),
     hint: only ? 'say which one, by its commit' : 'telec goes back to what it deployed or adopted itself',
   })

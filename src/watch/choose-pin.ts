@@ -23,7 +23,10 @@ export async function choosePin(service: Service, text: string): Promise<{ pin: 
     const pin = await fetchNamed(service, repository, state, text)
     const choices = readChoices(paths)
     const rule = ruleOf({ pin: null, held: choices.held }, pin)
-    if (rule !== null) throw new TelecError('usage', `${nameOf(pin)} ${rule}`)
+    if (rule !== null)
+      throw new TelecError('halted', `${nameOf(pin)} ${rule}`, {
+        hint: `to pin it: telec unhold ${shortName(pin)} first`,
+      })
     // One that is half-way is gone on with, and would be what is deployed then.
     const base = update && hasMoved(update) ? update.target : deployed
     if (await isOlder(service, repository, pin, base)) throw older(pin, base)

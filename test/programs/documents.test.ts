@@ -195,6 +195,7 @@ test('docs/architecture.md has each file that telec leaves in its home', async (
   await computer.telec('telec-watch')
   await computer.telec('telec-update')
   await computer.telec('telec', ['pause'])
+  await computer.telec('telec', ['pin', '1.1.0'])
   const files = readdirSync(computer.home)
   expect(files.length).toBeGreaterThan(6)
   const named = inlineCodeOf('docs/architecture.md')

@@ -41,6 +41,13 @@ const HALT = {
   next_try_at: null,
 }
 
+const ZERO = head('zero', '0.9.0')
+const backToOne = (): Update => ({
+  ...moved(takeUp(STATE, 'alpha', ONE, [], AT)),
+  from: TWO,
+  rollback: { migrations: [], held: [TWO] },
+})
+
 describe('a rollback', () => {
   test('goes from what is deployed to what was deployed before', () => {
     expect(planRollback(STATE, recordOf('a', 'b'))).toEqual({ from: TWO, target: ONE, migrations: ['b'] })
@@ -68,6 +75,46 @@ describe('a rollback', () => {
       target: ONE,
       migrations: ['x'],
     })
+  })
+
+  test.each<[string, UpdateState, string, typeof ONE]>([
+    ['one that was deployed long ago', { ...STATE, previous: [ZERO, ...STATE.previous] }, '0.9.0', ZERO],
+    ['by its commit', STATE, ONE.commit, ONE],
+    ['what is deployed, from half-way', { ...STATE, update: moved(toThree()), halted: HALT }, '1.1.0', TWO],
+    ['further, from half-way', { ...STATE, update: moved(toThree()), halted: HALT }, '1.0.0', ONE],
+    [
+      'another one than a rollback that halted',
+      { ...STATE, previous: [ZERO, ...STATE.previous], update: backToOne(), halted: HALT },
+      '0.9.0',
+      ZERO,
+    ],
+  ])('goes to what a person names: %s', (_, state, to, target) => {
+    expect(planRollback(state, recordOf(), to)).toMatchObject({ target })
+  })
+
+  test('to one that was deployed long ago counts all migrations since then', () => {
+    const state = { ...STATE, previous: [{ ...ZERO, last_migration: null }, ...STATE.previous] }
+    expect(planRollback(state, recordOf('a', 'b'), '0.9.0').migrations).toEqual(['a', 'b'])
+  })
+
+  test.each<[string, UpdateState, string, string]>([
+    ['it was never deployed here', STATE, '3.0.0', '3.0.0 is none of the 2 that were deployed here last'],
+    ['it is deployed', STATE, '1.1.0', `${TWO.commit.slice(0, 12)}) is what is deployed`],
+    ['it is no name', STATE, 'last', 'last is neither a version nor a commit'],
+    [
+      'several are called so',
+      { ...STATE, previous: [{ ...ONE, commit: commit('other') }, ...STATE.previous] },
+      '1.0.0',
+      '2 that were deployed are called 1.0.0',
+    ],
+    [
+      'another rollback is under way',
+      { ...STATE, previous: [ZERO, ...STATE.previous], update: backToOne() },
+      '0.9.0',
+      'an update to 1.0.0',
+    ],
+  ])('to what a person names is refused where %s', (_, state, to, message) => {
+    expect(() => planRollback(state, recordOf(), to)).toThrow(message)
   })
 
   test.each<[string, UpdateState, string]>([

@@ -88,7 +88,7 @@ Examples:
       const target = named(await findTarget(service, repository, state, text))
       const choices = readChoices(paths)
       if (choices.pin?.commit === target.commit)
-        throw new TelecError('usage', `this computer is pinned to ${nameOf(target)}`, {
+        throw new TelecError('halted', `this computer is pinned to ${nameOf(target)}`, {
           hint: 'to hold it: telec unpin first',
         })
       const others = choices.held.filter(({ commit }) => commit !== target.commit)
