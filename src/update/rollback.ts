@@ -148,8 +148,9 @@ function rollbackOf(
   at: string,
 ): Update {
   const { rolled_back, previous, deployed, update } = state
-  const skipped = previous.slice(previous.findLastIndex(({ commit }) => commit === target.commit) + 1)
-  const left = [skipped, update?.rollback?.held ?? [], deployed, update?.target ?? []]
+  const inTurn = [...previous, deployed]
+  const since = inTurn.slice(inTurn.findLastIndex(({ commit }) => commit === target.commit) + 1)
+  const left = [update?.rollback?.held ?? [], since, update?.target ?? []]
   // What is signalled is known to whoever goes back: to take it a moment later would be no rollback.
   const known = [rolled_back?.targets ?? [], ...left, pending?.target ?? []].flat()
   const held = known.filter(({ commit }) => commit !== target.commit).map(named)

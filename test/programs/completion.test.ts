@@ -64,7 +64,7 @@ describe.each([
 ] as const)('in %s', (_, complete) => {
   test.each([
     ['telec st', ['status']],
-    ['telec un', ['uninstall']],
+    ['telec un', ['unhold', 'uninstall', 'unpin']],
     ['telec migrate ver', ['verify']],
     ['telec init --channel al', ['alpha']],
     ['telec completion z', ['zsh']],

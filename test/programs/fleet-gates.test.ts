@@ -87,6 +87,26 @@ describe('fleet.max_updating', () => {
   })
 })
 
+test('a pin takes what others halted at, and waits for its turn all the same', async () => {
+  const redis = await startRedis()
+  const client = redis.client()
+  const computer = await member(redis.url, 'studio', '{ max_updating: 1, hold_after_failures: 1 }')
+  const { target } = computer.state('update_signal.json') as { target: { commit: string } }
+  await client.sadd(`deployment:halted:${target.commit}`, 'attic')
+  expectFailure(await computer.telec('telec-update'), 75, ['held: 1 computer(s) halted'])
+  expect((await computer.telec('telec', ['pin', target.commit])).code).toBe(0)
+  await client.zadd(UPDATING, String(Math.floor(Date.now() / 1000) + 5), 'gone')
+  const updating = computer.telec('telec-update')
+  await until(
+    'it to wait',
+    async () => (await client.zscore('deployment:{fleet}:waiting', 'studio')) !== null,
+  )
+  expect((await updating).code).toBe(42)
+  await computer.telec('telec-watch')
+  const { stdout } = await computer.telec('telec', ['status', '--fleet'])
+  expect(stdout).toMatch(/^studio +alpha \(pinned\) +1\.1\.0 /m)
+})
+
 describe('fleet.hold_after_failures', () => {
   const halted = async (redis: RedisServer, commit: string, ...names: string[]) =>
     redis.client().sadd(`deployment:halted:${commit}`, ...names)
