@@ -97,15 +97,12 @@ function namedDeployment({ previous, deployed }: UpdateState, text: string): Dep
 }
 
 /** Throws where migrations ran that the target knows nothing of, unless a person says that it can do with them. */
-export function verifyMigrations(
-  { target, migrations }: RollbackPlan,
-  { force }: Pick<RollbackOptions, 'force'>,
-): void {
+export function verifyMigrations({ target, migrations }: RollbackPlan, { force, to }: RollbackOptions): void {
   if (force || migrations.length === 0) return
   const what = `${migrations.length} migration(s) ran since ${nameOf(target)} was deployed`
   throw new TelecError('halted', `${what}; a rollback does not undo them`, {
     because: migrations.join('\n'),
-    hint: `if ${nameOf(target)} can do with what they did: telec-update rollback --force`,
+    hint: `if ${nameOf(target)} can do with what they did: telec-update rollback ${to === null ? '' : `--to ${to} `}--force`,
   })
 }
 

@@ -126,9 +126,9 @@ describe('a rollback', () => {
 
   test('is refused where migrations ran since, unless a person says that it may', () => {
     const plan = { from: TWO, target: ONE, migrations: ['1.1.0/001_a.ts'] }
-    expect(() => verifyMigrations(plan, { force: false })).toThrow('1 migration(s) ran since 1.0.0')
-    verifyMigrations(plan, { force: true })
-    verifyMigrations({ ...plan, migrations: [] }, { force: false })
+    expect(() => verifyMigrations(plan, { force: false, to: null })).toThrow('1 migration(s) ran since 1.0.0')
+    verifyMigrations(plan, { force: true, to: null })
+    verifyMigrations({ ...plan, migrations: [] }, { force: false, to: null })
   })
 })
 
