@@ -123,6 +123,28 @@ const Fleet = v.strictObject({
   ),
 })
 
+/** What `on_status` is run for: the statuses of an update, of which `update_failed` is the halt. */
+const KINDS = ['updating', 'migrating', 'installing', 'restarting', 'updated', 'halted'] as const
+const ON_STATUS = `a command line; or run: with one, and on: with a list of ${KINDS.join(', ')}`
+
+/** A command line alone is run for each. */
+const OnStatus = v.pipe(
+  about(
+    'Run by a shell at each status of an update, or at those of `on`; it gets the status as JSON on its standard input. 10 s each; what it says or does not do changes nothing. Recipes: notifications.md.',
+    v.union(
+      [
+        commandLine,
+        v.strictObject({
+          run: commandLine,
+          on: v.pipe(v.array(v.picklist(KINDS)), v.minLength(1, ON_STATUS)),
+        }),
+      ],
+      ON_STATUS,
+    ),
+  ),
+  v.transform((given) => (typeof given === 'string' ? { run: given, on: KINDS } : given)),
+)
+
 export const ConfigSchema = v.pipe(
   v.strictObject({
     computer: optional(
@@ -133,10 +155,7 @@ export const ConfigSchema = v.pipe(
     service: v.optional(Service),
     redis: optional('Redis, for a view of all computers and updates within seconds.', RedisGroup),
     fleet: optional('How computers that share a Redis take turns.', Fleet),
-    on_status: optional(
-      'Run by a shell at each status of an update, which it gets as JSON on its standard input. 10 s each; what it says or does not do changes nothing.',
-      commandLine,
-    ),
+    on_status: v.optional(OnStatus),
     metrics: optional(
       "Where to leave numbers for the textfile collector of Prometheus' node_exporter.",
       v.pipe(v.string(METRICS), v.regex(/^(~\/|\/).*\.prom$/s, METRICS)),
@@ -156,5 +175,6 @@ export interface Config extends v.InferOutput<typeof ConfigSchema> {
   readonly computer: string
 }
 export type ServiceConfig = NonNullable<Config['service']>
+export type OnStatus = NonNullable<Config['on_status']>
 export type RedisConfig = NonNullable<Config['redis']>
 export type Channel = Config['deployment']['channel']

@@ -48,7 +48,7 @@ function elsewhere(world: World, { HOME = world.home }: NodeJS.ProcessEnv, name:
 export const COMMANDS = {
   install: ({ deployment }) => deployment.install,
   health: ({ service }) => service?.health,
-  on_status: ({ on_status }) => on_status,
+  on_status: ({ on_status }) => on_status?.run,
 } satisfies Record<string, (config: Service['config']) => string | undefined>
 
 /**

@@ -1,3 +1,4 @@
+import type { OnStatus } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { commandEnvironment } from '../service/environment.ts'
 import { howToFind, NOT_FOUND, searched } from '../service/programs-found.ts'
@@ -8,8 +9,16 @@ import { orWarn, within } from '../system/limit.ts'
 const TIMEOUT_MS = 10_000
 const MOST_OUTPUT = 64 * 1024
 
-/** Hands statuses to `on_status`, one call at a time; of those that come meanwhile only the newest, so never the last. */
-export function hookSink(service: Service, command: string): StatusSink {
+/** Which of the kinds of `on_status.on` a status is. */
+function kindOf({ status }: StatusRecord): OnStatus['on'][number] {
+  return status === 'update_failed' ? 'halted' : status
+}
+
+/**
+ * Hands statuses of these kinds to `on_status`, one call at a time; of those that come meanwhile only the newest, so never
+ * the last.
+ */
+export function hookSink(service: Service, { run: command, on }: OnStatus): StatusSink {
   const { world, paths } = service
   let waiting: StatusRecord | null = null
   let calling: Promise<void> | null = null
@@ -50,6 +59,7 @@ export function hookSink(service: Service, command: string): StatusSink {
   }
   return {
     publish(record) {
+      if (!on.includes(kindOf(record))) return
       waiting = record
       calling ??= callAll()
     },

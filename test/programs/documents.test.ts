@@ -170,6 +170,7 @@ describe('the JSON Schema refuses what telec refuses', () => {
     ['a yes for a true', { deployment: { ...good.deployment, prereleases: 'yes' } }],
     ['six mirrors', { deployment: { ...good.deployment, mirrors: ['a', 'b', 'c', 'd', 'e', 'f'] } }],
     ['half a computer', { ...good, redis: { url: 'redis://h' }, fleet: { max_updating: 0.5 } }],
+    ['a status that there is not', { ...good, on_status: { run: 'cat', on: ['finished'] } }],
     ['metrics in another file', { ...good, metrics: '/tmp/telec.txt' }],
   ])('%s', (_, config) => {
     expect(acceptsJson(good)).toBe(true)

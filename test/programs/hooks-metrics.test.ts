@@ -43,6 +43,15 @@ describe('on_status', () => {
     expect(said(computer).at(-1)).toMatchObject({ status: 'update_failed', migration: '1.2.0/001_fails.mjs' })
   })
 
+  test('is run for the kinds of `on` alone', async () => {
+    const computer = await computerWith(() => `on_status:\n  on: [halted, updated]\n  run: ${COLLECT}`)
+    await computer.push(version('1.1.0'))
+    await watchAndUpdate(computer)
+    await computer.push({ ...version('1.2.0'), ...FAILING })
+    await watchAndUpdate(computer)
+    expect(said(computer).map(({ status }) => status)).toEqual(['updated', 'update_failed'])
+  })
+
   test.each([
     ['fails', 'exit 3', 'on_status ended with exit code 3'],
     ['kills itself', 'kill -KILL $$', 'on_status ended with SIGKILL'],

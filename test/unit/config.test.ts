@@ -156,6 +156,19 @@ describe('what is wrong is named with its line, its key, what it got and what it
       ['deployment.pinned_minor: got "1.4"; takes nothing', 'set channel: stable'],
     ],
     [
+      'a kind of status that there is not',
+      `${LEAST}on_status:\n  run: cat\n  on: [halted, finished]\n`,
+      3,
+      ['on_status', 'updating, migrating, installing, restarting, updated, halted'],
+    ],
+    [
+      'no kind of status',
+      `${LEAST}on_status:\n  run: cat\n  on: []\n`,
+      5,
+      ['on_status.on', 'a list of updating'],
+    ],
+    ['kinds of status without a command', `${LEAST}on_status:\n  on: [halted]\n`, 3, ['on_status', 'run:']],
+    [
       'a time without a unit',
       `${LEAST}  poll_every: 60\n`,
       3,
