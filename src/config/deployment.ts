@@ -6,7 +6,7 @@ const MINOR = 'a minor version in quotes: "1.4"'
 /** Each takes up to 45 s of a poll, which the watch unit gives 6 min in all. */
 const MOST_MIRRORS = 5
 const MIRRORS = `a list of URLs of the same repository, at most ${MOST_MIRRORS}`
-const API_URL = "the https URL of GitHub's API, such as https://github.example.com/api/v3"
+const API_URL = 'the https URL of an API, such as https://git.example.com/api/v4'
 const FOLDERS = 'a list of absolute paths of folders (~/ is your home folder), without colons'
 const ZONE = "a time zone of the IANA's, such as Europe/Berlin"
 const WINDOW = 'weekly hours such as "Mon-Fri 02:00-05:00" or "22:00-04:00", in quotes, or a list of such'
@@ -46,16 +46,16 @@ const Keys = v.strictObject({
   ),
   branch: optional('The branch that alpha follows.', argument('the name of a branch'), 'main'),
   releases: optional(
-    'What counts as a release on beta and stable: every version tag, or only what is published on GitHub.',
-    choice('tags', 'github'),
+    'What counts as a release on beta and stable: every version tag, or only what is published on GitHub, GitLab, or Gitea (Forgejo, too).',
+    choice('tags', 'github', 'gitlab', 'gitea'),
     'tags',
   ),
   api_url: optional(
-    "Where GitHub's API is, when the remote's URL does not say it: GitHub Enterprise, or a host name out of ssh's configuration.",
+    "Where the API is that `releases` names, when the remote's URL does not say it: below a path of a server, or of a host name out of ssh's configuration.",
     v.pipe(v.string(API_URL), v.check(isApiUrl, API_URL)),
   ),
   token_file: optional(
-    "A file that holds the token for GitHub's API. GITHUB_TOKEN goes before it; without both, `gh auth token` is asked.",
+    'A file that holds the token for that API. GITHUB_TOKEN, GITLAB_TOKEN or GITEA_TOKEN goes before it; for GitHub, without both, `gh auth token` is asked.',
     path('a file that holds a token'),
   ),
   verify: optional(

@@ -11,7 +11,7 @@ const FILES = {
   signal: 'update_signal.json',
   updateState: 'update_state.json',
   watchState: 'watch_state.json',
-  /** What GitHub answered last. */
+  /** What the API that says what is published answered last. */
   releases: 'releases.json',
   migrationState: 'migration_state.json',
   /** What a run of migrations has recorded so far; taken into `migrationState` at its end. */

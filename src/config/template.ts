@@ -26,7 +26,7 @@ ${line('  ', 'pinned_minor', answers.pinnedMinor, '"1.4"')} # stable only: the m
 ${line('  ', 'checkout', answers.checkout)} # the git work tree that the service runs from
 ${line('  ', 'remote', answers.remote, 'origin')} # one of the checkout's remotes, or a URL
 ${line('  ', 'branch', answers.branch, 'main')} # alpha follows it
-  # releases: tags                     # tags | github: what is published there
+  # releases: tags                     # tags | github | gitlab | gitea: what is published there
 ${line('  ', 'install', answers.install, 'make install')} # run in the checkout after the migrations
   # path: [~/.local/bin]               # where its programs are, in front of the PATH of the units
   # env_file: ~/.config/web.env        # lines NAME=VALUE for the commands and migrations

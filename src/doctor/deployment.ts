@@ -9,7 +9,7 @@ import { parseOffers } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
 import { headTarget } from '../git/target.ts'
 import { stillAs } from '../git/tracked-changes.ts'
-import { publishedReleases } from '../releases/github.ts'
+import { publishedReleases } from '../releases/published.ts'
 import { OF_ROOT, scopeOf } from '../service/installation.ts'
 import { readChoices } from '../state/choices.ts'
 import { readPause } from '../state/pause.ts'
@@ -44,7 +44,7 @@ async function checkout(service: Service): Promise<string> {
   return `${repository.workTree} is at ${head.slice(0, 12)}${changes}${isRoots ? `; ${OF_ROOT}` : ''}`
 }
 
-/** The remote is asked as the timer's polls ask it, with the same credentials; where GitHub has a say, it is asked, too. */
+/** The remote is asked as the timer's polls ask it, with the same credentials; where an API has a say, it is asked, too. */
 async function remote(service: Service): Promise<string> {
   const { world, config, paths } = service
   const { deployment } = config
@@ -53,7 +53,8 @@ async function remote(service: Service): Promise<string> {
   const refs = parseOffers(await listAsTimer(service, repository))
   const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
   const name = printableRemote(deployment.remote)
-  const published = deployment.releases === 'github' ? await publishedReleases(service, repository) : null
+  const published =
+    deployment.releases === 'tags' ? null : await publishedReleases(service, repository, deployment.releases)
   const decision = decide(deployment, published ? onlyPublished(refs, published) : refs, {
     deployed: readUpdateState(paths)?.deployed ?? (await headTarget(repository, deployment)),
     seen: [],

@@ -2,6 +2,7 @@ import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { verifySecret, wrongPath } from '../system/trust.ts'
+import type { Forge } from './forges.ts'
 
 export interface Token {
   readonly value: string
@@ -9,21 +10,24 @@ export interface Token {
   readonly source: string
 }
 
-const GH_TIMEOUT_MS = 5_000
+const LOGIN_TIMEOUT_MS = 5_000
 
-/** The token for GitHub's API: of the environment, a file, or `gh auth token`; null where there is none. */
+/** The token for an API: of the environment, a file, or the command of a login; null where there is none. */
 export async function findToken(
   { world, config: { deployment } }: Service,
+  { variable, login }: Forge,
   host: string,
 ): Promise<Token | null> {
-  const fromEnvironment = world.env.GITHUB_TOKEN?.trim()
-  if (fromEnvironment) return { value: verified(fromEnvironment, 'GITHUB_TOKEN'), source: 'GITHUB_TOKEN' }
+  const fromEnvironment = world.env[variable]?.trim()
+  if (fromEnvironment) return { value: verified(fromEnvironment, variable), source: variable }
   if (deployment.token_file) return readTokenFile(deployment.token_file)
-  const args = ['auth', 'token', '--hostname', host]
-  const options = { cwd: '/', env: world.env, timeoutMs: GH_TIMEOUT_MS }
-  const result = await world.run('gh', args, options).catch(() => null) // gh is not here
+  const [program, ...args] = login(host) ?? []
+  if (program === undefined) return null
+  const options = { cwd: '/', env: world.env, timeoutMs: LOGIN_TIMEOUT_MS }
+  const result = await world.run(program, args, options).catch(() => null) // it is not here
   const value = result?.code === 0 ? result.stdout.trim() : ''
-  return value ? { value: verified(value, 'gh auth token'), source: 'gh auth token' } : null
+  const source = `${program} auth token`
+  return value ? { value: verified(value, source), source } : null
 }
 
 function readTokenFile(path: string): Token {

@@ -14,7 +14,7 @@ const CacheSchema = v.object({
   /** Of the list; another repository's pages are not taken for this one's. */
   url: v.string(),
   pages: v.array(PageSchema),
-  /** GitHub asked to be left alone until then by those with that token: each has a limit of its own. */
+  /** The server asked to be left alone until then by those with that token: each has a limit of its own. */
   wait: v.nullable(v.object({ until: TimeSchema, token: v.nullable(v.string()) })),
 })
 export type ReleasesCache = v.InferOutput<typeof CacheSchema>

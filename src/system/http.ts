@@ -22,7 +22,10 @@ export async function httpGet(
   const signal = AbortSignal.timeout(leftMs)
   try {
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      client.get(url, { headers, signal }, resolve).on('error', reject)
+      client
+        .get(url, { headers, signal }, resolve)
+        .on('error', reject)
+        .on('close', () => reject(new Error('no answer but another protocol (101)'))) // Node.js says nothing else of it
     })
     let body = ''
     for await (const chunk of answer.setEncoding('utf8')) {

@@ -6,7 +6,7 @@ import { printableRemote } from '../git/causes.ts'
 import { areBehind } from '../git/checkout.ts'
 import { defaultBranch, listRemote, parseOffers } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
-import { type Published, publishedReleases } from '../releases/github.ts'
+import { type Published, publishedReleases } from '../releases/published.ts'
 import { orNull, TelecError } from '../system/errors.ts'
 
 export interface Offers {
@@ -37,7 +37,7 @@ export async function readOffers(service: Service, repository: Repository, known
     })
     .catch((error: unknown) => offersOfMirror(service, repository, known, error))
   if (deployment.releases === 'tags') return offers
-  const published = await publishedReleases(service, repository)
+  const published = await publishedReleases(service, repository, deployment.releases)
   return { ...offers, refs: onlyPublished(offers.refs, published), list: null }
 }
 
@@ -77,7 +77,7 @@ async function offersOfMirror(
   throw error
 }
 
-/** GitHub says which tags are releases; the commit behind one is always the remote's own word. */
+/** An API says which tags are releases; the commit behind one is always the remote's own word. */
 export function onlyPublished(refs: readonly Ref[], published: readonly Published[]): Ref[] {
   const byName = new Map(published.map(({ tag, prerelease }) => [`refs/tags/${tag}`, prerelease]))
   return refs.flatMap((ref) => {

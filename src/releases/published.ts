@@ -5,7 +5,8 @@ import { type Page, type ReleasesCache, readReleases, writeReleases } from '../s
 import { TelecError } from '../system/errors.ts'
 import { type HttpAnswer, httpGet } from '../system/http.ts'
 import type { World } from '../system/world.ts'
-import { locateOnGitHub } from './locate.ts'
+import { FORGES, type Forge } from './forges.ts'
+import { locateOn } from './locate.ts'
 import { findToken, type Token } from './token.ts'
 
 /** A release that was published, by the name of its tag. */
@@ -16,34 +17,34 @@ const MOST_BYTES = 32 * 1024 * 1024
 /** Newest first, a hundred a page: what is further back was passed over long ago. */
 const MOST_PAGES = 10
 const MOST_REDIRECTS = 3
-/** GitHub's limits end within the hour; a longer wait comes from a clock that is wrong. */
+/** Limits end within the hour; a longer wait comes from a clock that is wrong. */
 const LONGEST_WAIT_MS = 60 * 60_000
-/** What GitHub asks for where it does not say how long. */
+/** What GitHub asks for where it does not say how long, and will do for others. */
 const USUAL_WAIT_MS = 60_000
 
-// GET /repos/{owner}/{repo}/releases, of which the rest is not read (docs.github.com/rest/releases/releases).
-const ReleasesSchema = v.array(
-  v.object({ tag_name: v.string(), draft: v.boolean(), prerelease: v.boolean() }),
-)
-
 /**
- * The releases that are published on GitHub; drafts are none. What was answered before is asked for by its ETag, which
- * costs nothing of the rate limit while it is unchanged. Throws `later` where GitHub cannot say: nothing is guessed.
+ * The releases that are published on a forge; drafts are none. What was answered before is asked for by its ETag, which
+ * costs nothing of the rate limit while it is unchanged. Throws `later` where it cannot say: nothing is guessed.
  */
-export async function publishedReleases(service: Service, repository: Repository): Promise<Published[]> {
+export async function publishedReleases(
+  service: Service,
+  repository: Repository,
+  kind: keyof typeof FORGES,
+): Promise<Published[]> {
   const { world, config, paths } = service
-  const { api, host, path } = await locateOnGitHub(service, repository)
-  const first = new URL(`${api}/repos/${path}/releases?per_page=100`)
+  const forge = FORGES[kind]
+  const { api, host, path } = await locateOn(forge, service, repository)
+  const first = new URL(`${api}${forge.list(path)}`)
   const cache = readReleases(paths, first.href)
-  const token = await findToken(service, host)
-  verifyNotWaiting(world, cache, token)
+  const token = await findToken(service, forge, host)
+  verifyNotWaiting(world, cache, forge, token)
   const ask = asker(world, config.deployment.poll_timeout)
   const pages: Page[] = []
   while (pages.length < MOST_PAGES && !pages.at(-1)?.isLast) {
     const url = new URL(first)
     if (pages.length > 0) url.searchParams.set('page', String(pages.length + 1))
     const known = cache.pages[pages.length]
-    const answer = await ask(url, headersOf(token, known))
+    const answer = await ask(url, headersOf(forge, token, known))
     pages.push(answer.status === 304 && known ? known : await readPage(answer))
   }
   const isUnchanged =
@@ -52,13 +53,13 @@ export async function publishedReleases(service: Service, repository: Repository
   return pages.flatMap(({ releases }) => releases)
 
   async function readPage(answer: HttpAnswer): Promise<Page> {
-    if (answer.status === 200) return parsePage(first, answer)
+    if (answer.status === 200) return parsePage(forge, first, answer)
     const waitMs = waitAskedFor(world, answer)
-    if (waitMs === null) throw refusal(answer.status, first, path, token)
+    if (waitMs === null) throw refusal(answer.status, forge, first, path, token)
     const until = new Date(world.now() + waitMs).toISOString()
     const wait = { until, token: token?.source ?? null }
     await writeReleases(paths, { ...cache, wait })
-    throw waiting(until, token)
+    throw waiting(until, forge, token)
   }
 }
 
@@ -85,22 +86,20 @@ function redirectOf(from: URL, { status, headers: { location } }: HttpAnswer): U
   return isRedirect && URL.canParse(location, from.href) ? new URL(location, from) : null
 }
 
-function headersOf(token: Token | null, known: Page | undefined): Record<string, string> {
+function headersOf(forge: Forge, token: Token | null, known: Page | undefined): Record<string, string> {
   return {
-    accept: 'application/vnd.github+json',
     'user-agent': 'telec',
-    'x-github-api-version': '2022-11-28',
-    ...(token ? { authorization: `Bearer ${token.value}` } : {}),
+    ...forge.headers(token?.value ?? null),
     ...(known?.etag ? { 'if-none-match': known.etag } : {}),
   }
 }
 
-function parsePage(url: URL, { headers, body }: HttpAnswer): Page {
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), ReleasesSchema), body)
+function parsePage(forge: Forge, url: URL, { headers, body }: HttpAnswer): Page {
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), forge.page), body)
   if (!parsed.success)
     throw new TelecError('later', `${url.origin} answers something else than a list of releases`, {
       because: parsed.issues[0].message,
-      hint: 'is deployment.api_url right?',
+      hint: `is ${forge.name} there (deployment.releases), and deployment.api_url right?`,
     })
   const published = parsed.output.filter(({ draft }) => !draft)
   return {
@@ -111,7 +110,7 @@ function parsePage(url: URL, { headers, body }: HttpAnswer): Page {
 }
 
 /**
- * How long GitHub asks to be left alone, in milliseconds: `retry-after`, or the reset of a rate limit that is used up,
+ * How long a server asks to be left alone, in milliseconds: `retry-after`, or the reset of a rate limit that is used up,
  * by its own clock, or a minute (docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api). Null:
  * it refuses for another reason.
  */
@@ -127,21 +126,27 @@ function waitAskedFor(world: World, { status, headers, body }: HttpAnswer): numb
   return waitMs === undefined ? null : Math.min(Math.max(waitMs, 1_000), LONGEST_WAIT_MS)
 }
 
-function verifyNotWaiting(world: World, { wait }: ReleasesCache, token: Token | null): void {
+function verifyNotWaiting(world: World, { wait }: ReleasesCache, forge: Forge, token: Token | null): void {
   if (wait === null || wait.token !== (token?.source ?? null)) return
   const waitMs = Date.parse(wait.until) - world.now()
-  if (waitMs > 0 && waitMs <= LONGEST_WAIT_MS) throw waiting(wait.until, token)
+  if (waitMs > 0 && waitMs <= LONGEST_WAIT_MS) throw waiting(wait.until, forge, token)
 }
 
-function waiting(until: string, token: Token | null): TelecError {
-  return new TelecError('later', `GitHub's rate limit is used up; it asks to be left alone until ${until}`, {
+function waiting(until: string, { name, variable }: Forge, token: Token | null): TelecError {
+  return new TelecError('later', `${name}'s rate limit is used up; it asks to be left alone until ${until}`, {
     hint: token
       ? 'wait, or set a longer deployment.poll_every'
-      : 'a token has a higher one: deployment.token_file, or GITHUB_TOKEN',
+      : `a token has a higher one: deployment.token_file, or ${variable}`,
   })
 }
 
-function refusal(status: number, url: URL, path: string, token: Token | null): TelecError {
+function refusal(
+  status: number,
+  { variable }: Forge,
+  url: URL,
+  path: string,
+  token: Token | null,
+): TelecError {
   const from = token ? `the token of ${token.source}` : 'no token'
   if (status === 401)
     return new TelecError('config', `${url.origin} does not take ${from}`, {
@@ -150,13 +155,13 @@ function refusal(status: number, url: URL, path: string, token: Token | null): T
   if (status === 403 || status === 404)
     return new TelecError('config', `${url.origin} shows no releases of ${path}`, {
       because: `${url.origin} answered ${status}, with ${from}`,
-      hint: 'is the name right, and may the token read its contents? deployment.token_file, or GITHUB_TOKEN',
+      hint: `is the name right, and may the token read its contents? deployment.token_file, or ${variable}`,
     })
   return new TelecError('later', `${url.origin} cannot list the releases of ${path}`, {
     because: `${url.origin} answered ${status}`,
     hint:
       status >= 300 && status < 400
         ? 'it sends to another server: set deployment.api_url to that one, or give the remote its new URL'
-        : 'wait: it is asked again by itself; githubstatus.com knows more',
+        : 'wait: it is asked again by itself',
   })
 }

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { placeOf } from '../../src/releases/locate.ts'
+import { FORGES } from '../../src/releases/forges.ts'
+import { placeOf as placeOn } from '../../src/releases/locate.ts'
+
+const placeOf = (remote: string, apiUrl?: string) => placeOn(FORGES.github, remote, apiUrl)
 
 const GITHUB = { api: 'https://api.github.com', host: 'github.com', path: 'ann/web' }
 const ENTERPRISE = { api: 'https://git.example.com/api/v3', host: 'git.example.com', path: 'ann/web' }
@@ -76,5 +79,49 @@ describe('no repository on GitHub is', () => {
 
   test('a URL with a password, of which nothing is said', () => {
     expect(placeOf('https://ann:secret@example.com/web')).not.toContain('secret')
+  })
+})
+
+describe('a remote on another server', () => {
+  test.each<[keyof typeof FORGES, string, string, string, string?]>([
+    ['gitlab', 'https://gitlab.com/ann/web.git', 'https://gitlab.com/api/v4', 'ann/web'],
+    ['gitlab', 'git@gitlab.com:group/sub/web.git', 'https://gitlab.com/api/v4', 'group/sub/web'],
+    ['gitlab', 'ssh://git@altssh.gitlab.com:443/ann/web.git', 'https://gitlab.com/api/v4', 'ann/web'],
+    ['gitlab', 'https://git.example.com:8443/ann/web', 'https://git.example.com:8443/api/v4', 'ann/web'],
+    ['gitlab', 'ssh://git@git.example.com:2222/ann/web', 'https://git.example.com/api/v4', 'ann/web'],
+    [
+      'gitlab',
+      'https://example.com/git/ann/web.git',
+      'https://example.com/git/api/v4',
+      'ann/web',
+      'https://example.com/git/api/v4/',
+    ],
+    [
+      'gitlab',
+      'git@example.com:git/web.git',
+      'https://example.com/git/api/v4',
+      'git/web',
+      'https://example.com/git/api/v4',
+    ],
+    ['gitea', 'https://codeberg.org/ann/web.git', 'https://codeberg.org/api/v1', 'ann/web'],
+    ['gitea', 'git@git.example.com:ann/web.git', 'https://git.example.com/api/v1', 'ann/web'],
+    [
+      'gitea',
+      'https://example.com/a/git/ann/web',
+      'https://example.com/a/git/api/v1',
+      'ann/web',
+      'https://example.com/a/git/api/v1',
+    ],
+  ])('%s: %s', (kind, remote, api, path, apiUrl) => {
+    expect(placeOn(FORGES[kind], remote, apiUrl)).toEqual({ api, host: new URL(api).hostname, path })
+  })
+
+  test.each<[keyof typeof FORGES, string, string]>([
+    ['gitlab', 'https://gitlab.com/web.git', 'HOST/GROUP/NAME'],
+    ['gitlab', '/srv/git/ann/web.git', 'HOST/GROUP/NAME'],
+    ['gitea', 'https://git.example.com/group/sub/web.git', 'HOST/OWNER/NAME'],
+    ['gitea', 'git@work:ann/web.git', 'work is no host'],
+  ])('%s: %s is none', (kind, remote, why) => {
+    expect(placeOn(FORGES[kind], remote)).toContain(why)
   })
 })
