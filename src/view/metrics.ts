@@ -1,3 +1,4 @@
+import type { Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { type FailedUnit, failedUnits } from '../service/systemd/failures.ts'
 import { readMigrationRecord } from '../state/migrations.ts'
@@ -54,7 +55,7 @@ function families(
   const state = readUpdateState(paths)
   const watch = readWatchState(paths)
   const status = readStatus(paths)
-  const { deployed, halted = null, update = null, last = null } = state ?? {}
+  const { deployed = null, halted = null, update = null, last = null } = state ?? {}
   const { computer, deployment } = config
   const runs = deployed && {
     computer,
@@ -75,6 +76,7 @@ function families(
     ['last_poll_timestamp_seconds', 'When a poll last reached the remote.', seconds(watch?.polled_at)],
     ['poll_failures', 'Polls in a row that did not reach the remote.', watch?.failures],
     ['nothing_to_follow', 'Whether the remote has nothing of what is followed.', isMissing(watch)],
+    ['behind', 'Whether the channel offers something else than what is deployed.', isBehind(watch, deployed)],
     ['units_failed', "How many of telec's own units failed at their last run.", failed.length],
     [
       'unit_failed_info',
@@ -97,6 +99,12 @@ function families(
 
 function isMissing(watch: WatchState | null): boolean | null {
   return watch?.outcome ? watch.outcome === 'missing' : null
+}
+
+/** What is held by `min_age` is not due yet; of what is missing nothing can be said. */
+function isBehind(watch: WatchState | null, deployed: Target | null): boolean | null {
+  if (!watch?.outcome || !deployed || watch.outcome === 'missing') return null
+  return watch.outcome !== 'held' && watch.target !== null && watch.target.commit !== deployed.commit
 }
 
 function seconds(iso: string | null | undefined): number | null {

@@ -132,6 +132,25 @@ describe('metrics', () => {
     expect(existsSync(`${file}.tmp`)).toBe(false)
   })
 
+  test('telec_behind is 1 from the poll that finds something until it is deployed, and not while min_age holds it', async () => {
+    const computer = await computerWith(() => '')
+    const behind = async () =>
+      (await values((await computer.telec('telec', ['metrics'])).stdout)).get('telec_behind')
+    expect(await behind()).toBeUndefined() // it never polled
+    await computer.telec('telec-watch')
+    expect(await behind()).toBe(0)
+    await computer.push({ ...version('1.1.0'), ...FAILING })
+    await watchAndUpdate(computer)
+    expect(await behind()).toBe(1)
+    await computer.push({ ...version('1.1.1'), 'migrations/v1.1.0/001_fails.mjs': null })
+    await watchAndUpdate(computer)
+    expect(await behind()).toBe(0)
+    computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  min_age: 1h\n`)
+    await computer.push(version('1.2.0'))
+    await computer.telec('telec-watch')
+    expect(await behind()).toBe(0)
+  })
+
   test('a file that cannot be written fails no update', async () => {
     const computer = await computerWith(() => 'metrics: /proc/telec.prom')
     const commit = await computer.push(version('1.1.0'))
