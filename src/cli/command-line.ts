@@ -36,7 +36,11 @@ function completeAll(command: Command): void {
     .enablePositionalOptions() // what follows a subcommand is its own: migrate status --json
     .exitOverride()
     .showHelpAfterError('(--help shows what there is)')
-    .configureHelp({ minWidthToWrap: NARROWEST_TEXT, optionDescription: describeOption })
+    .configureHelp({
+      minWidthToWrap: NARROWEST_TEXT,
+      optionDescription: describeOption,
+      subcommandTerm: (one) => one.name(),
+    })
     .helpCommand(false)
   if (!command.options.some(({ long }) => long === '--name'))
     command.addOption(nameOption('-n, --name <name>'))

@@ -206,7 +206,7 @@ async function takeBack(
   world.log.notice(`taken back: ${nameOf(pending.target)}: ${reason}`)
 }
 
-/** One line where something changed, the others for those who debug. */
+/** One line where something changed, the others for those who debug: a timer's poll that found nothing leaves none. */
 function tell(world: World, decision: Decision, before: WatchState | null, scheduled: boolean): void {
   const told = before?.malformed ?? []
   const malformed = decision.malformed.filter((tag) => !told.includes(tag))
@@ -218,7 +218,8 @@ function tell(world: World, decision: Decision, before: WatchState | null, sched
     world.log.warning(`nothing to follow: ${decision.reason}; ${decision.hint}`) // by hand it is an error, each time
   else if (decision.kind === 'held' && before?.target?.commit !== decision.target.commit)
     world.log.notice(`not yet: ${decision.reason}`)
-  else if (!scheduled) world.log.debug(`polled: ${decision.kind}: ${decision.reason}`)
+  else if (!scheduled || world.env.TELEC_DEBUG)
+    world.log.debug(`polled: ${decision.kind}: ${decision.reason}`)
   if (before && before.failures > 0)
     world.log.notice(`the remote is back after ${before.failures} poll(s) without it`)
 }

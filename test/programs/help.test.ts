@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { DIST, type Ended, execute, type ProgramName } from '../helpers/programs.ts'
+import { inTerminal } from '../helpers/terminal.ts'
 
 const SUBCOMMANDS = ['init', 'install', 'uninstall', 'status', 'run', 'watch', 'update', 'migrate']
 const COMMANDS: [ProgramName, string[]][] = [
@@ -59,6 +60,29 @@ describe('--help', () => {
       )
     },
   )
+})
+
+describe('telec help', () => {
+  test.each([['status'], ['migrate'], ['migrate', 'verify']])('of %s %s is its --help', async (...words) => {
+    const asked = words.filter((word) => word !== undefined)
+    const { code, stdout } = await run('telec', ['help', ...asked])
+    expect({ code, stdout }).toEqual({ code: 0, stdout: (await run('telec', [...asked, '--help'])).stdout })
+  })
+
+  test('of what is misspelled says what there is', async () => {
+    const { code, stderr } = await run('telec', ['help', 'statsu'])
+    expect(code).toBe(2)
+    expect(stderr).toContain('there is no command statsu; did you mean status?')
+  })
+
+  test('in a terminal of 60 columns keeps its columns', async () => {
+    const program = `stty cols 60; exec '${process.execPath}' '${join(DIST, 'telec')}' --help`
+    const { stdout } = await inTerminal([], ['sh', '-c', program])
+    const table = stdout.slice(stdout.indexOf('Options:'), stdout.indexOf('Examples:')).split(/\r?\n/)
+    expect(table.length).toBeGreaterThan(40)
+    expect(table.filter((line) => line.length > 60)).toEqual([])
+    expect(table.filter((line) => !/^(\S+:| {2}[-a-z].*| {21}\S.*|)$/.test(line))).toEqual([])
+  })
 })
 
 describe('wrong usage leaves with 2', () => {

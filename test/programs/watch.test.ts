@@ -26,6 +26,25 @@ describe('telec-watch on alpha', () => {
     })
   })
 
+  test.each<[string, readonly string[], NodeJS.ProcessEnv, RegExp]>([
+    ['', [], {}, /^new version: .*\n$/],
+    ['-q', ['-q'], {}, /^$/],
+    ['--quiet, to whom TELEC_DEBUG is nothing', ['--quiet'], { TELEC_DEBUG: '1' }, /^$/],
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: ECMA-48
+    ['FORCE_COLOR', [], { FORCE_COLOR: '1' }, /^\u001b\[1mnew version: .*\u001b\[0m\n$/],
+    ['FORCE_COLOR=0', [], { FORCE_COLOR: '0' }, /^new version: .*\n$/],
+    ['--no-color', ['--no-color'], { FORCE_COLOR: '1' }, /^new version: .*\n$/],
+  ])('says as much as is asked for: %s', async (_, args, env, said) => {
+    const computer = await freshComputer()
+    await computer.push(version('1.1.0'))
+    const { code, stderr } = await computer.telec('telec-watch', args, { env: { ...computer.env, ...env } })
+    expect(code).toBe(0)
+    expect(stderr).toMatch(said)
+    expect(computer.state('update_signal.json')).toBeDefined()
+    const again = await computer.telec('telec-watch', ['--verbose'])
+    expect(again.stderr).toMatch(/^polled: /)
+  })
+
   test('says once what it found, and is quiet after that', async () => {
     const computer = await freshComputer()
     const commit = await computer.push(version('1.1.0'))

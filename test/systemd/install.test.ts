@@ -170,6 +170,21 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
       expect(await journal(`TELEC_SERVICE=${SERVICE} -t telec-update`)).toContain('updated: ')
   })
 
+  test('a poll that finds nothing leaves no line in it, not even of systemd', async () => {
+    const unit = `${scope === 'user' ? '--user --user-' : '--'}unit=telec-watch.service`
+    const journal = async () =>
+      (await subscriber.sh(`journalctl --quiet --output=cat --cursor-file=/tmp/cursor-${scope} ${unit}`))
+        .stdout
+    expect(await journal()).toContain('new version: ')
+    await subscriber.sh(`rm -f ${scope === 'user' ? '~/.teleclaude' : '/var/lib/telec'}/quiet`) // a whole poll
+    const polledAt = async () =>
+      JSON.parse((await subscriber.telec('telec status --json')).stdout).watch.polled_at
+    const before = await polledAt()
+    await subscriber.systemctl('start telec-watch.service')
+    expect(await polledAt()).not.toBe(before)
+    expect(await journal()).toBe('')
+  })
+
   test('telec logs shows what telec and the service said, of the right units', async () => {
     const { stdout } = await subscriber.telec('telec logs --lines 1000')
     expect(stdout).toMatch(/telec-update\[\d+\]: updated: 1\.1\.1 is deployed/)

@@ -106,8 +106,18 @@ describe('what a person may write', () => {
 
 describe('what is wrong is named with its line, its key, what it got and what it takes', () => {
   test.each<[string, string, number, string[]]>([
-    ['an unknown key', `${LEAST}  chanel: beta\n`, 3, ['deployment.chanel', 'no such key']],
-    ['an unknown key at the top', `${LEAST}branch: main\n`, 3, ['branch', 'no such key']],
+    [
+      'an unknown key',
+      `${LEAST}  chanel: beta\n`,
+      3,
+      ['deployment.chanel', 'no such key; did you mean deployment.channel?'],
+    ],
+    [
+      'an unknown key at the top',
+      `${LEAST}branch: main\n`,
+      3,
+      ['branch', 'no such key; did you mean deployment.branch?'],
+    ],
     ['an unknown group', `${LEAST}\n\ntelemetry:\n  on: true\n`, 5, ['telemetry', 'no such key']],
     [
       'an unknown channel',
