@@ -1,6 +1,7 @@
-import { distinct, isCalled, NAME_OF_TARGET, parseName } from '../channel/choices.ts'
+import { distinct, isCalled, NAME_OF_TARGET, parseName, ruleOf, shortName } from '../channel/choices.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import { findService } from '../service/find.ts'
+import { readChoices } from '../state/choices.ts'
 import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
 import { readSignal, type Signal, writeSignal } from '../state/signal.ts'
 import {
@@ -39,11 +40,16 @@ export interface RollbackPlan {
   readonly migrations: readonly string[]
 }
 
-/** Goes back from an update that halted half-way to what is deployed, else to what was deployed before, or to `to`. Pure. */
+/**
+ * Goes back from an update that halted half-way to what is deployed, else to what was deployed before, or to `to`. Pure.
+ *
+ * @param never what a person holds: it is gone back to where it is named, and not by itself.
+ */
 export function planRollback(
   state: UpdateState,
   record: MigrationRecord,
   to: string | null = null,
+  never: readonly Target[] = [],
 ): RollbackPlan {
   const { update, halted, deployed } = state
   const asked = to === null ? null : namedDeployment(state, to)
@@ -60,10 +66,16 @@ export function planRollback(
       'halted',
       `${nameOf(deployed)} is what is deployed: there is nothing to go back from`,
       {
-        hint: 'to stay there: telec pin',
+        hint: `to stay there: telec pin ${shortName(deployed)}`,
       },
     )
-  const target = asked ?? (isHalfWay ? deployed : state.previous.at(-1))
+  const isFree = (one: Target) => ruleOf({ pin: null, held: never }, one) === null
+  const target = asked ?? (isHalfWay ? deployed : state.previous.findLast(isFree))
+  if (!target && state.previous.length > 0)
+    throw new TelecError('halted', `a person holds all that was deployed before ${nameOf(deployed)}`, {
+      because: state.previous.map(nameOf).join('\n'),
+      hint: 'to go back to one of them all the same: telec rollback --to',
+    })
   if (!target)
     throw new TelecError('halted', `there is no deployment before ${nameOf(deployed)} to go back to`, {
       because: 'telec goes back to what it deployed or adopted itself',
@@ -114,7 +126,8 @@ export async function beginRollback(
   options: RollbackOptions,
 ): Promise<void> {
   const { world, config, paths } = context
-  const plan = planRollback(state, readMigrationRecord(paths), options.to)
+  // Choices that cannot be understood refuse it here: at its end the pin is moved along.
+  const plan = planRollback(state, readMigrationRecord(paths), options.to, readChoices(paths).held)
   verifyMigrations(plan, options)
   const settled = await settle(context, state, plan.target.commit)
   const pending = readSignal(paths)

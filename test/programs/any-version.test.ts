@@ -56,7 +56,10 @@ describe('telec rollback --to', () => {
       rolled_back: { targets: [{ commit: two }, { commit: three }] },
     })
     await stays(computer)
-    expectFailure(await telec(computer, 'rollback', '--to', '1.1.0'), 1, ['1.1.0', 'is what is deployed'])
+    expectFailure(await telec(computer, 'rollback', '--to', '1.1.0'), 1, [
+      'is what is deployed',
+      'telec pin 1.1.0',
+    ])
     const four = await publish(computer, '1.4.0')
     await updated(computer)
     expect(await headOf(computer)).toBe(four)

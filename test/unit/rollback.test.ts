@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type ChannelConfig, decide } from '../../src/channel/decide.ts'
+import type { Target } from '../../src/channel/target.ts'
 import { type MigrationRecord, recordedSince } from '../../src/state/migrations.ts'
 import {
   began,
@@ -90,6 +91,33 @@ describe('a rollback', () => {
     ],
   ])('goes to what a person names: %s', (_, state, to, target) => {
     expect(planRollback(state, recordOf(), to)).toMatchObject({ target })
+  })
+
+  test.each<[string, UpdateState, string | null, readonly Target[], Target]>([
+    ['the one before it', { ...STATE, previous: [ZERO, ONE] }, null, [ONE], ZERO],
+    [
+      'the one before it, by a version that another commit has, too',
+      { ...STATE, previous: [ZERO, ONE] },
+      null,
+      [{ ...THREE, version: '1.0.0' }],
+      ZERO,
+    ],
+    ['it, where it is named', { ...STATE, previous: [ZERO, ONE] }, '1.0.0', [ONE], ONE],
+    [
+      'what is deployed, from half-way',
+      { ...STATE, update: moved(toThree()), halted: HALT },
+      null,
+      [TWO],
+      TWO,
+    ],
+  ])('where a person holds one it goes to %s', (_, state, to, never, target) => {
+    expect(planRollback(state, recordOf(), to, never)).toMatchObject({ target })
+  })
+
+  test('is refused where a person holds all that was deployed before', () => {
+    expect(() => planRollback(STATE, recordOf(), null, [ONE])).toThrow(
+      'a person holds all that was deployed before 1.1.0',
+    )
   })
 
   test('to one that was deployed long ago counts all migrations since then', () => {

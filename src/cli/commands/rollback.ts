@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { nameOf } from '../../channel/target.ts'
 import { openService } from '../../config/service.ts'
+import { readChoices } from '../../state/choices.ts'
 import { readMigrationRecord } from '../../state/migrations.ts'
 import { readUpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
@@ -31,7 +32,8 @@ export const rollbackCommand: DefineCommand = (world, leave) =>
 After an update that halted half-way it goes back to what is deployed, else to what was deployed before that. What it goes
 back from, and what was deployed in between, is held: it is not taken again before there is another target. To take it all the same:
 telec-update --retry. It does not wait for the window, nor for the end of a pause. A pinned computer stays pinned, to where
-it went. telec history has what was deployed; the last 20 of it can be gone back to.
+it went. What telec hold named is passed over, unless --to names it. telec history has what was deployed; the last 20 of it
+can be gone back to.
 
 Examples:
   telec-update rollback --dry-run   where it would go
@@ -47,7 +49,7 @@ Examples:
         throw new TelecError('halted', 'telec has deployed nothing on this computer yet', {
           hint: 'look what there is: telec status',
         })
-      const plan = planRollback(state, readMigrationRecord(paths), to)
+      const plan = planRollback(state, readMigrationRecord(paths), to, readChoices(paths).held)
       if (dryRun) return world.out(json ? plan : printable(described(plan)))
       const permits = stash ? (['stash'] as const) : []
       const code = await runUpdate(service, { retry: false, now: false, permits, rollback: { force, to } })

@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest'
+import { type Computer, version } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { expectFailure } from '../helpers/messages.ts'
+import { watchAndUpdate } from '../helpers/update.ts'
+
+const BETA = ['--channel', 'beta']
+
+const telec = (computer: Computer, ...args: string[]) => computer.telec('telec', args)
+const headOf = (computer: Computer) => computer.gitInCheckout('rev-parse', 'HEAD')
+const publish = (computer: Computer, number: string) => computer.push(version(number), { tag: `v${number}` })
+
+async function updated(computer: Computer): Promise<void> {
+  const ended = await watchAndUpdate(computer)
+  expect(ended, ended.stderr).toMatchObject({ code: 42 })
+}
+
+/** The commit of each, the first of which is 1.0.0. */
+async function deployedInTurn(computer: Computer, ...numbers: string[]): Promise<string[]> {
+  const commits = [await headOf(computer)]
+  for (const number of numbers) {
+    commits.push(await publish(computer, number))
+    await updated(computer)
+  }
+  return commits
+}
+
+describe('telec rollback', () => {
+  test('passes over what a person holds, and goes there where it is named', async () => {
+    const computer = await freshComputer({ initArgs: BETA })
+    const [first, one] = await deployedInTurn(computer, '1.1.0', '1.2.0')
+    expect((await telec(computer, 'hold', '1.1.0')).code).toBe(0)
+    const dry = await telec(computer, 'rollback', '--dry-run', '--json')
+    expect(JSON.parse(dry.stdout)).toMatchObject({ target: { commit: first } })
+    expect((await telec(computer, 'hold', '1.0.0')).code).toBe(0)
+    expectFailure(await telec(computer, 'rollback'), 1, [
+      'a person holds all that was deployed before 1.2.0',
+      '1.1.0',
+      'telec rollback --to',
+    ])
+    expect((await telec(computer, 'rollback', '--to', '1.1.0')).code).toBe(42)
+    expect(await headOf(computer)).toBe(one)
+  })
+
+  test('is refused before it touches anything where the choices cannot be understood', async () => {
+    const computer = await freshComputer()
+    const [, one] = await deployedInTurn(computer, '1.1.0')
+    const state = computer.state('update_state.json')
+    computer.writeState('choices.json', '{')
+    expectFailure(await telec(computer, 'rollback'), 1, ['choices.json', 'rm '])
+    expect(computer.state('update_state.json')).toEqual(state)
+    expect(await headOf(computer)).toBe(one)
+  })
+})
