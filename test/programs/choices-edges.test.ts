@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import { watchAndUpdate } from '../helpers/update.ts'
+import { halted, watchAndUpdate } from '../helpers/update.ts'
 
 const BETA = ['--channel', 'beta']
 
@@ -24,6 +24,37 @@ async function deployedInTurn(computer: Computer, ...numbers: string[]): Promise
   }
   return commits
 }
+
+describe('telec pin to what is there no more when its turn comes', () => {
+  test.each<[string, string[], (computer: Computer, first: string) => Promise<unknown>]>([
+    ['a tag that was removed', BETA, ({ git }) => git('push', '--quiet', '--delete', 'origin', 'v1.1.0')],
+    [
+      'a tag that was moved',
+      BETA,
+      ({ git }, first) => git('push', '--quiet', '--force', 'origin', `${first}:refs/tags/v1.1.0`),
+    ],
+    [
+      'a commit of a branch that was forced',
+      [],
+      ({ git }, first) => git('push', '--quiet', '--force', 'origin', `${first}:refs/heads/main`),
+    ],
+  ])('halts, names the way out, and goes on after it: %s', async (_, initArgs, takeAway) => {
+    const computer = await freshComputer({ initArgs })
+    const first = await headOf(computer)
+    const one = await publish(computer, '1.1.0')
+    expect(await telec(computer, 'pin', one)).toMatchObject({ code: 0 })
+    await takeAway(computer, first)
+    expectFailure(await watchAndUpdate(computer), 1, ['is no longer offered', 'telec unpin'])
+    expect(await headOf(computer)).toBe(first)
+    expect(halted(computer)).toMatchObject({ step: 'fetch', hint: expect.stringContaining('telec unpin') })
+
+    expect((await telec(computer, 'unpin')).code).toBe(0)
+    expect(await watchAndUpdate(computer)).toMatchObject({ code: 0 })
+    expect(halted(computer)).toBeNull()
+    await publish(computer, '1.2.0')
+    await updated(computer)
+  })
+})
 
 describe('telec rollback', () => {
   test('passes over what a person holds, and goes there where it is named', async () => {
