@@ -103,9 +103,13 @@ function unknown({ config }: Service, text: string, releases: readonly Target[])
 
 /** What telec has come across, newest first. */
 function recorded({ paths }: Service, { deployed, previous, rolled_back, update }: UpdateState): Target[] {
-  const signalled = [readSignal(paths)?.target ?? [], readWatchState(paths)?.target ?? []].flat()
+  const watch = readWatchState(paths)
+  const signalled = [readSignal(paths)?.target ?? [], watch?.target ?? []].flat()
+  // Heads that wait for `min_age`; the releases among them the remote names with their versions.
+  const heads = (watch?.seen ?? []).filter(({ ref }) => ref.startsWith('refs/heads/')).toReversed()
+  const seen = heads.map(({ ref, commit }) => ({ version: null, ref, commit }))
   const before = [update?.target ?? [], rolled_back?.targets ?? [], previous.toReversed()].flat()
-  return distinct([deployed, ...before, ...signalled].map(named))
+  return distinct([deployed, ...before, ...signalled, ...seen].map(named))
 }
 
 /** Commits of the repository; of a version nobody knows which they are. */

@@ -1,7 +1,10 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
+import { succeed } from '../helpers/programs.ts'
 import { halted, watchAndUpdate } from '../helpers/update.ts'
 
 const BETA = ['--channel', 'beta']
@@ -53,6 +56,42 @@ describe('telec pin to what is there no more when its turn comes', () => {
     expect(halted(computer)).toBeNull()
     await publish(computer, '1.2.0')
     await updated(computer)
+  })
+})
+
+describe('telec hold', () => {
+  test('names a head that waits for min_age, although it was never fetched', async () => {
+    const computer = await freshComputer()
+    const config = readFileSync(join(computer.home, 'config.yml'), 'utf8')
+    computer.writeConfig(config.replace('deployment:\n', 'deployment:\n  min_age: 30d\n'))
+    const waiting = await computer.push(version('1.1.0'))
+    expect((await computer.telec('telec-watch')).code).toBe(0)
+    await computer.push(version('1.2.0'))
+    expect((await computer.telec('telec-watch')).code).toBe(0)
+    const { code, stdout } = await telec(computer, 'hold', waiting.slice(0, 10), '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ held: { commit: waiting, ref: 'refs/heads/main' } })
+    const explained = await computer.telec('telec-watch', ['--explain', '--dry-run'])
+    expect(explained.stdout).toMatch(
+      new RegExp(`${waiting.slice(0, 12)}.* is held by a person: telec unhold`),
+    )
+  })
+
+  test('says that an update which is at it already is not stopped', async () => {
+    const computer = await freshComputer()
+    const commit = await computer.push(version('1.1.0'))
+    expect((await computer.telec('telec-watch')).code).toBe(0)
+    const [begun, goOn] = ['begun', 'go-on'].map((name) => join(computer.folder, name))
+    await succeed('mkfifo', [`${begun}`, `${goOn}`])
+    const serve = `echo >'${begun}'; read -r _ <'${goOn}'; git-upload-pack`
+    await computer.gitInCheckout('config', 'remote.origin.uploadpack', serve)
+    const updating = computer.telec('telec-update')
+    await succeed('head', ['-n', '1', `${begun}`])
+    const { stdout } = await telec(computer, 'hold', commit)
+    writeFileSync(`${goOn}`, '\n')
+    expect((await updating).code).toBe(42)
+    expect(stdout).toContain('has begun already, and is not stopped; to go back: telec rollback')
+    expect(await headOf(computer)).toBe(commit)
   })
 })
 

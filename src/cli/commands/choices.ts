@@ -6,6 +6,7 @@ import { locateRepository } from '../../git/repository.ts'
 import { type Choice, readChoices, writeChoices } from '../../state/choices.ts'
 import { isUnderWay, named, readUpdateState, type UpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
+import { isHeld } from '../../system/lock.ts'
 import { printable } from '../../system/log.ts'
 import { isoTime } from '../../system/world.ts'
 import { choosePin } from '../../watch/choose-pin.ts'
@@ -94,17 +95,20 @@ Examples:
       const others = choices.held.filter(({ commit }) => commit !== target.commit)
       await writeChoices(paths, { ...choices, held: [...others, { ...target, since: isoTime(world) }] })
       world.out(
-        json ? { held: target, deployed: named(state.deployed) } : printable(describeHold(target, state)),
+        json
+          ? { held: target, deployed: named(state.deployed) }
+          : printable(describeHold(target, state, isHeld(world, paths.lock))),
       )
     })
 
-function describeHold(target: Target, { deployed, update }: UpdateState): string {
+/** @param isAtWork another telec is at it right now: it asks nobody any more. */
+function describeHold(target: Target, { deployed, update }: UpdateState, isAtWork: boolean): string {
   const undo = `to take it all the same: telec unhold ${shortName(target)}`
   const now =
     target.commit === deployed.commit
       ? '\nit is deployed, and stays until a newer one comes; to go back: telec rollback'
-      : update && update.target.commit === target.commit && isUnderWay(update)
-        ? '\nthe update to it has begun already, and is not left half-way; to go back: telec rollback'
+      : update?.target.commit === target.commit && (isAtWork || isUnderWay(update))
+        ? '\nthe update to it has begun already, and is not stopped; to go back: telec rollback'
         : ''
   return `${nameOf(target)} is held; ${undo}${now}\n`
 }
