@@ -5,7 +5,7 @@ import type { Service } from '../config/service.ts'
 import { areBehind } from '../git/checkout.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { readChoices, writeChoices } from '../state/choices.ts'
-import { hasMoved, named, readUpdateState } from '../state/update-state.ts'
+import { hasMoved, readUpdateState, type UpdateState } from '../state/update-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { acquireLock } from '../system/lock.ts'
 import { isoTime } from '../system/world.ts'
@@ -13,7 +13,10 @@ import { adopt } from '../update/adopt.ts'
 import { fetchNamed } from './find-target.ts'
 
 /** Pins this computer to what a person named, if that is there and not older than what is deployed. */
-export async function choosePin(service: Service, text: string): Promise<{ pin: Target; deployed: Target }> {
+export async function choosePin(
+  service: Service,
+  text: string,
+): Promise<{ pin: Target; state: UpdateState }> {
   const { world, config, paths } = service
   const repository = locateRepository(world, config.deployment.checkout)
   const lock = acquireLock(world, paths.lock)
@@ -28,10 +31,12 @@ export async function choosePin(service: Service, text: string): Promise<{ pin: 
         hint: `to pin it: telec unhold ${shortName(pin)} first`,
       })
     // One that is half-way is gone on with, and would be what is deployed then.
-    const base = update && hasMoved(update) ? update.target : deployed
-    if (await isOlder(service, repository, pin, base)) throw older(pin, base)
+    const isHalfWay = update !== null && hasMoved(update)
+    const base = isHalfWay ? update.target : deployed
+    if (await isOlder(service, repository, pin, base))
+      throw older(pin, base, isHalfWay ? 'to which an update has begun' : 'which is deployed')
     await writeChoices(paths, { ...choices, pin: { ...pin, since: isoTime(world) } })
-    return { pin, deployed: named(deployed) }
+    return { pin, state }
   } finally {
     lock.release()
   }
@@ -50,8 +55,8 @@ async function isOlder(
   return areBehind(repository, [pin.commit], base.commit)
 }
 
-function older(pin: Target, base: Target): TelecError {
-  return new TelecError('halted', `${nameOf(pin)} is older than ${nameOf(base)}, which is deployed`, {
+function older(pin: Target, base: Target, what: string): TelecError {
+  return new TelecError('halted', `${nameOf(pin)} is older than ${nameOf(base)}, ${what}`, {
     because: 'a pin goes forwards only: to go back is a step of its own, with its checks',
     hint: `telec rollback --to ${shortName(pin)}, where it was deployed here; then, to stay there: telec pin ${shortName(pin)}`,
   })

@@ -59,6 +59,21 @@ describe('telec pin to what is there no more when its turn comes', () => {
   })
 })
 
+test('telec pin says what has halted half-way, and does not call it deployed', async () => {
+  const computer = await freshComputer({ initArgs: [...BETA, '--install', 'test ! -e broken'] })
+  await deployedInTurn(computer, '1.1.0')
+  await computer.push({ ...version('1.2.0'), broken: '' }, { tag: 'v1.2.0' })
+  expectFailure(await watchAndUpdate(computer), 1)
+  expectFailure(await telec(computer, 'pin', '1.1.0'), 1, [
+    'is older than 1.2.0',
+    'to which an update has begun',
+    'telec rollback --to 1.1.0',
+  ])
+  expect((await telec(computer, 'pin', '1.2.0')).stdout).toMatch(
+    /^pinned to 1\.2\.0 \(\w+\): it halted at install; to go on: telec-update --retry$/m,
+  )
+})
+
 describe('telec hold', () => {
   test('names a head that waits for min_age, although it was never fetched', async () => {
     const computer = await freshComputer()

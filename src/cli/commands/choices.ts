@@ -1,7 +1,9 @@
 import { Argument, Command } from 'commander'
 import { isCalled, NAME_OF_TARGET, parseName, shortName } from '../../channel/choices.ts'
 import { nameOf, type Target } from '../../channel/target.ts'
+import type { Paths } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
+import { commandFor } from '../../config/services.ts'
 import { locateRepository } from '../../git/repository.ts'
 import { type Choice, readChoices, writeChoices } from '../../state/choices.ts'
 import { isUnderWay, named, readUpdateState, type UpdateState } from '../../state/update-state.ts'
@@ -44,11 +46,20 @@ Examples:
     )
     .action(async (text: string, _, { json }: Options) => {
       const service = await openService(world)
-      const { pin, deployed } = await choosePin(service, text)
-      const isThere = pin.commit === deployed.commit
-      const then = isThere ? 'it is deployed, and stays' : 'the next poll takes it; now: telec update'
-      world.out(json ? { pin, deployed } : printable(`pinned to ${nameOf(pin)}: ${then}\n`))
+      const { pin, state } = await choosePin(service, text)
+      world.out(
+        json
+          ? { pin, deployed: named(state.deployed) }
+          : printable(`pinned to ${nameOf(pin)}: ${whatFollows(pin, state, service.paths)}\n`),
+      )
     })
+
+function whatFollows({ commit }: Target, { deployed, halted }: UpdateState, paths: Paths): string {
+  if (commit === deployed.commit) return 'it is deployed, and stays'
+  if (halted?.target.commit === commit)
+    return `it halted at ${halted.step}; to go on: ${commandFor(paths, halted.go_on)}`
+  return 'the next poll takes it; now: telec update'
+}
 
 export const unpinCommand: DefineCommand = (world) =>
   new Command('unpin')
