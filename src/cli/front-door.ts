@@ -3,6 +3,7 @@ import { TelecError } from '../system/errors.ts'
 import { helpOf } from './command-line.ts'
 import { holdCommand, pinCommand, unholdCommand, unpinCommand } from './commands/choices.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { fleetCommand } from './commands/fleet.ts'
 import { initCommand } from './commands/init.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
 import { logsCommand } from './commands/logs.ts'
@@ -35,6 +36,7 @@ const COMMANDS = [
   unholdCommand,
   rollbackCommand,
   metricsCommand,
+  fleetCommand,
   notifyCommand,
   completionCommand,
   versionCommand,

@@ -1,8 +1,11 @@
+import type { Paths } from '../config/paths.ts'
 import type { RedisConfig } from '../config/schema.ts'
+import { loadConfig } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { within } from '../system/limit.ts'
 import { verifySecret, wrongPath } from '../system/trust.ts'
+import type { World } from '../system/world.ts'
 import type { RedisAccess, RedisClient } from './ioredis.ts'
 
 /** Reads the files that the configuration names. Throws `config` where one is missing, or others may read a password. */
@@ -12,6 +15,16 @@ export function accessTo(redis: RedisConfig): RedisAccess {
     password: readSetting('redis.password_file', redis.password_file, true),
     ca: readSetting('redis.ca_file', redis.ca_file, false),
   }
+}
+
+/** The Redis of the first service that has one. Throws `config` where none has. */
+export async function redisOf(world: World, services: readonly Paths[]): Promise<RedisConfig> {
+  const configs = await Promise.all(services.map((paths) => loadConfig(world, paths)))
+  const redis = configs.find((config) => config.redis)?.redis
+  if (redis) return redis
+  throw new TelecError('config', 'there is no Redis in which computers meet', {
+    hint: `set redis.url in ${services.map(({ config }) => config).join(', or in ')}`,
+  })
 }
 
 /** Opens a connection to the Redis of the configuration. */
@@ -54,6 +67,7 @@ export function connectTo(
   return {
     ready: async () => (await opening).ready(),
     call: async (command, ...args) => (await opening).call(command, ...args),
+    keys: async (pattern) => (await opening).keys(pattern),
     close: () => void opening.then((client) => client.close()),
   }
 }

@@ -5,6 +5,7 @@ import { every } from '../system/limit.ts'
 import type { World } from '../system/world.ts'
 import { describeFault, openRedis, redisFault } from './client.ts'
 import type { RedisClient } from './ioredis.ts'
+import { HALTED_KEYS } from './keys.ts'
 import { freeSlot, LEASE_S, takeSlot } from './slots.ts'
 
 const TIMEOUT_MS = 2_000
@@ -17,7 +18,7 @@ const FORGOTTEN_AFTER_S = 30 * 24 * 3_600
 
 /** The computers that halted on the way to this version, or went back from it. */
 function haltedKey({ commit }: Target): string {
-  return `deployment:halted:${commit}`
+  return `${HALTED_KEYS}${commit}`
 }
 
 /** What holds the updates of a fleet back: how many go on at once, and a version at which others have halted. */

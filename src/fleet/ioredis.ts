@@ -7,6 +7,8 @@ export interface RedisClient {
   ready(): Promise<void>
   /** One command. Those that are sent in one go are pipelined; on one key they keep their order. */
   call(command: string, ...args: readonly (string | number)[]): Promise<unknown>
+  /** The names of all keys of such a pattern; it looks at every key of the server. */
+  keys(pattern: string): Promise<string[]>
   close(): void
 }
 
@@ -45,8 +47,23 @@ export function connect(
         client.connect().catch(because).then(resolve, reject)
       }),
     call: (command, ...args) => client.call(command, ...args.map(String)).catch(because),
+    keys: (match) => {
+      const servers = client instanceof Cluster ? client.nodes('master') : [client]
+      return Promise.all(servers.map((server) => keysOf(server, match))).then((all) => all.flat(), because)
+    },
     close: () => client.disconnect(),
   }
+}
+
+async function keysOf(server: Redis, match: string): Promise<string[]> {
+  const found = new Set<string>() // SCAN may name a key twice
+  let cursor = '0'
+  do {
+    const [next, keys] = await server.scan(cursor, 'MATCH', match, 'COUNT', 1_000)
+    for (const key of keys) found.add(key)
+    cursor = next
+  } while (cursor !== '0')
+  return [...found]
 }
 
 function open(

@@ -6,6 +6,9 @@ export function statusKey(computer: string): string {
 /** A sorted set of the computers, by when each was last heard of (seconds): nobody needs to SCAN a server for them. */
 export const COMPUTERS_KEY = 'system_status:computers'
 
+/** Each a set of the computers that halted on the way to a commit, or went back from it. */
+export const HALTED_KEYS = 'deployment:halted:'
+
 /** A stream of events that say: a new version may be there. */
 export const ANNOUNCEMENTS_KEY = 'deployment:version_available'
 

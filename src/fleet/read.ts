@@ -58,7 +58,7 @@ export async function readFleet(client: RedisClient, nowMs: number): Promise<Fle
   for (let from = 0; from < members.length; from += BATCH) {
     const batch = members.slice(from, from + BATCH).map(async ([computer, score]) => ({
       computer,
-      heard_at: new Date(Math.min(Math.max(0, (Number(score) || 0) * 1000), LATEST_MS)).toISOString(),
+      heard_at: heardAt(score),
       status: parseStatus(await client.call('GET', statusKey(computer)).catch(refusedOnly)),
     }))
     computers.push(...(await Promise.all(batch)))
@@ -77,6 +77,11 @@ function isName(text: string): boolean {
 function refusedOnly(error: unknown): null {
   if (error instanceof Error && error.name === 'ReplyError') return null
   throw error
+}
+
+/** When a computer was last heard of, by its score, ISO 8601. */
+export function heardAt(score: string): string {
+  return new Date(Math.min(Math.max(0, (Number(score) || 0) * 1000), LATEST_MS)).toISOString()
 }
 
 /** The latest time that there is in JavaScript (ECMA-262); a score may be anything. */

@@ -48,6 +48,8 @@ export async function takeSlot(client: RedisClient, computer: string, most: numb
   return taken === 1 ? 0 : Math.max(1, ahead ?? 1)
 }
 
-export async function freeSlot(client: RedisClient, computer: string): Promise<void> {
-  await Promise.all(KEYS.map((key) => client.call('ZREM', key, computer)))
+/** @returns whether it had one, or a place among those that wait. */
+export async function freeSlot(client: RedisClient, computer: string): Promise<boolean> {
+  const removed = await Promise.all(KEYS.map((key) => client.call('ZREM', key, computer)))
+  return removed.some((count) => Number(count) > 0)
 }

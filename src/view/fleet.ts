@@ -78,7 +78,7 @@ export function countVersions(computers: readonly FleetMember[]): [version: stri
 }
 
 function counts(computers: readonly FleetMember[]): string {
-  const ordered = countVersions(computers).toSorted(([, a], [, b]) => b - a)
+  const ordered = countVersions(computers).toSorted(([one, a], [other, b]) => b - a || (one < other ? 1 : -1))
   const parts = ordered.map(([version, count]) => `${count} × ${cut(version)}`)
   return `${computers.length} computer(s): ${parts.join(', ')}\n`
 }

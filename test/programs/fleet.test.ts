@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
@@ -63,7 +63,7 @@ test('the fleet is seen from each of its computers: versions, halts with their r
   )
   expect(rows[1]).toMatch(/^cellar +- +1\.0\.9 +- +- +updated +- +25 h ago +60 min ago \(silent\)$/)
   expect(rows[2]).toMatch(/^studio +alpha +1\.1\.0 +[0-9a-f]{12} +- +updated +done +\d+ s ago +\d+ s ago$/)
-  expect(stdout).toContain('3 computer(s): 1 × 1.0.9, 1 × 1.1.0, 1 × 1.0.0\n')
+  expect(stdout).toContain('3 computer(s): 1 × 1.1.0, 1 × 1.0.9, 1 × 1.0.0\n')
   expect(stdout).toContain('attic halted at migrate: migration 1.1.0/001_fails.mjs failed')
   const all = await members(studio)
   expect(all.get('attic')?.status).toMatchObject({
@@ -113,6 +113,85 @@ test('nothing that one computer writes breaks the view of another', async () => 
   for (const name of ['half', 'number', 'empty', 'shape', 'forever'])
     expect(all.get(name)?.status, name).toBeNull()
   expect(all.get('more')?.status).toMatchObject({ version: '1.2.3' })
+})
+
+describe('telec fleet forget', () => {
+  const left = async (redis: RedisServer, name: string) => {
+    const client = redis.client()
+    const found: string[] = []
+    for (const key of await client.keys('*')) {
+      const type = await client.type(key)
+      const names =
+        type === 'zset'
+          ? await client.zrange(key, '0', '-1')
+          : type === 'set'
+            ? await client.smembers(key)
+            : []
+      if (names.includes(name) || key === `system_status:${name}:deploy`) found.push(key)
+    }
+    return found
+  }
+
+  test('removes what Redis holds about a computer, says what, and leaves the others', async () => {
+    const redis = await startRedis()
+    const studio = await join(redis, 'studio')
+    const commits = ['a', 'b'].map((letter) => letter.repeat(40))
+    for (const name of ['attic', 'attic/worker', 'attic2']) {
+      await write(redis, name, { status: 'updated', timestamp: 1_768_000_000, version: '1.0.0' }, 3_600)
+      for (const commit of commits) await redis.client().sadd(`deployment:halted:${commit}`, name)
+      for (const set of ['updating', 'waiting', 'alive'])
+        await redis.client().zadd(`deployment:{fleet}:${set}`, '9', name)
+    }
+    const { code, stdout } = await studio.telec('telec', ['fleet', 'forget', 'attic'])
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout:
+        'forgot attic: its place in the list of computers, its last status, its turn to update, its halt at aaaaaaaaaaaa, its halt at bbbbbbbbbbbb\n',
+    })
+    expect(await left(redis, 'attic')).toEqual([])
+    expect(await left(redis, 'attic2')).toHaveLength(7)
+    const named = await studio.telec('telec', ['fleet', 'forget', 'attic/worker', '--json'])
+    expect(JSON.parse(named.stdout)).toMatchObject({
+      computer: 'attic/worker',
+      status: true,
+      turn: true,
+      halted_at: commits,
+      reports: false,
+    })
+    expect([...(await members(studio)).keys()].toSorted()).toEqual(['attic2', 'studio'])
+  })
+
+  test('says of one that still reports that it comes back, and it does', async () => {
+    const redis = await startRedis()
+    const studio = await join(redis, 'studio')
+    await studio.push(version('1.1.0'))
+    await watchAndUpdate(studio)
+    const { stdout } = await studio.telec('telec', ['fleet', 'forget', 'studio'])
+    expect(stdout).toMatch(/\nit still reports \(heard of \d+ s ago\) and comes back .*telec uninstall\n$/)
+    expect((await members(studio)).size).toBe(0)
+    await studio.push(version('1.2.0'))
+    await watchAndUpdate(studio)
+    expect((await members(studio)).get('studio')?.status).toMatchObject({ version: '1.2.0' })
+  })
+
+  test('names what may be meant by a computer that there is not, and removes nothing', async () => {
+    const redis = await startRedis()
+    const studio = await join(redis, 'studio')
+    for (const name of ['attic', 'cellar/web']) await write(redis, name, { status: 'updated', timestamp: 1 })
+    for (const [given, meant] of [
+      ['atic', 'attic'],
+      ['ATTIC', 'attic'],
+      ['cellar', 'cellar/web'],
+    ] as const)
+      expectFailure(await studio.telec('telec', ['fleet', 'forget', given]), 2, [
+        `nothing about a computer "${given}"`,
+        `did you mean ${meant}?`,
+      ])
+    const far = await studio.telec('telec', ['fleet', 'forget', 'something-else'])
+    expectFailure(far, 2, ['telec status --fleet'])
+    expect(far.stderr).not.toContain('did you mean')
+    expect(await left(redis, 'attic')).toHaveLength(2)
+  })
 })
 
 test('without Redis, or with one that is away, it says so', async () => {

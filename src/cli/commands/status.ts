@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { Paths } from '../../config/paths.ts'
-import { loadConfig, openService } from '../../config/service.ts'
+import { openService } from '../../config/service.ts'
 import { locateAll } from '../../config/services.ts'
-import { redisFault, withRedis } from '../../fleet/client.ts'
+import { redisFault, redisOf, withRedis } from '../../fleet/client.ts'
 import { type Fleet, readFleet } from '../../fleet/read.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { writeDurably } from '../../system/files.ts'
@@ -99,12 +99,7 @@ const REDIS_TIMEOUT_MS = 10_000
 
 /** The fleet of the first service that has a Redis. */
 async function fleetOf(world: World, services: readonly Paths[]): Promise<Fleet> {
-  const configs = await Promise.all(services.map((paths) => loadConfig(world, paths)))
-  const redis = configs.find((config) => config.redis)?.redis
-  if (!redis)
-    throw new TelecError('config', 'there is no Redis in which computers meet', {
-      hint: `set redis.url in ${services.map(({ config }) => config).join(', or in ')}`,
-    })
+  const redis = await redisOf(world, services)
   return withRedis(redis, REDIS_TIMEOUT_MS, (client) => readFleet(client, world.now())).catch(
     redisFault('Redis is out of reach', 'what this computer knows of itself: telec status'),
   )

@@ -1,0 +1,38 @@
+import type { RedisClient } from './ioredis.ts'
+import { COMPUTERS_KEY, HALTED_KEYS, pairsOf, statusKey } from './keys.ts'
+import { heardAt } from './read.ts'
+import { freeSlot } from './slots.ts'
+
+/** What Redis held of a computer, and holds no more. */
+export interface Forgotten {
+  readonly computer: string
+  /** When it was last heard of, ISO 8601; null: it was not in the list of computers. */
+  readonly heard_at: string | null
+  /** Its last status. */
+  readonly status: boolean
+  /** Its turn to update, or its place among those that wait for one. */
+  readonly turn: boolean
+  /** The commits that it halted at, which count against a version. */
+  readonly halted_at: readonly string[]
+}
+
+/** Removes what Redis holds about a computer; null: that is nothing. */
+export async function forget(client: RedisClient, computer: string): Promise<Forgotten | null> {
+  const removes = async (...command: readonly [string, string, ...string[]]) =>
+    Number(await client.call(...command)) > 0
+  const heard = await client.call('ZSCORE', COMPUTERS_KEY, computer)
+  const isKnown = await removes('ZREM', COMPUTERS_KEY, computer)
+  const status = await removes('DEL', statusKey(computer))
+  const turn = await freeSlot(client, computer)
+  const halted: string[] = []
+  for (const key of await client.keys(`${HALTED_KEYS}*`))
+    if (await removes('SREM', key, computer)) halted.push(key.slice(HALTED_KEYS.length))
+  if (!isKnown && !status && !turn && halted.length === 0) return null
+  const heard_at = isKnown ? heardAt(String(heard)) : null
+  return { computer, heard_at, status, turn, halted_at: halted.toSorted() }
+}
+
+/** The names of all computers that were ever heard of. */
+export async function computersIn(client: RedisClient): Promise<string[]> {
+  return pairsOf(await client.call('ZRANGE', COMPUTERS_KEY, 0, -1, 'WITHSCORES')).map(([name]) => name)
+}
