@@ -36,37 +36,53 @@ export async function committedBelow(
 
 /**
  * Which of these files are not on the disk as the commit has them, compared as git does: by its filters. Where one is a
- * link, what it leads to counts, too.
+ * link, all that it leads to counts, too; only where `isOwn`, that has to be the commit's. A submodule has a commit of its own.
  */
 export async function differingFiles(
   { repository, commit, files }: Committed,
   paths: readonly string[],
+  isOwn: (path: string) => boolean,
 ): Promise<string[]> {
-  const root = realpathSync(repository.workTree)
-  const changes: Change[] = []
-  const targets = new Map<string, string>()
+  const changes = new Map<string, Change>()
+  const parts = new Map<string, string[]>()
   for (const path of paths) {
     const after = files.get(path) ?? null
-    changes.push({ path, before: null, after })
-    if (after?.mode !== LINK || !existsSync(join(root, path))) continue
-    const target = relative(root, realpathSync(join(root, path)))
-    const isInside = !target.startsWith('../')
-    const entry = isInside ? ((await list(repository, commit, target)).get(target) ?? null) : null
-    targets.set(path, target)
-    changes.push({ path: target, before: null, after: entry })
+    const target = after?.mode === LINK ? targetOf(repository, path) : null
+    const found = target === null ? [] : [...(await list(repository, commit, target))]
+    const isForeign = target !== null && found.length === 0 && isOwn(path)
+    const all = [[path, after] as const, ...found, ...(isForeign ? [[target, null] as const] : [])]
+    const compared = all.filter(([, entry]) => entry?.mode !== SUBMODULE)
+    for (const [name, entry] of compared) changes.set(name, { path: name, before: null, after: entry })
+    parts.set(
+      path,
+      compared.map(([name]) => name),
+    )
   }
-  const found = await standings(repository, changes)
-  const isSame = (path: string | undefined) => path === undefined || found.get(path) === 'after'
-  return paths.filter((path) => !isSame(path) || !isSame(targets.get(path)))
+  const found = await standings(repository, [...changes.values()])
+  return paths.filter((path) => parts.get(path)?.some((name) => found.get(name) !== 'after'))
 }
 
-/** How a file differs from the commit, for people. */
+/** Where a path of the work tree leads by its links, from the root of that; null where there is nothing. */
+function targetOf({ workTree }: Repository, path: string): string | null {
+  const place = join(workTree, path)
+  return existsSync(place) ? relative(realpathSync(workTree), realpathSync(place)) : null
+}
+
+/** How a file, or what it leads to, differs from the commit, for people. */
 export async function differenceOf({ repository, commit }: Committed, path: string): Promise<string> {
   const options = ['--no-color', '--no-ext-diff', '--no-textconv', '--unified=0']
-  return (await answerOf(repository, ['diff', ...options, commit, '--', `:(top,literal)${path}`])) ?? ''
+  const target = targetOf(repository, path) ?? path
+  if (isOutside(target)) return `it leads to ${join(repository.workTree, target)}, which no commit has`
+  const both = [...new Set([path, target])].map((name) => `:(top,literal)${name}`)
+  return (await answerOf(repository, ['diff', ...options, commit, '--', ...both])) ?? ''
+}
+
+function isOutside(path: string): boolean {
+  return /^\.\.(\/|$)/.test(path)
 }
 
 async function list(repository: Repository, commit: string, path: string): Promise<Map<string, TreeEntry>> {
+  if (isOutside(path)) return new Map()
   const where = path === '' ? [] : [path]
   const output = await git(repository, ['ls-tree', '-r', '-z', '--full-tree', commit, '--', ...where])
   const found = output.split('\0').map((line) => /^(\d+) \w+ (\w+)\t(.*)$/s.exec(line) ?? [])

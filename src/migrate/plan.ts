@@ -23,7 +23,7 @@ export interface MigrationPlan {
   readonly pending: readonly Planned[]
   /** Files on the disk that would be pending, and that the commit does not have. */
   readonly unknown: readonly string[]
-  /** What the commit has; null where git was not asked: nothing is pending, or it is the work tree that counts. */
+  /** What the commit has; null where git was not asked. */
   readonly committed: Committed | null
 }
 
@@ -51,13 +51,15 @@ export function migrationsFolder({ deployment }: Config): string {
 }
 
 /**
- * What is to be migrated on this computer, by its record and by what the commit has; runs nothing. Where the disk has
- * nothing that is pending, git is not asked.
+ * What is to be migrated on this computer, by its record and by what the commit has; runs nothing.
+ *
+ * @param isWhole whether the disk is taken to have all that the commit has: where nothing there is pending, git is not asked.
  */
 export async function planMigrations(
   { world, config, paths }: Service,
   bounds: PlanBounds,
   source: Source,
+  isWhole = true,
 ): Promise<MigrationPlan> {
   const record = readMigrationRecord(paths)
   const baseline = record.baseline === undefined ? bounds.deployed : record.baseline
@@ -68,7 +70,7 @@ export async function planMigrations(
     ...pendingMigrations(migrations, { ...bounds, applied: record.applied, baseline }),
   ]
   const onDisk = discoverMigrations(folder, foundOnDisk(folder))
-  const isQuiet = onDisk.faults.length === 0 && pendingOf(onDisk).length === 0
+  const isQuiet = isWhole && onDisk.faults.length === 0 && pendingOf(onDisk).length === 0
   const committed =
     source === 'worktree' || isQuiet ? null : await committedBelow(...(await source()), folder)
   const all = committed === null ? onDisk : discoverMigrations(folder, foundIn(committed))
@@ -94,7 +96,9 @@ export async function verifyAsCommitted({ config }: Service, plan: MigrationPlan
   const pathOf = ({ path }: Migration) => `${committed.prefix}${path.slice(folder.length + 1)}`
   const all = new Set(migrations.map(pathOf))
   const neighbours = [...committed.files.keys()].filter((path) => !all.has(path) && !isBeside(basename(path)))
-  const [first] = await differingFiles(committed, [...pending.map(pathOf), ...neighbours])
+  const [first] = await differingFiles(committed, [...pending.map(pathOf), ...neighbours], (path) =>
+    all.has(path),
+  )
   if (first === undefined) return
   const lines = (await differenceOf(committed, first)).split('\n').slice(0, LONGEST_DIFFERENCE)
   const migration = pending.find((one) => pathOf(one) === first)

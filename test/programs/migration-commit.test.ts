@@ -1,14 +1,16 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Computer } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure, expectMigrationFailure } from '../helpers/messages.ts'
-import { commit, place, placeMarker, timesRun } from '../helpers/migrations.ts'
+import { place, placeMarker, timesRun } from '../helpers/migrations.ts'
+import { succeed } from '../helpers/programs.ts'
 
 const migrate = (computer: Computer, ...args: string[]) => computer.telec('telec-migrate', args)
 const ID = '1.1.0/001_a.mjs'
 const DRAFT = '1.1.0/002_draft.mjs'
+const RETURNS_FALSE = 'export const check = () => false; export const migrate = () => false\n'
 const RUNS_NEVER = "throw new Error('it ran')\n"
 
 /** A file that git does not know. */
@@ -110,16 +112,28 @@ describe('what is not on the disk as the commit has it halts before anything run
     expect(timesRun(computer, '1.1.0/002_b.mjs')).toBe(0)
   })
 
-  test('one that is a link, by what it leads to', async () => {
+  test('the only one of an update, by whatever command it went', async () => {
+    for (const how of [['rm'], ['git', 'rm', '--quiet']]) {
+      const computer = await freshComputer()
+      expectMigrationFailure(
+        await update(computer, { ...UPDATE, [`migrations/v${ID}`]: RETURNS_FALSE }),
+        ID,
+        ['migrate() returned false'],
+      )
+      const [command = '', ...args] = [...how, `migrations/v${ID}`]
+      await succeed(command, args, { cwd: computer.checkout })
+      expectFailure(await computer.telec('telec-update', ['--retry']), 1, [
+        `${ID} is not as the commit has it`,
+      ])
+    }
+  })
+
+  test('one that came before its version, and went', async () => {
     const computer = await freshComputer()
-    placeMarker(computer, ID)
-    place(computer, 'shared/b.mjs', 'export const check = () => true\n')
-    symlinkSync('../../shared/b.mjs', join(computer.checkout, 'migrations/v1.1.0/002_b.mjs'))
-    commit(computer, 'migrations')
-    writeFileSync(join(computer.checkout, 'shared/b.mjs'), RUNS_NEVER)
-    expectFailure(await migrate(computer), 1, ['002_b.mjs is not as the commit has it'])
-    await computer.gitInCheckout('checkout', '--', 'shared')
-    expect((await migrate(computer)).code).toBe(0)
+    expect((await update(computer, { [`migrations/v${ID}`]: RETURNS_FALSE })).code).toBe(42)
+    await computer.gitInCheckout('rm', '--quiet', '-r', 'migrations')
+    const ended = await update(computer, { 'package.json': '{"name": "web", "version": "1.1.0"}\n' })
+    expectFailure(ended, 1, [`${ID} is not as the commit has it`])
   })
 
   test('an update says so, too, and the status has its id', async () => {
@@ -239,16 +253,4 @@ describe('deployment.before_migrate', () => {
     expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
     expect(timesRun(computer, ID)).toBe(1)
   })
-})
-
-test('the folder may be a link within the checkout', async () => {
-  const computer = await freshComputer()
-  placeMarker(computer, ID)
-  renameSync(join(computer.checkout, 'migrations'), join(computer.checkout, 'scripts'))
-  symlinkSync('scripts', join(computer.checkout, 'migrations'))
-  commit(computer, '.')
-  drop(computer, `scripts/v${DRAFT}`, RUNS_NEVER)
-  expect((await migrate(computer)).code).toBe(0)
-  expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID] })
-  expect(existsSync(join(computer.checkout, `migrations/v${DRAFT}`))).toBe(true)
 })

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { isSparse, treeHas } from '../../git/checkout.ts'
 import { migrationsFolder, planMigrations, verifyVersionIsKnown } from '../../migrate/plan.ts'
 import { runPlan } from '../../migrate/run.ts'
@@ -16,7 +17,8 @@ export async function migrate(context: StepContext): Promise<string> {
   // Not from the deployed version: a script may join a version that this computer runs already.
   await verifyMigrationsAreHere(context)
   const bounds = { from: null, to: versions.to, deployed: versions.from }
-  const plan = await planMigrations(context, bounds, async () => [context.repository, update.target.commit])
+  const source = async () => [context.repository, update.target.commit] as const
+  const plan = await planMigrations(context, bounds, source, isWhole(context))
   verifyVersionIsKnown(plan, versions.to)
   for (const { id, late } of plan.pending)
     if (late) world.log.info(`migrate: ${id} is late: it joined a version that runs here already`)
@@ -25,6 +27,11 @@ export async function migrate(context: StepContext): Promise<string> {
   return [run > 0 && `${run} run`, satisfied > 0 && `${satisfied} satisfied already`]
     .filter(Boolean)
     .join(', ')
+}
+
+/** Whether no tracked file was gone when this update looked; one that goes on has not looked since. */
+function isWhole({ repository: { workTree }, update: { attempts, local } }: StepContext): boolean {
+  return attempts === 1 && local?.every((path) => existsSync(join(workTree, path))) === true
 }
 
 /** Of a sparse checkout they may be what it leaves out (git-sparse-checkout(1)). */
