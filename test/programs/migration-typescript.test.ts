@@ -53,26 +53,35 @@ const NEIGHBOURS = {
   'color.ts': '// of old\nexport enum Color { Red }\n',
   'plain.mjs': "export { make } from './shape.ts'\n",
   'data.json': '{"a": 1}\n',
-  'old.cts': 'export = 1\n',
+  'old.cts': 'module.exports = 1\n',
+  'later.mjs': "export const later = () => import('./shape.ts')\n",
+  'later.cjs': "module.exports = () => import('./shape.ts')\n",
 }
 
-const PLAIN = {
-  plain_imports: "import { make } from './shape.ts'\nmake()",
-  plain_import: "await import('./shape.ts')",
+/** The same in JavaScript, which may come to TypeScript, too. */
+const PLAIN: typeof SYNTAX = {
+  'imports.mjs': ["import { make } from './shape.ts'\nmake()", null],
+  'import.mjs': ["await import('./shape.ts')", null],
+  'imports_what_imports_later.mjs': ["import { later } from './later.mjs'\nawait later()", null],
+  'requires_what_imports_later.cjs': ["require('./later.cjs')().then(({ make }) => make())", null],
+  'requires.cjs': ["require('./shape.ts').make()", null],
+  'requires_without_ending.cjs': ["require('./shape')", "Cannot find module './shape'"],
+  'requires_cts.cjs': ["require('./old.cts')", 'name it .ts'],
 }
 
 test('TypeScript means the same on every Node.js, and what is refused is so on all', async () => {
   const computer = await freshComputer()
   const files = Object.entries(SYNTAX).map(([name, [text]]) => [`${name}_x.ts`, `${text}\n${CONTRACT}`])
-  const plain = Object.entries(PLAIN).map(([name, text]) => [
-    `${name}.mjs`,
-    `${text}\n${CONTRACT.replaceAll(': boolean', '')}`,
-  ])
+  const plain = Object.entries(PLAIN).map(([name, [text]]) => {
+    const contract = CONTRACT.replaceAll(': boolean', '')
+    const module = contract.replace(/export const (\w+)/g, 'const $1 = exports.$1')
+    return [name, `${text}\n${name.endsWith('.cjs') ? module : contract}`]
+  })
   for (const [name, text] of Object.entries(NEIGHBOURS)) place(computer, `migrations/v1.1.0/${name}`, text)
   for (const [index, [name, text = '']] of [...files, ...plain].entries())
     place(computer, `migrations/v1.1.0/${String(index).padStart(3, '0')}_${name}`, text)
   mkdirSync(join(computer.folder, 'empty'))
-  const expected = [...Object.values(SYNTAX), ...plain.map(() => ['', null] as const)]
+  const expected = [...Object.values(SYNTAX), ...Object.values(PLAIN)]
   for (const version of NODE_VERSIONS) {
     const faults = await faultsOn(version, computer)
     expect(faults).toHaveLength(expected.length)

@@ -78,7 +78,7 @@ async function callFunction(exports: Record<string, unknown>, name: FunctionName
 /** By require, which is four times as fast as import() and takes ES modules, too; what it cannot take is imported. */
 async function load(): Promise<Record<string, unknown>> {
   if (hookLoading()) registerLoader = () => undefined
-  else if (/\bimport\s*\(|\.m?ts\b/.test(readFileSync(file, 'utf8'))) registerLoader()
+  else if (MAY_IMPORT_TYPESCRIPT.test(readFileSync(file, 'utf8'))) registerLoader()
   try {
     return requireFile(file) as Record<string, unknown>
   } catch (error) {
@@ -87,6 +87,9 @@ async function load(): Promise<Record<string, unknown>> {
   registerLoader()
   return (await import(pathToFileURL(file).href)) as Record<string, unknown>
 }
+
+/** Later, by itself or by a file of the project's that it imports. */
+const MAY_IMPORT_TYPESCRIPT = /\bimport\s*\(|\.m?ts\b|['"`](\.|#|file:)/
 
 const MUST_BE_IMPORTED = new Set([
   'ERR_REQUIRE_ASYNC_MODULE',
@@ -124,13 +127,17 @@ function hookLoading(): boolean {
     registerHooks({ load })
     return true
   }
-  const { _extensions: extensions } = modules.Module as unknown as { _extensions: Record<string, unknown> }
-  for (const extension of ['.ts', '.mts'])
-    extensions[extension] = (module: { _compile(...args: string[]): void }, path: string) => {
-      if (!(process.features as { require_module?: boolean }).require_module)
-        throw Object.assign(new Error(path), { code: 'ERR_REQUIRE_ESM' })
-      module._compile(typeScript().readTypeScript(path), path, 'module')
-    }
+  const { _extensions: extensions } = modules.Module as unknown as { _extensions: object }
+  // Not enumerable: require('./name') must not find name.ts, which it does not elsewhere.
+  for (const extension of ['.ts', '.mts', '.cts'])
+    Object.defineProperty(extensions, extension, {
+      configurable: true,
+      value(module: { _compile(...args: string[]): void }, path: string) {
+        if (!(process.features as { require_module?: boolean }).require_module)
+          throw Object.assign(new Error(path), { code: 'ERR_REQUIRE_ESM' })
+        module._compile(typeScript().readTypeScript(path), path, 'module')
+      },
+    })
   return false
 }
 
@@ -168,7 +175,7 @@ function count(kinds: readonly string[]): Map<string, number> {
 function ownFrames(stack: string): string {
   return stack
     .split('\n')
-    .filter((line) => !/\[stdin\]|\bdata:|\bnode:internal/.test(line))
+    .filter((line) => !/\[stdin\]|\bdata:|\bnode:(internal|events)/.test(line))
     .join('\n')
 }
 

@@ -19,17 +19,15 @@ export function load<Result>(
   context: object,
   next: (url: string, context: object) => Result,
 ): Result | Loaded {
-  const [, kind] = /^file:[^?#]*\.([mc]?ts)(?:[?#]|$)/.exec(url) ?? []
-  if (kind === undefined) return next(url, context)
-  const file = fileURLToPath(url)
-  if (kind === 'cts')
-    throw new SyntaxError(
-      `${file} is CommonJS, which TypeScript is not here: name it .ts, and write import and export`,
-    )
-  return { format: 'module', source: readTypeScript(file), shortCircuit: true }
+  if (!/^file:[^?#]*\.[mc]?ts(?:[?#]|$)/.test(url)) return next(url, context)
+  return { format: 'module', source: readTypeScript(fileURLToPath(url)), shortCircuit: true }
 }
 
 /** The JavaScript of a file in TypeScript, its byte order mark left out. */
 export function readTypeScript(file: string): string {
+  if (file.endsWith('.cts'))
+    throw new SyntaxError(
+      `${file} is CommonJS, which TypeScript is not here: name it .ts, and write import and export`,
+    )
   return eraseTypes(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''), file)
 }
