@@ -209,6 +209,36 @@ def migrate():
 `,
       '| forkserver [1.0] [2.0]\n',
     ],
+    [
+      'a thread of it ends right after it',
+      '.py',
+      `import sys, threading, time
+MAIN = threading.main_thread().ident
+ENDED = []
+def follow():
+    frame = sys._current_frames()[MAIN]
+    while frame:
+        if frame.f_code.co_name == "migrate":
+            time.sleep(0.05)
+            return follow()
+        frame = frame.f_back
+    time.sleep(0.05)
+    ENDED.append(1)
+    print("followed")
+def check():
+    return bool(ENDED)
+def migrate():
+    threading.Thread(target=follow).start()
+    return True
+`,
+      '| followed\n',
+    ],
+    [
+      'it closes what it prints to',
+      '.py',
+      'import sys\nsys.stderr = None\nDONE = []\ndef check():\n    return bool(DONE)\ndef migrate():\n    DONE.append(1)\n    print("said")\n    sys.stdout.close()\n    return True\n',
+      '| said\n',
+    ],
     ['it may take for ever in Python', '.py', 'timeout = float("inf")\ndef check():\n    return True\n', ''],
   ])('%s', async (_, extension, text, logged) => {
     const computer = await freshComputer()

@@ -2,13 +2,14 @@
 import sys
 
 checkout = sys.path.pop(0) if sys.path[:1] == [""] else None  # a json.py there is not the one meant here
-import importlib.machinery, importlib.util, inspect, json, os, threading, time, traceback, types
+import contextlib, importlib.machinery, importlib.util, inspect, json, os, threading, time, traceback, types
 
 os.set_inheritable(3, False)
 os.set_inheritable(4, False)
 for stream in (sys.stdout, sys.stderr):
     stream.reconfigure(line_buffering=True)  # else what it printed is lost where it hangs or is killed
 LONGEST_TIMEOUT_S = 2_147_483  # Node.js keeps time in 32 bits of milliseconds
+SETTLE_S = 2
 PATH = sys.argv.pop()
 PID = os.getpid()
 sys.argv[0] = PATH
@@ -62,8 +63,7 @@ def answer(name):
             send({"timeout": min(timeout, LONGEST_TIMEOUT_S)})
         at = name
         value = call(name)
-        left = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
-        return {"value": value, "left": left}
+        return {"value": value, "left": threads_left()}
     except Refusal as refusal:
         return {"error": str(refusal), "at": at}
     except SystemExit as error:
@@ -72,11 +72,22 @@ def answer(name):
         return {"error": own_frames(error), "at": at}
 
 
+def threads_left():
+    """As of a process that it left: what ends by itself in a moment does not count."""
+    until = time.monotonic() + SETTLE_S
+    while True:
+        left = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+        if not left or time.monotonic() > until:
+            return left
+        time.sleep(0.01)
+
+
 def send(message):
     while os.getpid() != PID:  # a fork that came back here: one answers, and telec finds the other one
         time.sleep(1)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):  # the migration has none any more, or closed it
+            stream.flush()
     os.write(4, (json.dumps(message) + "\n").encode())
 
 
