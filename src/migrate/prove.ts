@@ -50,6 +50,7 @@ async function verifyOne(
   const verdict = (fault: string | null, differences: readonly string[] = []) => ({ id, fault, differences })
   const surroundings = {
     ...copies,
+    code: copies.checkout,
     env: world.env,
     python: 'python3',
     from: null,

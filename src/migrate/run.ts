@@ -28,6 +28,8 @@ export interface Versions {
 export interface Surroundings extends Versions {
   readonly home: string
   readonly checkout: string
+  /** The files that they come with: the checkout, or a copy of it. */
+  readonly code: string
   readonly env: NodeJS.ProcessEnv
   readonly python: string
 }
@@ -37,7 +39,7 @@ export async function surroundingsOf(service: Service, versions: Versions): Prom
   const { config, paths } = service
   const { checkout } = config.deployment
   const env = await commandEnvironment(service, await serviceEnvironment(service))
-  return { home: paths.home, checkout, env, python: pythonOf(config), ...versions }
+  return { home: paths.home, checkout, code: checkout, env, python: pythonOf(config), ...versions }
 }
 
 /** The program that `deployment.python` means. */
@@ -124,6 +126,7 @@ export async function withMigration<Result>(
   const { call, close } = RUNTIMES[migration.language](migration, {
     world,
     cwd: surroundings.checkout,
+    code: surroundings.code,
     python: surroundings.python,
     env: environmentIn(surroundings),
     onLine: (line) => world.log.info(`  | ${line}`),

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
@@ -40,14 +40,14 @@ export async function rehearse(service: Service, deployed: Target, offered: Targ
   const target = await fetched(service, repository, offered)
   await verifySignatures(repository, config.deployment, deployed.commit, target)
   const head = await headCommit(repository)
-  const changes = await changesBetween(repository, head, target.commit)
+  const files = (await changesBetween(repository, head, target.commit)).map(({ path }) => path)
   return {
     target,
     commits: (await commitsBetween(repository, head, target.commit, MOST_COMMITS)).map((line) =>
       printable(line),
     ),
-    files: changes.map(({ path }) => path),
-    migrations: await askOfCopy(service, repository, deployed, target),
+    files,
+    migrations: await askOfCopy(service, repository, deployed, target, files),
     install: config.deployment.install ?? null,
     restarts: findService(service)?.managers.map((manager) => manager.service) ?? [],
   }
@@ -64,17 +64,27 @@ async function askOfCopy(
   repository: Repository,
   deployed: Target,
   target: Target,
+  changed: readonly string[],
 ): Promise<Answer[]> {
   const { world, config } = service
-  const checkout = mkdtempSync(join(tmpdir(), 'telec-rehearsal-'))
+  const code = mkdtempSync(join(tmpdir(), 'telec-rehearsal-'))
   try {
-    await exportTree(repository, target.commit, checkout)
-    const copy = { ...service, config: { ...config, deployment: { ...config.deployment, checkout } } }
+    await exportTree(repository, target.commit, code)
+    linkUnknown(repository, code, [...changed, config.deployment.migrations])
+    const deployment = { ...config.deployment, checkout: code }
+    const copy = { ...service, config: { ...config, deployment } }
     const bounds = { from: null, to: target.version, deployed: deployed.version }
     const plan = await planMigrations(copy, bounds, 'worktree')
     const versions = { from: deployed.version, to: target.version }
-    return await askPending(world, plan, await surroundingsOf(service, versions))
+    return await askPending(world, plan, { ...(await surroundingsOf(service, versions)), code })
   } finally {
-    rmSync(checkout, { recursive: true, force: true })
+    rmSync(code, { recursive: true, force: true })
   }
+}
+
+/** Gives a copy what the checkout has at its top and git does not know, such as node_modules; that is no migration. */
+function linkUnknown({ workTree }: Repository, copy: string, known: readonly string[]): void {
+  const others = new Set(['.git', ...readdirSync(copy), ...known.map((path) => path.split('/')[0])])
+  for (const name of readdirSync(workTree))
+    if (!others.has(name)) symlinkSync(join(workTree, name), join(copy, name))
 }

@@ -1,5 +1,5 @@
-import { readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type Computer, markerMigration, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
@@ -63,6 +63,32 @@ test('telec update --dry-run says what an update would do, and does none of it',
     restarts: [],
     migrations: [{ says: 'false' }, { says: 'true' }, { says: 'failed' }],
   })
+})
+
+test('a check() finds the modules of the target, and what is installed in the checkout', async () => {
+  const computer = await freshComputer()
+  await computer.push({ 'app.py': 'VERSION = 1\n' })
+  await watchAndUpdate(computer)
+  for (const [name, text] of [
+    ['node_modules/dep/index.js', 'exports.isThere = true\n'],
+    ['migrations/v1.1.0/009_draft.mjs', SATISFIED],
+  ] as const) {
+    mkdirSync(dirname(join(computer.checkout, name)), { recursive: true })
+    writeFileSync(join(computer.checkout, name), text)
+  }
+  await computer.push({ ...version('1.1.0'), 'app.py': 'VERSION = 2\n' })
+  expect((await dryRun(computer)).stdout).toContain('nothing to migrate\n')
+  await computer.push({
+    'migrations/v1.1.0/001_a.mjs':
+      "import dep from 'dep'\nexport const check = () => dep.isThere\nexport const migrate = () => false\n",
+    'migrations/v1.1.0/002_b.py':
+      'import app\ndef check():\n    return app.VERSION == 2\ndef migrate():\n    return False\n',
+  })
+  const { migrations } = JSON.parse((await dryRun(computer, '--json')).stdout)
+  expect(migrations).toEqual([
+    { id: '1.1.0/001_a.mjs', says: 'true', error: null },
+    { id: '1.1.0/002_b.py', says: 'true', error: null },
+  ])
 })
 
 test('where nothing is new it says so', async () => {

@@ -26,9 +26,9 @@ export const nodeRuntime = hostRuntime(({ world: { program } }) => ({
 }))
 
 /** `.py` with `check()` and `migrate()` as module functions. It writes no bytecode: a checkout stays as git left it. */
-export const pythonRuntime = hostRuntime(({ python }) => ({
+export const pythonRuntime = hostRuntime(({ python, code }) => ({
   command: python,
-  args: ['-B', '-c', pythonHost],
+  args: ['-B', '-c', pythonHost, code],
   input: '',
   hint: 'migrations in Python need python3 on the PATH, or what deployment.python names',
 }))

@@ -1,7 +1,9 @@
 # Runs a Python migration in a process of its own, as telec's node-host.ts runs one in JavaScript (protocol.ts).
 import sys
 
-checkout = sys.path.pop(0) if sys.path[:1] == [""] else None  # a json.py there is not the one meant here
+IS_SAFE = sys.path[:1] != [""]  # PYTHONSAFEPATH
+if not IS_SAFE:
+    sys.path.pop(0)  # a json.py there is not the one meant here
 import contextlib, importlib.machinery, importlib.util, inspect, json, os, threading, time, traceback, types
 
 os.set_inheritable(3, False)
@@ -11,10 +13,11 @@ for stream in (sys.stdout, sys.stderr):
 LONGEST_TIMEOUT_S = 2_147_483  # Node.js keeps time in 32 bits of milliseconds
 SETTLE_S = 2
 PATH = sys.argv.pop()
+CODE = sys.argv.pop()
 PID = os.getpid()
 sys.argv[0] = PATH
 FOLDER = os.path.dirname(PATH)
-sys.path[:0] = [FOLDER] if checkout is None else [FOLDER, checkout]
+sys.path[:0] = [FOLDER] if IS_SAFE else [FOLDER, CODE]
 module = None
 
 

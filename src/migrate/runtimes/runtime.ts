@@ -13,6 +13,8 @@ export interface RuntimeOptions {
   readonly world: World
   /** The checkout. */
   readonly cwd: string
+  /** Where modules in Python are found, beside their neighbours. */
+  readonly code: string
   readonly env: NodeJS.ProcessEnv
   /** The program that runs Python. */
   readonly python: string
