@@ -6,6 +6,7 @@ import type { Repository } from '../git/repository.ts'
 import { type Committed, committedBelow, differenceOf, differingFiles } from '../git/tree.ts'
 import { type MigrationRecord, readMigrationRecord } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
+import type { World } from '../system/world.ts'
 import { type Discovered, discoverMigrations, isBeside, type Migration, verifyNames } from './discover.ts'
 import { foundIn, foundOnDisk } from './found.ts'
 
@@ -64,7 +65,7 @@ export async function planMigrations(
   const record = readMigrationRecord(paths)
   const baseline = record.baseline === undefined ? bounds.deployed : record.baseline
   const folder = migrationsFolder(config)
-  const inDoubt = recordedInDoubt(record, world.bootedAt())
+  const inDoubt = recordedInDoubt(record, world)
   const pendingOf = ({ migrations }: Discovered) => [
     ...migrations.filter(({ id }) => inDoubt.has(id)).map((one) => ({ ...one, late: false, again: true })),
     ...pendingMigrations(migrations, { ...bounds, applied: record.applied, baseline }),
@@ -129,11 +130,15 @@ export function pendingMigrations(migrations: readonly Migration[], inputs: Plan
 
 /**
  * What a run recorded that did not end, before the computer was started: a disk that lost power may have lost what it had
- * said to have written. Pure.
+ * said to have written.
  */
-function recordedInDoubt({ applied, unsettled }: MigrationRecord, bootedAtMs: number): Set<string> {
-  const isOlder = (id: string) => Date.parse(applied.get(id)?.at ?? '') < bootedAtMs
-  return new Set([...unsettled].filter(isOlder))
+function recordedInDoubt({ applied, unsettled }: MigrationRecord, world: World): Set<string> {
+  const now = world.bootId()
+  const isOlder = ([id, boot]: readonly [string, string | null]) =>
+    boot !== null && now !== null
+      ? boot !== now // a clock without a battery goes back in a power cut
+      : Date.parse(applied.get(id)?.at ?? '') < world.bootedAt()
+  return new Set([...unsettled].filter(isOlder).map(([id]) => id))
 }
 
 /** Without a version there is no telling which of a target's migrations are due. */

@@ -87,7 +87,15 @@ export async function runPlan(
       const ms = Math.round(world.monotonic() - startedMs)
       if (how === 'run' || !isSynced) await sync()
       isSynced = true
-      recorder.add({ id, at: isoTime(world), ms, how, telec: VERSION, sha256: hashes[index] ?? null })
+      recorder.add({
+        id,
+        boot: world.bootId(),
+        at: isoTime(world),
+        ms,
+        how,
+        telec: VERSION,
+        sha256: hashes[index] ?? null,
+      })
       counts[how] += 1
       const done = how === 'run' ? 'done' : 'satisfied already'
       world.log.info(`migrate: ${id} ${done} (${(ms / 1000).toFixed(2)} s)`)

@@ -22,7 +22,12 @@ const DetailSchema = v.object({
   sha256: v.nullable(v.string()),
 })
 
-const EntrySchema = v.object({ id: v.string(), ...DetailSchema.entries })
+const EntrySchema = v.object({
+  id: v.string(),
+  /** The boot in which it was recorded; null where that is not known. */
+  boot: v.optional(v.nullable(v.string()), null),
+  ...DetailSchema.entries,
+})
 
 const FileSchema = v.looseObject({
   schema: v.optional(v.pipe(v.number(), v.maxValue(SCHEMA, 'it was written by a newer telec than this one'))),
@@ -40,8 +45,8 @@ export interface MigrationRecord {
   readonly applied: ReadonlyMap<string, Detail | null>
   /** Undefined where none was recorded yet; null: at no version. */
   readonly baseline: string | null | undefined
-  /** Recorded by a run that did not end. */
-  readonly unsettled: ReadonlySet<string>
+  /** Recorded by a run that did not end, and in which boot. */
+  readonly unsettled: ReadonlyMap<string, string | null>
   /** Keys of the file that are not telec's, kept as they are. */
   readonly more: Readonly<Record<string, unknown>>
 }
@@ -56,8 +61,8 @@ export function readMigrationRecord(paths: Paths): MigrationRecord {
     applied.map((id) => [id, Object.hasOwn(details, id) ? (details[id] ?? null) : null]),
   )
   const journal = readJournal(paths.migrationJournal)
-  for (const { id, ...detail } of journal) known.set(id, detail)
-  return { applied: known, baseline, unsettled: new Set(journal.map(({ id }) => id)), more }
+  for (const { id, boot: _, ...detail } of journal) known.set(id, detail)
+  return { applied: known, baseline, unsettled: new Map(journal.map(({ id, boot }) => [id, boot])), more }
 }
 
 /** The migration that was recorded last; null where none was. */
@@ -100,11 +105,11 @@ export async function openRecorder(paths: Paths, record: MigrationRecord) {
   const applied = new Map(record.applied)
   return {
     /** Records one; durable when it returns. */
-    add({ id, ...detail }: Entry): void {
+    add({ id, boot, ...detail }: Entry): void {
       try {
         const fd = openSync(journal, 'a', 0o600)
         try {
-          appendFileSync(fd, `${JSON.stringify({ id, ...detail })}\n`)
+          appendFileSync(fd, `${JSON.stringify({ id, boot, ...detail })}\n`)
           fdatasyncSync(fd)
         } finally {
           closeSync(fd)

@@ -32,6 +32,8 @@ export interface World {
   monotonic(): number
   /** When the computer was started, by the clock as it is now. */
   bootedAt(): number
+  /** Which boot of the computer this is, whatever its clock says (random(4)); null where the system does not tell. */
+  bootId(): string | null
   sleep(ms: number): Promise<void>
   readonly run: Run
   /** Writes to standard output: a text as it is, data as JSON. */
@@ -61,6 +63,7 @@ export function realWorld(programName: string): World {
     now: Date.now,
     monotonic: () => Number(process.hrtime.bigint()) / 1e6, // CLOCK_MONOTONIC, as systemd counts
     bootedAt: () => Date.now() - uptime() * 1000,
+    bootId: () => readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null,
     // Not that of node:timers/promises, which takes a poll two milliseconds to load.
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     run,

@@ -37,6 +37,7 @@ export function pureWorld(values: Partial<World> = {}): World {
     now: refuse('read the clock'),
     monotonic: refuse('read the clock'),
     bootedAt: refuse('read the clock'),
+    bootId: refuse('read the clock'),
     sleep: refuse('sleep'),
     run: refuse('run programs'),
     out: refuse('print'),

@@ -140,6 +140,7 @@ test('while another telec works it is not run, and the message says who that is'
 
 describe('what a run recorded that did not end', () => {
   const entryOf = (id: string, at: string) => `${JSON.stringify({ ...ENTRY, id, at, sha256: null })}\n`
+  const thisBoot = () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   const NEXT = '1.1.0/002_b.sh'
   const [BEFORE_BOOT, SINCE] = ['2020-01-01T00:00:00.000Z', '2099-01-01T00:00:00.000Z']
 
@@ -163,6 +164,19 @@ describe('what a run recorded that did not end', () => {
     expect((await computer.telec('telec-migrate')).stdout).toBe('nothing to migrate\n')
   })
 
+  test('in another boot is asked again, whatever the clock says, and in this one it is not', async () => {
+    for (const [of, at, times] of [
+      ['another', SINCE, 1],
+      [thisBoot(), BEFORE_BOOT, 0],
+    ] as const) {
+      const computer = await freshComputer()
+      placeMarker(computer, ID)
+      computer.writeState('migration_state.journal', entryOf(ID, at).replace('{', `{"boot":"${of}",`))
+      expect((await computer.telec('telec-migrate')).code).toBe(0)
+      expect(timesRun(computer, ID)).toBe(times)
+    }
+  })
+
   test('stays in doubt where that run, too, is killed', async () => {
     const computer = await freshComputer()
     placeMarker(computer, NEXT)
@@ -172,7 +186,8 @@ describe('what a run recorded that did not end', () => {
     computer.writeState('migration_state.journal', entryOf(NEXT, BEFORE_BOOT))
     expect((await computer.telec('telec-migrate')).signal).toBe('SIGKILL')
     const journal = readFileSync(join(computer.home, 'migration_state.journal'), 'utf8')
-    expect(journal.split('\n').map((line) => line && JSON.parse(line).id)).toEqual([NEXT, NEXT, ''])
+    const entries = journal.split('\n').map((line) => line && JSON.parse(line))
+    expect(entries).toMatchObject([{ id: NEXT }, { id: NEXT, boot: thisBoot() }, ''])
     expect(timesRun(computer, NEXT)).toBe(1)
   })
 

@@ -18,7 +18,7 @@ const AT = '2026-05-04T12:00:00.000Z'
 const [ONE, TWO, THREE] = [head('one', '1.0.0'), head('two', '1.1.0'), head('three', '1.2.0')]
 
 function recordOf(...ids: string[]): MigrationRecord {
-  return { applied: new Map(ids.map((id) => [id, null])), baseline: null, unsettled: new Set(), more: {} }
+  return { applied: new Map(ids.map((id) => [id, null])), baseline: null, unsettled: new Map(), more: {} }
 }
 
 /** Two is deployed, one was before it. */

@@ -116,7 +116,7 @@ const READERS: Record<StateFile, () => unknown> = {
     for (const channel of ['alpha', 'beta', 'stable'] as const)
       decide({ ...config.deployment, channel }, refs, known)
     foreseen(() =>
-      planRollback(state, { applied: new Map(), baseline: null, unsettled: new Set<string>(), more: {} }),
+      planRollback(state, { applied: new Map(), baseline: null, unsettled: new Map(), more: {} }),
     )
     renderMetrics({ world, config, paths }, [])
     return state
