@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { searched } from '../service/programs-found.ts'
 import { mayAccess } from '../system/files.ts'
@@ -16,7 +16,7 @@ export interface Needs {
 export function verifyRunnable(migration: Migration, { checkout, env, python }: Needs): void {
   const fault =
     migration.language === 'executable'
-      ? faultOfExecutable(migration.path, env)
+      ? faultOfExecutable(migration.path, env, checkout)
       : migration.language === 'python' && !isFound(python, env, checkout)
         ? `${python} is missing; ${searched(env)}`
         : null
@@ -27,7 +27,7 @@ export function verifyRunnable(migration: Migration, { checkout, env, python }: 
 const FIRST_LINE = 256
 const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf'
 
-function faultOfExecutable(path: string, env: NodeJS.ProcessEnv): string | null {
+function faultOfExecutable(path: string, env: NodeJS.ProcessEnv, checkout: string): string | null {
   if (!mayAccess(path, 'run'))
     return 'its file is not executable: git update-index --chmod=+x, in a new commit'
   const start = startOf(path)
@@ -38,14 +38,20 @@ function faultOfExecutable(path: string, env: NodeJS.ProcessEnv): string | null 
   const [line = ''] = start.slice(2).split('\n', 1)
   if (line.includes('\r'))
     return 'its first line ends with a carriage return, as on Windows: write *.sh text eol=lf into .gitattributes'
-  const [interpreter = '', ...args] = line.trim().split(/\s+/)
-  if (!mayAccess(interpreter, 'run')) return `its interpreter is missing: ${interpreter}`
-  if (!/\/env$/.test(interpreter)) return null
-  // env(1): options and variables go before the name of the program.
-  const program = args.find((word) => !/^-|=/.test(word))
-  return program === undefined || isFound(program, env, '/')
+  const [, interpreter = '', rest = ''] = /^[ \t]*(\S*)[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
+  if (!isProgram(resolve(checkout, interpreter))) return `its interpreter is missing: ${interpreter}`
+  const program = /\/env$/.test(interpreter) ? programOfEnv(rest) : null
+  return program === null || isFound(program, env, checkout)
     ? null
     : `its interpreter is missing: ${program}; ${searched(env)}`
+}
+
+/** The program that env(1) looks up, given all the rest of the line as one argument; null where that takes env to tell. */
+function programOfEnv(rest: string): string | null {
+  if (!rest.startsWith('-')) return rest
+  const [, program = null] =
+    /^-S[ \t]*(?:(?!PATH=)\w+=[^\s"'\\$]*[ \t]+)*([\w./+][\w./+-]*)(?:[ \t]|$)/.exec(rest) ?? []
+  return program
 }
 
 function startOf(path: string): string {
@@ -60,6 +66,10 @@ function startOf(path: string): string {
 
 /** Whether there is a program of this name on the PATH, or at this path. */
 function isFound(program: string, { PATH = '' }: NodeJS.ProcessEnv, folder: string): boolean {
-  if (program.includes('/')) return mayAccess(resolve(folder, program), 'run')
-  return PATH.split(':').some((one) => mayAccess(`${one}/${program}`, 'run'))
+  if (program.includes('/')) return isProgram(resolve(folder, program))
+  return PATH.split(':').some((one) => isProgram(resolve(folder, one, program)))
+}
+
+function isProgram(path: string): boolean {
+  return mayAccess(path, 'run') && statSync(path).isFile()
 }

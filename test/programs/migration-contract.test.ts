@@ -214,6 +214,8 @@ test.each([
     '#!/usr/bin/env -S A=b nosuch -x\n',
     'interpreter is missing: nosuch; searched: PATH=',
   ],
+  ['whose options env takes for its name', '#!/usr/bin/env sh -e\n', 'interpreter is missing: sh -e'],
+  ['for a folder', '#!/usr\n', 'interpreter is missing: /usr'],
 ])('an executable %s is named before anything runs', async (_, text, part) => {
   const computer = await freshComputer()
   placeMarker(computer, '1.1.0/000_first.sh')
@@ -235,6 +237,20 @@ test.each([
   chmodSync(join(computer.checkout, 'migrations/v1.1.0/001_x'), 0o755)
   expectMigrationFailure(await migrateUnder(computer, process.execPath), '1.1.0/001_x', [part])
   expect(timesRun(computer, '1.1.0/000_first.sh')).toBe(0)
+})
+
+test.each([
+  '-S -u FOO sh',
+  '-S "sh"',
+  '-S -C / sh',
+  '-Ssh -e',
+  '-S PATH=/opt:/bin:/usr/bin A=b sh',
+  '-S A=b sh',
+])('what env alone can tell is left to it: #!/usr/bin/env %s', async (line) => {
+  const computer = await freshComputer()
+  place(computer, 'migrations/v1.1.0/001_x', `#!/usr/bin/env ${line}\nexit 0\n`)
+  const ended = await migrateUnder(computer, process.execPath)
+  expect(ended, ended.stderr).toMatchObject({ code: 0 })
 })
 
 test.each(['001_x.sh', '001_x'])('an executable %s that breaks the contract halts', async (file) => {
