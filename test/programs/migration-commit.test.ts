@@ -54,6 +54,14 @@ describe('what git does not know is no migration:', () => {
     const ended = await update(computer, { 'package.json': '{"name": "web", "version": "1.2.0"}\n' })
     expect(ended, ended.stderr).toMatchObject({ code: 42 })
     expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID] })
+    for (const [flag, applied] of [
+      ['--pending', []],
+      ['--applied', [ID]],
+    ] as const) {
+      const marked = await migrate(computer, 'mark', ID, flag, '--yes')
+      expect(marked, marked.stderr).toMatchObject({ code: 0 })
+      expect(computer.state('migration_state.json')).toMatchObject({ applied })
+    }
   })
 
   test('nor is what is staged and not committed', async () => {

@@ -55,7 +55,7 @@ export const markCommand: DefineCommand = (world) =>
           hint: `to do it: telec-migrate mark ${id} ${applied ? '--applied' : '--pending'} --yes`,
         })
       acquireLock(world, locate(world).lock) // until this program ends
-      const { service, plan } = await planByHand(world, { worktree: true })
+      const { service, plan } = await planByHand(world, {})
       const migration = plan.migrations.find((one) => one.id === id)
       if (!migration && !plan.record.applied.has(id))
         throw new TelecError('usage', `there is no migration ${id}`, {
