@@ -1,6 +1,6 @@
-import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { changesBetween } from '../git/changes.ts'
@@ -8,9 +8,9 @@ import { commitsBetween, hasCommit, headCommit } from '../git/checkout.ts'
 import { fetchTarget } from '../git/fetch.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { verifySignatures } from '../git/signatures.ts'
-import { exportTree } from '../git/tree.ts'
+import { committedBelow, exportTree } from '../git/tree.ts'
 import { type Answer, askPending } from '../migrate/overview.ts'
-import { planMigrations } from '../migrate/plan.ts'
+import { migrationsFolder, planMigrations } from '../migrate/plan.ts'
 import { surroundingsOf } from '../migrate/run.ts'
 import { findService } from '../service/find.ts'
 import { printable } from '../system/log.ts'
@@ -69,7 +69,7 @@ async function askOfCopy(
   const { world, config } = service
   const code = mkdtempSync(join(tmpdir(), 'telec-rehearsal-'))
   try {
-    await exportTree(repository, target.commit, code)
+    await exportWithMigrations(repository, target.commit, migrationsFolder(config), code)
     linkUnknown(repository, code, [...changed, config.deployment.migrations])
     const deployment = { ...config.deployment, checkout: code }
     const copy = { ...service, config: { ...config, deployment } }
@@ -80,6 +80,21 @@ async function askOfCopy(
   } finally {
     rmSync(code, { recursive: true, force: true })
   }
+}
+
+/** Writes the files of a commit, and those of the submodule that has its migrations. */
+async function exportWithMigrations(
+  repository: Repository,
+  commit: string,
+  migrations: string,
+  to: string,
+): Promise<void> {
+  await exportTree(repository, commit, to)
+  const own = await committedBelow(repository, commit, migrations)
+  if (own.repository === repository) return
+  const place = join(to, relative(repository.workTree, own.repository.workTree))
+  mkdirSync(place, { recursive: true })
+  await exportTree(own.repository, own.commit, place)
 }
 
 /** Gives a copy what the checkout has at its top and git does not know, such as node_modules; that is no migration. */

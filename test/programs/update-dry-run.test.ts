@@ -91,6 +91,32 @@ test('a check() finds the modules of the target, and what is installed in the ch
   ])
 })
 
+test('migrations of a submodule are asked, too', async () => {
+  const computer = await freshComputer()
+  const { checkout, folder } = computer
+  const git = (...args: string[]) =>
+    computer.git(
+      '-c',
+      'protocol.file.allow=always',
+      '-c',
+      'user.name=A',
+      '-c',
+      'user.email=a@example.org',
+      ...args,
+    )
+  await git('init', '--quiet', join(folder, 'db'))
+  mkdirSync(join(folder, 'db/v1.1.0'))
+  writeFileSync(join(folder, 'db/v1.1.0/001_a.mjs'), SATISFIED)
+  await git('-C', join(folder, 'db'), 'add', '--all')
+  await git('-C', join(folder, 'db'), 'commit', '--quiet', '--message=a')
+  await git('submodule', '--quiet', 'add', join(folder, 'db'), 'migrations')
+  await computer.push({})
+  await watchAndUpdate(computer)
+  await git('-C', checkout, 'submodule', '--quiet', 'update', '--init')
+  await computer.push(version('1.1.0'))
+  expect((await dryRun(computer)).stdout).toContain('1.1.0/001_a.mjs: check() is true')
+})
+
 test('where nothing is new it says so', async () => {
   const computer = await freshComputer()
   expect(await dryRun(computer)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^nothing to do: /) })
