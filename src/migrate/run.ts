@@ -131,6 +131,7 @@ export async function withMigration<Result>(
   migration: Migration,
   use: (call: Call) => Promise<Result>,
 ): Promise<Result> {
+  verifyRunnable(migration, surroundings)
   const { call, close } = RUNTIMES[migration.language](migration, {
     world,
     cwd: surroundings.checkout,

@@ -29,7 +29,7 @@ const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf'
 
 function faultOfExecutable(path: string, env: NodeJS.ProcessEnv, checkout: string): string | null {
   if (!mayAccess(path, 'run'))
-    return 'its file is not executable: git update-index --chmod=+x, in a new commit'
+    return `its file is not executable here: chmod +x ${path}, or mount its disk without noexec`
   const start = startOf(path)
   if (start.startsWith(`${BYTE_ORDER_MARK}#!`))
     return 'a byte order mark stands before its #!: save it without one'

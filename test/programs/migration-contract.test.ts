@@ -233,8 +233,12 @@ test.each([
   )
   chmodSync(join(computer.checkout, 'migrations/v1.1.0/001_x'), 0o644)
   const unset = await migrateUnder(computer, process.execPath)
-  expectMigrationFailure(unset, '1.1.0/001_x', ['its file is not executable'])
+  expectMigrationFailure(unset, '1.1.0/001_x', ['its file is not executable here: chmod +x'])
   chmodSync(join(computer.checkout, 'migrations/v1.1.0/001_x'), 0o755)
+  const rehearsed = await computer.telec('telec-migrate', ['plan', '--check', '--json'])
+  expect(JSON.parse(rehearsed.stdout)).toMatchObject({
+    answers: [{ says: 'false' }, { says: 'failed', error: expect.stringContaining(part) }],
+  })
   expectMigrationFailure(await migrateUnder(computer, process.execPath), '1.1.0/001_x', [part])
   expect(timesRun(computer, '1.1.0/000_first.sh')).toBe(0)
 })
