@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { signalAllGroups } from '../system/groups.ts'
 import { printable } from '../system/log.ts'
+import { removeTemporaryFolders } from '../system/temporary.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { realWorld, type World } from '../system/world.ts'
 
@@ -50,6 +51,7 @@ function passOnSignals({ log }: World): void {
       if (process.listenerCount(signal) > 0) return
       log.progress(null)
       log.part()
+      removeTemporaryFolders()
       process.kill(process.pid, signal)
     })
 }

@@ -1,7 +1,7 @@
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { TelecError } from '../system/errors.ts'
+import { inTemporaryFolder } from '../system/temporary.ts'
 import type { World } from '../system/world.ts'
 import { copyWhole } from './copy.ts'
 import type { Migration } from './discover.ts'
@@ -25,8 +25,7 @@ export async function verifyMigrations(
   checkout: string,
   migrations: readonly Migration[],
 ): Promise<Verdict[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'telec-verify-'))
-  try {
+  return inTemporaryFolder('verify', async (folder) => {
     const copies = { home: join(folder, 'home'), checkout: join(folder, 'checkout') }
     copyWhole(home, copies.home, folder)
     copyWhole(checkout, copies.checkout, folder)
@@ -36,9 +35,7 @@ export async function verifyMigrations(
       verdicts.push(await verifyOne(world, copies, { ...migration, path }))
     }
     return verdicts
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  })
 }
 
 async function verifyOne(

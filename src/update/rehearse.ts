@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
@@ -14,6 +13,7 @@ import { migrationsFolder, planMigrations } from '../migrate/plan.ts'
 import { surroundingsOf } from '../migrate/run.ts'
 import { findService } from '../service/find.ts'
 import { printable } from '../system/log.ts'
+import { inTemporaryFolder } from '../system/temporary.ts'
 
 /** What an update would do. */
 export interface Rehearsal {
@@ -67,8 +67,7 @@ async function askOfCopy(
   changed: readonly string[],
 ): Promise<Answer[]> {
   const { world, config } = service
-  const code = mkdtempSync(join(tmpdir(), 'telec-rehearsal-'))
-  try {
+  return inTemporaryFolder('rehearsal', async (code) => {
     await exportWithMigrations(repository, target.commit, migrationsFolder(config), code)
     linkUnknown(repository, code, [...changed, config.deployment.migrations])
     const deployment = { ...config.deployment, checkout: code }
@@ -77,9 +76,7 @@ async function askOfCopy(
     const plan = await planMigrations(copy, bounds, 'worktree')
     const versions = { from: deployed.version, to: target.version }
     return await askPending(world, plan, { ...(await surroundingsOf(service, versions)), code })
-  } finally {
-    rmSync(code, { recursive: true, force: true })
-  }
+  })
 }
 
 /** Writes the files of a commit, and those of the submodule that has its migrations. */

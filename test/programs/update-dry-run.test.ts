@@ -135,3 +135,17 @@ test('what is not signed as it must be is not asked', async () => {
   expectFailure(ended, 1, ['are not signed as they must be'])
   expect(ended.stdout + ended.stderr).not.toContain('no such table')
 })
+
+test('ended by a Ctrl-C it leaves nothing in the temporary folder', async () => {
+  const computer = await freshComputer()
+  await computer.push({
+    ...version('1.1.0'),
+    'migrations/v1.1.0/001_a.py':
+      'import os, signal, time\nos.kill(os.getppid(), signal.SIGINT)\ndef check():\n    time.sleep(1000)\n',
+  })
+  const temporary = join(computer.folder, 'temporary')
+  mkdirSync(temporary)
+  const { signal } = await computer.telec('telec-update', ['--dry-run'], { env: { TMPDIR: temporary } })
+  expect(signal).toBe('SIGINT')
+  expect(readdirSync(temporary)).toEqual([])
+})
