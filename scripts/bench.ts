@@ -20,7 +20,7 @@ const LIMITS = {
   gits: 8,
   perMigration: 1.6,
   twentyMs: 3_000,
-  memory: 135,
+  memory: 160,
 } as const
 /** A poll a minute, as deployment.poll_every is by default. */
 const POLLS_A_DAY = 24 * 60
