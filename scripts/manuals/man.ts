@@ -52,7 +52,7 @@ function synopsis({ path, usage }: CommandData): string {
 
 function section(command: CommandData): string[] {
   const { path, description, options, notes, subcommands } = command
-  const own = notes.split(/^Exit codes:$/m)[0]?.trim() ?? ''
+  const own = notes.trim()
   return [
     `.SS ${roff(path)}`,
     `.B ${roff(path)}\n${roff(command.usage)}`,

@@ -1,17 +1,21 @@
+import { TelecError } from '../system/errors.ts'
 import { nameOf, type Target } from './target.ts'
 import { normalVersion } from './versions.ts'
 
 /** How a person names a target: by its version, or by its commit, of which the beginning is enough. */
 export type Name = { readonly version: string } | { readonly commit: string }
 
-/** What `parseName` takes. */
+/** What a name may be. */
 export const NAME_OF_TARGET = 'a version such as 1.2.3, or a commit, of which 4 digits or more are enough'
 
-/** Null: it is neither. */
-export function parseName(text: string): Name | null {
+/** Throws `usage` where it is neither. */
+export function parseName(text: string): Name {
   if (/^[0-9a-f]{4,64}$/i.test(text)) return { commit: text.toLowerCase() }
   const version = text.includes('.') ? normalVersion(text) : null
-  return version === null ? null : { version }
+  if (version !== null) return { version }
+  throw new TelecError('usage', `${text} is neither a version nor a commit`, {
+    hint: `name ${NAME_OF_TARGET}`,
+  })
 }
 
 export function isCalled({ version, commit }: Pick<Target, 'version' | 'commit'>, name: Name): boolean {

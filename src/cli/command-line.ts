@@ -1,7 +1,7 @@
 import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander'
-import { closestMatch } from 'leven'
 import { isServiceName, NAME_FORM } from '../config/services.ts'
 import { EXIT, EXIT_CODES_HELP, TelecError } from '../system/errors.ts'
+import { similarTo } from '../system/similar.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { type World, withoutReader } from '../system/world.ts'
 import type { DefineCommand } from './main.ts'
@@ -83,7 +83,7 @@ function unknownCommand(command: Command, word: string): TelecError {
     .createHelp()
     .visibleCommands(command)
     .map((one) => one.name())
-  const meant = closestMatch(word, names, { maxDistance: 2 })
+  const [meant] = similarTo(word, names)
   return new TelecError('usage', `there is no command ${word}${meant ? `; did you mean ${meant}?` : ''}`, {
     hint: 'see them all: telec help',
   })

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import { closestMatch } from 'leven'
 import * as v from 'valibot'
 import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { TelecError } from '../system/errors.ts'
+import { similarTo } from '../system/similar.ts'
 import type { World } from '../system/world.ts'
 import { type Config, ConfigSchema } from './schema.ts'
 
@@ -93,10 +93,11 @@ function keysOf({ entries, wrapped }: Group, before = ''): string[] {
 /** The key that was meant: by its name one of another group, or one that is spelled nearly so. */
 function suggestion(key: string): string {
   const keys = keysOf(ConfigSchema as Group)
-  const name = key.slice(key.lastIndexOf('.') + 1)
-  const meant =
-    keys.find((one) => one === name || one.endsWith(`.${name}`)) ??
-    closestMatch(key, keys, { maxDistance: Math.ceil(name.length / 3) })
+  const group = key.slice(0, key.lastIndexOf('.') + 1)
+  const name = key.slice(group.length)
+  const beside = keys.filter((one) => one.startsWith(group)).map((one) => one.slice(group.length))
+  const [similar] = similarTo(name, beside).map((one) => `${group}${one}`)
+  const meant = keys.find((one) => one === name || one.endsWith(`.${name}`)) ?? similar
   return meant === undefined ? '' : `; did you mean ${meant}?`
 }
 

@@ -61,7 +61,7 @@ export async function runPlan(
   plan: MigrationPlan,
   versions: Versions,
 ): Promise<{ run: number; satisfied: number }> {
-  setFlagsFromString('--optimize-for-size') // what each process leaves in memory is given back as a long run goes on
+  setFlagsFromString('--optimize-for-size') // its heap grows less with each process that was started
   const { world, paths } = service
   const { record, pending, unknown } = plan
   for (const path of unknown) world.log.warning(`migrate: ${path} is not in the commit, and is not run`)

@@ -1,4 +1,4 @@
-import { distinct, isCalled, NAME_OF_TARGET, parseName, ruleOf, shortName } from '../channel/choices.ts'
+import { distinct, isCalled, parseName, ruleOf, shortName } from '../channel/choices.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import { findService } from '../service/find.ts'
 import { readChoices } from '../state/choices.ts'
@@ -91,10 +91,6 @@ export function planRollback(
 /** The one that a person names of those that were deployed here; they are found by commit, too, where versions are alike. */
 function namedDeployment({ previous, deployed }: UpdateState, text: string): Deployment {
   const name = parseName(text)
-  if (name === null)
-    throw new TelecError('usage', `${text} is neither a version nor a commit`, {
-      hint: `--to takes ${NAME_OF_TARGET}`,
-    })
   const all = distinct([deployed, ...previous.toReversed()])
   const found = all.filter((one) => isCalled(one, name))
   const [only, ...others] = found

@@ -1,4 +1,4 @@
-import { distinct, isCalled, NAME_OF_TARGET, type Name, parseName } from '../channel/choices.ts'
+import { distinct, isCalled, type Name, parseName } from '../channel/choices.ts'
 import { releasesIn, targetOf } from '../channel/releases.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
@@ -19,7 +19,7 @@ export async function findTarget(
   state: UpdateState,
   text: string,
 ): Promise<Target> {
-  const name = nameIn(text)
+  const name = parseName(text)
   // On alpha many commits may have one version: most often that which runs is meant.
   if ('version' in name && isCalled(state.deployed, name)) return named(state.deployed)
   const known = distinct([...recorded(service, state), ...(await local(service, repository, name))])
@@ -45,7 +45,7 @@ export async function fetchNamed(
 ): Promise<Target> {
   const { deployed } = state
   const { deployment } = service.config
-  const name = nameIn(text)
+  const name = parseName(text)
   const isDeployed = isCalled(deployed, name)
   const others = (await local(service, repository, name)).filter(({ commit }) => commit !== deployed.commit)
   if (isDeployed && others.length === 0) return named(deployed)
@@ -69,14 +69,6 @@ export async function fetchNamed(
   const offeredAs = isByBranch ? { ...target, ref: onBranch } : target
   const { version } = await fetchTarget(repository, deployment, offeredAs)
   return { ...offeredAs, version }
-}
-
-function nameIn(text: string): Name {
-  const name = parseName(text)
-  if (name) return name
-  throw new TelecError('usage', `${text} is neither a version nor a commit`, {
-    hint: `it takes ${NAME_OF_TARGET}`,
-  })
 }
 
 function theOnly(found: readonly Target[], text: string): Target {

@@ -3,8 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { dirname, join } from 'node:path'
 import type { Computer } from './computer.ts'
 
-const COMMIT = `git add --all --force -- "$1" &&
-git -c user.name=Somebody -c user.email=somebody@example.org commit --quiet --allow-empty --message placed`
+const COMMIT = 'git -c user.name=A -c user.email=a@example.org commit --quiet --allow-empty --message placed'
 
 /** Commits a file to the checkout, executable where it begins with `#!`. */
 export function place(computer: Computer, name: string, text: string): void {
@@ -17,7 +16,12 @@ export function place(computer: Computer, name: string, text: string): void {
 
 /** Commits to the checkout what is there at a path by now. */
 export function commit({ checkout }: Computer, name: string): void {
-  execFileSync('/bin/sh', ['-c', COMMIT, 'sh', name], { cwd: checkout })
+  execFileSync('/bin/sh', ['-c', `git add --all --force -- "$1" && ${COMMIT}`, 'sh', name], { cwd: checkout })
+}
+
+/** Commits to the checkout what its index has, whatever is on the disk. */
+export function commitIndex({ checkout }: Computer): void {
+  execFileSync('/bin/sh', ['-c', COMMIT], { cwd: checkout })
 }
 
 /** A migration whose effect is a line in `home/NAME.ran` for each time that it ran. */

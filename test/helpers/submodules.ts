@@ -4,12 +4,13 @@ import type { Computer } from './computer.ts'
 import { succeed } from './programs.ts'
 
 /** For what is prepared by git itself: its own defaults forbid submodules at local paths. */
-const FILES = ['-c', 'protocol.file.allow=always']
+export const FILES = ['-c', 'protocol.file.allow=always']
 const PERSON = ['-c', 'user.name=A Person', '-c', 'user.email=person@example.org']
 
 /** Commits files to a repository with a work tree, made where it is not there; the commit's id. */
 export async function commitTo(repository: string, files: Readonly<Record<string, string>>): Promise<string> {
-  if (!existsSync(repository)) await succeed('git', ['init', '--quiet', '--initial-branch=main', repository])
+  if (!existsSync(join(repository, '.git')))
+    await succeed('git', ['init', '--quiet', '--initial-branch=main', repository])
   for (const [name, text] of Object.entries(files)) writeFileSync(join(repository, name), text)
   const git = (...args: string[]) => succeed('git', ['-C', repository, ...PERSON, ...args])
   await git('add', '--all')

@@ -4,20 +4,13 @@ import { type Computer, markerMigration, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { gitAs, keep, sshSigner } from '../helpers/signing.ts'
-import { watchAndUpdate } from '../helpers/update.ts'
+import { deployedInTurn, publish, updated, watchAndUpdate } from '../helpers/update.ts'
 
 const BETA = ['--channel', 'beta']
 
 const telec = (computer: Computer, ...args: string[]) => computer.telec('telec', args)
 const status = async (computer: Computer) => (await telec(computer, 'status')).stdout
 const headOf = (computer: Computer) => computer.gitInCheckout('rev-parse', 'HEAD')
-const publish = (computer: Computer, number: string) => computer.push(version(number), { tag: `v${number}` })
-
-/** Polls and updates, which has something to do. */
-async function updated(computer: Computer): Promise<void> {
-  const ended = await watchAndUpdate(computer)
-  expect(ended, ended.stderr).toMatchObject({ code: 42 })
-}
 
 /** Polls and updates, which leaves the computer where it is. */
 async function stays(computer: Computer): Promise<void> {
@@ -25,16 +18,6 @@ async function stays(computer: Computer): Promise<void> {
   const ended = await watchAndUpdate(computer)
   expect(ended, ended.stderr).toMatchObject({ code: 0 })
   expect(await headOf(computer)).toBe(before)
-}
-
-/** Deployed one after the other; the commit of each, the first of which is 1.0.0. */
-async function deployedInTurn(computer: Computer, ...numbers: string[]): Promise<string[]> {
-  const commits = [await headOf(computer)]
-  for (const number of numbers) {
-    commits.push(await publish(computer, number))
-    await updated(computer)
-  }
-  return commits
 }
 
 describe('telec rollback --to', () => {

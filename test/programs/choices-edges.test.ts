@@ -5,28 +5,12 @@ import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { succeed } from '../helpers/programs.ts'
-import { halted, watchAndUpdate } from '../helpers/update.ts'
+import { deployedInTurn, halted, publish, updated, watchAndUpdate } from '../helpers/update.ts'
 
 const BETA = ['--channel', 'beta']
 
 const telec = (computer: Computer, ...args: string[]) => computer.telec('telec', args)
 const headOf = (computer: Computer) => computer.gitInCheckout('rev-parse', 'HEAD')
-const publish = (computer: Computer, number: string) => computer.push(version(number), { tag: `v${number}` })
-
-async function updated(computer: Computer): Promise<void> {
-  const ended = await watchAndUpdate(computer)
-  expect(ended, ended.stderr).toMatchObject({ code: 42 })
-}
-
-/** The commit of each, the first of which is 1.0.0. */
-async function deployedInTurn(computer: Computer, ...numbers: string[]): Promise<string[]> {
-  const commits = [await headOf(computer)]
-  for (const number of numbers) {
-    commits.push(await publish(computer, number))
-    await updated(computer)
-  }
-  return commits
-}
 
 describe('telec pin to what is there no more when its turn comes', () => {
   test.each<[string, string[], (computer: Computer, first: string) => Promise<unknown>]>([

@@ -97,6 +97,15 @@ describe('telec init', () => {
     })
   })
 
+  test('says the same as JSON', async () => {
+    const computer = await freshComputer({ init: false })
+    const args = ['init', '--json', '--checkout', computer.checkout]
+    const { code, stdout } = await computer.telec('telec', args)
+    expect(code).toBe(0)
+    const { deployed } = computer.state('update_state.json') as { deployed: object }
+    expect(JSON.parse(stdout)).toMatchObject({ config: join(computer.home, 'config.yml'), deployed })
+  })
+
   test('keeps what it writes to its user', async () => {
     const { home } = await freshComputer()
     expect(mode(home)).toBe('700')

@@ -61,6 +61,16 @@ describe('telec install --print for systemd', () => {
     ])
   })
 
+  test('prints the same as JSON', async () => {
+    const computer = await oddComputer()
+    const { files, commands } = await print(computer, 'systemd')
+    const args = ['install', '--print', '--json', '--manager', 'systemd']
+    const { stdout } = await computer.telec('telec', args, { env: computer.env })
+    const data = JSON.parse(stdout) as { files: { path: string }[]; commands: string[][] }
+    expect(data.files.map(({ path }) => path)).toEqual([...files.keys()])
+    expect(data.commands.map((words) => words.join(' '))).toEqual(commands)
+  })
+
   test('prints for the system scope what takes its rights from the watcher, too', async () => {
     const computer = await oddComputer('--scope', 'system')
     const { files } = await print(computer, 'systemd')

@@ -5,7 +5,7 @@ import type { Computer } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { giving, NODE_FORMS, type NodeForm, nodeMigration, taking } from '../helpers/languages.ts'
 import { expectMigrationFailure } from '../helpers/messages.ts'
-import { place, placeMarker, timesRun } from '../helpers/migrations.ts'
+import { commitIndex, place, placeMarker, timesRun } from '../helpers/migrations.ts'
 import { NODE_MAJORS, nodeBinary } from '../helpers/nodes.ts'
 import { DIST, type Ended, execute, succeed } from '../helpers/programs.ts'
 
@@ -221,16 +221,7 @@ test.each([
   placeMarker(computer, '1.1.0/000_first.sh')
   place(computer, 'migrations/v1.1.0/001_x', text)
   await computer.gitInCheckout('update-index', '--chmod=+x', 'migrations/v1.1.0/001_x')
-  await computer.gitInCheckout(
-    '-c',
-    'user.name=A',
-    '-c',
-    'user.email=a@example.org',
-    'commit',
-    '--quiet',
-    '--allow-empty',
-    '--message=x',
-  )
+  commitIndex(computer)
   chmodSync(join(computer.checkout, 'migrations/v1.1.0/001_x'), 0o644)
   const unset = await migrateUnder(computer, process.execPath)
   expectMigrationFailure(unset, '1.1.0/001_x', ['its file is not executable here: chmod +x'])

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Computer } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import { commit, place, placeMarker, timesRun } from '../helpers/migrations.ts'
+import { commit, commitIndex, place, placeMarker, timesRun } from '../helpers/migrations.ts'
 
 const migrate = (computer: Computer) => computer.telec('telec-migrate')
 const ID = '1.1.0/001_a.mjs'
@@ -60,16 +60,7 @@ test('a neighbour that is a submodule, or a link to what git does not know, halt
   const link = `160000,${await computer.gitInCheckout('rev-parse', 'HEAD')},migrations/lib`
   await computer.gitInCheckout('update-index', '--add', '--cacheinfo', link)
   mkdirSync(join(computer.checkout, 'migrations/lib'))
-  await computer.gitInCheckout(
-    '-c',
-    'user.name=A',
-    '-c',
-    'user.email=a@example.org',
-    'commit',
-    '--quiet',
-    '-m',
-    'lib',
-  )
+  commitIndex(computer)
   const ended = await migrate(computer)
   expect(ended, ended.stderr).toMatchObject({ code: 0 })
   expect(timesRun(computer, ID)).toBe(1)

@@ -182,6 +182,11 @@ describe('telec notify', () => {
       env: { TELEC_REDIS_URL: url },
     })
     expect(ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^announced on beta: /) })
+    const again = await computer.telec('telec', ['notify', '--json'], { env: { TELEC_REDIS_URL: url } })
+    expect(JSON.parse(again.stdout)).toMatchObject({
+      channel: 'alpha',
+      id: expect.stringMatching(/^\d+-\d+$/),
+    })
   })
 
   test('says what to do without a Redis, with one that is away, or an odd URL', async () => {

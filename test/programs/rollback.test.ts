@@ -8,7 +8,7 @@ import type { Ended } from '../helpers/programs.ts'
 import { gitAs, keep, sshSigner } from '../helpers/signing.ts'
 import { telecRun } from '../helpers/supervised.ts'
 import { readTree } from '../helpers/tree.ts'
-import { watchAndUpdate } from '../helpers/update.ts'
+import { updated, watchAndUpdate } from '../helpers/update.ts'
 
 const BETA = ['--channel', 'beta']
 const INSTALL = ['--install', 'cat package.json >>../installed']
@@ -19,12 +19,6 @@ const status = async (computer: Computer) => (await computer.telec('telec', ['st
 const deployed = (computer: Computer) =>
   (computer.state('update_state.json') as { deployed: { version: string } }).deployed.version
 const headOf = (computer: Computer) => computer.gitInCheckout('rev-parse', 'HEAD')
-
-/** Polls and updates to what was pushed, with no service to restart. */
-async function updated(computer: Computer): Promise<void> {
-  const ended = await watchAndUpdate(computer)
-  expect(ended, ended.stderr).toMatchObject({ code: 42 })
-}
 
 /** Updated by a push from 1.0.0 to 1.1.0; the commit of each. */
 async function updatedOnce(

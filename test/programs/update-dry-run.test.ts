@@ -4,6 +4,8 @@ import { expect, test } from 'vitest'
 import { type Computer, markerMigration, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
+import { succeed } from '../helpers/programs.ts'
+import { addSubmodule, commitTo, FILES } from '../helpers/submodules.ts'
 import { readTree } from '../helpers/tree.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
 
@@ -93,26 +95,13 @@ test('a check() finds the modules of the target, and what is installed in the ch
 
 test('migrations of a submodule are asked, too', async () => {
   const computer = await freshComputer()
-  const { checkout, folder } = computer
-  const git = (...args: string[]) =>
-    computer.git(
-      '-c',
-      'protocol.file.allow=always',
-      '-c',
-      'user.name=A',
-      '-c',
-      'user.email=a@example.org',
-      ...args,
-    )
-  await git('init', '--quiet', join(folder, 'db'))
-  mkdirSync(join(folder, 'db/v1.1.0'))
-  writeFileSync(join(folder, 'db/v1.1.0/001_a.mjs'), SATISFIED)
-  await git('-C', join(folder, 'db'), 'add', '--all')
-  await git('-C', join(folder, 'db'), 'commit', '--quiet', '--message=a')
-  await git('submodule', '--quiet', 'add', join(folder, 'db'), 'migrations')
+  const database = join(computer.folder, 'db')
+  mkdirSync(join(database, 'v1.1.0'), { recursive: true })
+  await commitTo(database, { 'v1.1.0/001_a.mjs': SATISFIED })
+  await addSubmodule(join(computer.folder, 'work'), database, 'migrations')
   await computer.push({})
   await watchAndUpdate(computer)
-  await git('-C', checkout, 'submodule', '--quiet', 'update', '--init')
+  await succeed('git', ['-C', computer.checkout, ...FILES, 'submodule', '--quiet', 'update', '--init'])
   await computer.push(version('1.1.0'))
   expect((await dryRun(computer)).stdout).toContain('1.1.0/001_a.mjs: check() is true')
 })

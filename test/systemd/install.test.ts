@@ -82,6 +82,10 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
     expect(code).toBe(78)
     expect(stderr).toContain('there is no configuration')
     await subscriber.telec(`telec install --${scope}`)
+    expect(JSON.parse((await subscriber.telec('telec install --json')).stdout)).toMatchObject({
+      scope,
+      done: [],
+    })
     expect((await subscriber.telec('telec install')).stdout).toBe(
       'telec is installed, and up to date: telec status\n',
     )
@@ -193,13 +197,16 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
     const own = (await subscriber.telec('telec logs --no-service --lines 1000')).stdout
     expect(own).toContain('updated: 1.1.1')
     expect(own).not.toContain('web 1.1.1')
+    const [record = ''] = (await subscriber.telec('telec logs --json -n 1')).stdout.split('\n')
+    expect(JSON.parse(record)).toHaveProperty('MESSAGE')
     expect((await subscriber.telec('telec logs -n 1')).stdout.trimEnd().split('\n')).toHaveLength(1)
     expect((await subscriber.telec('telec logs --since "2 days"', { allowFailure: true })).code).toBe(1)
   })
 
   test('telec uninstall leaves nothing, and needs no configuration for that', async () => {
     await subscriber.sh(`echo 'not: understood' >>${CONFIG[scope]}`)
-    await subscriber.telec('telec uninstall')
+    const { stdout } = await subscriber.telec('telec uninstall --json')
+    expect(JSON.parse(stdout).done.length).toBeGreaterThan(3)
     expect(await folder()).toBe(folderBefore)
     expect(await unitFiles()).toBe(unitsBefore)
     expect(await subscriber.systemctl('list-units --all --plain --no-legend "telec*"')).toBe('')

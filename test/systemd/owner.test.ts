@@ -113,6 +113,7 @@ sed -i 's,^  install: [^#]*,  install: only-web # ,' /etc/telec/config.yml`)
         code: 2,
         stderr: expect.stringContaining(`${HOME} belongs to web, and telec does not act for others as root`),
       })
+    expect((await asRoot('telec update --json')).stderr).toContain('sudo -u web telec update --json')
     expect((await asRoot('telec status --json')).stderr).toContain('sudo -u web telec status --json')
     await subscriber.systemctl('start telec-watch.timer telec-update.path')
     await allIsWebs()

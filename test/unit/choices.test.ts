@@ -35,7 +35,8 @@ describe('a name', () => {
     ['-n', null],
     ['', null],
   ])('%s', (text, name) => {
-    expect(parseName(text)).toEqual(name)
+    if (name) expect(parseName(text)).toEqual(name)
+    else expect(() => parseName(text)).toThrow('neither a version nor a commit')
   })
 
   test('is that of a target by its whole version, or the beginning of its commit', () => {

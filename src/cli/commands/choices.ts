@@ -141,7 +141,7 @@ export const unholdCommand: DefineCommand = (world) =>
 
 function theHeld(held: readonly Choice[], text: string): Choice {
   const name = parseName(text)
-  const found = name ? held.filter((one) => isCalled(one, name)) : []
+  const found = held.filter((one) => isCalled(one, name))
   const [only, ...others] = found
   if (only && others.length === 0) return only
   const what = only ? `${text} could be ${found.length} that are held` : `${text} is not held`

@@ -45,7 +45,7 @@ Examples:
       const permits = PERMITS.filter((permit) => options[OPTION_OF[permit]])
       const isPlain = permits.length === 0 && !retry && !now
       const isTyped = world.program.name === 'telec'
-      const handed = isPlain ? await runUnitInstead(world, isTyped) : null
+      const handed = isPlain && !options.json ? await runUnitInstead(world, isTyped) : null
       if (handed !== null) return leave(handed)
       const service = await openService(world)
       const askedFor = async () => {
