@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts'
+import { localTime } from '../system/local-time.ts'
 import { type Choices, ruleOf } from './choices.ts'
 import { malformedTags, type Ref, type Release, releasesIn, targetOf } from './releases.ts'
 import { firstSeen, type Sighting } from './sightings.ts'
@@ -128,7 +129,7 @@ function tooYoung(
   const sinceMs = Math.min(firstSeen(seen, ref, commit) ?? now, now)
   if (now - sinceMs >= min_age) return { rule: null, until: null }
   const until = new Date(sinceMs + min_age).toISOString()
-  return { rule: `is younger than deployment.min_age: it is taken from ${until}`, until }
+  return { rule: `is younger than deployment.min_age: it is taken from ${localTime(until)}`, until }
 }
 
 /** So many of the newest are explained. */

@@ -1,5 +1,5 @@
 import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander'
-import { isServiceName, NAME_FORM } from '../config/services.ts'
+import { chooseScope, isServiceName, NAME_FORM } from '../config/services.ts'
 import { EXIT, EXIT_CODES_HELP, TelecError } from '../system/errors.ts'
 import { similarTo } from '../system/similar.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
@@ -44,7 +44,8 @@ function completeAll(command: Command): void {
     .helpCommand(false)
   if (!command.options.some(({ long }) => long === '--name'))
     command.addOption(nameOption('-n, --name <name>'))
-  for (const option of SAYING) command.addOption(option)
+  for (const option of [...SAYING, ...SCOPES])
+    if (!command.options.some(({ long }) => long === option.long)) command.addOption(option)
   command.commands.forEach(completeAll)
 }
 
@@ -60,6 +61,12 @@ const SAYING = [
   new Option('-q, --quiet', 'no messages but warnings and errors').conflicts('verbose'),
   new Option('--verbose', 'debug messages, too'),
   new Option('--no-color', 'without colours'),
+]
+
+/** As systemctl(1) has them. */
+const SCOPES = [
+  new Option('--user', "the user's own services").conflicts('system'),
+  new Option('--system', "the computer's services, configured in /etc/telec"),
 ]
 
 /** `help COMMAND` is `COMMAND --help`. */
@@ -102,8 +109,10 @@ export function serviceArgument(): Argument {
 }
 
 /** Has all that is run from here on find the service that was named, and say as much as was asked for. */
-function takeEverywhere({ env }: World, action: Command): void {
-  const { name, quiet, verbose, color } = action.optsWithGlobals<Everywhere>()
+function takeEverywhere(world: World, action: Command): void {
+  const { env } = world
+  const { name, user, system, quiet, verbose, color } = action.optsWithGlobals<Everywhere>()
+  if (user || system) chooseScope(world, user ? 'user' : 'system')
   if (quiet) env.TELEC_QUIET = '1'
   if (verbose) env.TELEC_DEBUG = '1'
   if (!color) {
@@ -122,6 +131,8 @@ function takeEverywhere({ env }: World, action: Command): void {
 
 interface Everywhere {
   readonly name?: string
+  readonly user?: boolean
+  readonly system?: boolean
   readonly quiet?: true
   readonly verbose?: true
   readonly color: boolean

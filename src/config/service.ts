@@ -1,12 +1,12 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { createSync } from '../system/disks.ts'
 import { TelecError } from '../system/errors.ts'
-import { readText } from '../system/files.ts'
+import { mayAccess, readText } from '../system/files.ts'
 import { rotateLog } from '../system/rotate.ts'
 import type { World } from '../system/world.ts'
-import { type Paths, SYSTEM_CONFIG } from './paths.ts'
+import type { Paths } from './paths.ts'
 import type { Config } from './schema.ts'
-import { locateOfAnybody, own } from './services.ts'
+import { locateOfAnybody, noConfiguration, own } from './services.ts'
 
 /** A service that telec keeps up to date: what is configured, where its state is, and the world around it. */
 export interface Service {
@@ -32,11 +32,9 @@ export async function openService(world: World, paths: Paths = locateOfAnybody(w
 
 /** Reads and checks `config.yml`. Throws a TelecError of kind `config` that names every fault and its line. */
 export async function loadConfig(world: World, paths: Paths): Promise<Config> {
-  const text = readText(paths.config)
-  if (text === null)
-    throw new TelecError('config', `there is no configuration: ${paths.config} does not exist`, {
-      hint: `write one with: telec init --checkout PATH${existsSync(SYSTEM_CONFIG) ? `; what is in ${SYSTEM_CONFIG} is for the users whose services these are: sudo -u USER telec …` : ''}`,
-    })
+  const isOthers = paths.scope === 'system' && !mayAccess(paths.config, 'read')
+  const text = isOthers ? null : readText(paths.config)
+  if (text === null) throw noConfiguration(world, paths)
   const { parseConfig } = await import('./parse.ts')
   const config = parseConfig(world, paths.config, text)
   verifyOutside(paths, config.deployment.checkout)

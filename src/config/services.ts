@@ -3,16 +3,31 @@ import { dirname, join, resolve } from 'node:path'
 import { accountOf } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
-import { verifyPrivate } from '../system/trust.ts'
+import { verifyPrivate, wayTo } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
-import { namesIn, type Paths, pathsOf, pathsOfHome, type Scope, SERVICE_NAME, SYSTEM_HOME } from './paths.ts'
+import {
+  namesIn,
+  type Paths,
+  pathsOf,
+  pathsOfHome,
+  type Scope,
+  SERVICE_NAME,
+  SYSTEM_CONFIG,
+  SYSTEM_HOME,
+} from './paths.ts'
 
 /** Stands for the service without a name, where somebody has to say which one. */
 export const UNNAMED = '-'
 
-/** The services that are configured in a scope, the one without a name first. */
-export function listServices(world: World, scope?: Scope): Paths[] {
-  return servicesIn(folderOf(world, scope))
+/** The services that are configured, the one without a name first. */
+export function listServices(world: World): Paths[] {
+  return servicesIn(folderOf(world))
+}
+
+/** Has all that is run from here on look for services in that scope alone. A home that was named is the user's. */
+export function chooseScope({ env, home }: World, scope: Scope): void {
+  if (scope === 'system') env.TELEC_HOME = SYSTEM_HOME
+  else env.TELEC_HOME ||= userHome(home)
 }
 
 /**
@@ -25,12 +40,12 @@ export function locate(world: World): Paths {
 
 /**
  * The service that is meant: `$TELEC_NAME`, where the command line's `--name` is, too; without it the only one that is
- * configured. `scope` asks for one of them, whatever is configured. Throws `usage` where that is not clear, and `config`
- * where others could write there: whoever can decides what telec runs, and as whom.
+ * configured. Throws `usage` where that is not clear, and `config` where others could write there: whoever can decides
+ * what telec runs, and as whom.
  */
-export function locateOfAnybody(world: World, scope?: Scope): Paths {
+export function locateOfAnybody(world: World): Paths {
   const named = nameIn(world)
-  const folder = folderOf(world, scope, named)
+  const folder = folderOf(world, named)
   const services = servicesIn(folder)
   const meant = services.filter(({ name }) => named === undefined || name === named)
   const [paths = pathsOf(folder, named ?? null)] = meant
@@ -49,9 +64,9 @@ export function locateOfAnybody(world: World, scope?: Scope): Paths {
 }
 
 /** Where a service is or would be, whether it is configured or not. Without a name the first one is meant. */
-export function locateAny(world: World, scope?: Scope): Paths {
+export function locateAny(world: World): Paths {
   const name = nameIn(world) ?? null
-  return trusted(world, pathsOf(folderOf(world, scope, name), name))
+  return trusted(world, pathsOf(folderOf(world, name), name))
 }
 
 /** All services, where none is named, also those of others; else the one that is. Throws as `locate` does. */
@@ -73,15 +88,37 @@ export function ownerInsteadOfRoot({ uid }: World, { home, name }: Paths): strin
 export function own(world: World, paths: Paths): Paths {
   const owner = ownerInsteadOfRoot(world, paths)
   if (owner === null) return paths
-  const { name: program, args } = world.program
-  const named = paths.name === null || args.includes(paths.name) ? [] : ['--name', paths.name]
+  const named = paths.name === null || world.program.args.includes(paths.name) ? [] : ['--name', paths.name]
   throw new TelecError(
     'usage',
     `${paths.home} belongs to ${owner}, and telec does not act for others as root`,
-    {
-      hint: `sudo -u ${owner} ${[program, ...args, ...named].join(' ')}`,
-    },
+    { hint: asUser(world, owner, named) },
   )
+}
+
+/** The same command by somebody else. */
+function asUser({ program }: World, user: string, more: readonly string[] = []): string {
+  return `sudo -u ${user} ${[program.name, ...program.args, ...more].join(' ')}`
+}
+
+/** There is no configuration that this user may read: says whose the computer's services are. */
+export function noConfiguration(world: World, { config }: Paths): TelecError {
+  const hint = 'write one with: telec init --checkout PATH'
+  const ofOthers = [null, ...namesIn(SYSTEM_HOME)]
+    .map((name) => pathsOf(SYSTEM_HOME, name))
+    .filter((paths) => existsSync(paths.config) && !mayAccess(paths.config, 'read'))
+  const meant = ofOthers.filter((paths) => paths.config === config)
+  const owners = (meant.length > 0 ? meant : ofOthers).map(
+    ({ home }) => accountOf(wayTo(home).at(-1)?.uid ?? 0)?.name ?? 'OWNER',
+  )
+  const [owner] = owners
+  if (owner === undefined)
+    return new TelecError('config', `there is no configuration: ${config} does not exist`, { hint })
+  const what = meant.length > 0 ? `may not read ${config}` : 'has no configuration of their own'
+  return new TelecError('config', `${world.user()} ${what}`, {
+    because: `what this computer has in ${SYSTEM_CONFIG} is for: ${[...new Set(owners)].join(', ')}`,
+    hint: `${asUser(world, owner)}; or ${hint}`,
+  })
 }
 
 /** A command of telec's that a person can paste, for this service. */
@@ -132,19 +169,21 @@ export function isServiceName(text: string): boolean {
 export const NAME_FORM = `a name of at most 32 letters, digits, dashes and underscores, or ${UNNAMED} for the service without one`
 
 /**
- * The folder of a scope. `$TELEC_HOME` decides; without it the user's own, or the computer's where that alone has the
+ * The folder that holds the services. `$TELEC_HOME` decides; without it the user's own, or the computer's where that alone has the
  * service, or any that the user may read.
  */
-function folderOf({ env, cwd, home }: World, scope: Scope | undefined, name?: string | null): string {
-  if (scope === 'system') return SYSTEM_HOME
+function folderOf({ env, cwd, home }: World, name?: string | null): string {
   if (env.TELEC_HOME) return folderOfHome(resolve(cwd, env.TELEC_HOME))
-  const user = join(home, '.teleclaude')
-  if (scope === 'user') return user
+  const user = userHome(home)
   const folders = [user, SYSTEM_HOME].map((folder) => ({ folder, services: servicesIn(folder) }))
   const found =
     folders.find(({ services }) => services.some((one) => one.name === name)) ??
     folders.find(({ services }) => services.length > 0)
   return found?.folder ?? user
+}
+
+function userHome(home: string): string {
+  return join(home, '.teleclaude')
 }
 
 /** The folder of the scope that a home belongs to. */

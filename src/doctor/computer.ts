@@ -15,6 +15,7 @@ import { readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { freeSpace } from '../system/files.ts'
+import { localTime } from '../system/local-time.ts'
 import { isLocked } from '../system/lock.ts'
 import { LEAST_FREE_BYTES } from '../update/steps/preflight.ts'
 import type { Checks } from './check.ts'
@@ -92,9 +93,9 @@ async function clock({ world, config, paths }: Service): Promise<string> {
   }
   for (const [what, date] of Object.entries(known))
     if (date && Date.parse(date) > world.now() + CLOCK_TOLERANCE_MS)
-      throw new TelecError('config', `the clock is wrong: it is ${new Date(world.now()).toISOString()}`, {
-        because: `${what} at ${date}`,
+      throw new TelecError('config', `the clock is wrong: it is ${localTime(world.now())}`, {
+        because: `${what} at ${localTime(date)}`,
         hint: 'set it (timedatectl set-ntp true), and look at the time zone',
       })
-  return new Date(world.now()).toISOString()
+  return localTime(world.now())
 }

@@ -16,6 +16,7 @@ import { readRedisState } from '../state/redis.ts'
 import { needsRepair, readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { modifiedAt, readText } from '../system/files.ts'
+import { localTime } from '../system/local-time.ts'
 import type { World } from '../system/world.ts'
 import type { Checks } from './check.ts'
 import { verifyComesBack } from './contract.ts'
@@ -132,7 +133,7 @@ async function polling(service: Service): Promise<string> {
   const agoMs = watch?.polled_at ? world.now() - Date.parse(watch.polled_at) : null
   const lateMs = Math.max(LATEST_MS, LATE_INTERVALS * config.deployment.poll_every)
   if (agoMs !== null && Math.abs(agoMs) > lateMs)
-    throw new TelecError('halted', `no poll since ${watch?.polled_at}`, {
+    throw new TelecError('halted', `no poll since ${watch?.polled_at && localTime(watch.polled_at)}`, {
       hint: 'is the computer asleep most of the time? Look at the log: telec logs',
     })
   const installedAt = by === 'telec run' ? null : modifiedAt(paths.installed)

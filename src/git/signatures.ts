@@ -5,9 +5,10 @@ import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
+import { localTime } from '../system/local-time.ts'
 import { printable } from '../system/log.ts'
 import { wayTo, wrongPath } from '../system/trust.ts'
-import { isoTime, type World } from '../system/world.ts'
+import type { World } from '../system/world.ts'
 import { git, gitError, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
@@ -215,9 +216,9 @@ function isAhead(world: World, grade: string | null, seconds: string): boolean {
 
 /** A computer without a clock of its own starts years back. */
 function clockIsBehind(world: World, what: string, seconds: string): TelecError {
-  const made = new Date(Number(seconds) * 1000)
+  const made = Number(seconds) * 1000
   return new TelecError('later', `the signature of ${what} cannot be checked yet`, {
-    because: `the clock of this computer is behind: it says ${isoTime(world)}, and what is signed was made at ${made.toISOString()}`,
+    because: `the clock of this computer is behind: it says ${localTime(world.now())}, and what is signed was made at ${localTime(made)}`,
     hint: 'set the clock (timedatectl); it is tried again by itself',
   })
 }

@@ -4,6 +4,7 @@ import type { Repository } from '../git/repository.ts'
 import { type Page, type ReleasesCache, readReleases, writeReleases } from '../state/releases.ts'
 import { TelecError } from '../system/errors.ts'
 import { type HttpAnswer, httpGet } from '../system/http.ts'
+import { localTime } from '../system/local-time.ts'
 import type { World } from '../system/world.ts'
 import { FORGES, type Forge } from './forges.ts'
 import { locateOn } from './locate.ts'
@@ -133,11 +134,15 @@ function verifyNotWaiting(world: World, { wait }: ReleasesCache, forge: Forge, t
 }
 
 function waiting(until: string, { name, variable }: Forge, token: Token | null): TelecError {
-  return new TelecError('later', `${name}'s rate limit is used up; it asks to be left alone until ${until}`, {
-    hint: token
-      ? 'wait, or set a longer deployment.poll_every'
-      : `a token has a higher one: deployment.token_file, or ${variable}`,
-  })
+  return new TelecError(
+    'later',
+    `${name}'s rate limit is used up; it asks to be left alone until ${localTime(until)}`,
+    {
+      hint: token
+        ? 'wait, or set a longer deployment.poll_every'
+        : `a token has a higher one: deployment.token_file, or ${variable}`,
+    },
+  )
 }
 
 function refusal(

@@ -31,6 +31,7 @@ import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
 import { orWarn } from '../system/limit.ts'
+import { localTime } from '../system/local-time.ts'
 import { acquireLock, type Lock } from '../system/lock.ts'
 import { frontDoor, isoTime, programText } from '../system/world.ts'
 import { adopt } from './adopt.ts'
@@ -123,8 +124,8 @@ async function clearLocks(repository: Repository, lock: Lock, update: Update | n
 function verifyNotPaused({ world, paths }: Service): void {
   const pause = readPause(paths, world.now())
   if (pause === null) return
-  throw new TelecError('later', `updates are paused since ${pause.since}`, {
-    because: pause.until === null ? 'until somebody says otherwise' : `until ${pause.until}`,
+  throw new TelecError('later', `updates are paused since ${localTime(pause.since)}`, {
+    because: pause.until === null ? 'until somebody says otherwise' : `until ${localTime(pause.until)}`,
     hint: 'to go on now: telec resume',
   })
 }
@@ -134,7 +135,7 @@ function verifyWindow({ world, config }: Service, target: Target): void {
   const opens = windowOpensAt(config, world.now())
   if (opens === null) return
   throw new TelecError('later', `the update to ${nameOf(target)} waits for its window`, {
-    because: `${config.deployment.window.join(', ')} opens at ${opens.toISOString()}`,
+    because: `${config.deployment.window.join(', ')} opens at ${localTime(opens.getTime())}`,
     hint: 'it is applied then by itself; now: telec-update --now',
   })
 }

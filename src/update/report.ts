@@ -5,6 +5,7 @@ import { type Halt, type Update, type UpdateState, whatRuns } from '../state/upd
 import { orNull } from '../system/errors.ts'
 import type { WriteOptions } from '../system/files.ts'
 import { orWarn } from '../system/limit.ts'
+import { localTime } from '../system/local-time.ts'
 import { isoTime } from '../system/world.ts'
 import type { UpdateContext } from './context.ts'
 import type { Step } from './step.ts'
@@ -48,7 +49,8 @@ export function createReport(
     },
     halted(halt: Halt): Promise<void> {
       world.log.progress(null)
-      if (halt.next_try_at !== null) world.log.warning(`${halt.step}: tried again at ${halt.next_try_at}`)
+      if (halt.next_try_at !== null)
+        world.log.warning(`${halt.step}: tried again at ${localTime(halt.next_try_at)}`)
       return publish('update_failed', halt.step, {}, halt)
     },
     updated(): Promise<void> {

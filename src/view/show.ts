@@ -7,6 +7,7 @@ import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
 import { CHANGED_HINT, describeChanged, type Update } from '../state/update-state.ts'
 import { needsRepair } from '../state/watch-state.ts'
+import { localTime } from '../system/local-time.ts'
 import type { AfterHalt } from './after-halt.ts'
 import type { Overview } from './collect.ts'
 import { describeCommits } from './commits.ts'
@@ -92,9 +93,13 @@ function describeFailed(failure: Overview['failed_units'][number]): string {
   return [describeFailure(failure), ...failure.lines.map((line) => `  ${line}`)].join('\n')
 }
 
-function describePause({ since, until }: Pause, ago: Ago): string {
-  const end = until === null ? 'until: telec resume' : `until ${until}; sooner: telec resume`
-  return `since ${ago(since)}, ${end}`
+function describePause(pause: Pause, ago: Ago): string {
+  return `since ${ago(pause.since)}, ${endOfPause(pause)}`
+}
+
+/** Until when, and how to end it. */
+export function endOfPause({ until }: Pause): string {
+  return until === null ? 'until: telec resume' : `until ${localTime(until)}; sooner: telec resume`
 }
 
 function describeWindow({ hours, opens_at }: NonNullable<Overview['window']>, ago: Ago): string {

@@ -44,6 +44,28 @@ describe('telec pause', () => {
     expect((await computer.telec('telec-update')).code).toBe(42)
   })
 
+  test('says times in the zone of the computer; as JSON, in UTC', async () => {
+    const computer = await freshComputer()
+    const inNewfoundland = { env: { TZ: 'America/St_Johns' } }
+    const { paused } = JSON.parse(
+      (await computer.telec('telec', ['pause', '--for', '2h', '--json'], inNewfoundland)).stdout,
+    )
+    expect(paused).toEqual(computer.state('pause.json'))
+    expect(paused.until).toMatch(/Z$/)
+    const { stdout } = await computer.telec('telec', ['status'], inNewfoundland)
+    const [, until = ''] = /, until (.*); sooner: telec resume$/m.exec(stdout) ?? []
+    expect(until).toMatch(/^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d -0[23]30$/)
+    expect(Date.parse(until)).toBe(Math.floor(Date.parse(paused.until) / 1000) * 1000)
+    const resume = async () => JSON.parse((await computer.telec('telec', ['resume', '--json'])).stdout)
+    expect(await resume()).toEqual({ resumed: paused })
+    expect(await resume()).toEqual({ resumed: null })
+    await computer.push(version('1.1.0'))
+    await watchAndUpdate(computer)
+    expect((await computer.telec('telec', ['history'], inNewfoundland)).stdout).toMatch(
+      /^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d -0[23]30 {2}1\.0\.0 .*: updated$/m,
+    )
+  })
+
   test('may be for longer than a timer can wait', async () => {
     const computer = await freshComputer()
     expect((await computer.telec('telec', ['pause', '--for', '30d'])).code).toBe(0)
@@ -105,7 +127,7 @@ describe('telec history', () => {
     expect(Object.keys(entries[1].seconds).toSorted()).toEqual(steps.slice(0, 5).toSorted()) // some were done again
     const { stdout } = await computer.telec('telec', ['history'])
     expect(stdout).toMatch(
-      /^20\S+ {2}1\.1\.0 \(\w+\) → 1\.3\.0 \(\w+\): updated\n {4}a change\n {4}a change\n {4}preflight \d+\.\d s, fetch/,
+      /^20\S+ \S+ \S+ {2}1\.1\.0 \(\w+\) → 1\.3\.0 \(\w+\): updated\n {4}a change\n {4}a change\n {4}preflight \d+\.\d s, fetch/,
     )
     expect(stdout).toMatch(/→ 1\.2\.0 \(\w+\): halted at install: .*exit code 1.*, at the 2\. attempt/)
   })

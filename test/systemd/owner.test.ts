@@ -64,6 +64,27 @@ describe('a system-wide telec, and a checkout that belongs to another user', () 
     await allIsWebs()
   })
 
+  test('another user is told whose it is; --system asks for it, whatever that user has', async () => {
+    const asOther = (line: string) =>
+      subscriber.box.sh(`/opt/telec/telec ${line}`, { user: 'daemon', allowFailure: true })
+    for (const line of ['status', 'status --system', 'migrate status --system', 'pause --system'])
+      expect(await asOther(line), line).toMatchObject({
+        code: 78,
+        stderr: `telec: daemon ${line.includes('--system') ? 'may not read /etc/telec/config.yml' : 'has no configuration of their own'}
+  what this computer has in /etc/telec is for: web
+  what to do: sudo -u web telec ${line}; or write one with: telec init --checkout PATH
+`,
+      })
+    await asWeb('mkdir -m 700 ~/.teleclaude && cp /etc/telec/config.yml ~/.teleclaude/')
+    const shown = async (line: string) => (await asWeb(`/opt/telec/telec ${line}`)).stdout
+    const { deployed } = await subscriber.state('update_state.json')
+    expect(JSON.parse(await shown('status --system --json')).deployed).toEqual(deployed)
+    expect(JSON.parse(await shown('status --user --json')).deployed).toBeNull()
+    expect(JSON.parse(await shown('status --json')).deployed).toBeNull()
+    expect(await shown('migrate status --system')).toContain('1.1.0/001_node.ts')
+    await asWeb('rm -r ~/.teleclaude')
+  })
+
   test('telec doctor finds nothing wrong, as the owner', async () => {
     const { stdout } = await subscriber.telec('telec doctor', { allowFailure: true })
     expect(stdout.split('\n').filter((line) => line.startsWith('✗'))).toEqual([])
@@ -311,7 +332,7 @@ chown -R bob: /home/bob && chmod 700 /home/bob`)
         new RegExp(`^${name}: .* belongs to ${name}, and telec does not act for others`, 'm'),
       )
     const other = await subscriber.box.sh('/opt/telec/telec status web', { user: 'bob', allowFailure: true })
-    expect(other.stderr).toContain('cannot read /etc/telec/services/web.yml')
+    expect(other.stderr).toContain('bob may not read /etc/telec/services/web.yml')
   })
 })
 

@@ -39,7 +39,6 @@ export const initCommand: DefineCommand = (world) =>
     .option('--service <name...>', 'the systemd units or launchd labels to restart, in that order')
     .addOption(new Option('--scope <scope>', 'where the service runs').choices(['user', 'system']))
     .option('--computer <name>', 'the name of this computer (default: the host name)')
-    .option('--system', 'configure in /etc/telec and keep the state in /var/lib/telec (root)', false)
     .option('--json', 'as JSON, for programs', false)
     .addHelpText(
       'after',
@@ -49,17 +48,17 @@ Without --checkout, in a terminal, it asks.
 Examples:
   telec init --checkout ~/apps/web --service web.service --install 'npm ci'
   telec init --checkout ~/apps/web --channel stable --pinned-minor 1.4
-  telec init --name worker --checkout ~/apps/worker --service worker.service   a second service`,
+  telec init --name worker --checkout ~/apps/worker --service worker.service   a second service
+  sudo telec init --system --checkout /srv/web   for the whole computer: in /etc/telec, and /var/lib/telec`,
     )
     .action(async (options: Options) => {
-      const scope = options.system ? 'system' : undefined
-      if (scope && world.uid !== 0)
+      if (options.system && world.uid !== 0)
         throw new TelecError('usage', 'what is configured for the system scope is for root to say', {
           hint: `sudo ${[world.program.name, ...world.program.args].join(' ')}`,
         })
-      const paths = locateAny(world, scope)
+      const paths = locateAny(world)
       verifyNotConfigured(paths)
-      const first = listServices(world, scope).find(({ name }) => name === null)
+      const first = listServices(world).find(({ name }) => name === null)
       if (first) verifyUnitsSayWhich(first)
       const others = await otherServices(world, paths)
       const done = await initialise(world, paths, others, await answersOf(world, paths, others, options))

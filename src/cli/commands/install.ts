@@ -65,7 +65,7 @@ export const uninstallCommand: DefineCommand = (world) =>
       "\nExample:\n  telec uninstall   the configuration and the state stay in telec's home",
     )
     .action(async (_, options: Options) => {
-      const paths = locateOfAnybody(world, wantedScope(options))
+      const paths = locateOfAnybody(world)
       if (readInstalled(paths)?.scope === 'system' && world.uid !== 0)
         throw new TelecError('usage', 'only root can uninstall what is in the system scope', {
           hint: commandFor(paths, 'telec uninstall'),
@@ -75,13 +75,8 @@ export const uninstallCommand: DefineCommand = (world) =>
       world.out(options.json ? { done: lines } : text)
     })
 
-/** Where the units belong. */
 function place(command: Command): Command {
-  return command
-    .addArgument(serviceArgument())
-    .addOption(new Option('--user', "the user's own units (default)").conflicts('system').default(false))
-    .option('--system', "the computer's units, as configured in /etc/telec (root)", false)
-    .option('--json', 'as JSON, for programs', false)
+  return command.addArgument(serviceArgument()).option('--json', 'as JSON, for programs', false)
 }
 
 function wantedScope({ user, system }: Options): Scope | undefined {
@@ -90,7 +85,7 @@ function wantedScope({ user, system }: Options): Scope | undefined {
 
 async function planned(world: World, options: Options) {
   const wanted = wantedScope(options)
-  const paths = locateOfAnybody(world, wanted)
+  const paths = locateOfAnybody(world)
   const service = { world, config: await configOfOwner(world, paths), paths }
   const scope = scopeOf(service)
   if (wanted !== undefined && wanted !== scope)

@@ -4,6 +4,7 @@ import { parseDuration } from '../../config/values.ts'
 import { endPause, readPause, writePause } from '../../state/pause.ts'
 import { touch } from '../../system/files.ts'
 import { isoTime } from '../../system/world.ts'
+import { endOfPause } from '../../view/show.ts'
 import { parser, serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
@@ -14,23 +15,27 @@ export const pauseCommand: DefineCommand = (world) =>
     .addArgument(serviceArgument())
     .description('no updates until telec resume; what is new is detected all the same')
     .option('--for <time>', 'end by itself after that: 90s, 5m or 2h', parseTime)
+    .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExamples:\n  telec pause --for 2h\n  telec resume')
-    .action(async (_, { for: ms }: { for?: number }) => {
+    .action(async (_, { for: ms, json }: { for?: number; json: boolean }) => {
       const until = ms === undefined ? null : new Date(world.now() + ms).toISOString()
       const { paths } = await openService(world)
-      await writePause(paths, { since: isoTime(world), until })
-      world.out(`paused ${until === null ? 'until: telec resume' : `until ${until}; sooner: telec resume`}\n`)
+      const pause = { since: isoTime(world), until }
+      await writePause(paths, pause)
+      world.out(json ? { paused: pause } : `paused ${endOfPause(pause)}\n`)
     })
 
 export const resumeCommand: DefineCommand = (world) =>
   new Command('resume')
     .addArgument(serviceArgument())
     .description('end a pause: what waits is done at once')
+    .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExample:\n  telec resume')
-    .action(async () => {
+    .action(async (_, { json }: { json: boolean }) => {
       const { paths } = await openService(world)
       const pause = readPause(paths, world.now())
       await endPause(paths)
       await touch(paths.signal, world.now()) // whoever watches its path looks again
-      world.out(pause === null ? 'updates were not paused\n' : 'updates go on\n')
+      const text = pause === null ? 'updates were not paused\n' : 'updates go on\n'
+      world.out(json ? { resumed: pause } : text)
     })

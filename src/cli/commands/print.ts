@@ -9,6 +9,7 @@ import { failedUnits } from '../../service/systemd/failures.ts'
 import { type HistoryEntry, readHistory } from '../../state/history.ts'
 import { orNull, TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
+import { localTime } from '../../system/local-time.ts'
 import { printable } from '../../system/log.ts'
 import { COMMIT, VERSION } from '../../system/version.ts'
 import type { World } from '../../system/world.ts'
@@ -89,7 +90,7 @@ function lines({
   const subjects = describeCommits(commits)
     .map((subject) => `    ${subject}\n`)
     .join('')
-  return `${ended_at}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${subjects}${durations}${aside}`
+  return `${localTime(ended_at)}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${subjects}${durations}${aside}`
 }
 
 export const metricsCommand: DefineCommand = (world) =>
