@@ -14,17 +14,15 @@ import { readStatus } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
-import { freeSpace } from '../system/files.ts'
+import { verifyFree } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { isLocked } from '../system/lock.ts'
-import { LEAST_FREE_BYTES } from '../update/steps/preflight.ts'
 import type { Checks } from './check.ts'
 
 /** Programs, disk, clock, and telec's own folder. */
 export const COMPUTER_CHECKS: Checks = { node, git, home, state, disk, clock }
 
 const LEAST_NODE = '20.19.0'
-const LEAST_FREE_FILES = 1_000
 /** Clocks of two computers may differ by that without anybody minding. */
 const CLOCK_TOLERANCE_MS = 60 * 60_000
 
@@ -71,16 +69,7 @@ async function state({ world, paths }: Service): Promise<string> {
 }
 
 async function disk({ config, paths }: Service): Promise<string> {
-  let least = Number.POSITIVE_INFINITY
-  for (const folder of [paths.home, config.deployment.checkout]) {
-    const { bytes, files } = freeSpace(folder)
-    if (bytes < LEAST_FREE_BYTES || files < LEAST_FREE_FILES)
-      throw new TelecError('later', `the disk of ${folder} is full`, {
-        because: `${Math.round(bytes / 1024)} KiB and ${files} files are free`,
-        hint: `free some: df -h ${folder}; df -i ${folder}`,
-      })
-    least = Math.min(least, bytes)
-  }
+  const least = Math.min(...[paths.home, config.deployment.checkout].map(verifyFree))
   return `${(least / 2 ** 30).toFixed(1)} GiB are free`
 }
 

@@ -25,7 +25,7 @@ import { verifyComesBack } from './contract.ts'
 export const UNIT_CHECKS: Checks = { manager, units, runs, polling, service: serviceUnit, redis }
 
 /** How `telec run` starts telec, or what is installed. Throws where nothing starts it. */
-function startedBy(service: Service): Installed | 'telec run' {
+export function startedBy(service: Service): Installed | 'telec run' {
   if (findService(service)?.managers[0].name === 'telec run') return 'telec run'
   const installed = readInstalled(service.paths)
   if (installed) return installed

@@ -1,5 +1,6 @@
 import { TelecError } from '../system/errors.ts'
-import { freeSpace } from '../system/files.ts'
+import { diskFull, freeSpace } from '../system/files.ts'
+import { lastState } from '../system/lines.ts'
 import type { RunResult } from '../system/process.ts'
 import type { Repository } from './repository.ts'
 
@@ -15,7 +16,8 @@ const PLEASANTRIES =
 export function explain(result: RunResult): string {
   if (result.endedBy === 'timeout') return 'git did not end in time and was stopped'
   if (result.endedBy === 'output') return 'git printed more than telec is willing to read and was stopped'
-  const said = result.stderr.split('\n').filter((line) => line.trim() !== '' && !PLEASANTRIES.test(line))
+  const all = result.stderr.split('\n').map(lastState)
+  const said = all.filter((line) => line.trim() !== '' && !PLEASANTRIES.test(line))
   const lines = said.slice(-5).map(printableRemote)
   return lines.join('\n') || `git ended with ${result.signal ?? `exit code ${result.code}`}`
 }
@@ -44,12 +46,7 @@ const damaged: Omit<Cause, 'words'> = {
   hint: () => REPAIR_HINT,
 }
 
-const full: Cause = {
-  words: /No space left on device|Disk quota exceeded/,
-  kind: 'later',
-  message: (where) => `the disk of ${where} is full`,
-  hint: ({ commonDir }) => `free some space: df -h ${commonDir}; df -i ${commonDir}`,
-}
+const FULL = /No space left on device|Disk quota exceeded/
 const denied: Cause = {
   words:
     /insufficient permission for adding|Permission denied(?! \()|Operation not permitted|Read-only file system/,
@@ -65,7 +62,6 @@ const LEAST_FREE_BYTES = 2 ** 20
 
 /** What is wrong on this computer, by the words in which git and the C library say so (LC_ALL=C); the first that fits. */
 const CAUSES: readonly Cause[] = [
-  full,
   {
     words: /Too many open files|Cannot allocate memory|Resource temporarily unavailable/,
     kind: 'later',
@@ -146,9 +142,12 @@ export function notAllowed(repository: Repository, paths: readonly string[]): Te
 /** What of this computer made git fail; null where its words name nothing. `isHalfDone`: it had begun to change something. */
 export function localCause(repository: Repository, result: RunResult, isHalfDone = false): TelecError | null {
   if (result.code === null) return null
-  const isFull = () => freeSpace(repository.workTree).bytes < LEAST_FREE_BYTES
-  const cause = CAUSES.find(({ words }) => words.test(result.stderr)) ?? (isFull() ? full : null)
-  if (!cause) return null
+  const saysFull = FULL.test(result.stderr)
+  const cause = saysFull ? undefined : CAUSES.find(({ words }) => words.test(result.stderr))
+  if (!cause) {
+    const isFull = saysFull || freeSpace(repository.workTree).bytes < LEAST_FREE_BYTES
+    return isFull ? diskFull(repository.workTree, { said: explain(result), interrupted: true }) : null
+  }
   return new TelecError(cause.kind, cause.message(repository.workTree), {
     because: explain(result),
     hint: cause.hint(repository),

@@ -206,11 +206,34 @@ function plainFileAt(path: string): fs.Stats | undefined {
 export function writeFailure(path: string, error: unknown): TelecError {
   if (error instanceof TelecError) return error
   const folder = dirname(path)
-  const isFull = systemErrorCode(error) === 'ENOSPC'
-  return new TelecError(kindOf(error), `cannot write ${path}`, {
-    because: (error as Error).message,
-    hint: isFull ? `free some space: df -h ${folder}` : `check the folder: ls -ld ${folder}`,
-    cause: error,
+  const because = (error as Error).message
+  const { because: why = because, hint = `check the folder: ls -ld ${folder}` } =
+    systemErrorCode(error) === 'ENOSPC' ? diskFull(folder, { said: because }) : {}
+  return new TelecError(kindOf(error), `cannot write ${path}`, { because: why, hint, cause: error })
+}
+
+/** With less, git or the install would run full half-way. */
+const LEAST_FREE = { bytes: 64 * 2 ** 20, files: 1_000 }
+
+/** Bytes that can still be written to the disk of `folder`. Throws `later` where an update wants more. */
+export function verifyFree(folder: string): number {
+  const { bytes, files } = freeSpace(folder)
+  if (bytes < LEAST_FREE.bytes || files < LEAST_FREE.files) throw diskFull(folder)
+  return bytes
+}
+
+/** The disk of `folder` is full, in figures. @param said by whom it was noticed, in their words. */
+export function diskFull(
+  folder: string,
+  { said, ...details }: { said?: string; cause?: unknown; interrupted?: boolean } = {},
+): TelecError {
+  const { bytes, files } = freeSpace(folder)
+  const free = `${Math.floor(bytes / 2 ** 20)} MiB${Number.isFinite(files) ? ` and ${files} files` : ''}`
+  const wanted = `${LEAST_FREE.bytes / 2 ** 20} MiB and ${LEAST_FREE.files} files`
+  return new TelecError('later', `the disk of ${folder} is full`, {
+    because: [said ?? [], `free: ${free}; an update wants ${wanted} at least`].flat().join('\n'),
+    hint: `free some: df -h ${folder}; df -i ${folder}`,
+    ...details,
   })
 }
 

@@ -88,12 +88,15 @@ export function usesColour(sink: { readonly isTTY?: boolean }, env: NodeJS.Proce
   return sink.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'
 }
 
-/** Escapes control characters, which could rewrite what a terminal shows; keeps newlines and tabs. */
+/** Escapes control characters, which could rewrite what a terminal shows; keeps newlines, of Windows too, and tabs. */
 export function printable(text: string): string {
-  return text.replace(
-    /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  return text
+    .replace(/\r+(?=\n|$)/g, '')
+    .replaceAll('\r', '␍')
+    .replace(
+      /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu,
+      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    )
 }
 
 /** The same for a name, which is one line whatever is in it. */

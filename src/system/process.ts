@@ -1,4 +1,5 @@
 import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { kindOf, TelecError } from './errors.ts'
 import { adoptGroup, type Left, markEnvironment, processesLeft, signalIfThere } from './groups.ts'
@@ -35,6 +36,8 @@ export interface RunResult {
 
 /** Runs a program to its end. Throws only when it cannot be started. */
 export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>
+
+const INSTALL_GIT = 'install the package git (apt-get install git; on macOS xcode-select --install).'
 
 interface StartOptions extends Pick<RunOptions, 'cwd' | 'env'> {
   readonly stdio: StdioOptions
@@ -138,7 +141,9 @@ export function start(
   }
   const ended = new Promise<Pick<RunResult, 'code' | 'signal'>>((resolve, reject) => {
     child.on('error', (cause) => {
-      const hint = `is it installed, and in PATH=${env.PATH} (deployment.path adds to it)? Is there a folder ${cwd}?`
+      const hint = existsSync(cwd)
+        ? `${command === 'git' ? INSTALL_GIT : 'is it installed?'} It is searched in PATH=${env.PATH} (deployment.path adds to it)`
+        : `there is no folder ${cwd}`
       reject(
         new TelecError(kindOf(cause), `cannot start ${command}`, { because: cause.message, hint, cause }),
       )

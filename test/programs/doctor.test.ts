@@ -1,8 +1,9 @@
-import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, markerMigration, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
+import { expectFailure } from '../helpers/messages.ts'
 import { succeed } from '../helpers/programs.ts'
 import { telecRun } from '../helpers/supervised.ts'
 import { readTree } from '../helpers/tree.ts'
@@ -82,7 +83,7 @@ describe('what is wrong is said, with what to do', () => {
       /config\.yml:\d+: the configuration is wrong/,
       /edit/,
     ],
-    ['nothing that starts telec', 'units', () => undefined, /nothing starts telec/, /telec install/],
+    ['nothing that starts telec', 'manager', () => undefined, /nothing starts telec/, /telec install/],
     [
       'a home that others can read',
       'home',
@@ -185,5 +186,16 @@ describe('what is wrong is said, with what to do', () => {
     writeFileSync(join(folder, 'git'), '#!/bin/sh\necho git version 2.11.0\n', { mode: 0o755 })
     const finding = (await diagnose(computer, { PATH: `${folder}:/usr/bin:/bin` })).get('git')
     expect(finding).toMatchObject({ ok: false, message: 'git 2.11.0 is too old' })
+    rmSync(join(folder, 'git'))
+    for (const program of ['node', 'flock'])
+      symlinkSync((await succeed('which', [program])).trim(), join(folder, program))
+    const without = [...(await diagnose(computer, { PATH: folder })).values()].filter(({ ok }) => !ok)
+    expect(without.map(({ check }) => check)).toEqual(['git', 'manager'])
+    expect(without[0]?.hint).toContain('install the package git (apt-get install git')
+    const env = { PATH: folder }
+    expectFailure(await computer.telec('telec-watch', [], { env }), 1, [
+      'cannot start git',
+      'the package git',
+    ])
   })
 })

@@ -87,12 +87,25 @@ describe('what fails is called by its cause', () => {
 
   test('words that nobody knows: the remote is asked, and where it answers, it is not to blame', async () => {
     const computer = await freshComputer()
-    const script = `case " $* " in *" fetch "*) echo 'fatal: the moon is full' >&2; exit 128 ;; esac`
+    const script = `case " $* " in *" fetch "*) printf 'remote: 10%%\\rremote: 99%%\\r\\nfatal: the moon is full\\r\\n' >&2; exit 128 ;; esac`
     const env = await withGit(computer, script)
     await computer.push(version('1.1.0'))
     expect((await computer.telec('telec-watch')).code).toBe(0)
     const ended = await computer.telec('telec-update', [], { env })
-    expectFailure(ended, 1, ['git fetch failed', 'the moon is full'])
+    expectFailure(ended, 1, ['git fetch failed', '  remote: 99%\n  fatal: the moon is full\n'])
+    const { stdout } = await computer.telec('telec', ['status'])
+    expect(stdout).toContain('the moon is full\n')
+    for (const text of [ended.stderr, stdout]) expect(text).not.toMatch(/\r|\\u000d/)
+  })
+
+  test('the line ends of Windows are line ends, in a commit too; a carriage return within a line is shown', async () => {
+    const computer = await freshComputer({ initArgs: ['--install', 'false'] })
+    await computer.push(version('1.1.0'), { message: 'add a thing\r\n\r\nas told\r\n' })
+    await computer.push(version('1.1.1'), { message: 'looks like\rsomething else' })
+    expectFailure(await watchAndUpdate(computer), 1, ['the install command ended'])
+    const { stdout } = await computer.telec('telec', ['status'])
+    expect(stdout).toMatch(/^ +add a thing$/m)
+    expect(stdout).toContain('looks like␍something else\n')
   })
 })
 

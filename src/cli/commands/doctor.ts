@@ -7,7 +7,8 @@ import { COMMAND_CHECKS } from '../../doctor/commands.ts'
 import { COMPUTER_CHECKS } from '../../doctor/computer.ts'
 import { proveRestartContract } from '../../doctor/contract.ts'
 import { DEPLOYMENT_CHECKS } from '../../doctor/deployment.ts'
-import { UNIT_CHECKS } from '../../doctor/units.ts'
+import { startedBy, UNIT_CHECKS } from '../../doctor/units.ts'
+import { verifyGit } from '../../git/git.ts'
 import { locateRepository } from '../../git/repository.ts'
 import { EXIT, orNull } from '../../system/errors.ts'
 import { printable, usesColour } from '../../system/log.ts'
@@ -64,13 +65,21 @@ async function* diagnose(world: World, paths: Paths, checks: Checks): AsyncGener
   yield config
   if (!config.ok) return
   const service = await opening
-  // Without its checkout all of these fail, for one reason, which one of them says.
-  const isThere = (await orNull(() => locateRepository(world, service.config.deployment.checkout))) !== null
+  // What all of these lack is one fault, which another check says.
+  const missing: readonly (readonly [what: () => unknown, of: readonly string[]])[] = [
+    [() => locateRepository(world, service.config.deployment.checkout), OF_CHECKOUT],
+    [() => verifyGit(world), OF_GIT],
+    [() => startedBy(service), OF_UNITS],
+  ]
+  const skipped: string[] = []
+  for (const [what, of] of missing) if ((await orNull(what)) === null) skipped.push(...of)
   for (const [name, run] of Object.entries(checks))
-    if (isThere || !OF_CHECKOUT.has(name)) yield await examine(name, () => run(service))
+    if (!skipped.includes(name)) yield await examine(name, () => run(service))
 }
 
-const OF_CHECKOUT = new Set(['disk', 'clock', 'remote', 'units', ...Object.keys(COMMAND_CHECKS)])
+const OF_CHECKOUT = ['disk', 'clock', 'remote', 'units', ...Object.keys(COMMAND_CHECKS)]
+const OF_GIT = ['clock', 'checkout', 'remote']
+const OF_UNITS = ['units', 'runs', 'polling']
 
 const NEXT_LINE = `\n${' '.repeat(12)}`
 

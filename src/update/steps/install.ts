@@ -2,6 +2,7 @@ import { createSyncFor } from '../../config/service.ts'
 import { commandEnvironment } from '../../service/environment.ts'
 import { howToFind, NOT_FOUND, searched } from '../../service/programs-found.ts'
 import { TelecError } from '../../system/errors.ts'
+import { diskFull } from '../../system/files.ts'
 import { namesOf } from '../../system/groups.ts'
 import { loadLaunch } from '../../system/launch.ts'
 import { noteChanges } from '../changed-files.ts'
@@ -45,8 +46,12 @@ async function runInstall(context: StepContext, command: string): Promise<string
       ? `did not end within ${install_timeout / 1000} s and was stopped`
       : `ended with ${result.signal ?? `exit code ${result.code}`}`
   const isMissing = result.code === NOT_FOUND
-  const isDiskFull = /No space left on device|ENOSPC/.test(result.stdout)
-  throw new TelecError(isDiskFull ? 'later' : 'halted', `the install command ${how}: ${command}`, {
+  const message = `the install command ${how}: ${command}`
+  if (/No space left on device|ENOSPC/.test(result.stdout)) {
+    const { because = '', hint = '' } = diskFull(checkout)
+    throw new TelecError('later', message, { because: `${result.stdout}\n${because}`, hint })
+  }
+  throw new TelecError('halted', message, {
     because: isMissing ? `${result.stdout.trim()}\n${searched(environment)}` : result.stdout,
     hint: isMissing
       ? `${howToFind(world, environment, result.stdout)}; then: telec-update --retry`

@@ -4,11 +4,8 @@ import { indexDamage } from '../../git/index-file.ts'
 import { gitsAtWork, locksInTheWay } from '../../git/locks.ts'
 import { commandEnvironment } from '../../service/environment.ts'
 import { TelecError } from '../../system/errors.ts'
-import { freeSpace } from '../../system/files.ts'
+import { verifyFree } from '../../system/files.ts'
 import type { StepContext } from '../step.ts'
-
-/** With less than this, git or the install would run full half-way. */
-export const LEAST_FREE_BYTES = 64 * 1024 * 1024
 
 /** A person's git is done long before, unless an editor is open. */
 const OTHER_GIT_WAIT_MS = 3_000
@@ -17,12 +14,7 @@ const OTHER_GIT_WAIT_MS = 3_000
 export async function preflight(context: StepContext): Promise<string> {
   const { world, repository, supervised } = context
   await verifyGit(world)
-  const { bytes: free } = freeSpace(repository.workTree)
-  if (free < LEAST_FREE_BYTES)
-    throw new TelecError('later', `the disk of ${repository.workTree} is full`, {
-      because: `${Math.round(free / 1024)} KiB are free; an update needs at least 64 MiB`,
-      hint: `free some space: df -h ${repository.workTree}`,
-    })
+  verifyFree(repository.workTree)
   await commandEnvironment(context) // a file of variables that is missing halts here
   await waitForOtherGit(context)
   const open = openOperation(repository)
