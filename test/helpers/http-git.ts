@@ -1,27 +1,37 @@
 import { spawn } from 'node:child_process'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { readFileSync } from 'node:fs'
+import * as http from 'node:http'
+import * as https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
+import type { Certificate } from './certificate.ts'
 
 export interface HttpGit {
   /** The URL of a repository below the folder that is served. */
   url(repository: string, credentials?: string): string
   /** Answers instead of git http-backend, as long as it is set; false: after all not. */
-  instead: ((request: IncomingMessage, response: ServerResponse) => boolean) | null
+  instead: ((request: http.IncomingMessage, response: http.ServerResponse) => boolean) | null
   /** How often it was asked without the credentials that it takes. */
   readonly refused: string[]
 }
 
-/** git http-backend(1) behind an HTTP server on the loopback interface, with basic auth. It ends with the test. */
-export async function serveHttpGit(folder: string, credentials: string | null = null): Promise<HttpGit> {
-  const server = createServer((request, response) => {
+/** git http-backend(1) behind an HTTP or HTTPS server on the loopback interface, with basic auth. It ends with the test. */
+export async function serveHttpGit(
+  folder: string,
+  credentials: string | null = null,
+  tls: Certificate | null = null,
+): Promise<HttpGit> {
+  const answer: http.RequestListener = (request, response) => {
     if (git.instead?.(request, response)) return
     const { authorization } = request.headers
     const expected = credentials === null ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`
     if (authorization === expected) return backend(folder, request, response)
     git.refused.push(request.url ?? '')
     response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
-  })
+  }
+  const server = tls
+    ? https.createServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, answer)
+    : http.createServer(answer)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => {
     server.closeAllConnections()
@@ -29,7 +39,8 @@ export async function serveHttpGit(folder: string, credentials: string | null = 
   })
   const { port } = server.address() as AddressInfo
   const git: HttpGit = {
-    url: (repository, user) => `http://${user ? `${user}@` : ''}127.0.0.1:${port}/${repository}`,
+    url: (repository, user) =>
+      `http${tls ? 's' : ''}://${user ? `${user}@` : ''}127.0.0.1:${port}/${repository}`,
     instead: null,
     refused: [],
   }
@@ -37,7 +48,7 @@ export async function serveHttpGit(folder: string, credentials: string | null = 
 }
 
 /** One request by the rules of CGI (RFC 3875). */
-function backend(folder: string, request: IncomingMessage, response: ServerResponse): void {
+function backend(folder: string, request: http.IncomingMessage, response: http.ServerResponse): void {
   const url = new URL(request.url ?? '', 'http://127.0.0.1')
   const { headers } = request
   const child = spawn('git', ['http-backend'], {

@@ -1,16 +1,20 @@
 import { spawn } from 'node:child_process'
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { certificate } from '../helpers/certificate.ts'
 import { version } from '../helpers/computer.ts'
 import { commandsOf } from '../helpers/documents.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { serveHttpGit } from '../helpers/http-git.ts'
+import { expectFailure } from '../helpers/messages.ts'
 import { DIST, type Ended, execute, succeed } from '../helpers/programs.ts'
 import { serveSsh } from '../helpers/ssh-server.ts'
 import { until } from '../helpers/until.ts'
 
+/** The first command of the section on certificates. */
+const TRUST = 'git config --global http.https:'
 const TOKEN = 'aTokenOfThisTest'
 /** ssh(1) looks there, whatever HOME says. */
 const HOME = userInfo().homedir
@@ -66,7 +70,7 @@ test('a token, as the document has it', async () => {
   const person = join(computer.folder, 'person')
   const answers = `#!/bin/sh\ncase $1 in User*) echo ann ;; *) echo ${TOKEN} ;; esac\n`
   writeFileSync(person, answers, { mode: 0o755 })
-  for (const line of road('git config --global credential.helper')) {
+  for (const line of road('git config --global credential.helper', TRUST)) {
     const here = line.replace('https://git.example.com/team/web.git', server.url('remote.git'))
     const ended = await type(here, [`GIT_ASKPASS=${person}`])
     if (line === 'telec doctor') expect(ended.stdout).toMatch(/^✓ remote /m)
@@ -75,6 +79,23 @@ test('a token, as the document has it', async () => {
   expect(readFileSync(join(computer.folder, 'user/.git-credentials'), 'utf8')).toContain(TOKEN)
   await computer.push(version('1.1.0'))
   expect(await type('telec-watch --scheduled')).toMatchObject({ code: 0 })
+})
+
+test('a certificate of its own, as the document has it', async () => {
+  const { computer, type } = await newShell()
+  const { cert, key } = await certificate(computer.folder, '127.0.0.1')
+  const server = await serveHttpGit(computer.folder, null, { cert, key })
+  await computer.gitInCheckout('remote', 'set-url', 'origin', server.url('remote.git'))
+  await computer.push(version('1.1.0'))
+  const before = await type('telec-watch --scheduled')
+  expectFailure(before, 78, ['certificate', 'docs/private-repositories.md'])
+  copyFileSync(cert, join(computer.folder, 'user/git.example.com.pem'))
+  for (const line of road(TRUST)) {
+    const ended = await type(line.replace('https://git.example.com', new URL(server.url('')).origin))
+    expect(ended, `${line}: ${ended.stderr}`).toMatchObject({ code: 0 })
+  }
+  expect(await type('telec-watch')).toMatchObject({ code: 0 })
+  expect(computer.state('update_signal.json')).toMatchObject({ target: { version: null } })
 })
 
 test('doctor tells an agent of the shell from a key that the timer has', async () => {

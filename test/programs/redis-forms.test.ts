@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { HALTED_KEYS } from '../../src/fleet/keys.ts'
+import { certificate } from '../helpers/certificate.ts'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { canConnect, freePort } from '../helpers/git-server.ts'
@@ -78,6 +80,16 @@ describe('a cluster of three nodes', () => {
     expect(ended.stderr).not.toContain('Redis')
     const { stdout } = await computer.telec('telec', ['status', '--fleet'])
     expect(stdout).toMatch(/^studio +alpha +1\.1\.0 +[0-9a-f]{12} +- +updated +done/m)
+
+    // Each of these keys is on another node, as its hash has it.
+    const commits = ['a', 'b', 'c', 'd', 'e', 'f'].map((digit) => digit.repeat(40))
+    const cluster = new Cluster([{ host: '127.0.0.1', port: nodes[0]?.port ?? 0 }])
+    onTestFinished(() => cluster.disconnect())
+    const keys = commits.map((commit) => `${HALTED_KEYS}${commit}`)
+    for (const key of keys) await cluster.sadd(key, 'studio')
+    const forgotten = await computer.telec('telec', ['fleet', 'forget', 'studio', '--json'])
+    expect(JSON.parse(forgotten.stdout)).toMatchObject({ status: true, halted_at: commits })
+    for (const key of [KEY, ...keys]) expect(await cluster.exists(key), key).toBe(0)
   })
 })
 
@@ -124,31 +136,6 @@ describe('sentinels', () => {
 })
 
 describe('TLS', () => {
-  async function certificate(folder: string, name: string): Promise<{ cert: string; key: string }> {
-    const [cert, key] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)]
-    const subject = [
-      '-subj',
-      `/CN=${name}`,
-      '-addext',
-      `subjectAltName=${/^[\d.]+$/.test(name) ? 'IP' : 'DNS'}:${name}`,
-    ]
-    await succeed('openssl', [
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-days',
-      '2',
-      '-keyout',
-      key,
-      '-out',
-      cert,
-      ...subject,
-    ])
-    return { cert, key }
-  }
-
   async function startTls(cert: string, key: string): Promise<number> {
     const port = await freePort()
     await startRedis({
