@@ -11,6 +11,9 @@ const [root = ''] = process.argv.slice(2)
 /** Where the status begins in what the demo prints. */
 const STATUS = /telec status says:$/
 
+/** A terminal of so many columns breaks its lines there. */
+const COLUMNS = /.{1,100}/g
+
 const lines = await record()
 const end = lines.findIndex(({ text }) => STATUS.test(text))
 if (end === -1) throw new Error('the demo shows no status')
@@ -31,7 +34,8 @@ async function record(): Promise<Line[]> {
     const text = line
       .replace(/\/(?:srv|var\/tmp)\/telec-demo-\w+/g, '/srv')
       .replace(/\bdemo-\d+\b/g, 'studio')
-    recorded.push({ text, atMs: Date.now() - zero })
+    const atMs = Date.now() - zero
+    for (const part of text.match(COLUMNS) ?? ['']) recorded.push({ text: part, atMs })
   }
   return recorded
 }

@@ -26,7 +26,7 @@ function explain(world: World, error: unknown): number {
   if (error instanceof TelecError) {
     const say = world.log[levelOf(error)]
     say(`${name}: ${error.message}`)
-    for (const line of error.because?.split('\n') ?? []) say(`  ${printable(line)}`)
+    for (const line of error.because ? error.because.split('\n') : []) say(`  ${printable(line)}`)
     if (error.hint) say(`  what to do: ${error.hint}`)
     world.log.outcome(error.message)
     return EXIT[error.kind]
