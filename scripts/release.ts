@@ -9,6 +9,7 @@ import {
   breakingCommits,
   type Commit,
   migrationsBetween,
+  placeholdersIn,
   releaseChangelog,
   sectionOf,
   WAIVER,
@@ -36,6 +37,7 @@ try {
 function release(bump: Bump): void {
   const waiver = waiverOf(options)
   verifyRepository()
+  verifyAddresses(read('package.json'))
   const current = versionOf(read('package.json'))
   const version = inc(current, bump)
   if (version === null) throw new Refusal(`package.json has no version of semver.org's: ${current}`)
@@ -65,6 +67,7 @@ function verify(tag: string): void {
   if (git('rev-parse', `${tag}^{commit}`) !== git('rev-parse', 'HEAD'))
     throw new Refusal(`${tag} is not what is checked out`)
   notesOf(tag)
+  verifyAddresses(git('show', `${tag}:package.json`))
   const trailer = `--format=%(trailers:key=${WAIVER},valueonly)`
   verifyBreaking(version, tag, git('log', '-1', trailer, tag).trim() || null)
   console.log(`${tag} may be published`)
@@ -84,6 +87,16 @@ function verifyRepository(): void {
   git('fetch', '--quiet', '--tags', 'origin')
   const behind = git('rev-list', '--count', 'HEAD..origin/main')
   if (behind !== '0') throw new Refusal(`main is ${behind} commit(s) behind: git pull`)
+}
+
+/** What is published says where it comes from. */
+function verifyAddresses(packageJson: string): void {
+  const placeholders = placeholdersIn(packageJson)
+  if (placeholders.length === 0) return
+  throw new Refusal(
+    `package.json has placeholders, or nothing, for: ${placeholders.join(', ')}
+  what to do: npm pkg set repository.type=git repository.url=git+URL.git homepage=URL bugs.url=URL/issues`,
+  )
 }
 
 /** What breaks computers has to mend them, too. Before the first release there are none. */

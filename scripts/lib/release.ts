@@ -33,6 +33,16 @@ export function migrationsBetween(added: readonly string[], previous: string, ne
   })
 }
 
+/** The fields of package.json whose address is missing or one of RFC 2606's, which nobody can have: `.invalid`. */
+export function placeholdersIn(packageJson: string): string[] {
+  const fields = JSON.parse(packageJson) as Readonly<Record<string, unknown>>
+  return ['repository', 'homepage', 'bugs'].filter((name) => {
+    const field = fields[name]
+    const url = typeof field === 'object' ? (field as { url?: unknown } | null)?.url : field
+    return typeof url !== 'string' || url === '' || /\.invalid\b/i.test(url)
+  })
+}
+
 /** The change log with what is unreleased under this version; null where nothing is. */
 export function releaseChangelog(text: string, version: string, date: string): string | null {
   const unreleased = sectionOf(text, 'Unreleased')

@@ -1,18 +1,10 @@
-import {
-  appendFileSync,
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { type Ended, execute, ROOT, succeed } from '../helpers/programs.ts'
+import { type Ended, execute, succeed } from '../helpers/programs.ts'
+import { cloneProject, commitProject, committer, edit } from '../helpers/project-copy.ts'
 
 /**
  * What a push to main and a tag do, without GitHub: the scripts of the workflows, on a copy of this project with a bare
@@ -21,14 +13,7 @@ import { type Ended, execute, ROOT, succeed } from '../helpers/programs.ts'
 let folder = ''
 let work = ''
 
-const env = {
-  ...process.env,
-  GIT_CONFIG_GLOBAL: '/dev/null',
-  GIT_AUTHOR_NAME: 'A Person',
-  GIT_AUTHOR_EMAIL: 'person@example.org',
-  GIT_COMMITTER_NAME: 'A Person',
-  GIT_COMMITTER_EMAIL: 'person@example.org',
-}
+const env = committer()
 const git = (...args: string[]) => succeed('git', args, { cwd: work, env })
 const release = (...args: string[]): Promise<Ended> => execute(join(work, 'scripts/release'), args, { env })
 const read = (name: string, root = work) => readFileSync(join(root, name), 'utf8')
@@ -39,13 +24,17 @@ async function commit(message: string, files: Readonly<Record<string, string>> =
     writeFileSync(join(work, name), text)
   }
   appendFileSync(join(work, 'README.md'), `${message}\n`)
-  const changelog = read('CHANGELOG.md').replace(
-    '## [Unreleased]\n',
-    `## [Unreleased]\n\n- ${message.split('\n')[0]}\n`,
+  edit(work, 'CHANGELOG.md', (text) =>
+    text.replace('## [Unreleased]\n', `## [Unreleased]\n\n- ${message.split('\n')[0]}\n`),
   )
-  writeFileSync(join(work, 'CHANGELOG.md'), changelog)
   await git('add', '--all')
   await git('commit', '--quiet', '--message', message)
+}
+
+const PLACEHOLDERS = {
+  repository: { type: 'git', url: 'git+https://example.invalid/telec.git' },
+  homepage: 'https://example.invalid/telec',
+  bugs: { url: 'https://example.invalid/telec/issues' },
 }
 
 /** As after a release that nobody wanted: for the next test. */
@@ -55,14 +44,8 @@ async function resetTo(tag: string): Promise<void> {
   await git('reset', '--quiet', '--hard', tag)
 }
 
-/** A clone with what a checkout of GitHub Actions has after `npm ci`. */
-async function clone(name: string, ...args: string[]): Promise<string> {
-  const path = join(folder, name)
-  await succeed('git', ['clone', '--quiet', ...args, join(folder, 'remote.git'), path], { env })
-  symlinkSync(join(ROOT, 'node_modules'), join(path, 'node_modules'))
-  writeFileSync(join(path, '.git/info/exclude'), 'node_modules\n')
-  return path
-}
+const clone = (name: string, ...args: string[]) =>
+  cloneProject(join(folder, 'remote.git'), join(folder, name), env, ...args)
 
 /** The `run` lines of a job of release.yml that need no GitHub and no npm registry. */
 function stepsOf(job: 'test' | 'publish', tag: string): string[] {
@@ -79,15 +62,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'telec-release-'))
   await succeed('git', ['init', '--quiet', '--bare', '--initial-branch=main', join(folder, 'remote.git')])
   work = await clone('work')
-  const files = (await succeed('git', ['ls-files', '-z'], { cwd: ROOT })).split('\0').filter(Boolean)
-  for (const name of files) cpSync(join(ROOT, name), join(work, name), { recursive: true })
-  const changelog = read('CHANGELOG.md').replace(
-    '## [Unreleased]\n',
-    '## [Unreleased]\n\n## [0.1.0] - 2026-01-01\n',
-  )
-  writeFileSync(join(work, 'CHANGELOG.md'), changelog)
-  await git('add', '--all')
-  await git('commit', '--quiet', '--message', 'Release 0.1.0')
+  await commitProject(work, env)
   await git('tag', 'v0.1.0')
   await git('push', '--quiet', 'origin', 'main', 'v0.1.0')
 })
@@ -177,6 +152,55 @@ describe('a release', () => {
     await resetTo('v0.1.0')
     expect((await release('patch')).stderr).toContain('main is 1 commit(s) behind')
     await git('push', '--quiet', '--force', 'origin', 'v0.1.0^{commit}:refs/heads/main')
+  })
+})
+
+describe('what does not say where it comes from is not published', () => {
+  const packageJson = (change: (fields: Record<string, unknown>) => void) => {
+    const fields = JSON.parse(read('package.json')) as Record<string, unknown>
+    change(fields)
+    return { 'package.json': JSON.stringify(fields, null, 2) }
+  }
+
+  test.each([
+    ['the placeholders that telec comes with', 'repository, homepage, bugs', PLACEHOLDERS],
+    ['one of them', 'homepage', { homepage: 'https://telec.Invalid' }],
+    ['no field', 'bugs', { bugs: undefined }],
+    ['a field without an address', 'repository', { repository: { type: 'git' } }],
+    ['an empty one', 'bugs', { bugs: { url: '' } }],
+  ])('%s', async (_, named, fields) => {
+    await commit(
+      'fix: it',
+      packageJson((all) => Object.assign(all, fields)),
+    )
+    const before = await git('rev-parse', 'HEAD')
+    for (const args of [['patch'], ['patch', '--dry-run']]) {
+      const { code, stdout, stderr } = await release(...args)
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+      expect(stderr).toContain(`placeholders, or nothing, for: ${named}\n`)
+    }
+    expect(await git('rev-parse', 'HEAD')).toBe(before)
+    expect(await git('tag', '--list', 'v0.1.1')).toBe('')
+    await resetTo('v0.1.0')
+  })
+
+  test('nor from a tag that was made by hand; what the message says to do is enough', async () => {
+    await commit(
+      'fix: it',
+      packageJson((all) => Object.assign(all, PLACEHOLDERS, { version: '0.1.1' })),
+    )
+    edit(work, 'CHANGELOG.md', (text) => text.replace('## [Unreleased]\n', '## [Unreleased]\n\n## [0.1.1]\n'))
+    await git('commit', '--quiet', '--all', '--message', 'notes')
+    await git('tag', 'v0.1.1')
+    const { code, stderr } = await release('verify', 'v0.1.1')
+    expect(code).toBe(1)
+    expect(stderr).toContain('placeholders, or nothing, for: repository, homepage, bugs\n')
+    const [, command = ''] = /what to do: (npm .*)/.exec(stderr) ?? []
+    await succeed('sh', ['-c', command.replaceAll('URL', 'https://forge.example.org/telec')], { cwd: work })
+    await git('commit', '--quiet', '--all', '--message', 'addresses')
+    await git('tag', '--force', 'v0.1.1')
+    expect(await release('verify', 'v0.1.1')).toMatchObject({ code: 0 })
+    await resetTo('v0.1.0')
   })
 })
 
