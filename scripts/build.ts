@@ -1,8 +1,10 @@
-// Builds dist/: one self-contained executable per program. The same commit gives the same bytes.
+// Builds dist/: one self-contained executable per program, and the licenses of what they bundle. The same commit gives
+// the same bytes.
 import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BuildOptions, build, type Plugin } from 'esbuild'
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
+import { bundledPackages, idOf, noticesOf } from './lib/bundled.ts'
 import { programText } from './lib/program-text.ts'
 
 const PROGRAMS = ['telec', 'telec-watch', 'telec-update', 'telec-migrate']
@@ -39,8 +41,22 @@ ${REQUIRE}`
 
 const HEADERS: Readonly<Record<string, string>> = { telec: FRONT_DOOR_HEADER, 'telec-watch': WATCH_HEADER }
 
-const shared: BuildOptions = {
+const metafiles: Metafile[] = []
+
+/** Keeps what esbuild says about everything that is built, programs within programs included. */
+const noted: Plugin = {
+  name: 'noted',
+  setup({ onEnd }) {
+    onEnd(({ metafile }) => {
+      if (metafile) metafiles.push(metafile)
+    })
+  },
+}
+
+const shared = {
   bundle: true,
+  metafile: true,
+  plugins: [noted],
   minify: true,
   platform: 'node',
   target: TARGET,
@@ -61,7 +77,7 @@ const shared: BuildOptions = {
     TELEC_COMMIT: JSON.stringify(commit()),
     __filename: '"telec"', // write-file-atomic hashes it into the names of temporary files
   },
-}
+} satisfies BuildOptions
 
 /** `program:FILE` is a program below src/ that runs in a process of its own: its text, bundled for itself. */
 const programs: Plugin = {
@@ -78,22 +94,32 @@ const programs: Plugin = {
   },
 }
 
-await mkdir('dist', { recursive: true })
-await Promise.all(
+const built = await Promise.all(
   PROGRAMS.map(async (program) => {
-    const outfile = `dist/.${program}.${process.pid}`
-    await build({
+    const { outputFiles } = await build({
       ...shared,
       entryPoints: [`src/cli/${program}.ts`],
-      outfile,
+      outfile: `dist/${program}`,
+      write: false,
       format: 'iife',
       banner: { js: HEADERS[program] ?? HEADER },
-      plugins: [programs],
+      plugins: [...shared.plugins, programs],
     })
-    await chmod(outfile, 0o755)
-    await rename(outfile, `dist/${program}`) // whoever runs the one before goes on with it
+    return { program, contents: outputFiles[0]?.contents ?? '' }
   }),
 )
+const packages = bundledPackages(metafiles)
+
+await mkdir('dist', { recursive: true })
+for (const { program, contents } of built) {
+  const file = `dist/.${program}.${process.pid}`
+  await writeFile(file, contents)
+  await chmod(file, 0o755)
+  await rename(file, `dist/${program}`) // whoever runs the one before goes on with it
+}
+
+await writeFile('dist/THIRD-PARTY-NOTICES', noticesOf(packages))
+await writeFile('dist/bundled.json', `${JSON.stringify(packages.map(idOf), null, 2)}\n`) // for scripts/sbom.ts
 
 // As CommonJS Node.js starts them sooner than as ES modules, which package.json above would make them.
 await writeFile('dist/package.json', '{ "type": "commonjs" }\n')

@@ -254,9 +254,11 @@ test('from a push to a computer on beta: verified, packaged, and telec updates i
   for (const step of steps) await succeed('bash', ['-eo', 'pipefail', '-c', step], { cwd: runner, env })
   await succeed('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: join(runner, 'out') })
   expect(read('out/NOTES.md', runner)).toContain('- feat: a better telec')
-  const assets = read('out/SHA256SUMS', runner).match(/telec\S*$/gm)
+  const assets = read('out/SHA256SUMS', runner).match(/\S+$/gm)
   expect(assets).toEqual([
+    'THIRD-PARTY-NOTICES',
     'telec',
+    'telec-0.2.0.cdx.json',
     'telec-0.2.0.tar.gz',
     'telec-0.2.0.tgz',
     'telec-migrate',

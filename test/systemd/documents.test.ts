@@ -154,15 +154,18 @@ describe('the npm package', () => {
     expect(new Set(files)).toEqual(
       new Set([
         'CHANGELOG.md',
+        'CONTRIBUTING.md',
         'LICENSE',
         'README.md',
         'SECURITY.md',
         ...['_telec', '_telec-migrate', '_telec-update', '_telec-watch'].map(completion),
         ...PROGRAMS.flatMap((name) => [completion(`${name}.bash`), completion(`${name}.fish`)]),
         ...PROGRAMS.map((name) => `dist/man/${name}.1`),
+        'dist/THIRD-PARTY-NOTICES',
         'dist/package.json',
         ...PROGRAMS.map((name) => `dist/${name}`),
         'docs/architecture.md',
+        ...['architecture', 'demo', 'status'].map((name) => `docs/${name}.svg`),
         'docs/config.schema.json',
         'docs/configuration.md',
         ...['go', 'make', 'npm', 'python'].flatMap((kind) => [
@@ -176,6 +179,7 @@ describe('the npm package', () => {
         'docs/private-repositories.md',
         'docs/prometheus-alerts.yml',
         'migrations/README.md',
+        'migrations/v1.1.0/001_example.ts',
         'package.json',
       ]),
     )

@@ -1,0 +1,180 @@
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, normalize } from 'node:path'
+import { build } from 'esbuild'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { execute, ROOT, succeed } from '../helpers/programs.ts'
+import { cloneProject, commitProject, committer } from '../helpers/project-copy.ts'
+
+/** What a release has. */
+let folder = ''
+let out = ''
+
+/** The npm package and the archive, unpacked. */
+const PACKED = ['package', 'archive'] as const
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'telec-shipped-'))
+  const env = committer('2026-05-04T12:00:00Z')
+  await succeed('git', ['init', '--quiet', '--initial-branch=main', join(folder, 'remote')])
+  await commitProject(join(folder, 'remote'), env)
+  await cloneProject(join(folder, 'remote'), join(folder, 'here'), env)
+  await succeed(join(folder, 'here/scripts/package'), [], { env })
+  out = join(folder, 'here/out')
+  for (const [name, file] of [
+    ['package', 'telec-0.1.0.tgz'],
+    ['archive', 'telec-0.1.0.tar.gz'],
+  ] as const) {
+    mkdirSync(join(folder, name))
+    await succeed('tar', ['-xzf', join(out, file), '--strip-components=1', '-C', join(folder, name)])
+  }
+})
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('the licenses of what is bundled', () => {
+  test('are in the npm package, in the archive and beside the programs of a release, all of them', async () => {
+    const notices = [
+      join(out, 'THIRD-PARTY-NOTICES'),
+      join(folder, 'package/dist/THIRD-PARTY-NOTICES'),
+      join(folder, 'archive/THIRD-PARTY-NOTICES'),
+    ].map((file) => readFileSync(file, 'utf8'))
+    expect(new Set(notices).size).toBe(1)
+    const packages = await bundledFolders()
+    expect(packages).toEqual(expect.arrayContaining(['commander', 'yaml', '@babel/parser']))
+    for (const name of packages) {
+      const path = join(ROOT, 'node_modules', name)
+      const texts = readdirSync(path).filter((file) => /^licen[cs]e/i.test(file))
+      expect(texts, name).not.toEqual([])
+      for (const file of texts)
+        expect(notices[0], name).toContain(readFileSync(join(path, file), 'utf8').trim())
+      const { version } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as { version: string }
+      expect(notices[0]).toContain(`\n${name.split('node_modules/').at(-1)}@${version}\n`)
+    }
+  })
+
+  test('one that has none fails the build, which names it and leaves dist/ as it was', async () => {
+    const work = mkdtempSync(join(tmpdir(), 'telec-unlicensed-'))
+    onTestFinished(() => rmSync(work, { recursive: true, force: true }))
+    for (const name of ['src', 'units', 'scripts', 'package.json', 'package-lock.json'])
+      cpSync(join(ROOT, name), join(work, name), { recursive: true })
+    mkdirSync(join(work, 'node_modules'))
+    for (const name of readdirSync(join(ROOT, 'node_modules')).filter((one) => one !== 'leven'))
+      symlinkSync(join(ROOT, 'node_modules', name), join(work, 'node_modules', name))
+    cpSync(join(ROOT, 'node_modules/leven'), join(work, 'node_modules/leven'), { recursive: true })
+    rmSync(join(work, 'node_modules/leven/license'))
+    const { code, stderr } = await execute(join(work, 'scripts/build'), [])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/Error: leven@4\.\d+\.\d+ is bundled and has no license file/)
+    expect(readdirSync(work)).not.toContain('dist')
+  })
+})
+
+describe('the list of what is bundled (SBOM)', () => {
+  interface Sbom {
+    readonly bomFormat: string
+    readonly serialNumber: string
+    readonly metadata: { readonly component: object; readonly timestamp: string }
+    readonly components: readonly { readonly name: string; readonly version: string }[]
+    readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[]
+  }
+
+  const read = () => JSON.parse(readFileSync(join(out, 'telec-0.1.0.cdx.json'), 'utf8')) as Sbom
+
+  test('is of telec as it was released, and has neither a clock nor chance in it', () => {
+    expect(read()).toMatchObject({
+      bomFormat: 'CycloneDX',
+      serialNumber: expect.stringMatching(/^urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
+      metadata: {
+        timestamp: '2026-05-04T12:00:00.000Z',
+        component: { name: 'telec', version: '0.1.0', type: 'application' },
+      },
+    })
+  })
+
+  test('has exactly the packages whose licenses are there, with what they were made from', async () => {
+    const { components, dependencies } = read()
+    const listed = components.map(({ name, version }) => `${name}@${version}`)
+    const notices = readFileSync(join(out, 'THIRD-PARTY-NOTICES'), 'utf8')
+    const noticed = [...notices.matchAll(/^-{80}\n(\S+@\S+)\n-{80}$/gm)].map(([, id]) => id)
+    expect(listed.toSorted()).toEqual(noticed.toSorted())
+    for (const one of components)
+      expect(one).toMatchObject({
+        scope: 'required',
+        properties: [],
+        hashes: [{ alg: 'SHA-512', content: expect.stringMatching(/^[0-9a-f]{128}$/) }],
+        licenses: [{ license: { id: expect.any(String) } }],
+      })
+    const known = [...listed, 'telec@0.1.0']
+    const refs = dependencies.flatMap(({ ref, dependsOn }) => [ref, ...dependsOn])
+    expect(refs.filter((ref) => !known.includes(ref))).toEqual([])
+    expect(dependencies.find(({ ref }) => ref === 'telec@0.1.0')?.dependsOn).toContain(
+      listed.find((id) => id.startsWith('commander@')),
+    )
+  })
+})
+
+describe.each(PACKED)('the documents of the %s', (name) => {
+  test('show only pictures and files that came with them', () => {
+    const root = join(folder, name)
+    const documents = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((path) =>
+      path.endsWith('.md'),
+    )
+    expect(documents).toEqual(expect.arrayContaining(['README.md', 'SECURITY.md', 'docs/operating.md']))
+    const targets = documents.flatMap((path) =>
+      [...readFileSync(join(root, path), 'utf8').matchAll(/\]\(([^)\s#]+)[^)]*\)|(?:src|href)="([^"#]+)/g)]
+        .map(([, link, attribute]) => link ?? attribute ?? '')
+        .filter((target) => !/^https?:/.test(target))
+        .map((target) => ({ path, target: normalize(join(dirname(path), target)) })),
+    )
+    expect(targets.map(({ target }) => target)).toEqual(
+      expect.arrayContaining(['LICENSE', 'CONTRIBUTING.md', 'docs/architecture.svg', 'docs/examples']),
+    )
+    expect(targets.filter(({ target }) => !statSync(join(root, target), { throwIfNoEntry: false }))).toEqual(
+      [],
+    )
+  })
+})
+
+/** The packages, as folders of node_modules, from which esbuild takes code into the programs and those within them. */
+async function bundledFolders(): Promise<string[]> {
+  const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+  const within = sources
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+    .flatMap((file) => [...readFileSync(join(ROOT, 'src', file), 'utf8').matchAll(/'program:([^']+)'/g)])
+    .map(([, file = '']) => file)
+  expect(within).toContain('migrate/runtimes/typescript-loader.ts')
+  const programs = ['telec', 'telec-watch', 'telec-update', 'telec-migrate'].map((name) => `cli/${name}.ts`)
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: [...programs, ...within].map((file) => `src/${file}`),
+    outdir: 'nowhere',
+    write: false,
+    bundle: true,
+    metafile: true,
+    minify: true,
+    platform: 'node',
+    external: ['program:*'],
+    loader: Object.fromEntries(
+      ['py', 'service', 'timer', 'path', 'conf', 'plist'].map((end) => [`.${end}`, 'text']),
+    ),
+    logLevel: 'error',
+  })
+  const files = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs))
+  return [
+    ...new Set(
+      files.flatMap(
+        (file) => /node_modules\/((?:.*node_modules\/)?(?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? [],
+      ),
+    ),
+  ]
+}
