@@ -1,22 +1,11 @@
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { markerMigration, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { NODE_VERSIONS, nodeBinary } from '../helpers/nodes.ts'
-import { DIST, type Ended, execute, type ProgramName, ROOT, succeed } from '../helpers/programs.ts'
-import { readTree } from '../helpers/tree.ts'
+import { DIST, type Ended, execute, type ProgramName, ROOT } from '../helpers/programs.ts'
 
 const PROGRAMS = ['telec', 'telec-watch', 'telec-update', 'telec-migrate'] as const
 
@@ -73,43 +62,6 @@ describe.each(PROGRAMS)('%s', (program) => {
     expect(readFileSync(join(DIST, program), 'utf8')).not.toContain(ROOT)
   })
 })
-
-test('the same commit builds the same bytes, in whichever folder', async () => {
-  const builds = await Promise.all(
-    ['here', 'another/place'].map((name) => buildIn(join(temporaryFolder(), name))),
-  )
-  const [first = {}, second = {}] = builds.map(readTree)
-  const names = Object.keys(first)
-  expect(names).toEqual(expect.arrayContaining([...PROGRAMS, 'completions/telec.fish', 'man/telec.1']))
-  expect(Object.keys(second)).toEqual(names)
-  for (const name of names) expect(first[name] === second[name], `${name} is the same`).toBe(true)
-})
-
-/** Builds a copy of the sources, committed at a fixed time; the folder of the bundles. */
-async function buildIn(folder: string): Promise<string> {
-  for (const name of ['src', 'units', 'scripts', 'package.json', 'package-lock.json', '.gitignore'])
-    cpSync(join(ROOT, name), join(folder, name), { recursive: true })
-  // A folder of its own, since the build keeps its cache there.
-  mkdirSync(join(folder, 'node_modules'))
-  for (const name of readdirSync(join(ROOT, 'node_modules')).filter((one) => one !== '.cache'))
-    symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
-  const time = '2026-05-04T12:00:00Z'
-  const author = { GIT_AUTHOR_NAME: 'a', GIT_AUTHOR_EMAIL: 'a@example.org', GIT_AUTHOR_DATE: time }
-  const committer = {
-    GIT_COMMITTER_NAME: 'a',
-    GIT_COMMITTER_EMAIL: 'a@example.org',
-    GIT_COMMITTER_DATE: time,
-  }
-  const options = {
-    cwd: folder,
-    env: { ...process.env, ...author, ...committer, GIT_CONFIG_GLOBAL: '/dev/null' },
-  }
-  await succeed('git', ['init', '--quiet'], options)
-  await succeed('git', ['add', '--all'], options)
-  await succeed('git', ['commit', '--quiet', '--message', 'all'], options)
-  await succeed(join(folder, 'scripts/build'), [], options)
-  return join(folder, 'dist')
-}
 
 describe.each(NODE_VERSIONS)('on Node.js %s', (nodeVersion) => {
   test('the whole road: init, a push with migrations of each kind, watch, update', async () => {

@@ -7,15 +7,19 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, normalize } from 'node:path'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { parse } from 'yaml'
+import { requireTool } from '../helpers/missing-tool.ts'
 import { execute, ROOT, succeed } from '../helpers/programs.ts'
 import { cloneProject, commitProject, committer } from '../helpers/project-copy.ts'
+import { readTree } from '../helpers/tree.ts'
 
-/** What a release has. */
+/** What a release has, made twice: in two folders, more than a year apart, by people with other settings. */
 let folder = ''
 let out = ''
 
@@ -23,13 +27,15 @@ let out = ''
 const PACKED = ['package', 'archive'] as const
 
 beforeAll(async () => {
+  requireTool('faketime', 'faketime')
   folder = mkdtempSync(join(tmpdir(), 'telec-shipped-'))
   const env = committer('2026-05-04T12:00:00Z')
   await succeed('git', ['init', '--quiet', '--initial-branch=main', join(folder, 'remote')])
   await commitProject(join(folder, 'remote'), env)
   await cloneProject(join(folder, 'remote'), join(folder, 'here'), env)
   await succeed(join(folder, 'here/scripts/package'), [], { env })
-  out = join(folder, 'here/out')
+  out = join(folder, 'out') // where the workflow has it
+  cpSync(join(folder, 'here/out'), out, { recursive: true })
   for (const [name, file] of [
     ['package', 'telec-0.1.0.tgz'],
     ['archive', 'telec-0.1.0.tar.gz'],
@@ -40,6 +46,25 @@ beforeAll(async () => {
 })
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test('the same commit gives the same bytes, wherever and whenever it is built', async () => {
+  const env = { ...committer(), LC_ALL: 'C.UTF-8', NODE_ENV: 'production', TZ: 'Pacific/Auckland' }
+  const elsewhere = await cloneProject(join(folder, 'remote'), join(folder, 'another/folder'), env)
+  mkdirSync(join(elsewhere, 'dist/man'), { recursive: true })
+  writeFileSync(join(elsewhere, 'dist/man/telec-old.1'), 'of a build before')
+  await succeed('chmod', ['--recursive', 'go=', elsewhere])
+  const { jobs } = parse(readFileSync(join(ROOT, '.github/workflows/release.yml'), 'utf8')) as {
+    jobs: { reproduce: { steps: { run?: string }[] } }
+  }
+  const steps = jobs.reproduce.steps.flatMap(({ run }) => run ?? [])
+  expect(steps).toEqual(['./another/folder/scripts/package', 'diff --recursive out another/folder/out'])
+  for (const step of steps)
+    await succeed('faketime', ['-f', '+400d', 'bash', '-c', `umask 077; ${step}`], { cwd: folder, env })
+
+  const [first, second] = [out, join(elsewhere, 'out')].map(readTree)
+  expect(Object.keys(first ?? {})).toHaveLength(10)
+  expect(first).toEqual(second)
+})
 
 describe('the licenses of what is bundled', () => {
   test('are in the npm package, in the archive and beside the programs of a release, all of them', async () => {

@@ -17,7 +17,13 @@ interface Workflow {
   readonly permissions: unknown
   readonly concurrency: unknown
   readonly on: unknown
-  readonly jobs: Readonly<Record<string, { 'timeout-minutes': number; steps: readonly Step[] }>>
+  readonly jobs: Readonly<Record<string, Job>>
+}
+
+interface Job {
+  readonly 'timeout-minutes': number
+  readonly environment?: string
+  readonly steps: readonly Step[]
 }
 
 const examples = readdirSync(EXAMPLES)
@@ -155,11 +161,27 @@ test('once a week the sweeps are run whole, with time for it', () => {
 })
 
 describe("telec's own release", () => {
-  test('a tag is verified and tested before anything may be written', () => {
-    const { jobs } = parse(readFileSync(join(ROOT, '.github/workflows/release.yml'), 'utf8')) as Workflow
-    const runs = jobs.test?.steps.flatMap(({ run }) => run ?? [])
+  const { jobs } = parse(readFileSync(join(ROOT, '.github/workflows/release.yml'), 'utf8')) as Workflow
+  const runsOf = (job: string) => jobs[job]?.steps.flatMap(({ run }) => run ?? [])
+
+  test('a tag is verified, tested, and made twice before anything may be written', () => {
+    const runs = runsOf('test')
     expect(runs?.[0]).toBe('./scripts/release verify "$GITHUB_REF_NAME"')
     expect(runs?.[1]).toContain('.ci/run')
-    expect(jobs.publish).toMatchObject({ needs: 'test' })
+    expect(jobs.publish).toMatchObject({ needs: ['test', 'package', 'reproduce'] })
+  })
+
+  test('who may write gets finished files, runs no code of a project, and waits for a person', () => {
+    const steps = jobs.publish?.steps ?? []
+    expect(steps.flatMap(({ uses }) => uses?.replace(/@.*/, '') ?? [])).toEqual([
+      'actions/download-artifact',
+      'actions/setup-node',
+      'actions/attest-build-provenance',
+    ])
+    expect(runsOf('publish')).toEqual([
+      expect.stringMatching(/^gh release view \S+ >\S+ 2>&1 \|\| gh release create [^;&|]*\n$/),
+      expect.stringMatching(/^npm publish --ignore-scripts [^;&|]*\.\/out\/telec-\*\.tgz$/),
+    ])
+    expect(jobs.publish?.environment).toBe('release')
   })
 })
