@@ -1,6 +1,5 @@
 import { TelecError } from '../system/errors.ts'
 import { diskFull, freeSpace } from '../system/files.ts'
-import { lastState } from '../system/lines.ts'
 import type { RunResult } from '../system/process.ts'
 import type { Repository } from './repository.ts'
 
@@ -16,8 +15,7 @@ const PLEASANTRIES =
 export function explain(result: RunResult): string {
   if (result.endedBy === 'timeout') return 'git did not end in time and was stopped'
   if (result.endedBy === 'output') return 'git printed more than telec is willing to read and was stopped'
-  const all = result.stderr.split('\n').map(lastState)
-  const said = all.filter((line) => line.trim() !== '' && !PLEASANTRIES.test(line))
+  const said = result.stderr.split('\n').filter((line) => line.trim() !== '' && !PLEASANTRIES.test(line))
   const lines = said.slice(-5).map(printableRemote)
   return lines.join('\n') || `git ended with ${result.signal ?? `exit code ${result.code}`}`
 }
