@@ -16,6 +16,7 @@ import { readPause } from '../state/pause.ts'
 import { CHANGED_HINT, describeChanged, lastChanged, readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
+import { localTime } from '../system/local-time.ts'
 import { isHeld } from '../system/lock.ts'
 import { afterHalt } from '../view/after-halt.ts'
 import { verifyCheckout } from '../view/checkout.ts'
@@ -98,9 +99,9 @@ async function update(service: Service): Promise<string> {
   if (watch?.outcome === 'refused')
     throw new TelecError('halted', `not taken: ${watch.reason}`, { hint: 'see telec status' })
   const pause = readPause(paths, world.now())
-  const paused = pause ? `, updates are paused since ${pause.since}` : ''
+  const paused = pause ? `, updates are paused since ${localTime(pause.since)}` : ''
   const { pin, held } = readChoices(paths)
-  const pinned = pin ? `, pinned to ${nameOf(pin)} since ${pin.since}` : ''
+  const pinned = pin ? `, pinned to ${nameOf(pin)} since ${localTime(pin.since)}` : ''
   const never = held.length > 0 ? `, never taken: ${held.map(nameOf).join(', ')}` : ''
   const deployed = state ? `${nameOf(state.deployed)} is deployed` : 'nothing is recorded yet'
   return `${deployed}${paused}${pinned}${never}`

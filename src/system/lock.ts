@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { systemErrorCode, TelecError } from './errors.ts'
 import { readPlainText, writeFailure } from './files.ts'
 import { signalIfThere } from './groups.ts'
+import { localTime } from './local-time.ts'
 import { isoTime, type World } from './world.ts'
 
 /** open(2) of macOS takes a flock with the descriptor; Linux has no such flag. */
@@ -105,7 +106,10 @@ function openAndLock(world: World, path: string): number {
 function heldBySomeone(path: string): TelecError {
   const [text = ''] = fs.readFileSync(path, 'utf8').split('\n')
   const [, pid] = /, pid (\d+)/.exec(text) ?? []
-  const holder = pid !== undefined && signalIfThere(Number(pid), 0) ? text : 'it has just started'
+  const holder =
+    pid !== undefined && signalIfThere(Number(pid), 0)
+      ? text.replace(/\S+Z$/, localTime)
+      : 'it has just started'
   return new TelecError('later', `another telec is at work: ${holder}`, {
     hint: 'wait for it to end: telec status shows what it does',
     isBusy: true,

@@ -205,9 +205,10 @@ async function enter(
 function verifyNotHalted({ world, config }: Service, { halted }: UpdateState, target: Target): void {
   if (halted?.target.commit !== target.commit || isDue(halted, world.now(), config.computer)) return
   const details = { because: halted.error, hint: 'try it again now: telec-update --retry' }
-  if (!halted.transient)
-    throw new TelecError('halted', `halted since ${halted.at} at ${halted.step}`, details)
-  throw new TelecError('later', `waiting until ${halted.next_try_at} to try ${halted.step} again`, details)
+  const { step, at, next_try_at } = halted
+  if (next_try_at === null)
+    throw new TelecError('halted', `halted since ${localTime(at)} at ${step}`, details)
+  throw new TelecError('later', `waiting until ${localTime(next_try_at)} to try ${step} again`, details)
 }
 
 /** The one loop. A step writes the journal itself, before what a kill could leave half-done. */

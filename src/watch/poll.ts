@@ -19,6 +19,7 @@ import {
 import { type Backoff, backoffMs, isWaitOver } from '../system/backoff.ts'
 import { TelecError } from '../system/errors.ts'
 import { touch } from '../system/files.ts'
+import { localTime } from '../system/local-time.ts'
 import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
@@ -133,14 +134,16 @@ function verifyNotPausing({ world, config }: Service, watch: WatchState | null):
   if (!watch?.next_poll_at) return
   const { failures, next_poll_at, repair } = watch
   if (isWaitOver(pausesOf(config, repair), failures, config.computer, next_poll_at, world.now())) return
-  const why = `${failures} polls failed; the next is due at ${next_poll_at}`
+  const why = `${failures} polls failed; the next is due at ${localTime(next_poll_at)}`
   throw new TelecError('later', why, { quiet: true })
 }
 
 /** A halt holds a target, too; whether it is over is telec-update's to decide. */
 function tellHalt(decision: Decision, halted: UpdateState['halted']): Decision {
   if (halted === null) return decision
-  const then = halted.next_try_at ? `it is tried again from ${halted.next_try_at}` : 'telec-update --retry'
+  const then = halted.next_try_at
+    ? `it is tried again from ${localTime(halted.next_try_at)}`
+    : 'telec-update --retry'
   const rule = `halted at ${halted.step}: ${then}`
   const considered = decision.considered.map((one) =>
     one.target.commit === halted.target.commit ? { ...one, rule, until: halted.next_try_at } : one,

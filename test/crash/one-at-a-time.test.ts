@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { localTime } from '../../src/system/local-time.ts'
 import { type Computer, makeComputer, version } from '../helpers/computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { DIST, type Ended, execute } from '../helpers/programs.ts'
@@ -53,7 +54,9 @@ test(
       // The one that works cannot end before the others have: two at work would be waited for in vain.
       await until('all but one to have left', async () => Object.keys(left).length === 3)
       await until('that one to work', async () => existsSync(join(computer.home, 'began')))
-      const holder = readFileSync(join(computer.home, 'telec.lock'), 'utf8').trim()
+      const holder = readFileSync(join(computer.home, 'telec.lock'), 'utf8')
+        .trim()
+        .replace(/\S+Z$/, localTime)
       expectFailure(await computer.telec('telec-update'), 75, [`another telec is at work: ${holder}`])
       for (const [name, ended] of Object.entries(left)) {
         expectFailure(ended, 75, ['another telec is at work: '])

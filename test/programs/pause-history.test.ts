@@ -56,6 +56,8 @@ describe('telec pause', () => {
     const [, until = ''] = /, until (.*); sooner: telec resume$/m.exec(stdout) ?? []
     expect(until).toMatch(/^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d -0[23]30$/)
     expect(Date.parse(until)).toBe(Math.floor(Date.parse(paused.until) / 1000) * 1000)
+    const { stdout: examined } = await computer.telec('telec', ['doctor'], inNewfoundland)
+    expect(examined).toMatch(/ paused since \S+ \S+ -0[23]30$/m)
     const resume = async () => JSON.parse((await computer.telec('telec', ['resume', '--json'])).stdout)
     expect(await resume()).toEqual({ resumed: paused })
     expect(await resume()).toEqual({ resumed: null })
@@ -129,7 +131,7 @@ describe('telec history', () => {
     expect(stdout).toMatch(
       /^20\S+ \S+ \S+ {2}1\.1\.0 \(\w+\) → 1\.3\.0 \(\w+\): updated\n {4}a change\n {4}a change\n {4}preflight \d+\.\d s, fetch/,
     )
-    expect(stdout).toMatch(/→ 1\.2\.0 \(\w+\): halted at install: .*exit code 1.*, at the 2\. attempt/)
+    expect(stdout).toMatch(/→ 1\.2\.0 \(\w+\): halted at install: .*exit code 1.*, attempt 2/)
   })
 
   test('keeps the last fifty', async () => {

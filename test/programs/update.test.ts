@@ -2,6 +2,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { localTime } from '../../src/system/local-time.ts'
 import { type Computer, markerMigration, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
@@ -223,8 +224,9 @@ test('a second telec-update leaves with 75 and names the first, which goes on un
   await writeFile(join(computer.checkout, 'begun'), 'is read by the install command\n')
   const holder = await readFile(join(computer.home, 'telec.lock'), 'utf8')
   expect(holder).toMatch(/^telec-update, pid \d+, since /)
-  expectFailure(await computer.telec('telec-update'), 75, ['another telec is at work', holder.trim()])
-  expectFailure(await computer.telec('telec-migrate'), 75, [holder.trim()])
+  const said = holder.trim().replace(/\S+Z$/, localTime)
+  expectFailure(await computer.telec('telec-update'), 75, ['another telec is at work', said])
+  expectFailure(await computer.telec('telec-migrate'), 75, [said])
   await writeFile(join(computer.checkout, 'go'), 'go on\n')
   expect((await first).code).toBe(42)
 })

@@ -74,6 +74,11 @@ describe('the house', () => {
     expect(circles).toEqual([])
   })
 
+  it('says no time as files have it: a message has it in the zone of the computer', () => {
+    const raw = /\$\{(?!options\.)[\w.?]*(?:[._]at|since|until)\}/
+    expect(paths.filter((path) => raw.test(texts.get(path) ?? ''))).toEqual([])
+  })
+
   it(`has no file over ${MOST_LINES} lines`, () => {
     const long = paths.filter((path) => (texts.get(path) ?? '').split('\n').length - 1 > MOST_LINES)
     expect(long).toEqual([])

@@ -83,7 +83,7 @@ function lines({
     halted === null
       ? done
       : `${rollback ? 'rollback ' : ''}halted at ${halted.step}: ${halted.error.split('\n', 1)[0]}`
-  const tries = attempts > 1 ? `, at the ${attempts}. attempt` : ''
+  const tries = attempts > 1 ? `, attempt ${attempts}` : ''
   const steps = Object.entries(seconds).map(([step, amount]) => `${step} ${amount.toFixed(1)} s`)
   const durations = steps.length > 0 ? `    ${steps.join(', ')}\n` : ''
   const aside = put_aside.map((what) => `    put aside: ${what}\n`).join('')
