@@ -111,11 +111,11 @@ export function serviceArgument(): Argument {
 /** Has all that is run from here on find the service that was named, and say as much as was asked for. */
 function takeEverywhere(world: World, action: Command): void {
   const { env } = world
-  const { name, user, system, quiet, verbose, color } = action.optsWithGlobals<Everywhere>()
+  const { name, user, system, quiet, verbose } = action.optsWithGlobals<Everywhere>()
   if (user || system) chooseScope(world, user ? 'user' : 'system')
   if (quiet) env.TELEC_QUIET = '1'
   if (verbose) env.TELEC_DEBUG = '1'
-  if (!color) {
+  if (isPlain(action)) {
     env.NO_COLOR = '1'
     delete env.FORCE_COLOR
   }
@@ -129,13 +129,17 @@ function takeEverywhere(world: World, action: Command): void {
   if (named !== undefined) env.TELEC_NAME = named
 }
 
+/** Whether --no-color stands anywhere: in `optsWithGlobals` the default of a command around this one would undo it. */
+function isPlain(command: Command): boolean {
+  return command.opts().color === false || (command.parent !== null && isPlain(command.parent))
+}
+
 interface Everywhere {
   readonly name?: string
   readonly user?: boolean
   readonly system?: boolean
   readonly quiet?: true
   readonly verbose?: true
-  readonly color: boolean
 }
 
 /** Reads an argument; where `parse` gives null, the answer is what it takes. */

@@ -45,6 +45,15 @@ describe('telec-watch on alpha', () => {
     expect(again.stderr).toMatch(/^polled: /)
   })
 
+  test('--no-color is heard wherever it stands', async () => {
+    const { telec, env } = await freshComputer()
+    for (const args of [
+      ['doctor', '--no-color'],
+      ['--no-color', 'doctor'],
+    ])
+      expect((await telec('telec', args, { env: { ...env, FORCE_COLOR: '1' } })).stdout).toMatch(/^✓ /)
+  })
+
   test('says once what it found, and is quiet after that', async () => {
     const computer = await freshComputer()
     const commit = await computer.push(version('1.1.0'))
