@@ -48,6 +48,7 @@ export async function collectOverview(service: Service) {
   return {
     /** Of the service; null: it has none. */
     name: paths.name,
+    scope: paths.scope,
     computer: config.computer,
     /** The telec that is asked. */
     telec: { version: VERSION, commit: COMMIT },

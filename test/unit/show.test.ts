@@ -16,6 +16,7 @@ const WEB: Overview['units'][number] = {
 
 const CURRENT: Overview = {
   name: null,
+  scope: 'user',
   computer: 'studio',
   telec: { version: '0.1.0', commit: 'unknown' },
   channel: 'alpha',
@@ -111,6 +112,12 @@ describe('telec status', () => {
       'next poll',
       { next_poll_at: null },
       'never: no timer is active (telec install)',
+    ],
+    [
+      'says who is to install the units of a named service of the computer',
+      'next poll',
+      { next_poll_at: null, scope: 'system', name: 'web' },
+      'never: no timer is active (sudo telec install --name web)',
     ],
     ['says how the service is', 'service', {}, 'web.service is running, pid 4711 (systemd)'],
     [

@@ -66,6 +66,7 @@ const config: Config = parseConfig(world, 'config.yml', CONFIG)
 
 const OVERVIEW: Overview = {
   name: null,
+  scope: 'user',
   computer: 'studio',
   telec: { version: '0.1.0', commit: 'unknown' },
   channel: 'alpha',
