@@ -89,7 +89,9 @@ describe('telec hold', () => {
     const { stdout } = await telec(computer, 'hold', commit)
     writeFileSync(`${goOn}`, '\n')
     expect((await updating).code).toBe(42)
-    expect(stdout).toContain('has begun already, and is not stopped; to go back: telec rollback')
+    expect(stdout).toContain(
+      'has begun already, and is not stopped; to go back once it has ended or halted: telec rollback',
+    )
     expect(await headOf(computer)).toBe(commit)
   })
 })

@@ -119,7 +119,7 @@ function describeHold(target: Target, { deployed, update }: UpdateState, isAtWor
     target.commit === deployed.commit
       ? '\nit is deployed, and stays until a newer one comes; to go back: telec rollback'
       : update?.target.commit === target.commit && (isAtWork || isUnderWay(update))
-        ? '\nthe update to it has begun already, and is not stopped; to go back: telec rollback'
+        ? '\nthe update to it has begun already, and is not stopped; to go back once it has ended or halted: telec rollback'
         : ''
   return `${nameOf(target)} is held; ${undo}${now}\n`
 }
