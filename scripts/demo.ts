@@ -67,6 +67,7 @@ let onHappening = () => {}
 
 process.once('SIGINT', () => leave(130))
 process.once('SIGTERM', () => leave(143))
+process.stdout.once('error', () => leave(141)) // as SIGPIPE ends a program whose reader is gone (`| head`)
 try {
   await tell()
   leave(0)
