@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { asAsked } from '../config/services.ts'
 import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { signalAllGroups } from '../system/groups.ts'
 import { printable } from '../system/log.ts'
@@ -25,9 +26,9 @@ function explain(world: World, error: unknown): number {
   const { name } = world.program
   if (error instanceof TelecError) {
     const say = world.log[levelOf(error)]
-    say(`${name}: ${error.message}`)
+    say(`${name}: ${asAsked(world, error.message)}`)
     for (const line of error.because ? error.because.split('\n') : []) say(`  ${printable(line)}`)
-    if (error.hint) say(`  what to do: ${error.hint}`)
+    if (error.hint) say(`  what to do: ${asAsked(world, error.hint)}`)
     world.log.outcome(error.message)
     return EXIT[error.kind]
   }

@@ -35,7 +35,9 @@ export function chooseScope({ env, home }: World, scope: Scope): void {
  * never acts for somebody else, nor reads with more rights than theirs.
  */
 export function locate(world: World): Paths {
-  return own(world, locateOfAnybody(world))
+  const paths = own(world, locateOfAnybody(world))
+  if (paths.scope === 'system' && closedTo(paths)) throw noConfiguration(world, paths)
+  return paths
 }
 
 /**
@@ -50,6 +52,9 @@ export function locateOfAnybody(world: World): Paths {
   const meant = services.filter(({ name }) => named === undefined || name === named)
   const [paths = pathsOf(folder, named ?? null)] = meant
   if (meant.length === 0 && named && !existsSync(paths.home)) {
+    const ofComputer = pathsOf(SYSTEM_HOME, named)
+    if ((folder === SYSTEM_HOME || !world.env.TELEC_HOME) && closedTo(ofComputer))
+      throw noConfiguration(world, ofComputer)
     const there = services.length === 0 ? 'none yet' : services.map(shownName).join(', ')
     throw new TelecError('usage', `there is no service named ${named}`, {
       hint: `configure it (telec init --name ${named}), or name one of those that there are: ${there}`,
@@ -96,28 +101,36 @@ export function own(world: World, paths: Paths): Paths {
   )
 }
 
-/** The same command by somebody else. */
+/** The same command by somebody else; what writes units is root's. */
 function asUser({ program }: World, user: string, more: readonly string[] = []): string {
-  return `sudo -u ${user} ${[program.name, ...program.args, ...more].join(' ')}`
+  const isOfRoot = /^(un)?install$/.test(program.args.find((word) => !word.startsWith('-')) ?? '')
+  return `sudo ${isOfRoot ? '' : `-u ${user} `}${[program.name, ...program.args, ...more].join(' ')}`
+}
+
+/** What of a service this user may not read, if anything. */
+function closedTo({ config, home }: Paths): string | undefined {
+  return [config, home].find((path) => existsSync(path) && !mayAccess(path, 'read'))
 }
 
 /** There is no configuration that this user may read: says whose the computer's services are. */
-export function noConfiguration(world: World, { config }: Paths): TelecError {
-  const hint = 'write one with: telec init --checkout PATH'
-  const ofOthers = [null, ...namesIn(SYSTEM_HOME)]
-    .map((name) => pathsOf(SYSTEM_HOME, name))
-    .filter((paths) => existsSync(paths.config) && !mayAccess(paths.config, 'read'))
-  const meant = ofOthers.filter((paths) => paths.config === config)
-  const owners = (meant.length > 0 ? meant : ofOthers).map(
+export function noConfiguration(world: World, paths: Paths): TelecError {
+  const isSystem = paths.scope === 'system'
+  const init = commandFor(paths, `telec init ${isSystem ? '--system ' : ''}--checkout PATH`)
+  const hint = `write one with: ${init}`
+  // Whoever asks for a home, or for the services of a user, does not ask for those of the computer.
+  const names = isSystem || !world.env.TELEC_HOME ? [null, ...namesIn(SYSTEM_HOME)] : []
+  const ofOthers = names.map((name) => pathsOf(SYSTEM_HOME, name)).filter(closedTo)
+  const [meant] = ofOthers.filter(({ config }) => config === paths.config)
+  const owners = (meant ? [meant] : ofOthers).map(
     ({ home }) => accountOf(wayTo(home).at(-1)?.uid ?? 0)?.name ?? 'OWNER',
   )
   const [owner] = owners
   if (owner === undefined)
-    return new TelecError('config', `there is no configuration: ${config} does not exist`, { hint })
-  const what = meant.length > 0 ? `may not read ${config}` : 'has no configuration of their own'
+    return new TelecError('config', `there is no configuration: ${paths.config} does not exist`, { hint })
+  const what = meant ? `may not read ${closedTo(meant)}` : 'has no configuration of their own'
   return new TelecError('config', `${world.user()} ${what}`, {
     because: `what this computer has in ${SYSTEM_CONFIG} is for: ${[...new Set(owners)].join(', ')}`,
-    hint: `${asUser(world, owner)}; or ${hint}`,
+    hint: meant ? asUser(world, owner) : `${asUser(world, owner)}; or ${hint}`,
   })
 }
 
@@ -126,9 +139,20 @@ export function commandFor(
   { name, scope }: Pick<Paths, 'name'> & Partial<Pick<Paths, 'scope'>>,
   command: string,
 ): string {
-  const isOfRoot = scope === 'system' && /^telec (un)?install/.test(command)
+  const isOfRoot = scope === 'system' && /^telec (init|install|uninstall)/.test(command)
   return `${isOfRoot ? 'sudo ' : ''}${command}${name === null ? '' : ` --name ${name}`}`
 }
+
+/** telec's commands in a text for people, meaning the service that this program was asked for, and not any other. */
+export function asAsked({ env, program }: World, text: string): string {
+  const scope = program.args.find((arg) => arg === '--user' || arg === '--system')
+  const said = [env.TELEC_NAME ? `--name ${env.TELEC_NAME}` : [], scope ?? []].flat()
+  return said.length === 0 ? text : text.replace(COMMANDS, (command) => [command, ...said].join(' '))
+}
+
+/** As hints name them, and not as sentences name programs: `telec-update goes on`. One that names its service has it already. */
+const COMMANDS =
+  /\btelec(?:-(?:update|watch|migrate)(?= rollback| -|[;,)]|$)| (?:status|doctor|repair|logs|history|pause|resume|(?:un)?pin|(?:un)?hold|rollback|update|watch|(?:un)?install)\b)(?![^;,()\n]* --name )/gm
 
 /**
  * The home of the service without a name, in which that of a named one lies in system scope; null: it lies in folders of

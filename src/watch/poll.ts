@@ -4,6 +4,7 @@ import { remember } from '../channel/sightings.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
+import { asAsked } from '../config/services.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { readChoices } from '../state/choices.ts'
 import { mendPause } from '../state/pause.ts'
@@ -164,7 +165,7 @@ async function act(service: Service, state: UpdateState, decision: Decision): Pr
   if (rollback) await signal(service, rollback.from, rollback.target, 'telec-update rollback')
   else if (decision.kind === 'update') await signal(service, state.deployed, decision.target)
   else if (decision.kind === 'current' || decision.kind === 'held')
-    await takeBack(service, state, decision.reason)
+    await takeBack(service, state, asAsked(service.world, decision.reason))
 }
 
 /** Signals a target that polls refuse, if there is one and a person permits it. */
@@ -216,13 +217,13 @@ function tell(world: World, decision: Decision, before: WatchState | null, sched
   if (malformed.length > 0)
     world.log.notice(`passed over: ${malformed.join(', ')}: a release is tagged like v1.2.3 (semver.org)`)
   const isNews = before?.reason !== decision.reason
-  if (decision.kind === 'refused' && isNews) world.log.warning(`not taken: ${decision.reason}`)
+  const reason = asAsked(world, decision.reason)
+  if (decision.kind === 'refused' && isNews) world.log.warning(`not taken: ${reason}`)
   else if (decision.kind === 'missing' && isNews && scheduled)
     world.log.warning(`nothing to follow: ${decision.reason}; ${decision.hint}`) // by hand it is an error, each time
   else if (decision.kind === 'held' && before?.target?.commit !== decision.target.commit)
-    world.log.notice(`not yet: ${decision.reason}`)
-  else if (!scheduled || world.env.TELEC_DEBUG)
-    world.log.debug(`polled: ${decision.kind}: ${decision.reason}`)
+    world.log.notice(`not yet: ${reason}`)
+  else if (!scheduled || world.env.TELEC_DEBUG) world.log.debug(`polled: ${decision.kind}: ${reason}`)
   if (before && before.failures > 0)
     world.log.notice(`the remote is back after ${before.failures} poll(s) without it`)
 }

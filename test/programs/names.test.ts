@@ -87,6 +87,35 @@ test('where several are there, those that take one list them and exit 2', async 
   expect(await computer.telec('telec', ['history'], { env: { TELEC_NAME: '..' } })).toMatchObject({ code: 2 })
 })
 
+test('each command that is named to a person means the service that they asked for', async () => {
+  const computer = await withWorker()
+  const said = async (...words: string[]) => {
+    const { stdout, stderr } = await computer.telec('telec', words)
+    return stdout + stderr
+  }
+  /** All that is to be typed, to the end of the line or of the words that belong to it. */
+  const typed = (text: string) => text.match(/(?<=: |\(|then )telec\b[^;,()\n]*/g) ?? []
+  const commit = await computer.push(version('1.1.0'))
+  const each = [
+    await said('pause', 'worker', '--for', '2h'),
+    await said('status', 'worker'),
+    await said('update', 'worker'),
+    await said('resume', 'worker'),
+    await said('hold', '-n', 'worker', commit),
+    await said('pin', commit, 'worker'),
+    await said('status', '-n', 'worker'),
+    await said('watch', 'worker', '--explain'),
+    await said('unhold', commit, 'worker'),
+    await said('pin', commit, 'worker'),
+  ]
+  const commands = each.flatMap(typed)
+  expect(commands).toContain('telec resume --name worker')
+  expect(commands).toContain(`telec unhold --name worker ${commit.slice(0, 12)}`)
+  expect(commands.filter((command) => !command.includes(' --name worker'))).toEqual([])
+  const { stdout } = await computer.telec('telec', ['pause', '--user', '--name', '-'])
+  expect(stdout).toBe('paused until: telec resume --name - --user\n')
+})
+
 test('the only one needs no name, also where it has one', async () => {
   const computer = await freshComputer({ init: false })
   await computer.telec('telec', ['init', '--name', 'web', '--checkout', computer.checkout])

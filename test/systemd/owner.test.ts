@@ -67,14 +67,24 @@ describe('a system-wide telec, and a checkout that belongs to another user', () 
   test('another user is told whose it is; --system asks for it, whatever that user has', async () => {
     const asOther = (line: string) =>
       subscriber.box.sh(`/opt/telec/telec ${line}`, { user: 'daemon', allowFailure: true })
-    for (const line of ['status', 'status --system', 'migrate status --system', 'pause --system'])
-      expect(await asOther(line), line).toMatchObject({
+    for (const [line, as = '-u web ', more = ''] of [
+      ['status', '-u web ', '; or write one with: telec init --checkout PATH'],
+      ['status --system'],
+      ['migrate status --system'],
+      ['pause --system'],
+      ['history --system'], // reads the home alone
+      ['install --system', ''],
+    ])
+      expect(await asOther(line ?? ''), line).toMatchObject({
         code: 78,
-        stderr: `telec: daemon ${line.includes('--system') ? 'may not read /etc/telec/config.yml' : 'has no configuration of their own'}
+        stderr: `telec: daemon ${more ? 'has no configuration of their own' : 'may not read /etc/telec/config.yml'}
   what this computer has in /etc/telec is for: web
-  what to do: sudo -u web telec ${line}; or write one with: telec init --checkout PATH
+  what to do: sudo ${as}telec ${line}${more}
 `,
       })
+    expect((await asOther('status --user')).stderr).toMatch(
+      /^telec: there is no configuration: .*\n {2}what to do: write one with: telec init --checkout PATH\n$/,
+    )
     await asWeb('mkdir -m 700 ~/.teleclaude && cp /etc/telec/config.yml ~/.teleclaude/')
     const shown = async (line: string) => (await asWeb(`/opt/telec/telec ${line}`)).stdout
     const { deployed } = await subscriber.state('update_state.json')
@@ -333,6 +343,13 @@ chown -R bob: /home/bob && chmod 700 /home/bob`)
       )
     const other = await subscriber.box.sh('/opt/telec/telec status web', { user: 'bob', allowFailure: true })
     expect(other.stderr).toContain('bob may not read /etc/telec/services/web.yml')
+    for (const line of ['status web', 'status --system --name web']) {
+      const stranger = await subscriber.box.sh(`/opt/telec/telec ${line}`, {
+        user: 'daemon',
+        allowFailure: true,
+      })
+      expect(stranger.stderr).toMatch(/daemon may not read .*\n.* is for: web\n.*sudo -u web telec status/)
+    }
   })
 })
 

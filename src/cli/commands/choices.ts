@@ -3,7 +3,7 @@ import { isCalled, NAME_OF_TARGET, parseName, shortName } from '../../channel/ch
 import { nameOf, type Target } from '../../channel/target.ts'
 import type { Paths } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
-import { commandFor } from '../../config/services.ts'
+import { asAsked, commandFor } from '../../config/services.ts'
 import { locateRepository } from '../../git/repository.ts'
 import { type Choice, readChoices, writeChoices } from '../../state/choices.ts'
 import { isUnderWay, named, readUpdateState, type UpdateState } from '../../state/update-state.ts'
@@ -50,7 +50,10 @@ Examples:
       world.out(
         json
           ? { pin, deployed: named(state.deployed) }
-          : printable(`pinned to ${nameOf(pin)}: ${whatFollows(pin, state, service.paths)}\n`),
+          : asAsked(
+              world,
+              printable(`pinned to ${nameOf(pin)}: ${whatFollows(pin, state, service.paths)}\n`),
+            ),
       )
     })
 
@@ -108,7 +111,7 @@ Examples:
       world.out(
         json
           ? { held: target, deployed: named(state.deployed) }
-          : printable(describeHold(target, state, isHeld(world, paths.lock))),
+          : asAsked(world, printable(describeHold(target, state, isHeld(world, paths.lock)))),
       )
     })
 

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { openService } from '../../config/service.ts'
+import { asAsked } from '../../config/services.ts'
 import { parseDuration } from '../../config/values.ts'
 import { endPause, readPause, writePause } from '../../state/pause.ts'
 import { touch } from '../../system/files.ts'
@@ -22,7 +23,7 @@ export const pauseCommand: DefineCommand = (world) =>
       const { paths } = await openService(world)
       const pause = { since: isoTime(world), until }
       await writePause(paths, pause)
-      world.out(json ? { paused: pause } : `paused ${endOfPause(pause)}\n`)
+      world.out(json ? { paused: pause } : asAsked(world, `paused ${endOfPause(pause)}\n`))
     })
 
 export const resumeCommand: DefineCommand = (world) =>

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { Paths } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
-import { locateAll } from '../../config/services.ts'
+import { asAsked, locateAll } from '../../config/services.ts'
 import { redisFault, redisOf, withRedis } from '../../fleet/client.ts'
 import { type Fleet, readFleet } from '../../fleet/read.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
@@ -65,7 +65,7 @@ interface View {
 async function ownView(world: World, paths: Paths): Promise<View> {
   const data = await collectOverview(await openService(world, paths))
   const { next_poll_at: _, ...lasting } = data
-  return { data, text: printable(showOverview(data, world.now())), lasting, code: EXIT.done }
+  return { data, text: asAsked(world, printable(showOverview(data, world.now()))), lasting, code: EXIT.done }
 }
 
 async function allView(world: World, services: readonly Paths[]): Promise<View> {

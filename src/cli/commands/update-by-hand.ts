@@ -1,4 +1,5 @@
 import type { Service } from '../../config/service.ts'
+import { asAsked } from '../../config/services.ts'
 import { readSignal } from '../../state/signal.ts'
 import { readStatus } from '../../state/status.ts'
 import { readUpdateState } from '../../state/update-state.ts'
@@ -33,7 +34,7 @@ export async function updateByHand(
 async function pollFirst({ world, paths }: Service): Promise<void> {
   try {
     const decision = await runPoll(world, { dryRun: false, scheduled: false, heard: null })
-    if (decision.kind !== 'update') world.log.info(titleOf(decision))
+    if (decision.kind !== 'update') world.log.info(asAsked(world, titleOf(decision)))
     verifyFollowed(decision)
   } catch (error) {
     const isWaiting = readSignal(paths) !== null || readUpdateState(paths)?.update

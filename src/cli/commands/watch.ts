@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Decision } from '../../channel/decide.ts'
 import { nameOf } from '../../channel/target.ts'
-import { locate } from '../../config/services.ts'
+import { asAsked, locate } from '../../config/services.ts'
 import { listen } from '../../watch/listen.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
@@ -32,9 +32,9 @@ Examples:
     .action(async (_, { dryRun, explain, json, scheduled, listen: isListener }: Options) => {
       if (isListener) return leave(await listen(world, locate(world)))
       const decision = await runPoll(world, { dryRun, scheduled, heard: null })
-      if (json || explain) world.out(json ? decision : explained(decision))
+      if (json || explain) world.out(json ? decision : asAsked(world, explained(decision)))
       else if (process.stdout.isTTY === true && decision.kind !== 'missing')
-        world.out(`${titleOf(decision)}\n`)
+        world.out(asAsked(world, `${titleOf(decision)}\n`))
       if (!scheduled) verifyFollowed(decision)
     })
 
