@@ -81,7 +81,7 @@ async function update(service: Service): Promise<string> {
     const { step, target, error, because, hint } = state.halted
     const message = `halted at ${step} on the way to ${nameOf(target)}: ${error}`
     const { starts } = await afterHalt(service, state)
-    const why = [because ?? [], starts ?? []].flat().join('\n')
+    const why = [because || [], starts ?? []].flat().join('\n')
     throw new TelecError('halted', message, { ...(why && { because: why }), ...(hint && { hint }) })
   }
   if (state?.update && !isHeld(world, paths.lock)) {

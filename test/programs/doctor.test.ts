@@ -197,5 +197,8 @@ describe('what is wrong is said, with what to do', () => {
       'cannot start git',
       'the package git',
     ])
+    rmSync(computer.checkout, { recursive: true })
+    const both = [...(await diagnose(computer, { PATH: folder })).values()].filter(({ ok }) => !ok)
+    expect(both.map(({ check }) => check)).toEqual(['git', 'checkout', 'manager'])
   })
 })

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Paths } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
-import { locateAll, shownName } from '../../config/services.ts'
+import { asAsked, locateAll, shownName } from '../../config/services.ts'
 import { type Checks, examine, type Finding } from '../../doctor/check.ts'
 import { COMMAND_CHECKS } from '../../doctor/commands.ts'
 import { COMPUTER_CHECKS } from '../../doctor/computer.ts'
@@ -48,7 +48,7 @@ Examples:
         if (service.service && !json) world.out(`${service.service}:\n`)
         for await (const finding of diagnose(world, paths, restartContract ? CONTRACT : CHECKS)) {
           findings.push({ ...service, ...finding })
-          if (!json) world.out(show(finding))
+          if (!json) world.out(asAsked(world, show(finding)))
         }
       }
       if (json) world.out(findings)
@@ -66,9 +66,11 @@ async function* diagnose(world: World, paths: Paths, checks: Checks): AsyncGener
   if (!config.ok) return
   const service = await opening
   // What all of these lack is one fault, which another check says.
+  const locating = () => locateRepository(world, service.config.deployment.checkout)
+  const isThere = (await orNull(locating)) !== null
   const missing: readonly (readonly [what: () => unknown, of: readonly string[]])[] = [
-    [() => locateRepository(world, service.config.deployment.checkout), OF_CHECKOUT],
-    [() => verifyGit(world), OF_GIT],
+    [locating, OF_CHECKOUT],
+    [() => verifyGit(world), isThere ? OF_GIT : []], // that it is not there is seen without git
     [() => startedBy(service), OF_UNITS],
   ]
   const skipped: string[] = []
