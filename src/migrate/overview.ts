@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import compare from 'semver/functions/compare'
 import type { Detail } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
+import { localTime } from '../system/local-time.ts'
 import { printable } from '../system/log.ts'
 import type { World } from '../system/world.ts'
 import type { MigrationPlan } from './plan.ts'
@@ -102,7 +103,12 @@ export function showRows(rows: readonly Row[]): string {
     .map(({ id, state, detail, changed, drift, error }) => {
       const took = detail?.ms == null ? '' : `${(detail.ms / 1000).toFixed(2)} s`
       const remarks = [detail?.how === 'run' ? null : detail?.how, changed ? 'changed since' : null, drift]
-      const columns = [id.padEnd(width), state.padEnd(7), (detail?.at ?? '').padEnd(24), took.padStart(8)]
+      const columns = [
+        id.padEnd(width),
+        state.padEnd(7),
+        (detail ? localTime(detail.at) : '').padEnd(25),
+        took.padStart(8),
+      ]
       const line = [...columns, remarks.filter(Boolean).join('; ')].join('  ').trimEnd()
       return [line, ...(error?.split('\n').map((text) => `  ${printable(text)}`) ?? []), ''].join('\n')
     })

@@ -87,7 +87,7 @@ describe.each(DOORS)('%s', (_, migrate) => {
     expect(code).toBe(1)
     expect(stdout).toMatch(/001_first\.mjs +applied .* no longer true/)
     expect(stdout).toMatch(/001_new\.mjs +pending .* true, but not recorded/)
-    expect(stdout).toMatch(/001_second\.py +applied +\d{4}-\S+Z +\d+\.\d\d s\n/)
+    expect(stdout).toMatch(/001_second\.py +applied +\d{4}-\S+ \S+ [+-]\d{4} +\d+\.\d\d s\n/)
   })
 
   test('mark changes the record, with --yes only', async () => {
