@@ -58,7 +58,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['paused', pause && describePause(pause, ago)],
     ['window', window && describeWindow(window, ago)],
     halted
-      ? ['halted', describeHalt(halted, ago)]
+      ? ['halted', describeHalt(halted, update?.rollback ? 'back to' : 'to', ago)]
       : update
         ? [overview.at_work ? 'updating' : 'stopped', describeUpdate(update, overview, ago)]
         : ['waiting', signal && describeWaiting(signal, overview.held, ago)],
@@ -71,6 +71,9 @@ export function showOverview(overview: Overview, nowMs: number): string {
 function offered({ watch, deployed }: Overview): string {
   if (!watch?.outcome) return 'not known yet'
   if (watch.outcome === 'missing') return `nothing to follow: ${watch.reason}\nwhat to do: ${watch.hint}`
+  // What was deployed then is not what is deployed now: a rollback asks nobody.
+  const isOld = deployed && watch.polled_at && deployed.at > watch.polled_at
+  if (watch.outcome === 'current' && isOld) return 'not asked since then'
   if (watch.outcome === 'current' || !watch.target) return `nothing new: ${watch.reason}`
   if (watch.target.commit === deployed?.commit) return 'nothing new since then'
   if (watch.outcome === 'held') return `not yet: ${watch.reason}`
@@ -107,9 +110,9 @@ function describeWindow({ hours, opens_at }: NonNullable<Overview['window']>, ag
   return `${hours.join(', ')}: ${state}`
 }
 
-function describeHalt(halt: NonNullable<Overview['halted']>, ago: Ago): string {
+function describeHalt(halt: NonNullable<Overview['halted']>, to: string, ago: Ago): string {
   return [
-    `at ${halt.step}, ${ago(halt.at)}, on the way to ${nameOf(halt.target)}`,
+    `at ${halt.step}, ${ago(halt.at)}, on the way ${to} ${nameOf(halt.target)}`,
     halt.error,
     ...(halt.because ? halt.because.split('\n').map((line) => `  ${line}`) : []),
     ...(halt.hint ? [`what to do: ${halt.hint}`] : []),

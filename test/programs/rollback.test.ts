@@ -74,7 +74,7 @@ describe('telec-update rollback', () => {
       halted: null,
     })
     expect((await computer.telec('telec', ['history'])).stdout).toMatch(
-      /^\S+ {2}1\.1\.0 .*→ 1\.0\.0 .*: rolled back$/m,
+      /^\S+ \S+ \S+ {2}1\.1\.0 .*→ 1\.0\.0 .*: rolled back$/m,
     )
 
     const explained = await computer.telec('telec-watch', ['--explain'])
@@ -143,6 +143,9 @@ describe('telec-update rollback', () => {
     })
     expect((await computer.telec('telec', ['history'])).stdout).toMatch(
       /→ 1\.0\.0 .*: rollback halted at install/,
+    )
+    expect((await computer.telec('telec', ['status'])).stdout).toMatch(
+      /^halted +at install, .*, on the way back to 1\.0\.0 /m,
     )
     expect((await computer.telec('telec-watch')).code).toBe(0)
     expectFailure(await computer.telec('telec-update'), 1, ['halted since'])

@@ -103,6 +103,12 @@ describe('telec status', () => {
     ],
     ['says that nothing was recorded yet', 'deployed', { deployed: null }, 'nothing is recorded yet'],
     ['says that there is nothing new', 'offered', {}, 'nothing new: main is what is deployed'],
+    [
+      'says nothing of what was deployed before',
+      'offered',
+      { deployed: { ...head('one', '1.0.0'), at: at(-10) } },
+      'not asked since then',
+    ],
     ['says that it does not know yet', 'offered', { watch: null }, 'not known yet'],
     ['says when it polled', 'last poll', {}, '20 s ago'],
     ['says that it never polled', 'last poll', { watch: null }, 'never'],
