@@ -150,9 +150,9 @@ export function asAsked({ env, program }: World, text: string): string {
   return said.length === 0 ? text : text.replace(COMMANDS, (command) => [command, ...said].join(' '))
 }
 
-/** As hints name them, and not as sentences name programs: `telec-update goes on`. One that names its service has it already. */
+/** As hints name them, and not as sentences name programs: `telec-update goes on`. One that was typed, or names its service, has it already. */
 const COMMANDS =
-  /\btelec(?:-(?:update|watch|migrate)(?= rollback| -|[;,)]|$)| (?:status|doctor|repair|logs|history|pause|resume|(?:un)?pin|(?:un)?hold|rollback|update|watch|(?:un)?install)\b)(?![^;,()\n]* --name )/gm
+  /(?<!sudo -u \S+ )\btelec(?:-(?:update|watch|migrate)(?= rollback| -|[;,)]|$)| (?:status|doctor|repair|logs|history|pause|resume|(?:un)?pin|(?:un)?hold|rollback|update|watch|(?:un)?install)\b)(?![^;,()\n]* --(?:name|user|system)\b)/gm
 
 /**
  * The home of the service without a name, in which that of a named one lies in system scope; null: it lies in folders of
