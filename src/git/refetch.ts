@@ -1,10 +1,11 @@
 import { join } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
-import { fetching, fetchLimits, REFETCH_FOLDER } from './fetch.ts'
+import { fetching, REFETCH_FOLDER } from './fetch.ts'
 import { git, gitError, gitRemote, tryGit } from './git.ts'
 import { copyFile, filesBelow, moveFiles, removeTree } from './leftovers.ts'
 import type { Repository } from './repository.ts'
+import { fetchLimits } from './room.ts'
 
 /**
  * Fetches with all its history into a repository of its own, which asks nothing of the broken one (`git fetch --refetch`
@@ -30,7 +31,7 @@ export async function fetchAnew(
     if (made.code !== 0) throw gitError(repository, init, made)
     await git(fresh, ['config', 'include.path', join(commonDir, 'config')]) // the remotes, and what it takes to ask them
     copyFile(repository, join(commonDir, 'shallow'), join(place, 'shallow')) // the history ends where it did
-    const options = { timeoutMs, limits: fetchLimits(fresh).limits }
+    const options = { timeoutMs, limits: fetchLimits(fresh) }
     const packed = (from: string, ...refspecs: readonly string[]) => [
       '-c',
       'fetch.unpackLimit=1',

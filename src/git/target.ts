@@ -63,30 +63,34 @@ async function filesOf(
   return found
 }
 
-/** What the tree of a fetched target says of itself. */
+/** What the tree of a commit says of itself. */
 export interface Declared {
   readonly version: string | null
   /** It keeps files in git LFS (gitattributes(5), `filter`). */
   readonly hasLargeFiles: boolean
 }
 
-/** What the fetched target declares. Throws `halted` where the remote has something else there by now. */
-export async function fetchedTarget(
-  repository: Repository,
-  target: Target,
-  versionFile?: string,
-): Promise<Declared> {
+/** Throws `halted` where what was fetched is something else than the target by now. */
+export async function verifyOffered(repository: Repository, target: Target): Promise<void> {
   const fetched = await keptCommit(repository, target.ref)
   // A branch may have moved on meanwhile; a tag is that commit or has moved.
   const isOnBranch = target.ref.startsWith('refs/heads/')
   const isThere =
     fetched === target.commit || (isOnBranch && (await areBehind(repository, [target.commit], fetched)))
   if (!isThere) throw noLongerOffered(target, `the remote has ${fetched.slice(0, 12)} there now`)
+}
+
+/** What a commit declares: of a partial clone git fetches the files that say so, hence not before it is verified. */
+export async function declaredBy(
+  repository: Repository,
+  { version, commit }: Target,
+  versionFile?: string,
+): Promise<Declared> {
   const attributes = ':(top,glob)**/.gitattributes'
-  const files = await filesOf(repository, target.commit, versionFiles(versionFile), [attributes])
+  const files = await filesOf(repository, commit, versionFiles(versionFile), [attributes])
   const isAttributes = ([path]: [string, string]) => /(^|\/)\.gitattributes$/.test(path)
   return {
-    version: target.version ?? (await declaredVersion(files, versionFile)),
+    version: version ?? (await declaredVersion(files, versionFile)),
     hasLargeFiles: [...files].filter(isAttributes).some(([, text]) => text.includes('filter=lfs')),
   }
 }

@@ -5,8 +5,10 @@ import type { Service } from '../config/service.ts'
 import { changesBetween } from '../git/changes.ts'
 import { commitsBetween, hasCommit, headCommit } from '../git/checkout.ts'
 import { fetchTarget } from '../git/fetch.ts'
+import { fetchLargeFiles } from '../git/lfs.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { verifySignatures } from '../git/signatures.ts'
+import { declaredBy } from '../git/target.ts'
 import { committedBelow, exportTree } from '../git/tree.ts'
 import { type Answer, askPending } from '../migrate/overview.ts'
 import { migrationsFolder, planMigrations } from '../migrate/plan.ts'
@@ -37,8 +39,12 @@ const MOST_COMMITS = 20
 export async function rehearse(service: Service, deployed: Target, offered: Target): Promise<Rehearsal> {
   const { world, config } = service
   const repository = locateRepository(world, config.deployment.checkout)
-  const target = await fetched(service, repository, offered)
-  await verifySignatures(repository, config.deployment, deployed.commit, target)
+  const isHere = offered.version !== null && (await hasCommit(repository, offered.commit))
+  if (!isHere) await fetchTarget(repository, config.deployment, offered)
+  await verifySignatures(repository, config.deployment, deployed.commit, offered)
+  const { version, hasLargeFiles } = await declaredBy(repository, offered, config.deployment.version_file)
+  if (hasLargeFiles) await fetchLargeFiles(repository, config.deployment.remote, offered.commit)
+  const target = { ...offered, version }
   const head = await headCommit(repository)
   const files = (await changesBetween(repository, head, target.commit)).map(({ path }) => path)
   return {
@@ -51,12 +57,6 @@ export async function rehearse(service: Service, deployed: Target, offered: Targ
     install: config.deployment.install ?? null,
     restarts: findService(service)?.managers.map((manager) => manager.service) ?? [],
   }
-}
-
-async function fetched({ config }: Service, repository: Repository, target: Target): Promise<Target> {
-  if (target.version !== null && (await hasCommit(repository, target.commit))) return target
-  const { version } = await fetchTarget(repository, config.deployment, target)
-  return { ...target, version }
 }
 
 async function askOfCopy(

@@ -7,6 +7,7 @@ import { areBehind, commitsCalled } from '../git/checkout.ts'
 import { fetchTarget } from '../git/fetch.ts'
 import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
+import { declaredBy } from '../git/target.ts'
 import { readSignal } from '../state/signal.ts'
 import { named, type UpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
@@ -67,7 +68,8 @@ export async function fetchNamed(
     })
   const isByBranch = onBranch !== null && (deployment.channel === 'alpha' || !isTagged)
   const offeredAs = isByBranch ? { ...target, ref: onBranch } : target
-  const { version } = await fetchTarget(repository, deployment, offeredAs)
+  await fetchTarget(repository, deployment, offeredAs)
+  const { version } = await declaredBy(repository, offeredAs, deployment.version_file)
   return { ...offeredAs, version }
 }
 

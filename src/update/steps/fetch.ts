@@ -1,9 +1,8 @@
 import { hasCommit } from '../../git/checkout.ts'
 import { fetchTarget, removeStaleObjects } from '../../git/fetch.ts'
-import { fetchLargeFiles } from '../../git/lfs.ts'
 import type { StepContext } from '../step.ts'
 
-/** Brings the target's commit here, and with it the version that it declares. */
+/** Brings the target's commit here, and nothing that it names: nobody has looked yet at who made it. */
 export async function fetch(context: StepContext): Promise<string> {
   const { config, repository, update } = context
   const { target } = update
@@ -12,8 +11,6 @@ export async function fetch(context: StepContext): Promise<string> {
     return `${target.commit.slice(0, 12)} is here already`
   await context.writeDown({ folder: 'synced later' }) // older on the disk than the locks that git may leave
   await removeStaleObjects(repository)
-  const { version, hasLargeFiles } = await fetchTarget(repository, config.deployment, target)
-  if (hasLargeFiles) await fetchLargeFiles(repository, config.deployment.remote, target.commit)
-  if (version !== target.version) context.remember({ target: { ...target, version } })
+  await fetchTarget(repository, config.deployment, target)
   return `${target.commit.slice(0, 12)} of ${target.ref.replace(/^refs\/(heads|tags)\//, '')}`
 }

@@ -12,11 +12,13 @@ import {
   isAncestor,
   keepCommit,
 } from '../../git/checkout.ts'
+import { fetchLargeFiles } from '../../git/lfs.ts'
 import { inTheWay, isTouchedBy, localChanges, stashPaths } from '../../git/local-changes.ts'
 import { isHalfWay, verifyWritable } from '../../git/move.ts'
 import { collisions, type Fold, foldOf } from '../../git/names.ts'
 import type { Repository } from '../../git/repository.ts'
 import { verifySignatures } from '../../git/signatures.ts'
+import { declaredBy } from '../../git/target.ts'
 import { isEnded, wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { together } from '../../system/limit.ts'
@@ -24,16 +26,17 @@ import { printableName } from '../../system/log.ts'
 import { asInstalled, putBack } from '../changed-files.ts'
 import type { StepContext } from '../step.ts'
 
-/** Decides on what was fetched whether the checkout may move to it: forwards only, and over nobody's work. */
+/** Decides on what was fetched whether the checkout may move to it: forwards only, and over nobody's work. What belongs to it and is large comes then. */
 export async function verify(context: StepContext): Promise<string> {
-  const { repository, update } = context
+  const { config, repository, update } = context
   const { target } = update
   // What this program fetched is whole: git has looked. What another one did may have been lost with the power since.
   if (update.attempts > 1 && !(await hasCommit(repository, target.commit)))
     throw lacking(repository, target.commit)
-  const head = await verifyTarget(context)
+  const { head, hasLargeFiles } = await verifyTarget(context)
   const isThere = isEnded(update, 'checkout') || (await headId(repository)) === target.commit
   if (isThere) return 'the checkout is there already'
+  if (hasLargeFiles) await fetchLargeFiles(repository, config.deployment.remote, target.commit)
   if (wasInterrupted(update, 'checkout') && (await isHalfWay(repository, target.commit))) {
     verifyNoConflicts(repository, await localChanges(repository))
     return 'the checkout is half-way there'
@@ -41,22 +44,32 @@ export async function verify(context: StepContext): Promise<string> {
   return verifyNothingInTheWay(context, head)
 }
 
-/** All checks but that of local changes; the commit that the checkout is at, by its id or as HEAD. */
-export async function verifyTarget(context: StepContext): Promise<string> {
-  const { repository, update } = context
-  const { target } = update
-  await verifySignatures(repository, context.config.deployment, update.from.commit, target)
+/** What was verified of a target. */
+interface Verified {
+  /** The commit that the checkout is at, by its id or as HEAD. */
+  readonly head: string
+  readonly hasLargeFiles: boolean
+}
+
+/** All checks but that of local changes. Signatures come first: until then nothing that the commit says decides anything. */
+export async function verifyTarget(context: StepContext): Promise<Verified> {
+  const { config, repository, update } = context
+  const { from, target, rollback, channel } = update
+  await verifySignatures(repository, config.deployment, from.commit, target)
+  const { version, hasLargeFiles } = await declaredBy(repository, target, config.deployment.version_file)
+  if (version !== target.version) context.remember({ target: { ...target, version } })
   // Most updates are of this kind, which one git tells.
-  const isForwards = update.channel === 'alpha' && update.rollback === null
-  if (isForwards && (await areBehind(repository, ['HEAD', update.from.commit], target.commit))) return 'HEAD'
-  if (update.rollback === null && update.channel === 'alpha') await verifyFastForward(context)
-  else if (update.rollback === null) {
+  const isForwards = channel === 'alpha' && rollback === null
+  if (isForwards && (await areBehind(repository, ['HEAD', from.commit], target.commit)))
+    return { head: 'HEAD', hasLargeFiles }
+  if (rollback === null && channel === 'alpha') await verifyFastForward(context)
+  else if (rollback === null) {
     await verifyRelated(context)
     verifyNotOlder(context)
   }
   const head = await headCommit(repository)
   await verifyNoLocalCommits(context, head)
-  return head
+  return { head, hasLargeFiles }
 }
 
 async function verifyFastForward({ config, repository, update }: StepContext): Promise<void> {

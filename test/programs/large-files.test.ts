@@ -1,0 +1,183 @@
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { type Computer, version } from '../helpers/computer.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
+import { serveHttpGit } from '../helpers/http-git.ts'
+import { expectFailure } from '../helpers/messages.ts'
+import { execute, succeed } from '../helpers/programs.ts'
+import { keep, sshSigner } from '../helpers/signing.ts'
+import { halted, untouched } from '../helpers/update.ts'
+
+const MIB = 2 ** 20
+
+/** A pointer as git-lfs writes it (docs/spec.md), whatever there is. */
+function pointer(oid: string, size: number | bigint): string {
+  return `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${size}\n`
+}
+const idOf = (text: string) => createHash('sha256').update(text).digest('hex')
+const pointerTo = (text: string) => pointer(idOf(text), text.length)
+const idNumber = (number: number) => String(number).padStart(64, '0')
+const ATTRIBUTES = { '.gitattributes': '*.bin filter=lfs diff=lfs merge=lfs -text\n' }
+
+interface Server {
+  /** The ids of the files that were asked for. */
+  readonly asked: string[]
+  /** The least that was free on the disk while it sent, in bytes. */
+  leastFree: number
+}
+
+/** A computer whose .git is a disk of 160 MiB, and the server of its large files, which has `texts`, and more bytes than anybody wants of all else. */
+async function withLargeFiles(files: Readonly<Record<string, string>>, ...texts: readonly string[]) {
+  const computer = await freshComputer()
+  await computer.gitInCheckout('lfs', 'install', '--local')
+  const git = join(computer.checkout, '.git')
+  renameSync(git, `${git}-away`)
+  mkdirSync(git)
+  await succeed('mount', ['-t', 'tmpfs', '-o', 'size=160m', 'tmpfs', git])
+  onTestFinished(async () => void (await execute('umount', [git])))
+  cpSync(`${git}-away`, git, { recursive: true })
+  const has = new Map(texts.map((text) => [idOf(text), text]))
+  const http = await serveHttpGit(computer.folder)
+  const server: Server = { asked: [], leastFree: Number.POSITIVE_INFINITY }
+  const look = async () => {
+    const { bavail, bsize } = await statfs(git)
+    server.leastFree = Math.min(server.leastFree, bavail * bsize)
+  }
+  http.instead = (request, response) => {
+    if (request.url?.endsWith('/objects/batch'))
+      void answerBatch(http.url('large/'), server, request, response)
+    else if (!request.url?.startsWith('/large/')) return false
+    else {
+      void send(response, has.get(request.url.slice('/large/'.length)) ?? null, look)
+    }
+    return true
+  }
+  await computer.gitInCheckout('remote', 'set-url', 'origin', http.url('remote.git'))
+  await computer.gitInCheckout('config', 'lfs.transfer.maxretries', '1')
+  await computer.push({ ...version('1.1.0'), ...ATTRIBUTES, ...files })
+  expect((await computer.telec('telec-watch')).code).toBe(0)
+  return { computer, server }
+}
+
+/** As a server of git-lfs answers (docs/api/batch.md): all that is asked for is there, and of the size that is asked for. */
+async function answerBatch(
+  url: string,
+  server: Server,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  const { objects } = JSON.parse(Buffer.concat(chunks).toString()) as { objects: { oid: string }[] }
+  server.asked.push(...objects.map(({ oid }) => oid))
+  const answered = objects.map((one) => ({ ...one, actions: { download: { href: `${url}${one.oid}` } } }))
+  response.writeHead(200, { 'content-type': 'application/vnd.git-lfs+json' })
+  response.end(JSON.stringify({ transfer: 'basic', objects: answered }))
+}
+
+async function send(response: ServerResponse, text: string | null, look: () => Promise<void>): Promise<void> {
+  response.writeHead(200, { 'content-type': 'application/octet-stream' })
+  if (text !== null) return void response.end(text)
+  response.on('error', () => undefined)
+  const more = async () => {
+    await look()
+    if (response.destroyed) return
+    while (response.write(Buffer.alloc(MIB)));
+    response.once('drain', more)
+  }
+  await more()
+}
+
+/** What git-lfs has stored, by its sizes. */
+function stored({ checkout }: Computer): number[] {
+  const folder = join(checkout, '.git/lfs')
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name)).length)
+}
+
+describe('files in git LFS', () => {
+  test('are not asked for before the commit that names them is verified, nor is its .lfsconfig', async () => {
+    const { computer, server } = await withLargeFiles({
+      'a.bin': pointer(idNumber(7), 1_000),
+      '.lfsconfig': '[lfs]\n\turl = http://127.0.0.1:9/evil\n',
+    })
+    const { allowed } = await sshSigner(computer.folder, 'ann')
+    const signers = keep(computer, 'allowed_signers', allowed)
+    computer.writeConfig(
+      `deployment:\n  checkout: ${computer.checkout}\n  verify: signed-commit\n  allowed_signers: ${signers}\n`,
+    )
+    const before = await untouched(computer)
+    expectFailure(await computer.telec('telec-update'), 1, ['not signed'])
+    expect(await untouched(computer)).toEqual(before)
+    expect(halted(computer)).toMatchObject({ step: 'verify' })
+    expect(server.asked).toEqual([])
+    expect(stored(computer)).toEqual([])
+  })
+
+  test('come whatever their names are, also where not all fit at the size of the largest', async () => {
+    const large = 'l'.repeat(40 * MIB)
+    const { computer } = await withLargeFiles(
+      {
+        'large.bin': pointerTo(large),
+        'with, comma*.bin': pointerTo('one'),
+        '[ä]?\\.bin': pointerTo('two'),
+        'same.bin': pointerTo('one'),
+      },
+      large,
+      'one',
+      'two',
+    )
+    const ended = await computer.telec('telec-update')
+    expect(ended, ended.stderr).toMatchObject({ code: 42 })
+    for (const [name, text] of Object.entries({
+      'with, comma*.bin': 'one',
+      '[ä]?\\.bin': 'two',
+      'same.bin': 'one',
+    }))
+      expect(readFileSync(join(computer.checkout, name), 'utf8')).toBe(text)
+    expect(readFileSync(join(computer.checkout, 'large.bin'), 'utf8') === large).toBe(true)
+  })
+
+  test.each([110n * BigInt(MIB), 10n ** 18n])(
+    'whose pointers name more than fits are not asked for: %d bytes',
+    async (size) => {
+      const { computer, server } = await withLargeFiles({ 'a.bin': pointer(idNumber(7), size) })
+      const before = await untouched(computer)
+      expectFailure(await computer.telec('telec-update'), 75, ['does not fit on the disk', '1 file(s) have'])
+      expect(await untouched(computer)).toEqual(before)
+      expect(server.asked).toEqual([])
+    },
+  )
+
+  test.each<[string, readonly number[]]>([
+    ['small', [1_000, 1_001, 1_002, 1_003]],
+    ['large, one among small ones', [70 * MIB, 1_001, 1_002, 1_003]],
+  ])('of which a server sends more than the pointers say are refused: %s', async (_, sizes) => {
+    const pointers = sizes.map((size, index): [string, string] => [
+      `${index}.bin`,
+      pointer(idNumber(index), size),
+    ])
+    const { computer, server } = await withLargeFiles(Object.fromEntries(pointers))
+    const before = await untouched(computer)
+    expectFailure(await computer.telec('telec-update'), 75, ['sends more than its pointers say'])
+    expect(await untouched(computer)).toEqual(before)
+    expect(server.asked).not.toEqual([])
+    expect(server.leastFree).toBeGreaterThan(64 * MIB)
+    expect(stored(computer)).toEqual([])
+  })
+
+  test('that a person leaves out are neither counted nor fetched', async () => {
+    const left = pointer(idNumber(7), 10n ** 18n)
+    const { computer, server } = await withLargeFiles({ 'a.bin': left })
+    await computer.gitInCheckout('config', 'lfs.fetchexclude', '*.bin')
+    expect((await computer.telec('telec-update')).code).toBe(42)
+    expect(server.asked).toEqual([])
+    expect(readFileSync(join(computer.checkout, 'a.bin'), 'utf8')).toBe(left)
+  })
+})
