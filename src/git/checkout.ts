@@ -75,15 +75,16 @@ export async function isAncestor(
 ): Promise<boolean> {
   const isBefore = await mergeBase(repository, '--is-ancestor', commit, descendant)
   if (isBefore === null) throw lacking(repository, commit)
-  return isBefore
+  return isBefore !== false
 }
 
-/** What git merge-base says; null where the repository lacks one of the commits. */
-async function mergeBase(repository: Repository, ...args: readonly string[]): Promise<boolean | null> {
+/** What git merge-base prints where it succeeds; false where it says no; null where the repository lacks one of the commits. */
+async function mergeBase(repository: Repository, ...args: readonly string[]): Promise<string | false | null> {
   const command = ['merge-base', ...args]
   const result = await tryGit(repository, command)
   if (/Not a valid (commit|object) name/.test(result.stderr)) return null
-  if (result.code === 0 || result.code === 1) return result.code === 0
+  if (result.code === 0) return result.stdout.trim()
+  if (result.code === 1) return false
   throw gitError(repository, command, result)
 }
 
@@ -98,11 +99,18 @@ export async function areBehind(
   return result.code === 0 && result.stdout === ''
 }
 
-/** Whether two commits have an ancestor in common; true, too, where a shallow repository cannot tell. */
-export async function areRelated(repository: Repository, one: string, other: string): Promise<boolean> {
-  return (
-    (await mergeBase(repository, one, other)) !== false || existsSync(join(repository.commonDir, 'shallow'))
-  )
+/**
+ * Whether a commit is among the ancestors of another one, or has others in common with it. `related`, too, where a shallow
+ * repository cannot tell.
+ */
+export async function relationOf(
+  repository: Repository,
+  commit: string,
+  other: string,
+): Promise<'ancestor' | 'related' | 'unrelated'> {
+  const base = await mergeBase(repository, commit, other)
+  if (base === commit) return 'ancestor'
+  return base !== false || existsSync(join(repository.commonDir, 'shallow')) ? 'related' : 'unrelated'
 }
 
 /** The commits that are here whose ids begin like this. */

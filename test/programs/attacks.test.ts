@@ -126,6 +126,58 @@ describe('rollback', () => {
   )
 })
 
+describe('rollback in disguise', () => {
+  /** An old commit, which is signed, under a new name, which needs no key. */
+  async function disguised(verify: Verify) {
+    const { computer, ann } = await subscriber('beta', verify)
+    const old = await publish(computer, '1.0.1', ann)
+    await publish(computer, '1.1.0', ann)
+    await expectTaken(computer, await publish(computer, '1.2.0', ann))
+    await computer.git('push', '--quiet', 'origin', `${old}:refs/tags/v9.0.0`)
+    return { computer, ann, old }
+  }
+
+  test.each(['none', 'signed-commit'] as const)(
+    'with verify: %s is refused, also by who forgot all; a person passes it over, or takes it',
+    async (verify) => {
+      const { computer, ann, old } = await disguised(verify)
+      const parts = [`9.0.0 (${old.slice(0, 12)}) is older than 1.2.0`, 'telec hold 9.0.0']
+      await expectHalted(computer, parts)
+      forget(computer)
+      rmSync(join(computer.home, 'update_signal.json'))
+      await expectHalted(computer, parts)
+      expect((await computer.telec('telec', ['hold', '9.0.0'])).code).toBe(0)
+      await expectTaken(computer, await publish(computer, '1.3.0', ann))
+      expect((await computer.telec('telec', ['unhold', '9.0.0'])).code).toBe(0)
+      await expectHalted(computer, [`9.0.0 (${old.slice(0, 12)}) is older than 1.3.0`])
+      expect((await computer.telec('telec-update', ['--allow-downgrade'])).code).toBe(42)
+      expect(await head(computer)).toBe(old)
+    },
+  )
+
+  test('a rollback that a person asked for is none, nor is their pin', async () => {
+    const { computer, ann } = await subscriber('beta', 'signed-commit')
+    const old = await publish(computer, '1.0.1', ann)
+    const first = await publish(computer, '1.1.0', ann)
+    await expectTaken(computer, first)
+    await expectTaken(computer, await publish(computer, '1.2.0', ann))
+    expect((await computer.telec('telec', ['rollback'])).code).toBe(42)
+    expect(await head(computer)).toBe(first)
+    await computer.git('push', '--quiet', 'origin', `${old}:refs/tags/v9.0.0`)
+    const pin = { version: '9.0.0', ref: 'refs/tags/v9.0.0', commit: old, since: '2026-01-01T00:00:00Z' }
+    computer.writeState('choices.json', JSON.stringify({ pin, held: [] }))
+    await expectTaken(computer, old)
+  })
+
+  test('on alpha a signed commit of any branch is taken, if it descends from what is deployed', async () => {
+    const { computer, ann } = await subscriber('alpha', 'signed-commit')
+    await expectTaken(computer, await publish(computer, '1.1.0', ann))
+    await gitAs(computer, null, ['checkout', '--quiet', '-b', 'experiment'])
+    const unmerged = await publish(computer, '1.2.0', ann) // which it pushes as main
+    await expectTaken(computer, unmerged)
+  })
+})
+
 describe('indefinite freeze', () => {
   test('is not told from a day without a push; a remote that is cut off is', async () => {
     const { computer } = await subscriber('beta', 'none')

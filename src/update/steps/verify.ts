@@ -1,16 +1,17 @@
 import compare from 'semver/functions/compare'
+import { shortName } from '../../channel/choices.ts'
 import { nameOf, type Target } from '../../channel/target.ts'
 import { lacking } from '../../git/causes.ts'
 import { type Change, changesBetween } from '../../git/changes.ts'
 import {
   areBehind,
-  areRelated,
   commitsBetween,
   hasCommit,
   headCommit,
   headId,
   isAncestor,
   keepCommit,
+  relationOf,
 } from '../../git/checkout.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import { inTheWay, isTouchedBy, localChanges, stashPaths } from '../../git/local-changes.ts'
@@ -19,6 +20,7 @@ import { collisions, type Fold, foldOf } from '../../git/names.ts'
 import type { Repository } from '../../git/repository.ts'
 import { verifySignatures } from '../../git/signatures.ts'
 import { declaredBy } from '../../git/target.ts'
+import { readChoices } from '../../state/choices.ts'
 import { isEnded, wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { together } from '../../system/limit.ts'
@@ -63,10 +65,7 @@ export async function verifyTarget(context: StepContext): Promise<Verified> {
   if (isForwards && (await areBehind(repository, ['HEAD', from.commit], target.commit)))
     return { head: 'HEAD', hasLargeFiles }
   if (rollback === null && channel === 'alpha') await verifyFastForward(context)
-  else if (rollback === null) {
-    await verifyRelated(context)
-    verifyNotOlder(context)
-  }
+  else if (rollback === null) await verifyRelease(context)
   const head = await headCommit(repository)
   await verifyNoLocalCommits(context, head)
   return { head, hasLargeFiles }
@@ -89,23 +88,23 @@ async function verifyFastForward({ config, repository, update }: StepContext): P
   await keepCommit(repository, 'replaced', from.commit)
 }
 
-/** A release of something else, which a remote came to serve, or which the same key has signed. */
-async function verifyRelated({ repository, update }: StepContext): Promise<void> {
-  const { from, target } = update
-  if (update.permits.includes('rewrite') || (await areRelated(repository, from.commit, target.commit))) return
-  throw new TelecError('halted', `${nameOf(target)} has no history in common with what is deployed`, {
-    because: `it does not come from ${nameOf(from)}: another project, or a new history of this one`,
-    hint: `look at it: git -C ${repository.workTree} log ${target.commit.slice(0, 12)}; to take it: telec-update --accept-rewrite`,
-    goOn: 'telec-update --accept-rewrite',
-  })
-}
-
-function verifyNotOlder({ update }: StepContext): void {
-  const { from, target } = update
-  if (from.version === null || target.version === null || compare(target.version, from.version) >= 0) return
-  if (update.permits.includes('downgrade')) return
-  throw new TelecError('halted', `${target.version} is older than ${from.version}, which is deployed`, {
-    hint: 'telec does not go back by itself: publish a newer release, or telec-update --allow-downgrade',
+/** Throws where a release is of something else, which a remote came to serve or the same key has signed, or is older. */
+async function verifyRelease({ repository, paths, update }: StepContext): Promise<void> {
+  const { from, target, permits } = update
+  const relation = await relationOf(repository, target.commit, from.commit)
+  if (relation === 'unrelated' && !permits.includes('rewrite'))
+    throw new TelecError('halted', `${nameOf(target)} has no history in common with what is deployed`, {
+      because: `it does not come from ${nameOf(from)}: another project, or a new history of this one`,
+      hint: `look at it: git -C ${repository.workTree} log ${target.commit.slice(0, 12)}; to take it: telec-update --accept-rewrite`,
+      goOn: 'telec-update --accept-rewrite',
+    })
+  const isOlder =
+    from.version !== null && target.version !== null && compare(target.version, from.version) < 0
+  if (relation !== 'ancestor' && !isOlder) return
+  if (permits.includes('downgrade') || readChoices(paths).pin?.commit === target.commit) return
+  throw new TelecError('halted', `${nameOf(target)} is older than ${nameOf(from)}, which is deployed`, {
+    ...(!isOlder && { because: 'what is deployed was made from it, whatever its name says' }),
+    hint: `telec does not go back by itself: publish a newer release, pass this one over (telec hold ${shortName(target)}), or telec-update --allow-downgrade`,
     goOn: 'telec-update --allow-downgrade',
   })
 }
