@@ -7,6 +7,8 @@ import { remoteUrl } from '../git/git.ts'
 import { localChanges } from '../git/local-changes.ts'
 import { parseOffers } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
+import { verifyTrustFiles } from '../git/signatures.ts'
+import { expiredSigners } from '../git/signers.ts'
 import { headTarget } from '../git/target.ts'
 import { stillAs } from '../git/tracked-changes.ts'
 import { publishedReleases } from '../releases/published.ts'
@@ -16,8 +18,10 @@ import { readPause } from '../state/pause.ts'
 import { CHANGED_HINT, describeChanged, lastChanged, readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
+import { readText } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { isHeld } from '../system/lock.ts'
+import { printable } from '../system/log.ts'
 import { afterHalt } from '../view/after-halt.ts'
 import { verifyCheckout } from '../view/checkout.ts'
 import { branchInstead, onlyPublished } from '../watch/offers.ts'
@@ -25,8 +29,8 @@ import { listAsTimer } from './as-timer.ts'
 import type { Checks } from './check.ts'
 import { verifyUndamaged } from './repair.ts'
 
-/** The checkout, the remote with its credentials, and how the last update went. */
-export const DEPLOYMENT_CHECKS: Checks = { checkout, remote, update }
+/** The checkout, the remote with its credentials, who may sign, and how the last update went. */
+export const DEPLOYMENT_CHECKS: Checks = { checkout, remote, signers, update }
 
 async function checkout(service: Service): Promise<string> {
   const { world, paths } = service
@@ -73,6 +77,25 @@ async function remote(service: Service): Promise<string> {
 /** Nothing is wrong; but git hands URLs to programs of its own, whose arguments all users of a computer can read. */
 const PASSWORD =
   'its URL holds a password, which other users can see while git runs: keep it in a credential helper (git help credentials)'
+
+/** Nothing is wrong where a key has expired: commits that were signed before may be on their way. */
+async function signers({ world, config }: Service): Promise<string> {
+  const { deployment } = config
+  const { verify, allowed_signers, keyring } = deployment
+  if (verify === 'none') return 'whoever can push is believed (deployment.verify is none)'
+  verifyTrustFiles(locateRepository(world, deployment.checkout), deployment)
+  const files = [allowed_signers ?? [], keyring ?? []].flat().join(' and ')
+  const text = allowed_signers === undefined ? '' : readText(allowed_signers)
+  const expired = expiredSigners(text ?? '', world.now()).map(
+    ({ name, line, at }) => `${printable(name)} (line ${line}, ${at.toISOString()})`,
+  )
+  if (expired.length === 0) return `${verify}, by the keys of ${files}`
+  return `${verify}, by the keys of ${files}; ${EXPIRED}: ${expired.join(', ')}`
+}
+
+/** What valid-before means to git: it compares it with the date that the commit itself gives. */
+const EXPIRED =
+  'these have expired, and still sign what is dated before that: once nothing of theirs is to come, move them to revoked_signers'
 
 async function update(service: Service): Promise<string> {
   const { world, paths } = service

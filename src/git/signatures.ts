@@ -66,13 +66,8 @@ interface Trust {
 }
 
 function prepareTrust(repository: Repository, deployment: Deployment): Trust {
-  const files: Record<string, string> = {}
-  for (const key of ['allowed_signers', 'revoked_signers', 'keyring'] as const) {
-    const path = deployment[key]
-    if (path === undefined) continue
-    verifyTrustFile(`deployment.${key}`, path, repository)
-    files[key] = path
-  }
+  verifyTrustFiles(repository, deployment)
+  const { allowed_signers = '/dev/null', revoked_signers = '/dev/null', keyring } = deployment
   const gnupgHome = mkdtempSync(join(tmpdir(), 'telec-gnupg-')) // mode 0700
   // Whose key is in the keyring is trusted: there is no web of trust on an unattended computer.
   writeFileSync(join(gnupgHome, 'gpg.conf'), 'trust-model always\nno-auto-key-retrieve\nno-autostart\n')
@@ -82,8 +77,8 @@ function prepareTrust(repository: Repository, deployment: Deployment): Trust {
     'gpg.openpgp.program=gpg',
     'gpg.x509.program=false',
     'gpg.ssh.program=ssh-keygen',
-    `gpg.ssh.allowedSignersFile=${files.allowed_signers ?? '/dev/null'}`,
-    `gpg.ssh.revocationFile=${files.revoked_signers ?? '/dev/null'}`,
+    `gpg.ssh.allowedSignersFile=${allowed_signers}`,
+    `gpg.ssh.revocationFile=${revoked_signers}`,
     'gpg.minTrustLevel=undefined',
     'log.showSignature=false',
   ].flatMap((setting) => ['-c', setting])
@@ -91,7 +86,15 @@ function prepareTrust(repository: Repository, deployment: Deployment): Trust {
     settings: ['--no-replace-objects', ...settings],
     env: { GNUPGHOME: gnupgHome, GIT_GRAFT_FILE: '/dev/null' },
     gnupgHome,
-    keyring: files.keyring,
+    keyring,
+  }
+}
+
+/** Throws `config` where somebody else than who configured telec, and root, could say who may sign. */
+export function verifyTrustFiles(repository: Repository, deployment: Deployment): void {
+  for (const key of ['allowed_signers', 'revoked_signers', 'keyring'] as const) {
+    const path = deployment[key]
+    if (path !== undefined) verifyTrustFile(`deployment.${key}`, path, repository)
   }
 }
 

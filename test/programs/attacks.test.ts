@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -352,4 +352,20 @@ test('key compromise: a key that is taken off the list signs nothing more, and w
   await publish(computer, '1.2.0', ann)
   await expectHalted(computer, ['is signed by an unknown key'])
   await expectTaken(computer, await publish(computer, '1.3.0', bob))
+})
+
+test('key compromise: an expired key signs what is dated before that, until it is revoked; doctor names it', async () => {
+  const { computer, ann } = await subscriber('alpha', 'signed-commit')
+  keep(computer, 'allowed_signers', ann.allowed.replace('namespaces', 'valid-before="20250101Z",namespaces'))
+  const checked = await computer.telec('telec', ['doctor'])
+  expect(checked.stdout).toMatch(
+    /^✓ signers .*signed-commit, .* have expired.*: ann@example\.org \(line 1, 2025-01-01T00:00:00\.000Z\)$/m,
+  )
+  const backDated = { ...ann, env: { GIT_COMMITTER_DATE: '2024-06-01T00:00:00Z' } }
+  await expectTaken(computer, await publish(computer, '1.1.0', backDated))
+  computer.writeConfig(
+    `${readFileSync(join(computer.home, 'config.yml'), 'utf8')}  revoked_signers: ${keep(computer, 'revoked', `${ann.publicKey}\n`)}\n`,
+  )
+  await publish(computer, '1.2.0', backDated)
+  await expectHalted(computer, ['are not signed as they must be'])
 })
