@@ -11,8 +11,10 @@ import type { Repository } from './repository.ts'
 const MEMORY_KIB = 2 * 1024 * 1024
 /** What a server sends without an end does not take the last of the disk from the service. */
 const KEPT_FREE_BYTES = 64 * 1024 * 1024
-/** What git says where its helper has met the limit of a file's size (setrlimit(2)). */
-const DIED_OF_SIZE = new RegExp(`died of signal ${constants.signals.SIGXFSZ}\\b`)
+/** What git says where its helper has met the limit of a file's size (setrlimit(2)); of a clone only that it was silent, twice. */
+const DIED_OF_SIZE = new RegExp(
+  `died of signal ${constants.signals.SIGXFSZ}\\b|Retry scheduled\nfatal: fetch-pack: invalid index-pack output`,
+)
 
 /** What a server may fill of the disk that holds a folder, in bytes. */
 export function roomIn(folder: string): number {

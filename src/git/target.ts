@@ -86,13 +86,19 @@ export async function declaredBy(
   { version, commit }: Target,
   versionFile?: string,
 ): Promise<Declared> {
-  const attributes = ':(top,glob)**/.gitattributes'
-  const files = await filesOf(repository, commit, versionFiles(versionFile), [attributes])
-  const isAttributes = ([path]: [string, string]) => /(^|\/)\.gitattributes$/.test(path)
-  return {
-    version: version ?? (await declaredVersion(files, versionFile)),
-    hasLargeFiles: [...files].filter(isAttributes).some(([, text]) => text.includes('filter=lfs')),
-  }
+  const files = await filesOf(repository, commit, versionFiles(versionFile), [ATTRIBUTES])
+  return { version: version ?? (await declaredVersion(files, versionFile)), hasLargeFiles: haveLfs(files) }
+}
+
+/** The same of a commit that has no version: whether it keeps files in git LFS. */
+export async function hasLargeFiles(repository: Repository, commit: string): Promise<boolean> {
+  return haveLfs(await filesOf(repository, commit, [], [ATTRIBUTES]))
+}
+
+const ATTRIBUTES = ':(top,glob)**/.gitattributes'
+
+function haveLfs(files: ReadonlyMap<string, string>): boolean {
+  return [...files].some(([path, text]) => /(^|\/)\.gitattributes$/.test(path) && text.includes('filter=lfs'))
 }
 
 /** A target that the remote offered to a poll, and does not any more. */

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
@@ -10,7 +10,8 @@ import { serveHttpGit } from '../helpers/http-git.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { execute, succeed } from '../helpers/programs.ts'
 import { keep, sshSigner } from '../helpers/signing.ts'
-import { halted, untouched } from '../helpers/update.ts'
+import { addSubmodule, commitTo, configureSubmodules, inCheckout } from '../helpers/submodules.ts'
+import { halted, untouched, watchAndUpdate } from '../helpers/update.ts'
 
 const MIB = 2 ** 20
 
@@ -30,8 +31,8 @@ interface Server {
   leastFree: number
 }
 
-/** A computer whose .git is a disk of 160 MiB, and the server of its large files, which has `texts`, and more bytes than anybody wants of all else. */
-async function withLargeFiles(files: Readonly<Record<string, string>>, ...texts: readonly string[]) {
+/** A computer whose .git is a disk of 160 MiB, and the server of its large files, which has `texts`, and bytes without an end of all else. */
+async function withSmallDisk(...texts: readonly string[]) {
   const computer = await freshComputer()
   await computer.gitInCheckout('lfs', 'install', '--local')
   const git = join(computer.checkout, '.git')
@@ -58,6 +59,11 @@ async function withLargeFiles(files: Readonly<Record<string, string>>, ...texts:
   }
   await computer.gitInCheckout('remote', 'set-url', 'origin', http.url('remote.git'))
   await computer.gitInCheckout('config', 'lfs.transfer.maxretries', '1')
+  return { computer, server, http }
+}
+
+async function withLargeFiles(files: Readonly<Record<string, string>>, ...texts: readonly string[]) {
+  const { computer, server } = await withSmallDisk(...texts)
   await computer.push({ ...version('1.1.0'), ...ATTRIBUTES, ...files })
   expect((await computer.telec('telec-watch')).code).toBe(0)
   return { computer, server }
@@ -179,5 +185,52 @@ describe('files in git LFS', () => {
     expect((await computer.telec('telec-update')).code).toBe(42)
     expect(server.asked).toEqual([])
     expect(readFileSync(join(computer.checkout, 'a.bin'), 'utf8')).toBe(left)
+  })
+})
+
+describe('submodules', () => {
+  test('bring their own files in git LFS', async () => {
+    const { computer, http, server } = await withSmallDisk('one', 'two')
+    const library = join(computer.folder, 'library')
+    await commitTo(library, { ...ATTRIBUTES, 'a.bin': pointerTo('one') })
+    await addSubmodule(join(computer.folder, 'work'), http.url('library/.git'), 'lib')
+    server.asked.length = 0 // by the person's own git
+    configureSubmodules(computer)
+    const env = { HOME: computer.folder }
+    await succeed('git', ['lfs', 'install', '--skip-repo'], {
+      env: { ...process.env, ...env, GIT_CONFIG_GLOBAL: join(computer.folder, '.gitconfig') },
+    })
+    const expectUpdated = async (number: string, text: string) => {
+      await computer.push(version(number))
+      const ended = await watchAndUpdate(computer, [], env)
+      expect(ended, ended.stderr).toMatchObject({ code: 42 })
+      expect(inCheckout(computer, 'lib/a.bin')).toBe(text)
+    }
+    await expectUpdated('1.1.0', 'one')
+    await commitTo(library, { 'a.bin': pointerTo('two') })
+    await computer.git('-C', 'lib', 'fetch', '--quiet')
+    await computer.git('-C', 'lib', 'reset', '--quiet', '--hard', 'origin/main')
+    await expectUpdated('1.2.0', 'two')
+    expect(server.asked).toEqual([idOf('one'), idOf('two')])
+  })
+
+  test('of which one does not fit any more leave room on the disk, and nothing of that one', async () => {
+    const { computer, http } = await withSmallDisk()
+    for (const name of ['first', 'second']) {
+      const library = join(computer.folder, name)
+      mkdirSync(library)
+      writeFileSync(join(library, 'large'), randomBytes(60 * MIB))
+      await commitTo(library, {})
+      await addSubmodule(join(computer.folder, 'work'), http.url(`${name}/.git`), name)
+    }
+    await computer.push(version('1.1.0'))
+    configureSubmodules(computer)
+    const head = await computer.gitInCheckout('rev-parse', 'HEAD')
+    const ended = await watchAndUpdate(computer)
+    expectFailure(ended, 75, ['the remote of the submodule second sends does not fit on the disk'])
+    expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(head)
+    const modules = join(computer.checkout, '.git/modules')
+    expect(readdirSync(modules)).toEqual(['first'])
+    expect(readdirSync(modules, { recursive: true, encoding: 'utf8' }).join()).not.toContain('tmp_')
   })
 })

@@ -4,14 +4,16 @@ import { hasCommit, isAncestor, keepCommit } from '../checkout.ts'
 import { SUBMODULE, standings } from '../content.ts'
 import { git } from '../git.ts'
 import { removeFiles } from '../leftovers.ts'
+import { fetchLargeFiles } from '../lfs.ts'
 import { keepAll } from '../local-changes.ts'
 import { moveTo, undoMove } from '../move.ts'
 import type { Repository } from '../repository.ts'
+import { hasLargeFiles } from '../target.ts'
 import { clearPlace, clearSubmodule } from './clear.ts'
 import type { Following } from './following.ts'
 import { hasSubmodules, type Submodule, sameIn, submodulesOf } from './named.ts'
 import { headOf, indexOf, placeOf, repositoryOf } from './place.ts'
-import { bringCommit, cloneMissing, syncUrls } from './remote.ts'
+import { bringCommit, cloneMissing, initialize, syncUrls } from './remote.ts'
 
 /**
  * Brings the submodules of the commit that is checked out to the commits that it names. What is done is found by looking,
@@ -40,8 +42,11 @@ export async function followSubmodules(
   const missing = submodules.filter((submodule) => !isThere(submodule))
   for (const submodule of submodules.filter(isThere)) await follow(submodule)
   if (missing.length === 0 || following.remote === null) return
-  await cloneMissing(following, repository)
-  for (const submodule of missing.filter(isThere)) await follow(submodule)
+  await initialize(following, repository)
+  for (const submodule of missing) {
+    await cloneMissing(following, repository, submodule)
+    if (isThere(submodule)) await follow(submodule)
+  }
 
   async function follow(submodule: Submodule): Promise<void> {
     const own = repositoryOf(repository, submodule)
@@ -68,8 +73,10 @@ async function move(
   last: Submodule | null | undefined,
 ): Promise<boolean> {
   const { commit } = submodule
-  if (following.remote !== null) await bringCommit(following, own, submodule)
-  else if (!(await hasCommit(own, commit))) return false
+  if (following.remote !== null) {
+    const remote = await bringCommit(following, own, submodule)
+    if (await hasLargeFiles(own, commit)) await fetchLargeFiles(own, remote, commit)
+  } else if (!(await hasCommit(own, commit))) return false
   const head = await headOf(own)
   const { putAside } = following
   const bringMore = async () => undefined

@@ -1,8 +1,9 @@
 import { TelecError } from '../../system/errors.ts'
 import { printableRemote } from '../causes.ts'
 import { hasCommit } from '../checkout.ts'
-import { git, gitError, gitRemote, remoteUrl, tryGit } from '../git.ts'
+import { type GitOptions, git, gitError, gitRemote, remoteUrl, tryGit } from '../git.ts'
 import type { Repository } from '../repository.ts'
+import { fetchWithin } from '../room.ts'
 import type { Following } from './following.ts'
 import type { Submodule } from './named.ts'
 
@@ -14,13 +15,32 @@ export function syncUrls(following: Following, repository: Repository): Promise<
   return run(following, repository, ['submodule', '--quiet', 'sync'])
 }
 
-/** Has git clone what is missing and wanted here; it knows which names and URLs are dangerous. */
-export function cloneMissing(following: Following, repository: Repository): Promise<void> {
-  return run(following, repository, ['submodule', '--quiet', 'update', '--init', '--checkout'])
+/** Notes which submodules are wanted here; git knows which names and URLs are dangerous. */
+export function initialize(following: Following, repository: Repository): Promise<void> {
+  return run(following, repository, ['submodule', '--quiet', 'init'])
 }
 
-async function run(following: Following, repository: Repository, args: readonly string[]): Promise<void> {
-  const result = await tryGit(repository, args, await transport(following))
+/** Has git clone one that is missing, if it is wanted here, without its files: some may be in git LFS. */
+export function cloneMissing(
+  following: Following,
+  repository: Repository,
+  { name, path }: Submodule,
+): Promise<void> {
+  const update = ['submodule', '--quiet', 'update', '--', `:(literal)${path}`]
+  const instead = ['-c', `submodule.${name}.update=!true`] // of the checkout (git-submodule(1), custom command)
+  return fetchWithin(repository, `the remote of the submodule ${path}`, (limits) =>
+    run(following, repository, update, limits, instead),
+  )
+}
+
+async function run(
+  following: Following,
+  repository: Repository,
+  args: readonly string[],
+  limits: GitOptions['limits'] = {},
+  settings: readonly string[] = [],
+): Promise<void> {
+  const result = await tryGit(repository, [...settings, ...args], { ...(await transport(following)), limits })
   if (result.code === 0) return
   await verifyTransport(following, result.stderr)
   const [, path] = /Fetched in submodule path '(.*)', but it did not contain/.exec(result.stderr) ?? []
@@ -28,24 +48,31 @@ async function run(following: Following, repository: Repository, args: readonly 
   throw gitError(repository, args, result, 'interrupted') // one of its gits may have been killed
 }
 
-/** Fetches the commit into a submodule that lacks it, by its id; older servers give what is on branches and tags alone. */
+/**
+ * Fetches the commit into a submodule that lacks it, by its id; older servers give what is on branches and tags alone.
+ *
+ * @returns the submodule's remote
+ */
 export async function bringCommit(
   following: Following,
   own: Repository,
   { commit, path }: Submodule,
-): Promise<void> {
-  if (await hasCommit(own, commit)) return
+): Promise<string> {
   const remotes = (await git(own, ['remote'])).split('\n').filter(Boolean)
   const remote = remotes.find((name) => name === 'origin') ?? remotes[0] ?? 'origin'
+  if (await hasCommit(own, commit)) return remote
   const alone = ['--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance', '--refmap=']
   const fetch = ['fetch', '--quiet', '--prune', ...alone, '--', remote]
-  const options = await transport(following)
-  const byId = await tryGit(own, [...fetch, commit], options)
-  if (byId.code === 0) return
-  await verifyTransport(following, byId.stderr)
-  const all = ['+refs/heads/*:refs/telec/kept/heads/*', '+refs/tags/*:refs/telec/kept/tags/*']
-  await gitRemote(own, remote, [...fetch, ...all], options)
-  if (!(await hasCommit(own, commit))) throw lacks(following.checkout, path, byId.stderr.trim())
+  const how = await transport(following)
+  await fetchWithin(own, `the remote of the submodule ${path}`, async (limits) => {
+    const byId = await tryGit(own, [...fetch, commit], { ...how, limits })
+    if (byId.code === 0) return
+    await verifyTransport(following, byId.stderr)
+    const all = ['+refs/heads/*:refs/telec/kept/heads/*', '+refs/tags/*:refs/telec/kept/tags/*']
+    await gitRemote(own, remote, [...fetch, ...all], { ...how, limits })
+    if (!(await hasCommit(own, commit))) throw lacks(following.checkout, path, byId.stderr.trim())
+  })
+  return remote
 }
 
 /** Whoever pushed forgot to push the submodule, or does it a moment later: that passes without a new target. */
