@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
+import { readPlainText } from '../system/files.ts'
 import { printableRemote } from './causes.ts'
-import { gitRemote } from './git.ts'
+import { gitError, gitRemote, tryGit } from './git.ts'
 import { removeFiles, removeTree } from './leftovers.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
@@ -62,6 +63,22 @@ async function fetchFrom(
     throw error
   }
   await verifyOffered(repository, target)
+}
+
+/** What a partial clone lacks of a commit that was verified: as it needs it, git would fetch it without a bound. */
+export async function fetchLacking(
+  repository: Repository,
+  { remote, fetch_timeout: timeoutMs }: Deployment,
+  from: string,
+  commit: string,
+): Promise<void> {
+  const config = readPlainText(join(repository.commonDir, 'config')) ?? ''
+  if (!/^\s*promisor\s*=/im.test(config)) return
+  const args = ['diff-tree', '-r', '--shortstat', '--no-renames', from, commit, '--'] // asks for all at once
+  await fetchWithin(repository, `the remote ${printableRemote(remote)}`, async (limits) => {
+    const result = await tryGit(repository, args, { timeoutMs, limits })
+    if (result.code !== 0) throw gitError(repository, args, result, 'later')
+  })
 }
 
 /** The arguments of a git that fetches this and nothing else. */

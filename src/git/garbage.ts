@@ -5,7 +5,7 @@ import { explain } from './causes.ts'
 import { git, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
-/** An update adds about a dozen, each of which takes a whole block of the disk; git's own gc.auto is 6,700. */
+/** What people and stashes make here takes a whole block of the disk each; git's own gc.auto is 6,700. */
 const MOST_LOOSE = 256
 /** As git's gc.autoPackLimit. */
 const MOST_PACKS = 50

@@ -15,6 +15,7 @@ const CONFIG = [
   'submodule.recurse=false',
   'fetch.recurseSubmodules=no',
   'protocol.ext.allow=never', // ext::COMMAND
+  'fetch.unpackLimit=1', // one pack is one file, which has a limit; loose objects would be many
   'core.fsync=all', // git's default loses the newest objects in a power cut
   'gc.auto=0',
   'maintenance.auto=false',

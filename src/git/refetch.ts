@@ -32,15 +32,10 @@ export async function fetchAnew(
     await git(fresh, ['config', 'include.path', join(commonDir, 'config')]) // the remotes, and what it takes to ask them
     copyFile(repository, join(commonDir, 'shallow'), join(place, 'shallow')) // the history ends where it did
     const options = { timeoutMs, limits: fetchLimits(fresh) }
-    const packed = (from: string, ...refspecs: readonly string[]) => [
-      '-c',
-      'fetch.unpackLimit=1',
-      ...fetching(from, ...refspecs),
-    ]
     const source = await firstOf([remote, ...mirrors], (from) =>
-      gitRemote(fresh, from, packed(from, ...needed), options),
+      gitRemote(fresh, from, fetching(from, ...needed), options),
     )
-    for (const refspec of wanted) await tryGit(fresh, packed(source, refspec), options)
+    for (const refspec of wanted) await tryGit(fresh, fetching(source, refspec), options)
     const isIndex = (path: string) => Number(path.endsWith('.idx')) // by which git finds a pack: last
     const packs = filesBelow(join(place, 'objects/pack'), /^pack-/)
     const inOrder = packs.toSorted((one, other) => isIndex(one) - isIndex(other))

@@ -1,13 +1,14 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Computer } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { serveHttpGit } from '../helpers/http-git.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import { execute, succeed } from '../helpers/programs.ts'
+import { succeed } from '../helpers/programs.ts'
 import { gitAs, keep, type Signer, sshSigner } from '../helpers/signing.ts'
+import { freeBytes, putGitOnSmallDisk } from '../helpers/small-disk.ts'
 import { halted, watchAndUpdate } from '../helpers/update.ts'
 
 // The attacks by the names that The Update Framework has for them; SECURITY.md has a row for each.
@@ -271,12 +272,7 @@ describe('endless data', () => {
     const { computer } = await subscriber('alpha', 'none', '  fetch_timeout: 2m\n')
     await publish(computer, '1.1.0', null)
     expect((await computer.telec('telec-watch')).code).toBe(0)
-    const git = join(computer.checkout, '.git')
-    renameSync(git, `${git}-away`)
-    mkdirSync(git)
-    await succeed('mount', ['-t', 'tmpfs', '-o', 'size=160m', 'tmpfs', git])
-    onTestFinished(async () => void (await execute('umount', [git])))
-    cpSync(`${git}-away`, git, { recursive: true })
+    const git = await putGitOnSmallDisk(computer)
     let least = Number.POSITIVE_INFINITY
     const server = await serveHttpGit(computer.folder)
     await computer.gitInCheckout('remote', 'set-url', 'origin', server.url('remote.git'))
@@ -300,7 +296,7 @@ describe('endless data', () => {
         response.write(band(Buffer.from('bfffffffff7f7801', 'hex')))
         const block = Buffer.concat([Buffer.from([0, 0, 0x80, 0xff, 0x7f]), Buffer.alloc(0x8000)])
         const more = async () => {
-          least = Math.min(least, await free(git))
+          least = Math.min(least, await freeBytes(git))
           while (response.write(band(block)));
           response.once('drain', more)
         }
@@ -317,10 +313,18 @@ describe('endless data', () => {
     expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
   })
 
-  async function free(folder: string): Promise<number> {
-    const { bavail, bsize } = await statfs(folder)
-    return bavail * bsize
-  }
+  test('files of which each would fit, and not all of them', async () => {
+    const { computer } = await subscriber('alpha', 'none')
+    await publish(computer, '1.1.0', null)
+    for (const name of ['a', 'b', 'c'])
+      writeFileSync(join(computer.folder, 'work', name), randomBytes(40 * 2 ** 20))
+    await publish(computer, '1.2.0', null)
+    expect((await computer.telec('telec-watch')).code).toBe(0)
+    const git = await putGitOnSmallDisk(computer)
+    const before = await freeBytes(git)
+    expectFailure(await computer.telec('telec-update'), 75, ['does not fit on the disk'])
+    expect(await freeBytes(git)).toBeGreaterThan(before - 2 ** 20)
+  })
 
   /** As git upload-pack answers ls-refs (gitprotocol-v2(5)). */
   async function answerRefs(computer: Computer, response: import('node:http').ServerResponse): Promise<void> {

@@ -10,17 +10,19 @@ import { withGit } from '../helpers/with-git.ts'
 
 const SERVER = `process.on('SIGTERM', () => process.exit(42)); setInterval(() => {}, 1000)\n`
 
-/** A computer on which all that is fetched stays loose at first, as small updates do. */
+/** A computer on which all that a person fetches stays loose at first. */
 async function computerWithLoose(): Promise<Computer> {
   const computer = await freshComputer()
   await computer.gitInCheckout('config', 'fetch.unpackLimit', '10000')
   return computer
 }
 
-/** Pushes 700 objects, by far enough to be collected. */
-function pushMuch(computer: Computer, round: number): Promise<string> {
+/** Pushes 700 objects, by far enough to be collected, which a person fetches. */
+async function pushMuch(computer: Computer, round: number): Promise<string> {
   const names = Array.from({ length: 698 }, (_, index) => [`f${index}.txt`, `${round} ${index}\n`])
-  return computer.push({ ...version(`1.0.${round}`), ...Object.fromEntries(names) })
+  const commit = await computer.push({ ...version(`1.0.${round}`), ...Object.fromEntries(names) })
+  await computer.gitInCheckout('fetch', '--quiet')
+  return commit
 }
 
 async function updateMuch(computer: Computer, round: number, env: NodeJS.ProcessEnv = {}): Promise<Ended> {

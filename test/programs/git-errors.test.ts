@@ -45,7 +45,7 @@ describe('what fails is called by its cause', () => {
     expect((await asNobody(computer.folder, 'telec-watch', [], env)).code).toBe(0)
     expectFailure(await asNobody(computer.folder, 'telec-update', [], env), 1, [
       'git is not allowed to write',
-      'insufficient permission',
+      'Permission denied',
       'chown -R',
     ])
     expect(halted(computer)).toMatchObject({ step: 'fetch', transient: false })

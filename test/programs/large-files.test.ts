@@ -1,15 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { serveHttpGit } from '../helpers/http-git.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import { execute, succeed } from '../helpers/programs.ts'
+import { succeed } from '../helpers/programs.ts'
 import { keep, sshSigner } from '../helpers/signing.ts'
+import { freeBytes, putGitOnSmallDisk } from '../helpers/small-disk.ts'
 import { addSubmodule, commitTo, configureSubmodules, inCheckout } from '../helpers/submodules.ts'
 import { halted, untouched, watchAndUpdate } from '../helpers/update.ts'
 
@@ -35,18 +35,12 @@ interface Server {
 async function withSmallDisk(...texts: readonly string[]) {
   const computer = await freshComputer()
   await computer.gitInCheckout('lfs', 'install', '--local')
-  const git = join(computer.checkout, '.git')
-  renameSync(git, `${git}-away`)
-  mkdirSync(git)
-  await succeed('mount', ['-t', 'tmpfs', '-o', 'size=160m', 'tmpfs', git])
-  onTestFinished(async () => void (await execute('umount', [git])))
-  cpSync(`${git}-away`, git, { recursive: true })
+  const git = await putGitOnSmallDisk(computer)
   const has = new Map(texts.map((text) => [idOf(text), text]))
   const http = await serveHttpGit(computer.folder)
   const server: Server = { asked: [], leastFree: Number.POSITIVE_INFINITY }
   const look = async () => {
-    const { bavail, bsize } = await statfs(git)
-    server.leastFree = Math.min(server.leastFree, bavail * bsize)
+    server.leastFree = Math.min(server.leastFree, await freeBytes(git))
   }
   http.instead = (request, response) => {
     if (request.url?.endsWith('/objects/batch'))
@@ -233,4 +227,37 @@ describe('submodules', () => {
     expect(readdirSync(modules)).toEqual(['first'])
     expect(readdirSync(modules, { recursive: true, encoding: 'utf8' }).join()).not.toContain('tmp_')
   })
+})
+
+test('what a partial clone lacks of a commit comes after it was verified, and leaves room', async () => {
+  const computer = await freshComputer()
+  const { allowed } = await sshSigner(computer.folder, 'ann')
+  const signers = keep(computer, 'allowed_signers', allowed)
+  await succeed('git', ['-C', computer.remote, 'config', 'uploadpack.allowFilter', 'true'])
+  await succeed('git', ['-C', computer.remote, 'config', 'uploadpack.allowAnySHA1InWant', 'true'])
+  rmSync(computer.checkout, { recursive: true })
+  const partial = ['--filter=blob:none', `file://${computer.remote}`, computer.checkout]
+  await computer.git('clone', '--quiet', ...partial)
+  const git = await putGitOnSmallDisk(computer)
+  writeFileSync(join(computer.folder, 'work/large'), randomBytes(120 * MIB))
+  await computer.push(version('1.1.0'))
+  const configure = (verify: string) =>
+    computer.writeConfig(
+      `deployment:\n  checkout: ${computer.checkout}\n  verify: ${verify}\n  allowed_signers: ${signers}\n`,
+    )
+  configure('signed-commit')
+  const free = await freeBytes(git)
+  expectFailure(await watchAndUpdate(computer), 1, ['not signed'])
+  const lacking = await computer.gitInCheckout(
+    'rev-list',
+    '--objects',
+    '--missing=print',
+    '--no-walk',
+    'refs/telec/kept/heads%2Fmain',
+  )
+  expect(lacking.match(/^\?/gm)).toHaveLength(2) // package.json, and what is large
+  configure('none')
+  const ended = await computer.telec('telec-update', ['--retry'])
+  expectFailure(ended, 75, ['does not fit on the disk'])
+  expect(await freeBytes(git)).toBeGreaterThan(free - MIB)
 })

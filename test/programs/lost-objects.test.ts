@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
+import { unpackAll } from '../helpers/loose.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { succeed } from '../helpers/programs.ts'
 import { readTree } from '../helpers/tree.ts'
@@ -13,6 +14,7 @@ import { watchAndUpdate } from '../helpers/update.ts'
 const NEW = { ...version('1.2.0'), 'lib/new.txt': 'new\n' }
 
 async function objectAt(computer: Computer, name: string): Promise<string> {
+  await unpackAll(computer)
   const id = await computer.gitInCheckout('rev-parse', name)
   return join(computer.checkout, '.git/objects', id.slice(0, 2), id.slice(2))
 }
@@ -40,7 +42,7 @@ const packsOf = ({ checkout }: Computer, end: string) => {
     .map((name) => join(folder, name))
 }
 
-/** Updated once, with all objects loose; the next version is pushed. */
+/** Updated once; the next version is pushed. */
 async function updated(): Promise<{ computer: Computer; commit: string }> {
   const computer = await freshComputer()
   await computer.push({ ...version('1.1.0'), 'lib/old.txt': 'old\n' })

@@ -12,6 +12,7 @@ import { describe, expect, test } from 'vitest'
 import { asNobody } from '../helpers/as-nobody.ts'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
+import { unpackAll } from '../helpers/loose.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { succeed } from '../helpers/programs.ts'
 import { readTree } from '../helpers/tree.ts'
@@ -24,6 +25,7 @@ async function withWork(): Promise<Computer> {
   const computer = await freshComputer()
   await computer.push({ ...version('1.1.0'), 'a.txt': 'a\n', 'own.txt': 'own\n' })
   expect((await watchAndUpdate(computer)).code).toBe(42)
+  await unpackAll(computer)
   await computer.gitInCheckout('branch', 'mine')
   writeFileSync(join(computer.checkout, 'own.txt'), 'mine\n')
   writeFileSync(join(computer.checkout, 'untracked.txt'), 'mine\n')

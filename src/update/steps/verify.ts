@@ -13,6 +13,7 @@ import {
   keepCommit,
   relationOf,
 } from '../../git/checkout.ts'
+import { fetchLacking } from '../../git/fetch.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import { inTheWay, isTouchedBy, localChanges, stashPaths } from '../../git/local-changes.ts'
 import { isHalfWay, verifyWritable } from '../../git/move.ts'
@@ -58,6 +59,7 @@ export async function verifyTarget(context: StepContext): Promise<Verified> {
   const { config, repository, update } = context
   const { from, target, rollback, channel } = update
   await verifySignatures(repository, config.deployment, from.commit, target)
+  await fetchLacking(repository, config.deployment, from.commit, target.commit)
   const { version, hasLargeFiles } = await declaredBy(repository, target, config.deployment.version_file)
   if (version !== target.version) context.remember({ target: { ...target, version } })
   // Most updates are of this kind, which one git tells.
