@@ -3,6 +3,7 @@ import { asAsked } from '../config/services.ts'
 import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { signalAllGroups } from '../system/groups.ts'
 import { printable } from '../system/log.ts'
+import { withoutLogins } from '../system/logins.ts'
 import { removeTemporaryFolders } from '../system/temporary.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { realWorld, type World } from '../system/world.ts'
@@ -33,7 +34,7 @@ function explain(world: World, error: unknown): number {
     return EXIT[error.kind]
   }
   world.log.error(`${name}: a bug in telec ${VERSION} (${COMMIT}); please report it with these lines`)
-  world.log.error(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  world.log.error(withoutLogins(error instanceof Error ? (error.stack ?? error.message) : String(error)))
   return EXIT.halted
 }
 

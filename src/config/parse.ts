@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import * as v from 'valibot'
 import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { TelecError } from '../system/errors.ts'
+import { withoutLogins } from '../system/logins.ts'
 import { similarTo } from '../system/similar.ts'
 import type { World } from '../system/world.ts'
 import { type Config, ConfigSchema } from './schema.ts'
@@ -32,15 +33,17 @@ export function parseConfig(world: World, path: string, text: string): Config {
 }
 
 function syntaxFaults(document: Document.Parsed, lines: LineCounter): Fault[] {
-  const faults = document.errors.map(({ pos, message }): Fault => {
+  const faults = document.errors.map(({ pos, code, message }): Fault => {
     const [first = ''] = message.split('\n', 1)
-    return [lines.linePos(pos[0]).line, first.replace(/ at line \d+, column \d+:?$/, '')]
+    const said = first.replace(/ at line \d+, column \d+:?$|(?<=\w): .*$|(?<=escape sequence) .*$/g, '') // not what it found
+    const what = code === 'TAG_RESOLVE_FAILED' ? 'a ! at the start of a value needs quotes' : said
+    return [lines.linePos(pos[0]).line, what]
   })
   visit(document, {
     Alias(_, alias) {
       if (alias.resolve(document)) return
       const { line } = lines.linePos(alias.range?.[0] ?? 0)
-      faults.push([line, `*${alias.source} is the alias of nothing; a * at the start needs quotes`])
+      faults.push([line, 'there is no such alias; a * at the start of a value needs quotes'])
     },
   })
   return faults
@@ -66,9 +69,11 @@ function faulty(path: string, faults: readonly Fault[]): TelecError {
 }
 
 function describe(issue: v.BaseIssue<unknown>): string {
-  const key = v.getDotPath(issue) ?? 'the whole file'
+  const path = v.getDotPath(issue) ?? 'the whole file'
+  const isSecret = SECRET.test(path)
+  const key = isSecret ? path.replace(/[^.]*[^a-z_.][^.]*$/, '…') : path
   // Of a rule across keys the input is the whole group; the path names the key that it is about.
-  const got = show(issue.path?.at(-1)?.value)
+  const got = show(issue.path?.at(-1)?.value, isSecret)
   if (issue.type !== 'strict_object') return `${key}: got ${got}; takes ${issue.message}`
   if (issue.expected === 'never') return `${key}: there is no such key${suggestion(key)}`
   if (issue.received === 'undefined') return `${key}: is missing`
@@ -101,13 +106,15 @@ function suggestion(key: string): string {
   return meant === undefined ? '' : `; did you mean ${meant}?`
 }
 
-function show(value: unknown): string {
+/** In the place of these a password, a token or a URL with one may stand, also where something else is taken. */
+const SECRET = /^redis(\.|$)|_file(\.|$)|(^|\.)token|^deployment\.(remote|mirrors)(\.|$)/
+
+function show(value: unknown, isSecret: boolean): string {
   if (value === undefined) return 'nothing'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object' && value !== null) return 'a group of keys'
-  return JSON.stringify(value)
-    .replace(/\/\/[^/\s]*@/g, '//…@')
-    .slice(0, 80) // a URL may have a password in it
+  if (isSecret) return 'what is not shown here'
+  return withoutLogins(JSON.stringify(value)).slice(0, 80)
 }
 
 /** The line of the key that an issue is about, or of the nearest key around it that is there. */

@@ -1,7 +1,6 @@
 import { decide } from '../channel/decide.ts'
 import { nameOf } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
-import { printableRemote } from '../git/causes.ts'
 import { headCommit } from '../git/checkout.ts'
 import { remoteUrl } from '../git/git.ts'
 import { localChanges } from '../git/local-changes.ts'
@@ -22,6 +21,7 @@ import { readText } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { isHeld } from '../system/lock.ts'
 import { printable } from '../system/log.ts'
+import { withoutLogins } from '../system/logins.ts'
 import { afterHalt } from '../view/after-halt.ts'
 import { verifyCheckout } from '../view/checkout.ts'
 import { branchInstead, onlyPublished } from '../watch/offers.ts'
@@ -57,7 +57,7 @@ async function remote(service: Service): Promise<string> {
   const startedMs = world.monotonic()
   const refs = parseOffers(await listAsTimer(service, repository))
   const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
-  const name = printableRemote(deployment.remote)
+  const name = withoutLogins(deployment.remote)
   const published =
     deployment.releases === 'tags' ? null : await publishedReleases(service, repository, deployment.releases)
   const decision = decide(deployment, published ? onlyPublished(refs, published) : refs, {

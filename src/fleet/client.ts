@@ -4,7 +4,7 @@ import { loadConfig } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { within } from '../system/limit.ts'
-import { verifySecret, wrongPath } from '../system/trust.ts'
+import { noSuchFile, verifySecret } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import type { RedisAccess, RedisClient } from './ioredis.ts'
 
@@ -76,7 +76,7 @@ export function connectTo(
 function readSetting(key: string, path: string | undefined, isSecret: boolean): string | null {
   if (path === undefined) return null
   const text = readText(path)
-  if (text === null) throw wrongPath(key, path, 'does not exist', `write it, or remove ${key}`)
+  if (text === null) throw noSuchFile(key, `write it, or remove ${key}`)
   if (isSecret) verifySecret(key, path, true)
   return text.trim()
 }

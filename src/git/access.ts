@@ -1,6 +1,5 @@
 /** Whose remote was asked, and by whom: for messages. */
 export interface Asked {
-  /** The remote as it may be shown. */
   readonly remote: string
   readonly url: string
   readonly workTree: string
@@ -126,7 +125,7 @@ const HTTP: readonly Row[] = [
   {
     words: /HTTP code 407|response 407|returned error: 407/,
     message: () => 'the proxy asks for a login',
-    hint: ({ user }) => `as ${user}: git config --global http.proxy http://USER:PASSWORD@PROXY:PORT`,
+    hint: ({ user }) => `as ${user}: git config --global http.proxy URL, with the login in it`,
   },
   {
     words: /could not read (?:Username|Password)/,
@@ -187,7 +186,8 @@ export function accessFault(asked: Asked, said: string): AccessFault | null {
 
 /** The server of a URL, with its port over http; null for a path. */
 function placeOf(url: string): { readonly isSsh: boolean; readonly host: string | null } {
-  const [, http] = /^https?:\/\/(?:[^/\s]*@)?([^/\s]+)/i.exec(url) ?? []
+  // A port has digits: of a login with a slash in it nothing is taken for the host.
+  const [, http] = /^https?:\/\/(?:[^/\s]*@)?([^/\s:]+(?::\d+)?|\[[^\]]+\](?::\d+)?)(?:\/|$)/i.exec(url) ?? []
   if (http) return { isSsh: false, host: http }
   const [, ssh = null] =
     /^(?:git\+)?ssh:\/\/(?:[^/\s@]*@)?(\[[^\]]+\]|[^/:\s]+)/i.exec(url) ??

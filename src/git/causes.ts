@@ -1,12 +1,8 @@
 import { TelecError } from '../system/errors.ts'
 import { diskFull, freeSpace } from '../system/files.ts'
+import { withoutLogins } from '../system/logins.ts'
 import type { RunResult } from '../system/process.ts'
 import type { Repository } from './repository.ts'
-
-/** A remote for messages, or a text with some in it: without the passwords that may be in URLs. */
-export function printableRemote(remote: string): string {
-  return remote.replace(/\/\/[^/\s]*@/g, '//')
-}
 
 /** git ends with it whatever went wrong: what ssh said, or which lock is in the way, is what helps. */
 const PLEASANTRIES =
@@ -16,8 +12,10 @@ export function explain(result: RunResult): string {
   if (result.endedBy === 'timeout') return 'git did not end in time and was stopped'
   if (result.endedBy === 'output') return 'git printed more than telec is willing to read and was stopped'
   const said = result.stderr.split('\n').filter((line) => line.trim() !== '' && !PLEASANTRIES.test(line))
-  const lines = said.slice(-5).map(printableRemote)
-  return lines.join('\n') || `git ended with ${result.signal ?? `exit code ${result.code}`}`
+  return (
+    withoutLogins(said.slice(-5).join('\n')) ||
+    `git ended with ${result.signal ?? `exit code ${result.code}`}`
+  )
 }
 
 /** What a server or the way to it is to blame for, also where the repository is well. */

@@ -4,7 +4,7 @@ import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
-import { printableRemote } from './causes.ts'
+import { withoutLogins } from '../system/logins.ts'
 import { gitError, gitRemote, tryGit } from './git.ts'
 import { removeFiles, removeTree } from './leftovers.ts'
 import { keptRef } from './refs.ts'
@@ -35,11 +35,11 @@ export async function fetchTarget(
     for (const mirror of mirrors)
       try {
         await fetchFrom(repository, deployment, mirror, target)
-        world.log.notice(`fetched from the mirror ${printableRemote(mirror)}`)
+        world.log.notice(`fetched from the mirror ${withoutLogins(mirror)}`)
         return
       } catch (fault) {
         if (!(fault instanceof TelecError)) throw fault
-        world.log.warning(`the mirror ${printableRemote(mirror)} was passed over: ${fault.message}`)
+        world.log.warning(`the mirror ${withoutLogins(mirror)} was passed over: ${fault.message}`)
       }
     throw error
   }
@@ -52,7 +52,7 @@ async function fetchFrom(
   target: Target,
 ): Promise<void> {
   const args = fetching(source, `+${target.ref}:${keptRef(target.ref)}`)
-  const sender = `the remote ${printableRemote(source)}`
+  const sender = `the remote ${source}`
   try {
     await fetchWithin(repository, sender, (limits) =>
       gitRemote(repository, source, args, { timeoutMs, limits }),
@@ -75,7 +75,7 @@ export async function fetchLacking(
   const config = readPlainText(join(repository.commonDir, 'config')) ?? ''
   if (!/^\s*promisor\s*=/im.test(config)) return
   const args = ['diff-tree', '-r', '--shortstat', '--no-renames', from, commit, '--'] // asks for all at once
-  await fetchWithin(repository, `the remote ${printableRemote(remote)}`, async (limits) => {
+  await fetchWithin(repository, `the remote ${remote}`, async (limits) => {
     const result = await tryGit(repository, args, { timeoutMs, limits })
     if (result.code !== 0) throw gitError(repository, args, result, 'later')
   })

@@ -2,7 +2,7 @@ import { TelecError } from '../system/errors.ts'
 import type { RunOptions, RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 import { accessFault, withoutDetails } from './access.ts'
-import { explain, LEAST_GIT, localCause, NETWORK, printableRemote } from './causes.ts'
+import { explain, LEAST_GIT, localCause, NETWORK } from './causes.ts'
 import type { Repository } from './repository.ts'
 
 /** Local work on a large tree; a person's computer may be asleep half of that time. */
@@ -162,9 +162,9 @@ export async function gitRemote(
     const asked = await tryGit(repository, ask, { timeoutMs: ASK_TIMEOUT_MS })
     if (asked.code === 0) throw gitError(repository, args, result)
   }
-  throw new TelecError('later', `the remote ${printableRemote(remote)} is out of reach`, {
+  throw new TelecError('later', `the remote ${remote} is out of reach`, {
     because: explain(result),
-    hint: `try it by hand: git -C ${repository.workTree} ls-remote ${printableRemote(remote)}`,
+    hint: `try it by hand: git -C ${repository.workTree} ls-remote ${remote}`,
     interrupted: result.code === null,
   })
 }
@@ -181,7 +181,7 @@ async function accessRefused(
   const { workTree, world } = repository
   const url = await answerOf(repository, ['ls-remote', '--get-url', '--', remote])
   if (url === null) return null
-  const asked = { remote: printableRemote(remote), url: url.trim(), workTree, user: world.user() }
+  const asked = { remote, url: url.trim(), workTree, user: world.user() }
   const fault = accessFault(asked, result.stderr)
   if (!fault) return null
   const isPassing = fault.passes || command !== 'ls-remote'
@@ -206,11 +206,6 @@ async function verifyRemoteIsKnown(repository: Repository, remote: string): Prom
 /** The URL of a remote, which may be one itself; what the user's configuration replaces in it is replaced. */
 export async function remoteUrl(repository: Repository, remote: string): Promise<string> {
   return (await git(repository, ['ls-remote', '--get-url', '--', remote])).trim()
-}
-
-/** Whether a URL names who asks, and perhaps a password. */
-export function hasLogin(url: string): boolean {
-  return /^https?:\/\/[^/\s]*@/i.test(url)
 }
 
 /** What every git gets, whatever telec was started with. */

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
-import { printableRemote } from './causes.ts'
 import { askGit, git, gitError, tryGit } from './git.ts'
 import { filesBelow, removeFiles } from './leftovers.ts'
 import type { Repository } from './repository.ts'
@@ -28,7 +27,7 @@ export async function fetchLargeFiles(repository: Repository, remote: string, co
   const { storage, which } = await largeFileSettings(repository)
   const missing = await missingFrom(repository, commit, which)
   const room = () => roomIn(existsSync(storage) ? storage : repository.commonDir)
-  const sender = `the git LFS of ${printableRemote(remote)}`
+  const sender = `the git LFS of ${remote}`
   const bytes = missing.reduce((sum, file) => sum + file.bytes, 0)
   if (bytes > room()) {
     const needed = `${missing.length} file(s) have ${mebibytes(bytes)}`
@@ -77,7 +76,7 @@ async function fetchFiles(
   removeFiles(repository, left)
   throw new TelecError(
     'later',
-    `the git LFS of ${printableRemote(remote)} sends more than its pointers say`,
+    `the git LFS of ${remote} sends more than its pointers say`,
     {
       because: `a file that has at most ${most} bytes did not end there`,
       hint: `look at what it serves: git -C ${repository.workTree} lfs env`,

@@ -1,6 +1,7 @@
 import type { Ref } from '../channel/releases.ts'
 import type { Config } from '../config/schema.ts'
-import { type GitOptions, gitInShell, gitRemote, hasLogin } from './git.ts'
+import { withoutLogins } from '../system/logins.ts'
+import { type GitOptions, gitInShell, gitRemote } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** What a server may make git keep in memory before it is given up: enough for a million refs. */
@@ -26,7 +27,7 @@ export async function listRemote(
 export function listInShell(repository: Repository, deployment: Config['deployment']): string[] | null {
   const { world } = repository
   const { remote, poll_timeout } = deployment
-  if (world.env.GIT_SSH_COMMAND !== undefined || hasLogin(remote)) return null
+  if (world.env.GIT_SSH_COMMAND !== undefined || withoutLogins(remote) !== remote) return null
   const words = gitInShell(repository, listArguments(deployment, remote), poll_timeout)
   return words.some((word) => word === '' || word.includes('\n')) ? null : words
 }

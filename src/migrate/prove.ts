@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { withoutTokens } from '../service/environment.ts'
 import { TelecError } from '../system/errors.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
 import type { World } from '../system/world.ts'
@@ -48,7 +49,7 @@ async function verifyOne(
   const surroundings = {
     ...copies,
     code: copies.checkout,
-    env: world.env,
+    env: withoutTokens(world.env),
     python: 'python3',
     from: null,
     to: migration.version,

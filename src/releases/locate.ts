@@ -1,5 +1,4 @@
 import type { Service } from '../config/service.ts'
-import { printableRemote } from '../git/causes.ts'
 import { remoteUrl } from '../git/git.ts'
 import type { Repository } from '../git/repository.ts'
 import { TelecError } from '../system/errors.ts'
@@ -24,7 +23,7 @@ export async function locateOn(
   if (typeof place !== 'string') return place
   throw new TelecError(
     'config',
-    `deployment.releases is ${deployment.releases}, and ${printableRemote(deployment.remote)} is no repository there`,
+    `deployment.releases is ${deployment.releases}, and ${deployment.remote} is no repository there`,
     {
       because: place,
       hint: `set deployment.releases to tags, deployment.remote to a repository on ${forge.name}, or deployment.api_url`,

@@ -1,7 +1,7 @@
 import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
-import { verifySecret, wrongPath } from '../system/trust.ts'
+import { noSuchFile, verifySecret, wrongPath } from '../system/trust.ts'
 import type { Forge } from './forges.ts'
 
 export interface Token {
@@ -33,7 +33,8 @@ export async function findToken(
 function readTokenFile(path: string): Token {
   const text = readText(path)?.trim()
   const setting = 'deployment.token_file'
-  if (!text)
+  if (text === undefined) throw noSuchFile(setting, 'write the token there: install -m 600 /dev/stdin FILE')
+  if (text === '')
     throw wrongPath(setting, path, 'holds no token', `write it there: install -m 600 /dev/stdin ${path}`)
   verifySecret(setting, path, false)
   return { value: verified(text, path), source: path }

@@ -6,7 +6,7 @@ import { checkoutOwner } from '../git/owner.ts'
 import { readInstalled } from '../state/installed.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
-import { verifyPrivate } from '../system/trust.ts'
+import { noSuchFile, verifyPrivate } from '../system/trust.ts'
 import { tryCommand } from './commands.ts'
 import { readSupervisor } from './run/manager.ts'
 import { parseVariables } from './variables.ts'
@@ -40,8 +40,14 @@ export async function commandEnvironment(
   const isOfManager = world.env[UNIT_MARK] !== undefined || readSupervisor(service) !== null
   const env = isOfManager ? world.env : await environmentOfUnits(service)
   const more = env_file === undefined ? {} : readVariables(env_file)
-  const all = { ...env, ...own, ...more }
+  const all = { ...withoutTokens(env), ...own, ...more }
   return { ...all, PATH: inFront(path, all.PATH ?? FOLDERS) }
+}
+
+/** What telec itself reads a token or a password from is not for the code of the checkout. */
+export function withoutTokens(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const isOurs = (name: string) => /^(GIT(HUB|LAB|EA)_TOKEN|TELEC_REDIS_URL)$/.test(name)
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !isOurs(name)))
 }
 
 async function environmentOfUnits(service: Service): Promise<NodeJS.ProcessEnv> {
@@ -120,7 +126,12 @@ function readVariables(path: string): Record<string, string> {
       hint: `write a line NAME=VALUE for each variable to ${path}, or remove the key`,
     })
   const text = readPlainText(path)
-  if (text === null) throw wrong(existsSync(path) ? 'which is no file' : 'which does not exist')
+  if (text === null && !existsSync(path))
+    throw noSuchFile(
+      'deployment.env_file',
+      'write a line NAME=VALUE for each variable there, or remove the key',
+    )
+  if (text === null) throw wrong('which is no file')
   verifyPrivate(path, true)
   const { variables, malformed } = parseVariables(text)
   if (malformed !== null) throw wrong(`whose line ${malformed} is not NAME=VALUE`)

@@ -1,3 +1,5 @@
+import { withoutLogins } from './logins.ts'
+
 /**
  * What went wrong, as far as an exit code is concerned. `later`: the same work may succeed without anybody doing
  * anything (network, lock, full disk), and is tried again by itself. `restart`: no fault, but newer code has to go on.
@@ -54,8 +56,11 @@ export class TelecError extends Error {
     message: string,
     details: Partial<Omit<TelecError, 'kind' | keyof Error>> & { readonly cause?: unknown } = {},
   ) {
-    super(message)
+    super(withoutLogins(message))
     Object.assign(this, details)
+    // Whoever's words these are: git's and an install command's have URLs in them, too, and status.json and Redis get them.
+    for (const part of ['because', 'hint'] as const)
+      if (this[part] !== undefined) Object.assign(this, { [part]: withoutLogins(this[part]) })
   }
 }
 

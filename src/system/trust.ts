@@ -75,6 +75,11 @@ export function verifySecret(setting: string, path: string, isShared: boolean): 
     throw wrongPath(setting, path, 'others may read', `chmod ${isShared ? 'o=' : '600'} ${path}`)
 }
 
+/** A setting names no file: what it has may be what belongs into the file, and is not repeated. */
+export function noSuchFile(setting: string, hint: string): TelecError {
+  return new TelecError('config', `${setting} names a file that does not exist`, { hint })
+}
+
 /** What is wrong with the path that a setting has. */
 export function wrongPath(setting: string, path: string, what: string, hint: string): TelecError {
   return new TelecError('config', `${setting} is ${path}, which ${what}`, { hint })

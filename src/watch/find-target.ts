@@ -2,7 +2,6 @@ import { distinct, isCalled, type Name, parseName } from '../channel/choices.ts'
 import { releasesIn, targetOf } from '../channel/releases.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
-import { printableRemote } from '../git/causes.ts'
 import { areBehind, commitsCalled } from '../git/checkout.ts'
 import { fetchTarget } from '../git/fetch.ts'
 import { listRemote, parseOffers } from '../git/remote-refs.ts'
@@ -64,7 +63,7 @@ export async function fetchNamed(
   if (!isTagged && onBranch === null)
     throw new TelecError('halted', `the remote does not have ${nameOf(target)}`, {
       because: `no release is it, and ${deployment.branch} does not lead to it`,
-      hint: `push it; what the remote has: git ls-remote ${printableRemote(deployment.remote)}`,
+      hint: `push it; what the remote has: git ls-remote ${deployment.remote}`,
     })
   const isByBranch = onBranch !== null && (deployment.channel === 'alpha' || !isTagged)
   const offeredAs = isByBranch ? { ...target, ref: onBranch } : target
@@ -91,7 +90,7 @@ function unknown({ config }: Service, text: string, releases: readonly Target[])
   const because = newest.length > 0 ? `its newest releases are\n${newest.join('\n')}` : 'it has no release'
   return new TelecError('halted', `neither this computer nor the remote knows of ${text}`, {
     because,
-    hint: `is it pushed? What is only a commit of ${branch} is named by its commit: git ls-remote ${printableRemote(remote)}`,
+    hint: `is it pushed? What is only a commit of ${branch} is named by its commit: git ls-remote ${remote}`,
   })
 }
 

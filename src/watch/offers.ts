@@ -2,12 +2,12 @@ import type { Ref } from '../channel/releases.ts'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
-import { printableRemote } from '../git/causes.ts'
 import { areBehind } from '../git/checkout.ts'
 import { defaultBranch, listRemote, parseOffers } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
 import { type Published, publishedReleases } from '../releases/published.ts'
 import { orNull, TelecError } from '../system/errors.ts'
+import { withoutLogins } from '../system/logins.ts'
 
 export interface Offers {
   readonly refs: readonly Ref[]
@@ -67,7 +67,7 @@ async function offersOfMirror(
       throw fault
     })
     const refs = list === null ? null : parseOffers(list)
-    const via = printableRemote(mirror)
+    const via = withoutLogins(mirror)
     if (refs && (await hasDeployed(repository, refs, deployed)))
       return { refs, via, list: null, defaultBranch: null }
     const why = refs ? 'lacks what is deployed' : 'does not answer, either'

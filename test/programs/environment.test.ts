@@ -70,6 +70,38 @@ describe('commands and migrations', () => {
       ).toBe(true)
   })
 
+  test.each(['of a unit', 'of a shell'])(
+    'find nothing that telec reads a secret from, in the environment %s',
+    async (where) => {
+      const computer = await freshComputer()
+      const tell = (name: string) => `env >>"${computer.folder}/${name}"`
+      const file = join(computer.folder, 'web.env')
+      writeFileSync(file, 'GITLAB_TOKEN=of-the-commands\n')
+      computer.writeConfig(
+        `deployment:\n  checkout: ${computer.checkout}\n  env_file: ${file}\n  install: '${tell('install')}'\n  before_migrate: '${tell('backup')}'\non_status: '${tell('hook')}'\n`,
+      )
+      const script = `#!/bin/sh\n${tell('migration')}; [ $1 = check ] && { [ -e done ]; exit; }\ntouch done\n`
+      await computer.push({ ...version('1.1.0'), 'migrations/v1.1.0/001_env.sh': script })
+      const secrets = ['GITHUB_TOKEN', 'GITLAB_TOKEN', 'GITEA_TOKEN', 'TELEC_REDIS_URL'].map((name) => [
+        name,
+        'of-telec',
+      ])
+      const env = {
+        ...Object.fromEntries(secrets),
+        ...(where === 'of a unit' && { TELEC_UNIT: '1', KEPT: 'of-telec' }),
+      }
+      expect((await watchAndUpdate(computer, [], env)).code).toBe(42)
+      const verify = ['verify', '--home', computer.home, '--checkout', computer.checkout]
+      expect(await computer.telec('telec-migrate', verify, { env })).toMatchObject({ code: 0 })
+      for (const name of ['install', 'backup', 'hook', 'migration']) {
+        const lines = readFileSync(join(computer.folder, name), 'utf8').split('\n')
+        const ofTelec = new Set(lines.filter((line) => line.endsWith('=of-telec')))
+        expect([...ofTelec]).toEqual(where === 'of a unit' ? ['KEPT=of-telec'] : [])
+        expect(lines).toContain('GITLAB_TOKEN=of-the-commands')
+      }
+    },
+  )
+
   test('run a program that is in deployment.path alone', async () => {
     const computer = await freshComputer()
     mkdirSync(join(computer.folder, 'tools'))
@@ -82,14 +114,15 @@ describe('commands and migrations', () => {
   })
 
   test.each([
-    ['is missing', null, 'which does not exist'],
-    ['has a line that is none', 'A=1\nwhat is this\n', 'whose line 2 is not NAME=VALUE'],
+    ['is missing', null, ' names a file that does not exist'],
+    ['has a line that is none', 'A=1\nwhat is this\n', 'web.env, whose line 2 is not NAME=VALUE'],
   ])('an env_file that %s stops the update before it begins', async (_, text, words) => {
     const computer = await computerWith(({ folder }) => `  env_file: ${folder}/web.env\n`)
     if (text !== null) writeFileSync(join(computer.folder, 'web.env'), text)
     const head = await computer.gitInCheckout('rev-parse', 'HEAD')
     const ended = await watchAndUpdate(computer)
-    expect(ended.stderr).toContain(`deployment.env_file is ${computer.folder}/web.env, ${words}`)
+    expect(ended.stderr).toMatch(/^telec-update: deployment\.env_file /m)
+    expect(ended.stderr).toContain(words)
     expect(halted(computer)).toMatchObject({ step: 'preflight' })
     expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(head)
   })

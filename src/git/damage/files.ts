@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { readPlainText } from '../../system/files.ts'
 import { printableName } from '../../system/log.ts'
-import { explain, printableRemote } from '../causes.ts'
+import { withoutLogins } from '../../system/logins.ts'
+import { explain } from '../causes.ts'
 import { tryGit } from '../git.ts'
 import { filesBelow, startOf } from '../leftovers.ts'
 import type { Repository } from '../repository.ts'
@@ -34,7 +35,7 @@ export async function lookAtConfig(patient: Patient): Promise<Damage[]> {
   const anew = configAnew(patient.repository)
   const byHand = `git -C ${workTree} init && git -C ${workTree} remote add origin URL`
   if (anew === null) return [{ what, hint: `write it anew: ${byHand}` }]
-  const plan = `writes it anew, with the remote that this was cloned from: ${printableRemote(anew.url)}`
+  const plan = `writes it anew, with the remote that this was cloned from: ${withoutLogins(anew.url)}`
   return [{ what, repair: replaces(patient, plan, path, anew.text) }]
 }
 
@@ -104,7 +105,7 @@ function isFolder(path: string): boolean {
 
 export async function lookAtLists(patient: Patient): Promise<Damage[]> {
   const { commonDir, workTree } = patient.repository
-  const fetch = `git -C ${workTree} fetch --tags ${printableRemote(patient.deployment.remote)}`
+  const fetch = `git -C ${workTree} fetch --tags ${withoutLogins(patient.deployment.remote)}`
   return LISTS.flatMap(([name, isGood]) => {
     const path = join(commonDir, name)
     const lines = linesOf(path)

@@ -4,7 +4,8 @@ import type { Target } from '../../channel/target.ts'
 import type { Config } from '../../config/schema.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readPlainText } from '../../system/files.ts'
-import { explain, printableRemote } from '../causes.ts'
+import { withoutLogins } from '../../system/logins.ts'
+import { explain } from '../causes.ts'
 import { hasCommit, keepCommit } from '../checkout.ts'
 import { git, gitError, gitInShell, tryGit } from '../git.ts'
 import { asideFolder, filesBelow, moveAside, replaceFile, startOf } from '../leftovers.ts'
@@ -23,7 +24,7 @@ export async function lookAtObjects(patient: Patient): Promise<Damage[]> {
   const { files, because } = await brokenObjects(repository, isThorough)
   const toNothing = await refsToNothing(repository)
   if (because === null && toNothing.length === 0) return []
-  const remote = printableRemote(deployment.remote)
+  const remote = withoutLogins(deployment.remote)
   const moves = files.length > 0 ? `moves ${files.length} broken file(s) away, and ` : ''
   const back =
     toNothing.length > 0

@@ -1,5 +1,4 @@
 import { TelecError } from '../../system/errors.ts'
-import { printableRemote } from '../causes.ts'
 import { hasCommit } from '../checkout.ts'
 import { type GitOptions, git, gitError, gitRemote, remoteUrl, tryGit } from '../git.ts'
 import type { Repository } from '../repository.ts'
@@ -92,7 +91,7 @@ async function verifyTransport({ checkout, remote }: Following, stderr: string):
   if (remote === null || !/transport '.*' not allowed/.test(stderr)) return
   throw new TelecError('halted', 'a submodule is at a URL that telec does not take', {
     because: stderr.trim(),
-    hint: `only ${await transportOf(checkout, remote)}, which ${printableRemote(remote)} uses, is allowed: change .gitmodules in a new commit`,
+    hint: `only ${await transportOf(checkout, remote)}, which ${remote} uses, is allowed: change .gitmodules in a new commit`,
   })
 }
 
