@@ -2,7 +2,9 @@ import { realpathSync } from 'node:fs'
 import { createSync } from '../system/disks.ts'
 import { TelecError } from '../system/errors.ts'
 import { mayAccess, readText } from '../system/files.ts'
+import { withoutLogins } from '../system/logins.ts'
 import { rotateLog } from '../system/rotate.ts'
+import { verifySecret } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import type { Paths } from './paths.ts'
 import type { Config } from './schema.ts'
@@ -38,8 +40,22 @@ export async function loadConfig(world: World, paths: Paths): Promise<Config> {
   const { parseConfig } = await import('./parse.ts')
   const config = parseConfig(world, paths.config, text)
   verifyOutside(paths, config.deployment.checkout)
+  const login = loginIn(config)
+  if (login) verifySecret(`${login} has a login in it, in`, paths.config, true)
   // To others each named service is a computer of its own.
   return paths.name === null ? config : { ...config, computer: `${config.computer}/${paths.name}` }
+}
+
+/** A key whose URL has a password or a token in it. */
+function loginIn({ deployment: { remote, mirrors, api_url }, redis }: Config): string | undefined {
+  const urls = {
+    'redis.url': [redis?.url],
+    'deployment.remote': [remote],
+    'deployment.mirrors': mirrors,
+    'deployment.api_url': [api_url],
+  }
+  const hasLogin = (url = '') => withoutLogins(url) !== url
+  return Object.entries(urls).find(([, values]) => values.some(hasLogin))?.[0]
 }
 
 /** A commit must not choose where the next one comes from, who has to sign it, or what is run. */

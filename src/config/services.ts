@@ -83,10 +83,14 @@ export function locateAll(world: World): Paths[] {
 /** Whose service it is, where telec is root and that is another user. Null: it is telec's own, or nobody's yet. */
 export function ownerInsteadOfRoot({ uid }: World, { home, name }: Paths): string | null {
   if (uid !== 0) return null
-  // Before a named service has a home it is the one around it that says whose it will be.
-  const folders = [home, ...(name === null ? [] : [folderOfHome(home)])]
-  const owner = lstatSync(folders.find(existsSync) ?? home, { throwIfNoEntry: false })?.uid ?? 0
+  const owner = homeOwner({ home, name })
   return owner === 0 ? null : (accountOf(owner)?.name ?? `#${owner}`) // as sudo(8) takes an id
+}
+
+/** Whose home it is, or, before a named service has one, whose it will be: the one around it says so. */
+function homeOwner({ home, name }: Pick<Paths, 'home' | 'name'>): number {
+  const folders = [home, ...(name === null ? [] : [folderOfHome(home)])]
+  return lstatSync(folders.find(existsSync) ?? home, { throwIfNoEntry: false })?.uid ?? 0
 }
 
 /** Throws `usage` where root means the service of another user. */
@@ -171,9 +175,14 @@ export function shownName({ name }: Paths): string {
 /** In system scope what root goes by is root's; a user's home is that user's, whoever asks (sudo -E keeps HOME). */
 function trusted(world: World, paths: Paths): Paths {
   const isSystem = paths.scope === 'system'
-  verifyPrivate(paths.home, isSystem)
-  verifyPrivate(paths.config, true)
-  return isSystem ? paths : own(world, paths)
+  if (!isSystem) own(world, paths)
+  const owner = isSystem ? homeOwner(paths) : world.uid
+  verifyPrivate(paths.home, isSystem, owner)
+  verifyPrivate(paths.config, true, isSystem ? 0 : owner)
+  // What git reads in the home of somebody else, which sudo -E keeps, can name commands.
+  if (world.uid === 0 && owner === 0)
+    for (const folder of [world.home, world.env.XDG_CONFIG_HOME]) if (folder) verifyPrivate(folder, true)
+  return paths
 }
 
 /** Undefined: nobody said which. Null: the one without a name. A home that is a named service's says which, too. */

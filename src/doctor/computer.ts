@@ -40,10 +40,8 @@ async function git({ world }: Service): Promise<string> {
 
 /** What others can write there telec would believe; what they can read is theirs to know. */
 async function home({ world, paths }: Service): Promise<string> {
-  const { uid, mode } = statSync(paths.home)
+  const { mode } = statSync(paths.home)
   const wrong = (what: string, hint: string) => new TelecError('config', `${paths.home} ${what}`, { hint })
-  if (uid !== world.uid)
-    throw wrong(`belongs to another user (uid ${uid})`, `chown -R ${world.uid} ${paths.home}`)
   if (mode & 0o077)
     throw wrong(`is open to others (mode ${(mode & 0o777).toString(8)})`, `chmod 700 ${paths.home}`)
   const isBusy = isLocked(world, paths.lock) // needs flock(1), which may be missing

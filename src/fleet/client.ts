@@ -4,7 +4,7 @@ import { loadConfig } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { within } from '../system/limit.ts'
-import { noSuchFile, verifySecret } from '../system/trust.ts'
+import { noSuchFile, verifyPrivate, verifySecret } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import type { RedisAccess, RedisClient } from './ioredis.ts'
 
@@ -77,7 +77,8 @@ function readSetting(key: string, path: string | undefined, isSecret: boolean): 
   if (path === undefined) return null
   const text = readText(path)
   if (text === null) throw noSuchFile(key, `write it, or remove ${key}`)
-  if (isSecret) verifySecret(key, path, true)
+  verifyPrivate(path, true, undefined, key)
+  if (isSecret) verifySecret(`${key} is`, path, true)
   return text.trim()
 }
 

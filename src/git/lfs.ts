@@ -74,14 +74,10 @@ async function fetchFiles(
   const left = stored().filter((path) => before.get(path) !== sizeOf(path))
   if (!left.some((path) => sizeOf(path) > most)) throw gitError(repository, args, result, 'later')
   removeFiles(repository, left)
-  throw new TelecError(
-    'later',
-    `the git LFS of ${remote} sends more than its pointers say`,
-    {
-      because: `a file that has at most ${most} bytes did not end there`,
-      hint: `look at what it serves: git -C ${repository.workTree} lfs env`,
-    },
-  )
+  throw new TelecError('later', `the git LFS of ${remote} sends more than its pointers say`, {
+    because: `a file that has at most ${most} bytes did not end there`,
+    hint: `look at what it serves: git -C ${repository.workTree} lfs env`,
+  })
 }
 
 /** Where git-lfs keeps files, and which of them it fetches here. Throws `halted` where the checkout would get pointers. */

@@ -7,7 +7,7 @@ import { TelecError } from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { printable } from '../system/log.ts'
-import { wayTo, wrongPath } from '../system/trust.ts'
+import { verifyPrivate, wrongPath } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { git, gitError, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
@@ -107,11 +107,7 @@ function verifyTrustFile(key: string, path: string, { workTree, world }: Reposit
     throw wrong('lies in the checkout', 'keep it elsewhere: a commit could change it')
   if (!mayAccess(path, 'read'))
     throw wrong(`${world.user()} may not read`, `chmod a+r ${path}: the keys in it are public`)
-  if (stat.mode & 0o022) throw wrong('others may write', `chmod go-w ${path}`)
-  if (stat.uid !== 0 && stat.uid !== world.uid)
-    throw wrong('belongs to another user', `chown it to root, or to yourself`)
-  const open = wayTo(path).findLast(({ writers }) => writers)
-  if (open) throw wrong('lies in a folder that others may write', `chmod go-w ${open.path}`)
+  verifyPrivate(path, false, world.uid, key)
 }
 
 async function importKeys(world: World, gnupgHome: string, keyring: string): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
-import { noSuchFile, verifySecret, wrongPath } from '../system/trust.ts'
+import { noSuchFile, verifyPrivate, verifySecret, wrongPath } from '../system/trust.ts'
 import type { Forge } from './forges.ts'
 
 export interface Token {
@@ -36,7 +36,8 @@ function readTokenFile(path: string): Token {
   if (text === undefined) throw noSuchFile(setting, 'write the token there: install -m 600 /dev/stdin FILE')
   if (text === '')
     throw wrongPath(setting, path, 'holds no token', `write it there: install -m 600 /dev/stdin ${path}`)
-  verifySecret(setting, path, false)
+  verifyPrivate(path, false, undefined, setting)
+  verifySecret(`${setting} is`, path, false)
   return { value: verified(text, path), source: path }
 }
 

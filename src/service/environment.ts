@@ -132,7 +132,7 @@ function readVariables(path: string): Record<string, string> {
       'write a line NAME=VALUE for each variable there, or remove the key',
     )
   if (text === null) throw wrong('which is no file')
-  verifyPrivate(path, true)
+  verifyPrivate(path, true, undefined, 'deployment.env_file')
   const { variables, malformed } = parseVariables(text)
   if (malformed !== null) throw wrong(`whose line ${malformed} is not NAME=VALUE`)
   return variables

@@ -8,7 +8,7 @@ import { locateRepository } from '../git/repository.ts'
 import { readInstalled } from '../state/installed.ts'
 import type { Account } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
-import { isForeign, wayTo } from '../system/trust.ts'
+import { weakPlace } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { tryCommand } from './commands.ts'
 import { stableNode } from './installation.ts'
@@ -84,9 +84,7 @@ function verifyHomeOfOwner(paths: Paths, owner: Account, others: readonly Other[
       },
     )
   }
-  const around = scope === 'system' ? wayTo(dirname(home)) : []
-  const weak =
-    wayTo(config).find((place) => isForeign(place, 0)) ?? around.find((place) => isForeign(place, owner.uid))
+  const weak = scope === 'system' ? weakPlace(dirname(home), true, owner.uid) : undefined
   if (weak)
     throw new TelecError(
       'config',
@@ -117,7 +115,7 @@ export function verifyPrograms(world: World, owner: Account | null): string {
 
 /** What the units start every minute must not be somebody else's to replace. */
 function verifyOnlyOwnerWrites(program: string, { uid, name }: Account): void {
-  const weak = wayTo(program).findLast((place) => place.writers || isForeign(place, uid))
+  const weak = weakPlace(program, false, uid)
   if (weak === undefined) return
   const who = uid === 0 ? 'root' : `root and ${name}`
   throw new TelecError(

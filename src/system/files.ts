@@ -6,9 +6,18 @@ import { kindOf, systemErrorCode, TelecError } from './errors.ts'
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
 
-/** A text file's content; null when there is none. Throws a TelecError when it cannot be read. */
+/** A text file's content; null when there is none. Throws a TelecError when it cannot be read, or is a pipe or a device. */
 export function readText(path: string): string | null {
-  return attemptToRead(path, () => fs.readFileSync(path, 'utf8'))
+  return attemptToRead(path, () => {
+    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK) // a pipe would wait for its writer
+    try {
+      const stat = fs.fstatSync(fd)
+      if (!stat.isFile() && !stat.isDirectory()) throw new Error('it is a pipe or a device, and no file')
+      return fs.readFileSync(fd, 'utf8') // EISDIR of a folder
+    } finally {
+      fs.closeSync(fd)
+    }
+  })
 }
 
 const ACCESS = { read: fs.constants.R_OK, write: fs.constants.W_OK, run: fs.constants.X_OK } as const

@@ -4,8 +4,8 @@ import { systemErrorCode, TelecError } from './errors.ts'
 
 // Who may write where, and read what: the one answer, on which all checks of owners and modes rest.
 
-export const OTHERS = 0o002
-export const GROUP = 0o020
+const OTHERS = 0o002
+const GROUP = 0o020
 /** In a folder with the sticky bit others cannot replace what is not theirs (chmod(2)). */
 const STICKY = 0o1000
 /** More links than the kernel follows, path_resolution(7). */
@@ -50,29 +50,51 @@ export function wayTo(path: string): Place[] {
 }
 
 /** Whether it belongs to somebody who is neither root nor `uid`. */
-export function isForeign(place: Place, uid: number): boolean {
+function isForeign(place: Place, uid: number): boolean {
   return place.uid !== 0 && place.uid !== uid
 }
 
+/** As whom this program runs. */
+const OWN = process.getuid?.() ?? 0
+
 /**
- * Throws a TelecError of kind `config` where others could put something in the place of `path`, or into it.
+ * The last place on the way to `path` where others than root and `uid` could put something else, or into it.
  *
  * @param isShared its group may write there, too: a folder that several users of telec's own work in.
  */
-export function verifyPrivate(path: string, isShared: boolean): void {
-  const open = wayTo(path).findLast(({ writers }) => writers & (isShared ? OTHERS : OTHERS | GROUP))
-  if (!open) return
-  const where = `${open.path === path ? '' : `: ${open.path}`} (mode ${(open.mode & 0o7777).toString(8)})`
-  throw new TelecError('config', `others can change what is in ${path}${where}`, {
+export function weakPlace(path: string, isShared: boolean, uid = OWN): Place | undefined {
+  const open = isShared ? OTHERS : OTHERS | GROUP
+  return wayTo(path).findLast((place) => place.writers & open || isForeign(place, uid))
+}
+
+/**
+ * Throws a TelecError of kind `config` where `weakPlace` finds one.
+ *
+ * @param setting what has the path as its value.
+ */
+export function verifyPrivate(path: string, isShared: boolean, uid = OWN, setting?: string): void {
+  const weak = weakPlace(path, isShared, uid)
+  if (!weak) return
+  const isOthers = isForeign(weak, uid)
+  const why = isOthers ? `it belongs to uid ${weak.uid}` : `mode ${(weak.mode & 0o7777).toString(8)}`
+  const where = `${weak.path === path ? '' : `: ${weak.path}`} (${why})`
+  const what = setting
+    ? `${setting} is ${path}, which others can change or replace`
+    : `others can change what is in ${path}`
+  throw new TelecError('config', `${what}${where}`, {
     because: 'whoever can write there decides what telec runs',
-    hint: `chmod ${isShared ? 'o-w' : 'go-w'} ${open.path}`,
+    hint: isOthers
+      ? `move it below folders of root's${uid === 0 ? '' : ` or of uid ${uid}'s, as which telec runs`}; this one is not: ls -ld ${weak.path}`
+      : `chmod ${isShared ? 'o-w' : 'go-w'} ${weak.path}`,
   })
 }
 
-/** Throws where others may read what the file of a setting holds. @param isShared its group may. */
-export function verifySecret(setting: string, path: string, isShared: boolean): void {
+/** Throws where others may read a file with a secret in it. @param what says which it is. @param isShared its group may. */
+export function verifySecret(what: string, path: string, isShared: boolean): void {
   if (statSync(path).mode & (isShared ? 0o007 : 0o077))
-    throw wrongPath(setting, path, 'others may read', `chmod ${isShared ? 'o=' : '600'} ${path}`)
+    throw new TelecError('config', `${what} ${path}, which others may read`, {
+      hint: `chmod ${isShared ? 'o=' : '600'} ${path}`,
+    })
 }
 
 /** A setting names no file: what it has may be what belongs into the file, and is not repeated. */

@@ -49,6 +49,15 @@ function withoutLock({ 'telec.lock': _, ...files }: Record<string, string>): Rec
   return files
 }
 
+/** Puts the checkout into a folder of this mode. */
+function moveInto({ folder, checkout, writeConfig }: Computer, mode: number): void {
+  const around = join(folder, 'around')
+  mkdirSync(around)
+  chmodSync(around, mode)
+  renameSync(checkout, join(around, 'app'))
+  writeConfig(`deployment:\n  checkout: ${join(around, 'app')}\n`)
+}
+
 describe('the configuration', () => {
   test.each(named)('that is not there: %s says how to write one', async (_, program, args) => {
     const computer = await freshComputer({ init: false })
@@ -69,7 +78,12 @@ describe('the configuration', () => {
   test.each<[string, string, number, string[]]>([
     ['that is no YAML', 'deployment: [\n', 2, []],
     ['that is empty', '', 1, ['deployment: is missing']],
-    ['that has an alias to nothing', 'deployment:\n  checkout: *here\n', 2, ['here']],
+    [
+      'that has an alias to nothing',
+      'deployment:\n  checkout: *here\n',
+      2,
+      ['a * at the start of a value needs quotes'],
+    ],
     ['that is binary', '\u0000\u0001\u0002', 1, []],
     [
       'that has a wrong type',
@@ -85,6 +99,23 @@ describe('the configuration', () => {
       ...parts,
     ])
   })
+
+  test.each([
+    ['the configuration', 'config.yml', 'telec-watch'],
+    ['a state file', 'update_state.json', 'telec-watch'],
+    ['what is waiting', 'update_signal.json', 'telec-update'],
+  ] as const)(
+    'a pipe in the place of %s is refused, and nothing waits for who writes to it',
+    async (_, name, program) => {
+      const computer = await freshComputer()
+      rmSync(join(computer.home, name), { force: true })
+      await succeed('mkfifo', [join(computer.home, name)])
+      expectFailure(await computer.telec(program), 1, [
+        `cannot read ${join(computer.home, name)}`,
+        'a pipe or a device',
+      ])
+    },
+  )
 
   test('that is a folder', async () => {
     const computer = await freshComputer()
@@ -130,12 +161,12 @@ describe('the checkout and its remote', () => {
     [
       'a checkout of a user who has no name here',
       ({ checkout }) => succeed('chown', ['-R', '54321', checkout]),
-      'belongs to nobody (uid 54321)',
+      'belongs to another user (uid 54321, telec runs as 0)',
     ],
     [
       'a .git of root in a folder of somebody who could replace it',
       ({ checkout }) => succeed('chown', ['nobody', checkout]),
-      'could put something else in the place of',
+      'which others can change or replace',
     ],
     [
       'a link to a checkout of root, by somebody who could turn it elsewhere',
@@ -144,19 +175,38 @@ describe('the checkout and its remote', () => {
         symlinkSync(`${checkout}.real`, checkout)
         await succeed('chown', ['--no-dereference', 'nobody', checkout])
       },
-      'could put something else in the place of',
+      'which others can change or replace',
     ],
     [
       'a checkout of another user in a folder that everybody may write',
-      async ({ folder, checkout, writeConfig }) => {
-        const open = join(folder, 'open')
-        mkdirSync(open)
-        chmodSync(open, 0o777)
-        renameSync(checkout, join(open, 'app'))
-        await succeed('chown', ['-R', 'nobody', join(open, 'app')])
-        writeConfig(`deployment:\n  checkout: ${join(open, 'app')}\n`)
+      async (computer) => {
+        moveInto(computer, 0o777)
+        await succeed('chown', ['-R', 'nobody', join(computer.folder, 'around/app')])
       },
-      'anybody could put something else in the place of',
+      'belongs to another user (nobody)',
+    ],
+    [
+      "a checkout of root's in a folder that everybody may write",
+      (computer) => moveInto(computer, 0o777),
+      'which others can change or replace',
+    ],
+    [
+      "a checkout of root's in a folder that a group may write",
+      (computer) => moveInto(computer, 0o775),
+      'which others can change or replace',
+    ],
+    [
+      'a linked work tree whose repository others could replace',
+      async ({ folder, checkout, gitInCheckout }) => {
+        await gitInCheckout('worktree', 'add', '--quiet', '--detach', join(folder, 'linked'))
+        mkdirSync(join(folder, 'open'))
+        renameSync(checkout, join(folder, 'open/app'))
+        chmodSync(join(folder, 'open'), 0o777)
+        const git = join(folder, 'open/app/.git/worktrees/linked')
+        writeFileSync(join(folder, 'linked/.git'), `gitdir: ${git}\n`)
+        renameSync(join(folder, 'linked'), checkout)
+      },
+      'which others can change or replace',
     ],
   ])('%s is a wrong configuration', async (_, spoil, part) => {
     const computer = await freshComputer()

@@ -5,6 +5,7 @@ import { parseShown } from '../../src/service/environment.ts'
 import { firstWord } from '../../src/service/programs-found.ts'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
+import { succeed } from '../helpers/programs.ts'
 import { halted, watchAndUpdate } from '../helpers/update.ts'
 
 const UNITS = [
@@ -116,9 +117,12 @@ describe('commands and migrations', () => {
   test.each([
     ['is missing', null, ' names a file that does not exist'],
     ['has a line that is none', 'A=1\nwhat is this\n', 'web.env, whose line 2 is not NAME=VALUE'],
+    ['is a pipe, for whose writer nothing waits,', undefined, 'web.env, which is no file'],
   ])('an env_file that %s stops the update before it begins', async (_, text, words) => {
     const computer = await computerWith(({ folder }) => `  env_file: ${folder}/web.env\n`)
-    if (text !== null) writeFileSync(join(computer.folder, 'web.env'), text)
+    const file = join(computer.folder, 'web.env')
+    if (text === undefined) await succeed('mkfifo', [file])
+    else if (text !== null) writeFileSync(file, text)
     const head = await computer.gitInCheckout('rev-parse', 'HEAD')
     const ended = await watchAndUpdate(computer)
     expect(ended.stderr).toMatch(/^telec-update: deployment\.env_file /m)

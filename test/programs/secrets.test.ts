@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -9,6 +10,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { asNobody } from '../helpers/as-nobody.ts'
 import { type Computer, version } from '../helpers/computer.ts'
 import { type Executed, runTraced } from '../helpers/executed.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
@@ -255,6 +257,33 @@ test('a file for a password that others may read is refused', async () => {
   expectFailure(ended, 78, ['redis.password_file', 'others may read', 'chmod o='])
 })
 
+describe('a configuration that holds a login and that others may read is refused, like the file of a password', () => {
+  test.each([
+    ['redis.url', 'redis:\n  url: redis://:pw@127.0.0.1:1\n'],
+    ['deployment.remote', '  remote: https://ann:pw@127.0.0.1:1/r.git\n'],
+    ['deployment.mirrors', '  mirrors: [https://token@127.0.0.1:1/r.git]\n'],
+    ['deployment.api_url', '  releases: github\n  channel: beta\n  api_url: https://ann:pw@127.0.0.1:1\n'],
+  ])('%s', async (key, lines) => {
+    const computer = await freshComputer()
+    const config = join(computer.home, 'config.yml')
+    computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n${lines}`)
+    chmodSync(config, 0o644)
+    for (const program of ['telec-watch', 'telec-update'] as const)
+      expectFailure(await computer.telec(program), 78, [key, config, 'others may read', `chmod o= ${config}`])
+    chmodSync(config, 0o640)
+    expect((await computer.telec('telec', ['status'])).code).toBe(0)
+  })
+
+  test('and not one that holds none', async () => {
+    const computer = await freshComputer()
+    computer.writeConfig(
+      `deployment:\n  checkout: ${computer.checkout}\n  mirrors: [ssh://git@host/r.git, git@host:r.git]\nredis:\n  url: redis://127.0.0.1:1\n`,
+    )
+    chmodSync(join(computer.home, 'config.yml'), 0o644)
+    expect((await computer.telec('telec-watch')).code).toBe(0)
+  })
+})
+
 /** Every program that reads what is in telec's home. */
 const PROGRAMS: [ProgramName, string[]][] = [
   ['telec-watch', []],
@@ -307,6 +336,65 @@ describe('what others could change is refused', () => {
     const computer = await freshComputer()
     chmodSync(of(computer), bits)
     expectFailure(await computer.telec('telec-watch'), 78, ['others can change', of(computer), 'chmod'])
+  })
+
+  test.each<[string, (computer: Computer) => string]>([
+    ['a folder around the home', ({ folder }) => folder],
+    ['the configuration', ({ home }) => join(home, 'config.yml')],
+  ])('%s that belongs to another user', async (_, of) => {
+    const computer = await freshComputer()
+    chownSync(of(computer), 65_534, 65_534)
+    for (const program of ['telec-watch', 'telec-update'] as const)
+      expectFailure(await computer.telec(program), 78, [
+        'others can change',
+        of(computer),
+        'belongs to uid 65534',
+      ])
+  })
+
+  test('a home of root that a user who is not root goes by', async () => {
+    const computer = await freshComputer()
+    for (const path of [computer.folder, computer.home]) chmodSync(path, 0o755)
+    chownSync(computer.home, 65_533, 65_533)
+    const ended = await asNobody(computer.folder, 'telec', ['status'], computer.env)
+    expectFailure(ended, 78, [
+      'others can change',
+      'belongs to uid 65533',
+      "folders of root's or of uid 65534's",
+    ])
+  })
+
+  test.each(['HOME', 'XDG_CONFIG_HOME'])(
+    'a %s of another user that sudo -E keeps, where git would read what to run',
+    async (name) => {
+      const computer = await freshComputer()
+      const theirs = join(computer.folder, 'theirs')
+      mkdirSync(theirs)
+      const config = `[core]\n\tfsmonitor = touch ${theirs}/ran\n\tsshCommand = touch ${theirs}/ran\n\talternateRefsCommand = touch ${theirs}/ran\n`
+      mkdirSync(join(theirs, 'git'))
+      for (const file of ['.gitconfig', 'git/config']) writeFileSync(join(theirs, file), config)
+      chownSync(theirs, 65_534, 65_534)
+      const ended = await computer.telec('telec-watch', [], { env: { [name]: theirs } })
+      expectFailure(ended, 78, ['others can change', theirs])
+      expect(readdirSync(theirs)).not.toContain('ran')
+    },
+  )
+
+  test.each([
+    [
+      'redis.password_file',
+      (path: string) => `redis:\n  url: redis://127.0.0.1:1\n  password_file: ${path}\n`,
+    ],
+    ['redis.ca_file', (path: string) => `redis:\n  url: rediss://127.0.0.1:1\n  ca_file: ${path}\n`],
+  ])('%s of another user', async (key, lines) => {
+    const computer = await freshComputer()
+    const path = join(computer.folder, 'theirs')
+    writeFileSync(path, 'x', { mode: 0o600 })
+    chownSync(path, 65_534, 65_534)
+    computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n${lines(path)}`)
+    expectFailure(await computer.telec('telec', ['notify']), 78, [
+      `${key} is ${path}, which others can change`,
+    ])
   })
 
   test('by way of a link, too', async () => {

@@ -303,7 +303,7 @@ describe('who may sign cannot be chosen by the repository', () => {
         chmodSync(file, 0o666)
         return file
       },
-      ['others may write', 'chmod go-w'],
+      ['others can change or replace', 'chmod go-w'],
     ],
     [
       'in a folder that others may write',
@@ -312,7 +312,7 @@ describe('who may sign cannot be chosen by the repository', () => {
         chmodSync(dirname(file), 0o777)
         return file
       },
-      ['lies in a folder that others may write', 'chmod go-w'],
+      ['others can change or replace', 'chmod go-w'],
     ],
     [
       'somewhere below a folder that others may write',
@@ -323,7 +323,7 @@ describe('who may sign cannot be chosen by the repository', () => {
         chmodSync(folder, 0o777)
         return join(folder, 'closed/signers')
       },
-      ['lies in a folder that others may write', 'chmod go-w'],
+      ['others can change or replace', 'chmod go-w'],
     ],
     [
       'of another user',
@@ -332,7 +332,7 @@ describe('who may sign cannot be chosen by the repository', () => {
         chownSync(file, 65_534, 65_534)
         return file
       },
-      ['belongs to another user'],
+      ['others can change or replace', 'belongs to uid 65534'],
     ],
   ])('a file %s is a wrong configuration', async (_, file, parts) => {
     const computer = await freshComputer()

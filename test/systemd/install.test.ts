@@ -57,7 +57,7 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
     // As root telec acts as whoever owns it, unless that cannot be told.
     await subscriber.box.sh(scope === 'user' ? 'chown -R root ~ada/app' : 'chown nobody ~root/app')
     expect(await refused(`${subscriber.bin}/telec install`)).toMatch(
-      scope === 'user' ? /belongs to another user \(uid \d+/ : /could put something else in the place of/,
+      scope === 'user' ? /belongs to another user \(uid \d+/ : /which others can change or replace/,
     )
     await subscriber.box.sh(`chown -R ${owner} ~${owner}/app`)
   })
