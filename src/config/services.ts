@@ -93,10 +93,17 @@ function homeOwner({ home, name }: Pick<Paths, 'home' | 'name'>): number {
   return lstatSync(folders.find(existsSync) ?? home, { throwIfNoEntry: false })?.uid ?? 0
 }
 
-/** Throws `usage` where root means the service of another user. */
+/** Throws `usage` where root means the service of another user, and `config` where its home could be somebody else's. */
 export function own(world: World, paths: Paths): Paths {
   const owner = ownerInsteadOfRoot(world, paths)
-  if (owner === null) return paths
+  if (owner === null) {
+    const isSystem = paths.scope === 'system'
+    verifyPrivate(paths.home, isSystem, isSystem ? homeOwner(paths) : world.uid)
+    // What git reads in the home of somebody else, which sudo -E keeps, can name commands.
+    if (world.uid === 0)
+      for (const folder of [world.home, world.env.XDG_CONFIG_HOME]) if (folder) verifyPrivate(folder, true)
+    return paths
+  }
   const named = paths.name === null || world.program.args.includes(paths.name) ? [] : ['--name', paths.name]
   throw new TelecError(
     'usage',
@@ -176,12 +183,7 @@ export function shownName({ name }: Paths): string {
 function trusted(world: World, paths: Paths): Paths {
   const isSystem = paths.scope === 'system'
   if (!isSystem) own(world, paths)
-  const owner = isSystem ? homeOwner(paths) : world.uid
-  verifyPrivate(paths.home, isSystem, owner)
-  verifyPrivate(paths.config, true, isSystem ? 0 : owner)
-  // What git reads in the home of somebody else, which sudo -E keeps, can name commands.
-  if (world.uid === 0 && owner === 0)
-    for (const folder of [world.home, world.env.XDG_CONFIG_HOME]) if (folder) verifyPrivate(folder, true)
+  verifyPrivate(paths.config, true, isSystem ? 0 : world.uid)
   return paths
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Account, accountOf } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
@@ -12,13 +12,13 @@ const ROOT: Account = { uid: 0, gid: 0, name: 'root', home: '/root' }
  * where others than root and that user could put another folder in its place, and have telec run as whoever owns that one.
  */
 export function checkoutOwner(checkout: string): Account {
-  const git = join(checkout, '.git')
-  if (!existsSync(git))
+  const git = lstatSync(join(checkout, '.git'), { throwIfNoEntry: false })
+  if (!git)
     throw new TelecError('config', `deployment.checkout is ${checkout}, which is not a git work tree`, {
       hint: `clone the service there, as the user that is to run telec: git clone URL ${checkout}`,
     })
   // Its configuration can name commands, so they are run by whoever may write it.
-  const { uid } = lstatSync(git)
+  const { uid } = git
   verifyInPlace(checkout, uid)
   if (uid === 0) return ROOT
   const account = accountOf(uid)

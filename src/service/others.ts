@@ -7,6 +7,7 @@ import { listServices, ownerInsteadOfRoot, shownName } from '../config/services.
 import { readInstalled } from '../state/installed.ts'
 import { orNull, TelecError } from '../system/errors.ts'
 import { listFolder, readPlainText, readText } from '../system/files.ts'
+import { weakPlace } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { launchdFolder } from './launchd/manager.ts'
 import { homeInPlist } from './launchd/plists.ts'
@@ -121,7 +122,8 @@ function installedHomes(world: World): string[] {
   const folders = SCOPES.map((scope) =>
     world.platform === 'darwin' ? launchdFolder(world, scope) : systemdFolder(world, scope),
   )
-  return folders.flatMap((folder) =>
+  const own = folders.filter((folder) => !weakPlace(folder, true, world.uid)) // not those of a HOME that sudo -E kept
+  return own.flatMap((folder) =>
     listFolder(folder)
       .filter((name) => /^telec-update([@.].+)?\.(service|plist)$/.test(name))
       .flatMap((name) => homeOf(join(folder, name)) ?? []),

@@ -1,5 +1,6 @@
 import type { Paths, Scope } from '../../config/paths.ts'
 import { orNull } from '../../system/errors.ts'
+import { printable } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
 import { runCommand, tryCommand } from '../commands.ts'
 
@@ -106,6 +107,6 @@ export function journalReader(world: World, scope: Scope, unit: string): () => P
     const { stdout } = await tryCommand(world, [...argv, from])
     const [, lines = stdout, cursor] = /^([\s\S]*?)-- cursor: (.+)\n$/.exec(stdout) ?? []
     if (cursor !== undefined) from = `--after-cursor=${cursor}`
-    return lines
+    return printable(lines) // whoever wrote them: the unit's programs are the checkout's
   }
 }

@@ -32,6 +32,7 @@ export function systemdUnits(values: UnitValues): Units {
       TARGET: isSystem ? 'multi-user.target' : 'default.target',
       LOG_FIELDS: names.map((name) => quote(`TELEC_SERVICE=${name}`)).join(' '),
       RUNS_AS: runsAs(values),
+      NOTIFIES: hasForeign(values) ? '' : NOTIFIES,
       ENVIRONMENT: Object.entries(environment)
         .map(([name, value]) => quote(`${name}=${value}`))
         .join(' '),
@@ -70,6 +71,14 @@ export function systemdUnits(values: UnitValues): Units {
   }
   return Object.fromEntries(Object.entries(units).map(([name, text]) => [ownUnit(paths, name), text]))
 }
+
+/**
+ * All of a unit's processes may speak to systemd then: what the code of a user says must not end a unit of the computer's,
+ * or hold up its end and with it a shutdown (sd_notify(3), MAINPID=, WATCHDOG=trigger, EXTEND_TIMEOUT_USEC=).
+ */
+const NOTIFIES = `# What it is doing, and how it ended, shows in systemctl status (systemd-notify(1) says it, a child).
+NotifyAccess=all
+`
 
 /** Whether telec's programs run as a user whom the system's manager does not obey. */
 function hasForeign({ owner }: UnitValues): boolean {
