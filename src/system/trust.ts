@@ -84,7 +84,7 @@ export function verifyPrivate(path: string, isShared: boolean, uid = OWN, settin
   throw new TelecError('config', `${what}${where}`, {
     because: 'whoever can write there decides what telec runs',
     hint: isOthers
-      ? `move it below folders of root's${uid === 0 ? '' : ` or of uid ${uid}'s, as which telec runs`}; this one is not: ls -ld ${weak.path}`
+      ? `keep it where every folder belongs to root${uid === 0 ? '' : ` or to uid ${uid}, which runs telec`}; this one does not: ls -ld ${weak.path}`
       : `chmod ${isShared ? 'o-w' : 'go-w'} ${weak.path}`,
   })
 }
