@@ -2,7 +2,6 @@ import type { Command } from 'commander'
 import { asAsked } from '../config/services.ts'
 import { EXIT, systemFault, TelecError } from '../system/errors.ts'
 import { signalAllGroups } from '../system/groups.ts'
-import { printable } from '../system/log.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { removeTemporaryFolders } from '../system/temporary.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
@@ -28,7 +27,7 @@ function explain(world: World, error: unknown): number {
   if (error instanceof TelecError) {
     const say = world.log[levelOf(error)]
     say(`${name}: ${asAsked(world, error.message)}`)
-    for (const line of error.because ? error.because.split('\n') : []) say(`  ${printable(line)}`)
+    for (const line of error.because ? error.because.split('\n') : []) say(`  ${line}`)
     if (error.hint) say(`  what to do: ${asAsked(world, error.hint)}`)
     world.log.outcome(error.message)
     return EXIT[error.kind]

@@ -6,6 +6,7 @@ const MINOR = 'a minor version in quotes: "1.4"'
 /** Each takes up to 45 s of a poll, which the watch unit gives 6 min in all. */
 const MOST_MIRRORS = 5
 const MIRRORS = `a list of URLs of the same repository, at most ${MOST_MIRRORS}`
+const REMOTE = "the name of one of the checkout's remotes, or a URL"
 const API_URL = 'the https URL of an API, such as https://git.example.com/api/v4'
 const FOLDERS = 'a list of absolute paths of folders (~/ is your home folder), without colons'
 const ZONE = "a time zone of the IANA's, such as Europe/Berlin"
@@ -19,6 +20,13 @@ function isApiUrl(text: string): boolean {
     protocol === 'https:' || (protocol === 'http:' && /^(127\.0\.0\.1|\[::1\]|localhost)$/.test(hostname))
   )
 }
+
+/** What looks like a URL is one: whoever has to take it apart later can. Paths and HOST:PATH are git's business. */
+const source = (takes: string) =>
+  v.pipe(
+    argument(takes),
+    v.check((text) => !/^[a-z][\w+.-]*:\/\//i.test(text) || URL.canParse(text), takes),
+  )
 
 const Keys = v.strictObject({
   channel: optional(
@@ -36,12 +44,12 @@ const Keys = v.strictObject({
   ),
   remote: optional(
     "Where new versions come from: one of the checkout's remotes, or a URL.",
-    argument("the name of one of the checkout's remotes, or a URL"),
+    source(REMOTE),
     'origin',
   ),
   mirrors: optional(
     'URLs of the same repository, tried in turn where the remote is out of reach.',
-    v.pipe(v.array(argument(MIRRORS), MIRRORS), v.maxLength(MOST_MIRRORS, MIRRORS)),
+    v.pipe(v.array(source(MIRRORS), MIRRORS), v.maxLength(MOST_MIRRORS, MIRRORS)),
     [],
   ),
   branch: optional('The branch that alpha follows.', argument('the name of a branch'), 'main'),

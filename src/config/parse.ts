@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
+import { type Document, isMap, isScalar, Lexer, LineCounter, Parser, parseDocument, visit } from 'yaml'
 import { TelecError } from '../system/errors.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { similarTo } from '../system/similar.ts'
@@ -13,8 +13,9 @@ import { type Config, ConfigSchema } from './schema.ts'
  * @param path names the file in messages.
  */
 export function parseConfig(world: World, path: string, text: string): Config {
+  verifySize(path, text)
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const faults = syntaxFaults(document, lines)
   if (faults.length > 0) throw faulty(path, faults)
   const result = v.safeParse(ConfigSchema, toData(path, document))
@@ -32,6 +33,23 @@ export function parseConfig(world: World, path: string, text: string): Config {
   }
 }
 
+/** More than a configuration needs, and few enough for yaml, whose time may grow with the square of it. */
+export const MOST_BYTES = 64 * 1024
+/** The configuration nests 4 deep. yaml recurses as deep as a text nests, and V8 may end the program before its stack does. */
+const MOST_LEVELS = 64
+
+function verifySize(path: string, text: string): void {
+  if (Buffer.byteLength(text) > MOST_BYTES)
+    throw faulty(path, [[1, `the file takes at most ${MOST_BYTES / 1024} KiB`]])
+  const parser = new Parser()
+  for (const lexeme of new Lexer().lex(text)) {
+    Array.from(parser.next(lexeme))
+    const line = () => text.slice(0, parser.offset).split('\n').length
+    if (parser.stack.length > MOST_LEVELS)
+      throw faulty(path, [[line(), `values nest more than ${MOST_LEVELS} deep`]])
+  }
+}
+
 function syntaxFaults(document: Document.Parsed, lines: LineCounter): Fault[] {
   const faults = document.errors.map(({ pos, code, message }): Fault => {
     const [first = ''] = message.split('\n', 1)
@@ -39,9 +57,13 @@ function syntaxFaults(document: Document.Parsed, lines: LineCounter): Fault[] {
     const what = code === 'TAG_RESOLVE_FAILED' ? 'a ! at the start of a value needs quotes' : said
     return [lines.linePos(pos[0]).line, what]
   })
+  const anchors = new Set<string>()
   visit(document, {
+    Value(_, { anchor }) {
+      if (anchor !== undefined) anchors.add(anchor)
+    },
     Alias(_, alias) {
-      if (alias.resolve(document)) return
+      if (anchors.has(alias.source)) return
       const { line } = lines.linePos(alias.range?.[0] ?? 0)
       faults.push([line, 'there is no such alias; a * at the start of a value needs quotes'])
     },
@@ -59,11 +81,17 @@ function toData(path: string, document: Document.Parsed): unknown {
   }
 }
 
+/** Of a file that is something else each line is one. */
+const MOST_FAULTS = 20
+
 type Fault = readonly [line: number, message: string]
 
 function faulty(path: string, faults: readonly Fault[]): TelecError {
   return new TelecError('config', `${path}:${faults[0]?.[0] ?? 1}: the configuration is wrong`, {
-    because: faults.map(([line, message]) => `line ${line}: ${message}`).join('\n'),
+    because: faults
+      .slice(0, MOST_FAULTS)
+      .map(([line, message]) => `line ${line}: ${message}`)
+      .join('\n'),
     hint: `edit ${path}`,
   })
 }

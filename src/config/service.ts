@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs'
 import { createSync } from '../system/disks.ts'
 import { TelecError } from '../system/errors.ts'
-import { mayAccess, readText } from '../system/files.ts'
+import { mayAccess, readBeginning } from '../system/files.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { rotateLog } from '../system/rotate.ts'
 import { verifySecret } from '../system/trust.ts'
@@ -34,10 +34,10 @@ export async function openService(world: World, paths: Paths = locateOfAnybody(w
 
 /** Reads and checks `config.yml`. Throws a TelecError of kind `config` that names every fault and its line. */
 export async function loadConfig(world: World, paths: Paths): Promise<Config> {
+  const { MOST_BYTES, parseConfig } = await import('./parse.ts')
   const isOthers = paths.scope === 'system' && !mayAccess(paths.config, 'read')
-  const text = isOthers ? null : readText(paths.config)
+  const text = isOthers ? null : readBeginning(paths.config, MOST_BYTES + 1)
   if (text === null) throw noConfiguration(world, paths)
-  const { parseConfig } = await import('./parse.ts')
   const config = parseConfig(world, paths.config, text)
   verifyOutside(paths, config.deployment.checkout)
   const login = loginIn(config)

@@ -3,7 +3,6 @@ import compare from 'semver/functions/compare'
 import type { Detail } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
 import { localTime } from '../system/local-time.ts'
-import { printable } from '../system/log.ts'
 import type { World } from '../system/world.ts'
 import type { MigrationPlan } from './plan.ts'
 import { hashOf, type Surroundings, withMigration } from './run.ts'
@@ -110,7 +109,7 @@ export function showRows(rows: readonly Row[]): string {
         took.padStart(8),
       ]
       const line = [...columns, remarks.filter(Boolean).join('; ')].join('  ').trimEnd()
-      return [line, ...(error?.split('\n').map((text) => `  ${printable(text)}`) ?? []), ''].join('\n')
+      return [line, ...(error?.split('\n').map((text) => `  ${text}`) ?? []), ''].join('\n')
     })
     .join('')
 }

@@ -38,7 +38,9 @@ export function placeOf(forge: Forge, remote: string, apiUrl?: string): Place | 
   if (!host || !forge.path.test(path)) return `its URL does not end in ${forge.form}`
   // Of github-work in ~/.ssh/config only ssh knows where it is.
   if (apiUrl === undefined && !host.includes('.')) return `${host} is no host on the internet`
-  const api = new URL(apiUrl ?? forge.api(host, port))
+  const base = apiUrl ?? forge.api(host, port)
+  if (!URL.canParse(base)) return 'its URL has a host that cannot be one'
+  const api = new URL(base)
   return { api: api.href.replace(/\/+$/, ''), host: api.hostname.replace(CLOUD_API, '$1'), path }
 }
 

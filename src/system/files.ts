@@ -2,18 +2,29 @@ import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import * as v from 'valibot'
 import { kindOf, systemErrorCode, TelecError } from './errors.ts'
+import { printableJson } from './log.ts'
 
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
 
 /** A text file's content; null when there is none. Throws a TelecError when it cannot be read, or is a pipe or a device. */
 export function readText(path: string): string | null {
+  return readOpen(path, (fd) => fs.readFileSync(fd, 'utf8')) // EISDIR of a folder
+}
+
+/** The first bytes of a text file, however long it is; null when there is none. Throws as `readText` does. */
+export function readBeginning(path: string, bytes: number): string | null {
+  const buffer = Buffer.alloc(bytes)
+  return readOpen(path, (fd) => buffer.toString('utf8', 0, fs.readSync(fd, buffer)))
+}
+
+function readOpen(path: string, read: (fd: number) => string): string | null {
   return attemptToRead(path, () => {
     const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK) // a pipe would wait for its writer
     try {
       const stat = fs.fstatSync(fd)
       if (!stat.isFile() && !stat.isDirectory()) throw new Error('it is a pipe or a device, and no file')
-      return fs.readFileSync(fd, 'utf8') // EISDIR of a folder
+      return read(fd)
     } finally {
       fs.closeSync(fd)
     }
@@ -120,7 +131,7 @@ async function replace(path: string, text: string, mode: number): Promise<void> 
 }
 
 export function writeJson(path: string, data: unknown, options?: WriteOptions): Promise<void> {
-  return writeDurably(path, `${JSON.stringify(data, null, 2)}\n`, options)
+  return writeDurably(path, `${printableJson(data, 2)}\n`, options)
 }
 
 /** Writes a file whose loss, or half of which, does no harm: in place, and without waiting for the disk. */

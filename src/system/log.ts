@@ -88,15 +88,20 @@ export function usesColour(sink: { readonly isTTY?: boolean }, env: NodeJS.Proce
   return sink.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'
 }
 
-/** Escapes control characters, which could rewrite what a terminal shows; keeps newlines, of Windows too, and tabs. */
+/** Escapes what could rewrite or reorder what a terminal shows (Cc, Bidi_Control); keeps newlines, of Windows too, and tabs. */
 export function printable(text: string): string {
   return text
     .replace(/\r+(?=\n|$)/g, '')
     .replaceAll('\r', '␍')
     .replace(
-      /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu,
+      /[^\P{Cc}\n\t]|\p{Bidi_Control}/gu,
       (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
     )
+}
+
+/** JSON of which a terminal shows every character, and a parser reads the same data. */
+export function printableJson(data: unknown, indent = 0): string {
+  return printable(JSON.stringify(data, null, indent))
 }
 
 /** The same for a name, which is one line whatever is in it. */

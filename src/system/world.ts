@@ -3,7 +3,7 @@ import { homedir, hostname, uptime, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { systemErrorCode } from './errors.ts'
 import { readText } from './files.ts'
-import { createLog, type Log } from './log.ts'
+import { createLog, type Log, printable, printableJson } from './log.ts'
 import { createNotifier } from './notify.ts'
 import { type Run, run } from './process.ts'
 
@@ -36,8 +36,12 @@ export interface World {
   bootId(): string | null
   sleep(ms: number): Promise<void>
   readonly run: Run
-  /** Writes to standard output: a text as it is, data as JSON. */
-  out(what: string | object): void
+  /**
+   * Writes to standard output: a text with its control characters escaped, data as JSON.
+   *
+   * @param before goes in front of it as it is: a colour, or what clears the screen.
+   */
+  out(what: string | object, before?: string): void
 }
 
 export function realWorld(programName: string): World {
@@ -67,9 +71,9 @@ export function realWorld(programName: string): World {
     // Not that of node:timers/promises, which takes a poll two milliseconds to load.
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     run,
-    out: (what) =>
+    out: (what, before = '') =>
       withoutReader(process.stdout).write(
-        typeof what === 'string' ? what : `${JSON.stringify(what, null, 2)}\n`,
+        before + (typeof what === 'string' ? printable(what) : `${printableJson(what, 2)}\n`),
       ),
   }
 }

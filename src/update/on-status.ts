@@ -4,6 +4,7 @@ import { commandEnvironment } from '../service/environment.ts'
 import { howToFind, NOT_FOUND, searched } from '../service/programs-found.ts'
 import type { StatusRecord, StatusSink } from '../state/status.ts'
 import { orWarn, within } from '../system/limit.ts'
+import { printableJson } from '../system/log.ts'
 
 /** For each call of the command, and for what an update waits for the last one. */
 const TIMEOUT_MS = 10_000
@@ -34,7 +35,7 @@ export function hookSink(service: Service, { run: command, on }: OnStatus): Stat
         TELEC_STATUS: record.status,
         TELEC_COMPUTER: record.computer,
       },
-      input: `${JSON.stringify(record)}\n`,
+      input: `${printableJson(record)}\n`,
       timeoutMs: TIMEOUT_MS,
       maxOutput: MOST_OUTPUT,
     })

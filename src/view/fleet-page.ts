@@ -198,7 +198,7 @@ function ago(ms: number): string {
 
 /** A text of another computer's: cut, on one line, and nothing but text. */
 function show(text: string, longest = 80): string {
-  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').replace(/[\u202a-\u202e\u2066-\u2069]/g, '')
+  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').replace(/\p{Bidi_Control}/gu, '')
   return html(line.length > longest ? `${line.slice(0, longest - 1)}…` : line)
 }
 

@@ -91,6 +91,26 @@ describe('the configuration', () => {
       3,
       ['deployment.poll_every: got 60; takes a time'],
     ],
+    [
+      'that has a URL that is none',
+      'deployment:\n  checkout: /srv\n  remote: ssh://git@gith]ub.com/ann/web.git\n',
+      3,
+      ['deployment.remote: got "ssh:', "takes the name of one of the checkout's remotes, or a URL"],
+    ],
+    [
+      'that has a mirror with a port that is none',
+      'deployment:\n  checkout: /srv\n  mirrors: [https://example.org:99999/web.git]\n',
+      3,
+      ['deployment.mirrors.0: got "https:'],
+    ],
+    [
+      'of megabytes',
+      `deployment:\n  checkout: /srv\n${'# and so on\n'.repeat(500_000)}`,
+      1,
+      ['the file takes at most 64 KiB'],
+    ],
+    ['that nests without end', `deployment:\n${'{'.repeat(60_000)}`, 2, ['nest more than 64 deep']],
+    ['that is wrong on each line', '@\n'.repeat(30_000), 1, []],
   ])('%s', async (_, text, line, parts) => {
     const computer = await freshComputer()
     computer.writeConfig(text)

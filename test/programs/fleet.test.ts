@@ -81,7 +81,7 @@ test('nothing that one computer writes breaks the view of another', async () => 
     ['number', '7'],
     ['empty', ''],
     ['shape', { status: 7, timestamp: 'x' }],
-    ['screen', { ...good, version: '\u001b[2J\u001b[31m1.0', error: 'x\r\ny\u202e' }],
+    ['screen', { ...good, version: '\u001b[2J\u001b[31m1.0', error: 'x\r\ny\u202e\u200f\u009b31m' }],
     ['endless', { ...good, version: 'x'.repeat(100_000), step: 'y\n'.repeat(10_000) }],
     ['far', { ...good, timestamp: 1e300 }],
     ['more', { ...good, version: '1.2.3', extra: { of: [1] } }],
@@ -95,7 +95,8 @@ test('nothing that one computer writes breaks the view of another', async () => 
 
   const { code, stdout } = await studio.telec('telec', ['status', '--fleet'])
   expect(code).toBe(0)
-  for (const char of ['\u001b', '\u202e', '\r']) expect(stdout).not.toContain(char)
+  const asJson = (await studio.telec('telec', ['status', '--fleet', '--json'])).stdout
+  for (const text of [stdout, asJson]) expect(text).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u)
   expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThan(400)
   const all = await members(studio)
   expect([...all.keys()].toSorted()).toEqual([
@@ -112,6 +113,7 @@ test('nothing that one computer writes breaks the view of another', async () => 
   ])
   for (const name of ['half', 'number', 'empty', 'shape', 'forever'])
     expect(all.get(name)?.status, name).toBeNull()
+  expect(all.get('screen')?.status).toMatchObject({ error: 'x\r\ny\u202e\u200f\u009b31m' }) // the data is the same
   expect(all.get('more')?.status).toMatchObject({ version: '1.2.3' })
 })
 

@@ -1,6 +1,9 @@
+import { writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { computerOn, type ForgeServer, type Kind } from '../helpers/forges.ts'
+import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { computerOnGitHub, signalled, tag, watch } from '../helpers/on-github.ts'
 
@@ -91,6 +94,20 @@ test('GitLab asks to be left alone by retry-after, and is', async () => {
   expectFailure(await watch(computer), 75, ["GitLab's rate limit is used up", 'GITLAB_TOKEN'])
   expectFailure(await watch(computer), 75, ['rate limit'])
   expect(forge.asked).toHaveLength(1)
+})
+
+test('a remote whose host cannot be one is a wrong configuration', async () => {
+  const computer = await freshComputer()
+  computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  channel: beta\n  releases: github\n`)
+  for (const url of ['ssh://git@gith]ub.com/ann/web.git', 'git@exa mple.com:ann/web.git']) {
+    await computer.gitInCheckout('remote', 'set-url', 'origin', url)
+    const ssh = join(computer.folder, 'ssh')
+    writeFileSync(ssh, `#!/bin/sh\nexec git-upload-pack ${computer.remote}\n`, { mode: 0o755 })
+    expectFailure(await watch(computer, [], { GIT_SSH_COMMAND: ssh }), 78, [
+      'origin',
+      'a host that cannot be',
+    ])
+  }
 })
 
 describe('an answer that is no list is an error, and never "no releases":', () => {

@@ -9,7 +9,6 @@ import { type Choice, readChoices, writeChoices } from '../../state/choices.ts'
 import { isUnderWay, named, readUpdateState, type UpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { isHeld } from '../../system/lock.ts'
-import { printable } from '../../system/log.ts'
 import { isoTime } from '../../system/world.ts'
 import { choosePin } from '../../watch/choose-pin.ts'
 import { findTarget } from '../../watch/find-target.ts'
@@ -50,10 +49,7 @@ Examples:
       world.out(
         json
           ? { pin, deployed: named(state.deployed) }
-          : asAsked(
-              world,
-              printable(`pinned to ${nameOf(pin)}: ${whatFollows(pin, state, service.paths)}\n`),
-            ),
+          : asAsked(world, `pinned to ${nameOf(pin)}: ${whatFollows(pin, state, service.paths)}\n`),
       )
     })
 
@@ -76,7 +72,7 @@ export const unpinCommand: DefineCommand = (world) =>
       const { pin } = choices
       if (pin) await writeChoices(paths, { ...choices, pin: null })
       const text = pin ? `no longer pinned to ${nameOf(pin)}` : 'it was not pinned'
-      world.out(json ? { unpinned: pin } : printable(`${text}\n`))
+      world.out(json ? { unpinned: pin } : `${text}\n`)
     })
 
 export const holdCommand: DefineCommand = (world) =>
@@ -111,7 +107,7 @@ Examples:
       world.out(
         json
           ? { held: target, deployed: named(state.deployed) }
-          : asAsked(world, printable(describeHold(target, state, isHeld(world, paths.lock)))),
+          : asAsked(world, describeHold(target, state, isHeld(world, paths.lock))),
       )
     })
 
@@ -139,7 +135,7 @@ export const unholdCommand: DefineCommand = (world) =>
       const choices = readChoices(paths)
       const found = theHeld(choices.held, text)
       await writeChoices(paths, { ...choices, held: choices.held.filter((one) => one !== found) })
-      world.out(json ? { unheld: named(found) } : printable(`${nameOf(found)} is no longer held\n`))
+      world.out(json ? { unheld: named(found) } : `${nameOf(found)} is no longer held\n`)
     })
 
 function theHeld(held: readonly Choice[], text: string): Choice {

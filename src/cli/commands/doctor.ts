@@ -11,7 +11,7 @@ import { startedBy, UNIT_CHECKS } from '../../doctor/units.ts'
 import { verifyGit } from '../../git/git.ts'
 import { locateRepository } from '../../git/repository.ts'
 import { EXIT, orNull } from '../../system/errors.ts'
-import { printable, usesColour } from '../../system/log.ts'
+import { usesColour } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
@@ -48,7 +48,8 @@ Examples:
         if (service.service && !json) world.out(`${service.service}:\n`)
         for await (const finding of diagnose(world, paths, restartContract ? CONTRACT : CHECKS)) {
           findings.push({ ...service, ...finding })
-          if (!json) world.out(asAsked(world, show(finding)))
+          if (!json)
+            world.out(asAsked(world, show(finding)), finding.ok ? paint('✓', '32') : paint('✗', '31'))
         }
       }
       if (json) world.out(findings)
@@ -85,14 +86,13 @@ const OF_UNITS = ['units', 'runs', 'polling']
 
 const NEXT_LINE = `\n${' '.repeat(12)}`
 
-function show({ check, ok, message, because, hint }: Finding): string {
-  const mark = ok ? paint('✓', '32') : paint('✗', '31')
+function show({ check, message, because, hint }: Finding): string {
   const lines = [
     `${check.padEnd(9)} ${message}`,
     ...(because ? [`  ${because.replaceAll('\n', `${NEXT_LINE}  `)}`] : []),
     ...(hint ? [`what to do: ${hint}`] : []),
   ]
-  return `${mark} ${printable(lines.join(NEXT_LINE))}\n`
+  return ` ${lines.join(NEXT_LINE)}\n`
 }
 
 function paint(text: string, code: string): string {

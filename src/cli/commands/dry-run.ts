@@ -3,7 +3,6 @@ import type { Service } from '../../config/service.ts'
 import { readSignal } from '../../state/signal.ts'
 import { readUpdateState } from '../../state/update-state.ts'
 import { acquireLock } from '../../system/lock.ts'
-import { printable } from '../../system/log.ts'
 import { type Rehearsal, rehearse } from '../../update/rehearse.ts'
 import { poll } from '../../watch/poll.ts'
 import { SAID } from './migrate/plan.ts'
@@ -19,7 +18,7 @@ export async function dryRun(service: Service, json: boolean): Promise<void> {
   const lock = acquireLock(world, paths.lock)
   try {
     const rehearsal = await rehearse(service, deployed, target)
-    world.out(json ? rehearsal : printable(shown(rehearsal, nameOf(deployed))))
+    world.out(json ? rehearsal : shown(rehearsal, nameOf(deployed)))
   } finally {
     lock.release()
   }

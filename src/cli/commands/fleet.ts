@@ -3,7 +3,6 @@ import { locateAll } from '../../config/services.ts'
 import { redisFault, redisOf, withRedis } from '../../fleet/client.ts'
 import { computersIn, type Forgotten, forget } from '../../fleet/forget.ts'
 import { TelecError } from '../../system/errors.ts'
-import { printable } from '../../system/log.ts'
 import { similarTo } from '../../system/similar.ts'
 import { isSilent } from '../../view/fleet.ts'
 import { relative } from '../../view/show.ts'
@@ -43,7 +42,7 @@ Examples:
       const back = reports
         ? `it still reports (heard of ${relative(Math.min(-1, Date.parse(heard_at) - world.now()))}) and comes back within minutes; to end that, on it: telec uninstall\n`
         : ''
-      world.out(printable(`forgot ${computer}: ${describe(forgotten)}\n${back}`))
+      world.out(`forgot ${computer}: ${describe(forgotten)}\n${back}`)
     })
 
 function unknown(computer: string, known: readonly string[]): TelecError {
@@ -52,7 +51,7 @@ function unknown(computer: string, known: readonly string[]): TelecError {
     hint:
       meant === undefined
         ? 'see all: telec status --fleet'
-        : `did you mean ${printable(meant)}? All: telec status --fleet`,
+        : `did you mean ${meant}? All: telec status --fleet`,
   })
 }
 

@@ -10,7 +10,6 @@ import { type HistoryEntry, readHistory } from '../../state/history.ts'
 import { orNull, TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import { localTime } from '../../system/local-time.ts'
-import { printable } from '../../system/log.ts'
 import { COMMIT, VERSION } from '../../system/version.ts'
 import type { World } from '../../system/world.ts'
 import { describeCommits } from '../../view/commits.ts'
@@ -43,7 +42,7 @@ export const historyCommand: DefineCommand = (world) =>
     .addHelpText('after', '\nExamples:\n  telec history\n  telec history --json | jq ".[-1].seconds"')
     .action(async (_, { json }: { json: boolean }) => {
       const entries = await withCommits(world, readHistory(locate(world)))
-      const text = printable(entries.toReversed().map(lines).join(''))
+      const text = entries.toReversed().map(lines).join('')
       world.out(json ? entries : text || 'no update yet\n')
     })
 

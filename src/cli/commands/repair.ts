@@ -6,7 +6,6 @@ import { readUpdateState } from '../../state/update-state.ts'
 import { EXIT, orNull } from '../../system/errors.ts'
 import { guardGroups } from '../../system/groups.ts'
 import { acquireLock } from '../../system/lock.ts'
-import { printable } from '../../system/log.ts'
 import { confirm } from '../ask.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
@@ -34,12 +33,12 @@ Examples:
       acquireLock(world, service.paths.lock) // until this program ends
       const unguard = guardGroups()
       const report = await repair(service, async (found) => {
-        if (!json) world.out(printable(found.map(show).join('')))
+        if (!json) world.out(found.map(show).join(''))
         return yes || (!json && found.some((damage) => damage.repair) && confirm('Do that?'))
       })
       unguard()
       const halted = (await orNull(() => readUpdateState(service.paths)))?.halted
-      world.out(json ? report : printable(ending(report, halted?.go_on ?? null)))
+      world.out(json ? report : ending(report, halted?.go_on ?? null))
       if (report.left.length > 0) leave(EXIT.halted)
     })
 

@@ -5,7 +5,6 @@ import { readChoices } from '../../state/choices.ts'
 import { readMigrationRecord } from '../../state/migrations.ts'
 import { readUpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
-import { printable } from '../../system/log.ts'
 import { planRollback, type RollbackPlan } from '../../update/rollback.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
@@ -50,7 +49,7 @@ Examples:
           hint: 'look what there is: telec status',
         })
       const plan = planRollback(state, readMigrationRecord(paths), to, readChoices(paths).held)
-      if (dryRun) return world.out(json ? plan : printable(described(plan)))
+      if (dryRun) return world.out(json ? plan : described(plan))
       const permits = stash ? (['stash'] as const) : []
       const code = await runUpdate(service, { retry: false, now: false, permits, rollback: { force, to } })
       if (json) world.out(plan)

@@ -7,7 +7,7 @@ import { redisFault, redisOf, withRedis } from '../../fleet/client.ts'
 import { type Fleet, readFleet } from '../../fleet/read.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { writeDurably } from '../../system/files.ts'
-import { printable } from '../../system/log.ts'
+import { printableJson } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
 import { collectOverview } from '../../view/collect.ts'
 import { showFleet } from '../../view/fleet.ts'
@@ -65,20 +65,20 @@ interface View {
 async function ownView(world: World, paths: Paths): Promise<View> {
   const data = await collectOverview(await openService(world, paths))
   const { next_poll_at: _, ...lasting } = data
-  return { data, text: asAsked(world, printable(showOverview(data, world.now()))), lasting, code: EXIT.done }
+  return { data, text: asAsked(world, showOverview(data, world.now())), lasting, code: EXIT.done }
 }
 
 async function allView(world: World, services: readonly Paths[]): Promise<View> {
   const data = await collectServices(world, services)
   const lasting = data.map((one) => ({ ...one, next_poll_at: null }))
   const [code = EXIT.done] = data.flatMap((one) => ('error' in one ? [EXIT[one.error.kind]] : []))
-  return { data, text: printable(showServices(data, world.now())), lasting, code }
+  return { data, text: showServices(data, world.now()), lasting, code }
 }
 
 async function fleetView(world: World, services: readonly Paths[]): Promise<View> {
   const data = await fleetOf(world, services)
   const lasting = data.computers.map(({ status }) => status)
-  return { data, text: printable(showFleet(data, world.now())), lasting, code: EXIT.done }
+  return { data, text: showFleet(data, world.now()), lasting, code: EXIT.done }
 }
 
 async function writePage(
@@ -124,7 +124,7 @@ async function follow(
     // Only a terminal shows times that pass.
     if (!isTerminal && lasting === shown) continue
     shown = lasting
-    if (json) world.out(`${JSON.stringify(data)}\n`)
-    else world.out(isTerminal ? `${CLEAR_SCREEN}${text}` : `${text}\n`)
+    if (json) world.out(`${printableJson(data)}\n`)
+    else world.out(isTerminal ? text : `${text}\n`, isTerminal ? CLEAR_SCREEN : '')
   }
 }

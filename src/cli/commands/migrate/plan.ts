@@ -3,7 +3,6 @@ import { type Answer, askPending, migrationRows } from '../../../migrate/overvie
 import { type MigrationPlan, type Planned, verifyAsCommitted } from '../../../migrate/plan.ts'
 import { surroundingsOf } from '../../../migrate/run.ts'
 import { EXIT } from '../../../system/errors.ts'
-import { printable } from '../../../system/log.ts'
 import type { DefineCommand } from '../../main.ts'
 import { fromOption, planByHand, toOption, type Wanted, worktreeOption } from './by-hand.ts'
 
@@ -55,7 +54,7 @@ export function showPlan(plan: MigrationPlan, answers: readonly Answer[] = []): 
   const title = plan.pending.length === 0 ? 'nothing to migrate\n' : `${plan.pending.length} pending:\n`
   const lines = plan.pending.map((one) => {
     const answer = answers.find(({ id }) => id === one.id)
-    const error = answer?.error?.split('\n').map((line) => `    ${printable(line)}\n`) ?? []
+    const error = answer?.error?.split('\n').map((line) => `    ${line}\n`) ?? []
     return [`  ${one.id}${remarkOn(one)}${answer ? `  ${SAID[answer.says]}` : ''}\n`, ...error].join('')
   })
   return [title, ...lines, ...remarks].join('')
