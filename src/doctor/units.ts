@@ -3,6 +3,7 @@ import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { commandFor } from '../config/services.ts'
 import { redisFault, withRedis } from '../fleet/client.ts'
+import { Pong } from '../fleet/replies.ts'
 import { findService, type Supervised } from '../service/find.ts'
 import { stalePieces } from '../service/install.ts'
 import { verifyLinger, verifyPrograms, verifySystemd } from '../service/installable.ts'
@@ -211,7 +212,7 @@ const REDIS_TIMEOUT_MS = 5_000
 async function redis({ world, config, paths }: Service): Promise<string> {
   if (!config.redis) return 'none is configured: all works without it'
   const startedMs = world.monotonic()
-  await withRedis(config.redis, REDIS_TIMEOUT_MS, (client) => client.call('PING')).catch(
+  await withRedis(config.redis, REDIS_TIMEOUT_MS, (client) => client.call(Pong, 'PING')).catch(
     redisFault(
       'Redis is out of reach; updates go on without it',
       `look at redis in ${paths.config}, and whether the server runs`,

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { RedisClient } from './ioredis.ts'
-import { ANNOUNCEMENTS_KEY, pairsOf } from './keys.ts'
+import { ANNOUNCEMENTS_KEY } from './keys.ts'
+import { type Entries, Id } from './replies.ts'
 
 /** Says that a version may be there. It is a hint to poll: what is deployed is decided from the git remote alone. */
 export interface Announcement {
@@ -20,27 +21,12 @@ const KEPT = 1_000
 export async function announce(client: RedisClient, announcement: Announcement): Promise<string> {
   const { timestamp, ...properties } = announcement
   const event = { source: 'deployment', type: 'version_available', properties, timestamp }
-  return String(
-    await client.call('XADD', ANNOUNCEMENTS_KEY, 'MAXLEN', '~', KEPT, '*', 'event', JSON.stringify(event)),
-  )
+  const text = JSON.stringify(event)
+  return client.call(Id, 'XADD', ANNOUNCEMENTS_KEY, 'MAXLEN', '~', KEPT, '*', 'event', text)
 }
 
-/** An entry of a stream, as XREAD and XRANGE give it. */
-export interface Entry {
-  readonly id: string
-  readonly fields: Readonly<Record<string, string>>
-}
-
-const RepliesSchema = v.array(v.tuple([v.string(), v.array(v.tuple([v.string(), v.array(v.string())]))]))
-
-/** The entries of XREAD's reply, of all its streams; none for a reply of nothing, or of another shape. */
-export function parseEntries(reply: unknown): Entry[] {
-  const result = v.safeParse(RepliesSchema, reply)
-  if (!result.success) return []
-  return result.output.flatMap(([, entries]) =>
-    entries.map(([id, list]) => ({ id, fields: Object.fromEntries(pairsOf(list)) })),
-  )
-}
+/** An entry of a stream. */
+export type Entry = v.InferOutput<typeof Entries>[number]
 
 /** Whether a stream gave out `id` after `other`: `MILLISECONDS-NUMBER`, each as a number. */
 export function isLaterId(id: string, other: string): boolean {
@@ -59,6 +45,6 @@ const EventSchema = v.object({
 
 /** What an entry announces, of which nothing is believed; null where it is no announcement. */
 export function parseAnnouncement({ fields }: Entry): v.InferOutput<typeof EventSchema>['properties'] | null {
-  const result = v.safeParse(v.pipe(v.string(), v.parseJson(), EventSchema), fields.event)
+  const result = v.safeParse(v.pipe(v.string(), v.parseJson(), EventSchema), fields.get('event'))
   return result.success ? result.output.properties : null
 }

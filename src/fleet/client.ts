@@ -66,7 +66,7 @@ export function connectTo(
   )
   return {
     ready: async () => (await opening).ready(),
-    call: async (command, ...args) => (await opening).call(command, ...args),
+    call: async (shape, command, ...args) => (await opening).call(shape, command, ...args),
     keys: async (pattern) => (await opening).keys(pattern),
     close: () => void opening.then((client) => client.close()),
   }

@@ -1,6 +1,7 @@
 import type { RedisClient } from './ioredis.ts'
-import { COMPUTERS_KEY, HALTED_KEYS, pairsOf, statusKey } from './keys.ts'
+import { COMPUTERS_KEY, HALTED_KEYS, statusKey } from './keys.ts'
 import { heardAt } from './read.ts'
+import { Count, MaybeText, Texts } from './replies.ts'
 import { freeSlot } from './slots.ts'
 
 /** What Redis held of a computer, and holds no more. */
@@ -19,8 +20,8 @@ export interface Forgotten {
 /** Removes what Redis holds about a computer; null: that is nothing. */
 export async function forget(client: RedisClient, computer: string): Promise<Forgotten | null> {
   const removes = async (...command: readonly [string, string, ...string[]]) =>
-    Number(await client.call(...command)) > 0
-  const heard = await client.call('ZSCORE', COMPUTERS_KEY, computer)
+    (await client.call(Count, ...command)) > 0
+  const heard = await client.call(MaybeText, 'ZSCORE', COMPUTERS_KEY, computer)
   const isKnown = await removes('ZREM', COMPUTERS_KEY, computer)
   const status = await removes('DEL', statusKey(computer))
   const turn = await freeSlot(client, computer)
@@ -28,11 +29,11 @@ export async function forget(client: RedisClient, computer: string): Promise<For
   for (const key of await client.keys(`${HALTED_KEYS}*`))
     if (await removes('SREM', key, computer)) halted.push(key.slice(HALTED_KEYS.length))
   if (!isKnown && !status && !turn && halted.length === 0) return null
-  const heard_at = isKnown ? heardAt(String(heard)) : null
+  const heard_at = isKnown ? heardAt(heard ?? '0') : null
   return { computer, heard_at, status, turn, halted_at: halted.toSorted() }
 }
 
 /** The names of all computers that were ever heard of. */
-export async function computersIn(client: RedisClient): Promise<string[]> {
-  return pairsOf(await client.call('ZRANGE', COMPUTERS_KEY, 0, -1, 'WITHSCORES')).map(([name]) => name)
+export function computersIn(client: RedisClient): Promise<string[]> {
+  return client.call(Texts, 'ZRANGE', COMPUTERS_KEY, 0, -1)
 }

@@ -5,7 +5,8 @@ import { every } from '../system/limit.ts'
 import type { World } from '../system/world.ts'
 import { describeFault, openRedis, redisFault } from './client.ts'
 import type { RedisClient } from './ioredis.ts'
-import { HALTED_KEYS } from './keys.ts'
+import { HALTED_KEYS, isName } from './keys.ts'
+import { Count, Texts } from './replies.ts'
 import { freeSlot, LEASE_S, takeSlot } from './slots.ts'
 
 const TIMEOUT_MS = 2_000
@@ -80,11 +81,11 @@ export async function passGates(
     async leave(how) {
       stopRenewing()
       try {
-        if (how === 'updated') await client.call('SREM', haltedKey(target), computer)
+        if (how === 'updated') await client.call(Count, 'SREM', haltedKey(target), computer)
         const bad = how === 'halted' ? target : how === 'updated' ? leaves : null
         if (bad) {
-          await client.call('SADD', haltedKey(bad), computer)
-          await client.call('EXPIRE', haltedKey(bad), FORGOTTEN_AFTER_S)
+          await client.call(Count, 'SADD', haltedKey(bad), computer)
+          await client.call(Count, 'EXPIRE', haltedKey(bad), FORGOTTEN_AFTER_S)
         }
         if (how !== 'restart') await freeSlot(client, computer)
       } catch (error) {
@@ -103,8 +104,8 @@ async function verifyOthersAreWell(
   target: Target,
   most: number,
 ): Promise<void> {
-  const reply = await client.call('SMEMBERS', haltedKey(target))
-  const halted = Array.isArray(reply) ? reply.map(String) : []
+  if ((await client.call(Count, 'SCARD', haltedKey(target))) < most) return
+  const halted = (await client.call(Texts, 'SMEMBERS', haltedKey(target))).filter(isName)
   if (halted.includes(computer) || halted.length < most) return
   throw new TelecError(
     'later',

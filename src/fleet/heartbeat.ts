@@ -8,6 +8,7 @@ import { type Announcement, announce } from './announcements.ts'
 import { describeFault, openRedis, withRedis } from './client.ts'
 import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, statusKey } from './keys.ts'
+import { Count, Ok } from './replies.ts'
 
 /** What a poll spends on Redis, and an update waits for it, at most: they have done their own work by then. */
 const BUDGET_MS = 1_000
@@ -34,8 +35,8 @@ export function nextHeartbeat(link: RedisState): number {
 /** Writes a status, and that this computer was heard of. */
 async function sendStatus(client: RedisClient, record: StatusRecord, nowMs: number): Promise<void> {
   await Promise.all([
-    client.call('SET', statusKey(record.computer), JSON.stringify(record)),
-    client.call('ZADD', COMPUTERS_KEY, Math.floor(nowMs / 1000), record.computer),
+    client.call(Ok, 'SET', statusKey(record.computer), JSON.stringify(record)),
+    client.call(Count, 'ZADD', COMPUTERS_KEY, Math.floor(nowMs / 1000), record.computer),
   ])
 }
 

@@ -1,12 +1,21 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import * as v from 'valibot'
 import { parseRedisUrl } from '../config/redis-url.ts'
+import { Scan } from './replies.ts'
 
 /** A connection to Redis, be it one server, a master that sentinels name, or a cluster. */
 export interface RedisClient {
   /** Resolves when it is connected, rejects when it cannot be. */
   ready(): Promise<void>
-  /** One command. Those that are sent in one go are pipelined; on one key they keep their order. */
-  call(command: string, ...args: readonly (string | number)[]): Promise<unknown>
+  /**
+   * One command; rejects where its reply has another shape. Those that are sent in one go are pipelined; on one key they
+   * keep their order.
+   */
+  call<Shape extends v.GenericSchema>(
+    shape: Shape,
+    command: string,
+    ...args: readonly (string | number)[]
+  ): Promise<v.InferOutput<Shape>>
   /** The names of all keys of such a pattern; it looks at every key of the server. */
   keys(pattern: string): Promise<string[]>
   close(): void
@@ -19,6 +28,9 @@ export interface RedisAccess {
   /** Certificates of those who may vouch for the server, PEM; null: those that Node.js knows. */
   readonly ca: string | null
 }
+
+/** What may come while a command waits for its reply. Parsed it takes several times as much memory. */
+const MOST_BYTES = 16 * 1024 * 1024
 
 /**
  * ioredis as telec uses it: it gives up at once, and whoever wants to try again opens another one. Its own file, since it
@@ -37,29 +49,60 @@ export function connect(
   client.on('error', (error: Error) => {
     fault = error
   })
-  const because = (error: unknown): never => {
-    throw fault ?? error
+  let waiting = 0
+  let received = 0
+  const count = (server: Redis) =>
+    server.on('connect', () =>
+      server.stream.on('data', ({ length }: Buffer) => {
+        received += length
+        const excess = new Error(`Redis answers with more than ${MOST_BYTES / 1024 / 1024} MiB`)
+        if (received > MOST_BYTES) server.stream.destroy(excess)
+      }),
+    )
+  if (client instanceof Cluster) client.on('+node', count)
+  else count(client)
+  const bounded = async <Reply>(asking: () => Promise<Reply>): Promise<Reply> => {
+    if (waiting === 0) received = 0
+    waiting += 1
+    try {
+      return await asking()
+    } catch (error) {
+      throw fault ?? error
+    } finally {
+      waiting -= 1
+    }
   }
   return {
     ready: () =>
       new Promise<void>((resolve, reject) => {
         client.once('error', reject) // ioredis would wait for its own time limit
-        client.connect().catch(because).then(resolve, reject)
+        bounded(() => client.connect()).then(resolve, reject)
       }),
-    call: (command, ...args) => client.call(command, ...args.map(String)).catch(because),
+    call: (shape, command, ...args) => bounded(() => call(client, shape, command, ...args)),
     keys: (match) => {
       const servers = client instanceof Cluster ? client.nodes('master') : [client]
-      return Promise.all(servers.map((server) => keysOf(server, match))).then((all) => all.flat(), because)
+      return bounded(async () => (await Promise.all(servers.map((server) => keysOf(server, match)))).flat())
     },
     close: () => client.disconnect(),
   }
+}
+
+async function call<Shape extends v.GenericSchema>(
+  client: Redis | Cluster,
+  shape: Shape,
+  command: string,
+  ...args: readonly (string | number)[]
+): Promise<v.InferOutput<Shape>> {
+  const reply = v.safeParse(shape, await client.call(command, ...args.map(String)), { abortEarly: true })
+  if (!reply.success) throw new Error(`what Redis answers to ${command} is no reply to it`)
+  return reply.output
 }
 
 async function keysOf(server: Redis, match: string): Promise<string[]> {
   const found = new Set<string>() // SCAN may name a key twice
   let cursor = '0'
   do {
-    const [next, keys] = await server.scan(cursor, 'MATCH', match, 'COUNT', 1_000)
+    const [next, keys] = await call(server, Scan, 'SCAN', cursor, 'MATCH', match, 'COUNT', 1_000)
     for (const key of keys) found.add(key)
     cursor = next
   } while (cursor !== '0')

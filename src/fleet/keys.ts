@@ -1,3 +1,13 @@
+import { SERVICE_NAME } from '../config/paths.ts'
+import { COMPUTER_NAME } from '../config/schema.ts'
+
+/** A computer's name or, for a service that has one, `COMPUTER/NAME`: part of a key, and shown on screens. */
+export function isName(text: string): boolean {
+  const [computer = '', service, ...rest] = text.split('/')
+  const isService = service === undefined || SERVICE_NAME.test(service)
+  return COMPUTER_NAME.test(computer) && isService && rest.length === 0
+}
+
 /** The last status of a computer, JSON: what readers of telec's predecessors look at, too. */
 export function statusKey(computer: string): string {
   return `system_status:${computer}:deploy`
@@ -11,9 +21,3 @@ export const HALTED_KEYS = 'deployment:halted:'
 
 /** A stream of events that say: a new version may be there. */
 export const ANNOUNCEMENTS_KEY = 'deployment:version_available'
-
-/** The names and values of a flat reply, as of ZRANGE WITHSCORES, in pairs. */
-export function pairsOf(reply: unknown): [name: string, value: string][] {
-  const list = Array.isArray(reply) ? reply.map(String) : []
-  return list.flatMap((name, index) => (index % 2 === 0 ? [[name, list[index + 1] ?? '']] : []))
-}

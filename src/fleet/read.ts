@@ -1,8 +1,7 @@
 import * as v from 'valibot'
-import { SERVICE_NAME } from '../config/paths.ts'
-import { COMPUTER_NAME } from '../config/schema.ts'
 import type { RedisClient } from './ioredis.ts'
-import { COMPUTERS_KEY, pairsOf, statusKey } from './keys.ts'
+import { COMPUTERS_KEY, isName, statusKey } from './keys.ts'
+import { Pairs, Text } from './replies.ts'
 
 const text = v.optional(v.nullable(v.string()), null)
 
@@ -46,31 +45,31 @@ export interface FleetMember {
   readonly status: FleetStatus | null
 }
 
-/** So many keys are asked for in one go. */
-const BATCH = 1_000
+/** So many keys are asked for in one go: together their statuses are less than a connection takes. */
+const BATCH = 200
+/** Of a status; what is longer is cut by Redis, and then none. */
+const MOST_BYTES = 64 * 1024
+/** Of a fleet, those that were heard of last. */
+const MOST_COMPUTERS = 10_000
 
-/** Every computer that was ever heard of, with its last status. Takes no SCAN: there is a list of them. */
+/** Every computer that was heard of, with its last status. Takes no SCAN: there is a list of them. */
 export async function readFleet(client: RedisClient, nowMs: number): Promise<Fleet> {
-  const known = await client.call('ZRANGE', COMPUTERS_KEY, 0, -1, 'WITHSCORES')
-  // A name is part of a key and is shown on screens: one that is none was put there by somebody else.
-  const members = pairsOf(known).filter(([computer]) => isName(computer))
+  const known = await client.call(Pairs, 'ZRANGE', COMPUTERS_KEY, -MOST_COMPUTERS, -1, 'WITHSCORES')
+  const members = known.filter(([computer]) => isName(computer)) // what is none was put there by somebody else
   const computers: FleetMember[] = []
   for (let from = 0; from < members.length; from += BATCH) {
     const batch = members.slice(from, from + BATCH).map(async ([computer, score]) => ({
       computer,
       heard_at: heardAt(score),
-      status: parseStatus(await client.call('GET', statusKey(computer)).catch(refusedOnly)),
+      status: parseStatus(await read(client, computer).catch(refusedOnly)),
     }))
     computers.push(...(await Promise.all(batch)))
   }
   return { taken_at: new Date(nowMs).toISOString(), computers }
 }
 
-/** A computer's name or, for a service that has one, `COMPUTER/NAME`. */
-function isName(text: string): boolean {
-  const [computer = '', service, ...rest] = text.split('/')
-  const isService = service === undefined || SERVICE_NAME.test(service)
-  return COMPUTER_NAME.test(computer) && isService && rest.length === 0
+function read(client: RedisClient, computer: string): Promise<string> {
+  return client.call(Text, 'GETRANGE', statusKey(computer), 0, MOST_BYTES - 1)
 }
 
 /** What Redis refuses for one key (it holds a list, say) is no reason to see none of the others. */
@@ -88,7 +87,7 @@ export function heardAt(score: string): string {
 const LATEST_MS = 8.64e15
 
 /** Null for what is no status: it breaks nobody else's view. */
-function parseStatus(reply: unknown): FleetStatus | null {
+export function parseStatus(reply: unknown): FleetStatus | null {
   const result = v.safeParse(v.pipe(v.string(), v.parseJson(), FleetStatusSchema), reply)
   return result.success ? result.output : null
 }

@@ -1,4 +1,6 @@
+import * as v from 'valibot'
 import type { RedisClient } from './ioredis.ts'
+import { Count } from './replies.ts'
 
 /** One hash tag, so that a cluster keeps them together: who updates, who waits since when, who still does. */
 const KEYS = [
@@ -41,15 +43,18 @@ redis.call('ZADD', KEYS[1], now + lease, name)
 return {1, 0}
 `
 
+/** Whether it has one now, else how many are ahead. */
+const Turn = v.strictTuple([v.picklist([0, 1]), Count])
+
 /** @returns 0 where this computer has a slot now, else how many have to be done first. */
 export async function takeSlot(client: RedisClient, computer: string, most: number): Promise<number> {
-  const reply = await client.call('EVAL', TAKE, KEYS.length, ...KEYS, computer, most, LEASE_S, WAIT_LEASE_S)
-  const [taken, ahead] = Array.isArray(reply) ? reply.map(Number) : []
-  return taken === 1 ? 0 : Math.max(1, ahead ?? 1)
+  const limits = [most, LEASE_S, WAIT_LEASE_S]
+  const [taken, ahead] = await client.call(Turn, 'EVAL', TAKE, KEYS.length, ...KEYS, computer, ...limits)
+  return taken === 1 ? 0 : Math.max(1, ahead)
 }
 
 /** @returns whether it had one, or a place among those that wait. */
 export async function freeSlot(client: RedisClient, computer: string): Promise<boolean> {
-  const removed = await Promise.all(KEYS.map((key) => client.call('ZREM', key, computer)))
-  return removed.some((count) => Number(count) > 0)
+  const removed = await Promise.all(KEYS.map((key) => client.call(Count, 'ZREM', key, computer)))
+  return removed.some((count) => count > 0)
 }

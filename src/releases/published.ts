@@ -96,7 +96,7 @@ function headersOf(forge: Forge, token: Token | null, known: Page | undefined): 
 }
 
 function parsePage(forge: Forge, url: URL, { headers, body }: HttpAnswer): Page {
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), forge.page), body)
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), forge.page), body, { abortEarly: true })
   if (!parsed.success)
     throw new TelecError('later', `${url.origin} answers something else than a list of releases`, {
       because: parsed.issues[0].message,

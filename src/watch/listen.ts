@@ -2,10 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Paths } from '../config/paths.ts'
 import type { Channel, Config } from '../config/schema.ts'
 import { loadConfig } from '../config/service.ts'
-import { type Entry, isLaterId, parseAnnouncement, parseEntries } from '../fleet/announcements.ts'
+import { type Entry, isLaterId, parseAnnouncement } from '../fleet/announcements.ts'
 import { accessTo, connectTo, describeFault } from '../fleet/client.ts'
 import type { RedisAccess, RedisClient } from '../fleet/ioredis.ts'
 import { ANNOUNCEMENTS_KEY, COMPUTERS_KEY } from '../fleet/keys.ts'
+import { Count, Entries, Streams } from '../fleet/replies.ts'
 import { readPosition, writePosition } from '../state/listen.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
 import { orWarn, within } from '../system/limit.ts'
@@ -101,20 +102,20 @@ function sameAsNow(world: World, paths: Paths, settings: Settings): () => Promis
 }
 
 async function read(client: RedisClient, lastId: string): Promise<Entry[]> {
-  const reading = client.call('XREAD', 'COUNT', 100, 'BLOCK', BLOCK_MS, 'STREAMS', ANNOUNCEMENTS_KEY, lastId)
-  return parseEntries(await within(reading, SILENCE_MS))
+  const options = ['COUNT', 100, 'BLOCK', BLOCK_MS, 'STREAMS', ANNOUNCEMENTS_KEY, lastId]
+  return within(client.call(Streams, 'XREAD', ...options), SILENCE_MS)
 }
 
 async function longestSpreadMs(client: RedisClient): Promise<number> {
-  const computers = Number(await within(client.call('ZCARD', COMPUTERS_KEY), CONNECT_TIMEOUT_MS))
+  const computers = await within(client.call(Count, 'ZCARD', COMPUTERS_KEY), CONNECT_TIMEOUT_MS)
   return Math.min(LONGEST_SPREAD_MS, computers * SPREAD_PER_COMPUTER_MS)
 }
 
 /** Where to read on: after the last one that was read, and never after one that the server has yet to give out. */
 async function position(paths: Paths, client: RedisClient): Promise<string> {
   const known = readPosition(paths)?.last_id
-  const asking = client.call('XREVRANGE', ANNOUNCEMENTS_KEY, '+', '-', 'COUNT', 1)
-  const [last] = parseEntries([['', await within(asking, CONNECT_TIMEOUT_MS)]])
+  const asking = client.call(Entries, 'XREVRANGE', ANNOUNCEMENTS_KEY, '+', '-', 'COUNT', 1)
+  const [last] = await within(asking, CONNECT_TIMEOUT_MS)
   const end = last?.id ?? '0-0'
   return known === undefined || isLaterId(known, end) ? end : known
 }

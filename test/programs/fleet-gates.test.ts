@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
@@ -194,5 +195,67 @@ describe('without Redis', () => {
     const redis = line.includes('0') ? 'redis:\n  url: redis://127.0.0.1\n' : ''
     computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n${redis}${line}\n`)
     expectFailure(await computer.telec('telec-watch'), 78, parts)
+  })
+})
+
+describe('a Redis that answers with something else', () => {
+  /** Ends each command with the same reply, whatever was asked; a handshake is answered as a server would. */
+  async function startStranger(reply: string | Buffer): Promise<string> {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.on('data', (text) => {
+        for (const [, command = ''] of String(text).matchAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g))
+          socket.write(
+            command.toUpperCase() === 'CLIENT'
+              ? '+OK\r\n'
+              : command.toUpperCase() === 'INFO'
+                ? '$21\r\nredis_version:7.0.0\r\n\r\n'
+                : reply,
+          )
+      })
+    })
+    const sockets = new Set<Socket>()
+    server.on('connection', (socket) => sockets.add(socket))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+    })
+    return `redis://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  const MiB = 1024 * 1024
+  test.each<[string, string | Buffer]>([
+    ['null', '$-1\r\n'],
+    ['a text', '+zzz\r\n'],
+    ['an empty list', '*0\r\n'],
+    ['three texts', '*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n'],
+    ['three numbers', '*3\r\n:1\r\n:2\r\n:3\r\n'],
+    ['a list of nothing', '*2\r\n*-1\r\n$-1\r\n'],
+    ['a number that is none', ':99999999999999999999999\r\n'],
+    ['a negative length', '$-99\r\n'],
+    ['a length without end', '$99999999999999999999\r\n'],
+    ['a list without end', '*99999999999999\r\n'],
+    ['lists within lists', '*1\r\n'.repeat(200_000)],
+    ['a map', '%1\r\n+a\r\n+b\r\n'],
+    ['what nobody asked for', '>2\r\n+a\r\n+b\r\n'],
+    ['more replies than questions', '+OK\r\n+OK\r\n+OK\r\n'],
+    ['a refusal with control characters', '-ERR \u001b[31m\u009b\u202epwned\r\n'],
+    ['another protocol', 'HTTP/1.1 200 OK\r\n\r\n'],
+    ['zeros', '\0'.repeat(1_000)],
+    ['half a GiB', Buffer.concat([Buffer.from('$536870912\r\n'), Buffer.alloc(64 * MiB, 'a')])],
+  ])('holds no update: %s', async (_, reply) => {
+    const url = await startStranger(reply)
+    const computer = await member(url, 'studio', '{ max_updating: 1, hold_after_failures: 1 }')
+    const ended = await computer.telec('telec-update')
+    expect(ended.stderr).toContain('the fleet was not asked: ')
+    expect(ended.code).toBe(42)
+    expect(ended.stderr).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u)
+    const { stdout } = await computer.telec('telec', ['status', '--json'])
+    expect(stdout).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u)
+    const fleet = await computer.telec('telec', ['status', '--fleet'])
+    // An empty list is a fleet of nobody.
+    if (fleet.code !== 0) expectFailure(fleet, 75, ['Redis is out of reach'])
+    else expect(reply).toBe('*0\r\n')
   })
 })

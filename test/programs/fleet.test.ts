@@ -83,6 +83,7 @@ test('nothing that one computer writes breaks the view of another', async () => 
     ['shape', { status: 7, timestamp: 'x' }],
     ['screen', { ...good, version: '\u001b[2J\u001b[31m1.0', error: 'x\r\ny\u202e\u200f\u009b31m' }],
     ['endless', { ...good, version: 'x'.repeat(100_000), step: 'y\n'.repeat(10_000) }],
+    ['giant', `{"status":"updated","timestamp":1,"error":"${'x'.repeat(32 * 1024 * 1024)}"}`],
     ['far', { ...good, timestamp: 1e300 }],
     ['more', { ...good, version: '1.2.3', extra: { of: [1] } }],
     ['bad name', good],
@@ -104,6 +105,7 @@ test('nothing that one computer writes breaks the view of another', async () => 
     'endless',
     'far',
     'forever',
+    'giant',
     'half',
     'more',
     'number',
@@ -111,7 +113,7 @@ test('nothing that one computer writes breaks the view of another', async () => 
     'shape',
     'studio',
   ])
-  for (const name of ['half', 'number', 'empty', 'shape', 'forever'])
+  for (const name of ['half', 'number', 'empty', 'shape', 'forever', 'endless', 'giant'])
     expect(all.get(name)?.status, name).toBeNull()
   expect(all.get('screen')?.status).toMatchObject({ error: 'x\r\ny\u202e\u200f\u009b31m' }) // the data is the same
   expect(all.get('more')?.status).toMatchObject({ version: '1.2.3' })

@@ -130,6 +130,12 @@ describe('an answer that is no list is an error, and never "no releases":', () =
     ['null', (_, response) => response.end('null'), 'something else than a list'],
     ['an object', (_, response) => response.end('{"message": "hi"}'), 'something else than a list'],
     ['half a list', (_, response) => response.end('[{"tag_name": "v1.1.0"'), 'something else than a list'],
+    ['a list of millions', (_, response) => response.end(`[${'1,'.repeat(15_000_000)}1]`), 'something else'],
+    [
+      'a list in lists without end',
+      (_, response) => response.end('['.repeat(30_000_000)),
+      'something else than a list',
+    ],
     ['a page to log in', (_, response) => response.end('<html>'), 'something else than a list'],
     ['"not modified" of nothing', (_, response) => response.writeHead(304).end(), 'answered 304'],
     [
