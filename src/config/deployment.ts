@@ -139,7 +139,7 @@ const Keys = v.strictObject({
   fetch_timeout: optional('How long a fetch may take.', duration('1s'), '15m'),
   min_age: optional(
     'How long this computer must have known a target before it takes it: time for others to find out that it is bad.',
-    duration('0s', null),
+    duration('0s', '3650d'), // no timer waits for it
     '0s',
   ),
   window: optional(

@@ -16,17 +16,15 @@ const LONGEST_TIMER = '24d'
 
 /**
  * A duration such as `90s`, `5m` or `2h`, within these bounds; milliseconds come out.
- *
- * @param most null for what no timer waits for, and is not bounded.
  */
-export function duration(least: string, most: string | null = LONGEST_TIMER) {
-  const takes = `a time of at least ${least}${most ? ` and at most ${most}` : ''}, such as 90s, 5m or 2h`
+export function duration(least: string, most = LONGEST_TIMER) {
+  const takes = `a time of at least ${least} and at most ${most}, such as 90s, 5m or 2h`
   return v.pipe(
     v.string(takes),
     v.regex(DURATION, takes),
     v.transform((text) => parseDuration(text) ?? 0),
     v.minValue(parseDuration(least) ?? 0, takes),
-    v.maxValue(parseDuration(most ?? '') ?? Number.POSITIVE_INFINITY, takes),
+    v.maxValue(parseDuration(most) ?? 0, takes),
   )
 }
 

@@ -1,6 +1,6 @@
+import { isoOfSeconds } from '../system/world.ts'
 import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, HALTED_KEYS, statusKey } from './keys.ts'
-import { heardAt } from './read.ts'
 import { Count, MaybeText, Texts } from './replies.ts'
 import { freeSlot } from './slots.ts'
 
@@ -29,7 +29,7 @@ export async function forget(client: RedisClient, computer: string): Promise<For
   for (const key of await client.keys(`${HALTED_KEYS}*`))
     if (await removes('SREM', key, computer)) halted.push(key.slice(HALTED_KEYS.length))
   if (!isKnown && !status && !turn && halted.length === 0) return null
-  const heard_at = isKnown ? heardAt(heard ?? '0') : null
+  const heard_at = isKnown ? isoOfSeconds(heard ?? '0') : null
   return { computer, heard_at, status, turn, halted_at: halted.toSorted() }
 }
 

@@ -1,4 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import replyHandling from 'ioredis/built/DataHandler.js'
 import * as v from 'valibot'
 import { parseRedisUrl } from '../config/redis-url.ts'
 import { Scan } from './replies.ts'
@@ -28,6 +29,19 @@ export interface RedisAccess {
   /** Certificates of those who may vouch for the server, PEM; null: those that Node.js knows. */
   readonly ca: string | null
 }
+
+// A reply that nobody asked for makes ioredis 6 throw where nobody can catch it, which would end the program (a null one, or
+// a push without a name). Thrown at once, it ends the connection.
+const { default: DataHandler } = replyHandling as unknown as { default: typeof replyHandling } // it is CommonJS
+Object.assign(DataHandler.prototype, {
+  dispatch(handle: () => void) {
+    try {
+      handle()
+    } catch {
+      throw new Error('Redis answers what nobody asked for')
+    }
+  },
+})
 
 /** What may come while a command waits for its reply. Parsed it takes several times as much memory. */
 const MOST_BYTES = 16 * 1024 * 1024

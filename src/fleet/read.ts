@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { isoOfSeconds } from '../system/world.ts'
 import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, isName, statusKey } from './keys.ts'
 import { Pairs, Text } from './replies.ts'
@@ -60,7 +61,7 @@ export async function readFleet(client: RedisClient, nowMs: number): Promise<Fle
   for (let from = 0; from < members.length; from += BATCH) {
     const batch = members.slice(from, from + BATCH).map(async ([computer, score]) => ({
       computer,
-      heard_at: heardAt(score),
+      heard_at: isoOfSeconds(score),
       status: parseStatus(await read(client, computer).catch(refusedOnly)),
     }))
     computers.push(...(await Promise.all(batch)))
@@ -77,14 +78,6 @@ function refusedOnly(error: unknown): null {
   if (error instanceof Error && error.name === 'ReplyError') return null
   throw error
 }
-
-/** When a computer was last heard of, by its score, ISO 8601. */
-export function heardAt(score: string): string {
-  return new Date(Math.min(Math.max(0, (Number(score) || 0) * 1000), LATEST_MS)).toISOString()
-}
-
-/** The latest time that there is in JavaScript (ECMA-262); a score may be anything. */
-const LATEST_MS = 8.64e15
 
 /** Null for what is no status: it breaks nobody else's view. */
 export function parseStatus(reply: unknown): FleetStatus | null {

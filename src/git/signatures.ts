@@ -8,7 +8,7 @@ import { mayAccess } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { printable } from '../system/log.ts'
 import { verifyPrivate, wrongPath } from '../system/trust.ts'
-import type { World } from '../system/world.ts'
+import { isoOfSeconds, type World } from '../system/world.ts'
 import { git, gitError, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
@@ -215,9 +215,9 @@ function isAhead(world: World, grade: string | null, seconds: string): boolean {
 
 /** A computer without a clock of its own starts years back. */
 function clockIsBehind(world: World, what: string, seconds: string): TelecError {
-  const made = Number(seconds) * 1000
+  const made = localTime(isoOfSeconds(seconds))
   return new TelecError('later', `the signature of ${what} cannot be checked yet`, {
-    because: `the clock of this computer is behind: it says ${localTime(world.now())}, and what is signed was made at ${localTime(made)}`,
+    because: `the clock of this computer is behind: it says ${localTime(world.now())}, and what is signed was made at ${made}`,
     hint: 'set the clock (timedatectl); it is tried again by itself',
   })
 }

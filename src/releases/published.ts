@@ -95,7 +95,8 @@ function headersOf(forge: Forge, token: Token | null, known: Page | undefined): 
   }
 }
 
-function parsePage(forge: Forge, url: URL, { headers, body }: HttpAnswer): Page {
+/** The releases on a page of the list that a forge answers with. Throws `later` where it is no list. Pure. */
+export function parsePage(forge: Forge, url: URL, { headers, body }: HttpAnswer): Page {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), forge.page), body, { abortEarly: true })
   if (!parsed.success)
     throw new TelecError('later', `${url.origin} answers something else than a list of releases`, {
@@ -115,7 +116,7 @@ function parsePage(forge: Forge, url: URL, { headers, body }: HttpAnswer): Page 
  * by its own clock, or a minute (docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api). Null:
  * it refuses for another reason.
  */
-function waitAskedFor(world: World, { status, headers, body }: HttpAnswer): number | null {
+export function waitAskedFor(world: World, { status, headers, body }: HttpAnswer): number | null {
   if (status !== 403 && status !== 429) return null
   const now = Date.parse(String(headers.date))
   const reset = headers['x-ratelimit-remaining'] === '0' ? Number(headers['x-ratelimit-reset']) : Number.NaN

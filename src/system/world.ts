@@ -106,6 +106,14 @@ export function frontDoor({ program }: World): string {
   return join(dirname(program.path), 'telec')
 }
 
+/** The latest time that there is in JavaScript (ECMA-262). */
+const LATEST_MS = 8.64e15
+
+/** Seconds since 1970 as somebody else wrote them, ISO 8601, whatever is there. Pure. */
+export function isoOfSeconds(text: string): string {
+  return new Date(Math.min(Math.max(0, (Number(text) || 0) * 1000), LATEST_MS)).toISOString()
+}
+
 /** The time of day, ISO 8601, as state files have it. */
 export function isoTime(world: World): string {
   return new Date(world.now()).toISOString()

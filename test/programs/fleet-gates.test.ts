@@ -239,6 +239,8 @@ describe('a Redis that answers with something else', () => {
     ['lists within lists', '*1\r\n'.repeat(200_000)],
     ['a map', '%1\r\n+a\r\n+b\r\n'],
     ['what nobody asked for', '>2\r\n+a\r\n+b\r\n'],
+    ['two nulls to each question', '$-1\r\n$-1\r\n'],
+    ['what nobody asked for, without a name', '>1\r\n_\r\n'],
     ['more replies than questions', '+OK\r\n+OK\r\n+OK\r\n'],
     ['a refusal with control characters', '-ERR \u001b[31m\u009b\u202epwned\r\n'],
     ['another protocol', 'HTTP/1.1 200 OK\r\n\r\n'],

@@ -1,9 +1,11 @@
 import type { Readable, Writable } from 'node:stream'
+import * as v from 'valibot'
 import { NOT_FOUND, searched } from '../../service/programs-found.ts'
 import type { TelecError } from '../../system/errors.ts'
 import { type Left, namesOf, signalIfThere } from '../../system/groups.ts'
 import { collectLines } from '../../system/lines.ts'
 import { LEFT_MS, start } from '../../system/process.ts'
+import { NumberSchema } from '../../system/schemas.ts'
 import { callFailure } from '../failure.ts'
 import { ANSWERS_FD, type Answer, LOADER_FD, REQUESTS_FD, type TimeLimit } from './protocol.ts'
 import {
@@ -114,14 +116,20 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
   }
 }
 
+const AnswerSchema = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.union([
+    v.object({ value: v.boolean(), left: v.array(v.string()) }),
+    v.object({ error: v.string(), at: v.nullable(v.picklist(['check', 'migrate'])) }),
+    v.object({ timeout: NumberSchema }),
+  ]),
+)
+
 /** A migration can write where only its host should. */
-function readAnswer(line: string): Answer | TimeLimit {
-  try {
-    const answer: unknown = JSON.parse(line)
-    if (typeof answer === 'object' && answer !== null) return answer as Answer | TimeLimit
-  } catch {
-    // as any other line that is no answer
-  }
+export function readAnswer(line: string): Answer | TimeLimit {
+  const answer = v.safeParse(AnswerSchema, line)
+  if (answer.success) return answer.output
   return { error: `it wrote to file descriptor ${ANSWERS_FD}, which is not its own`, at: null }
 }
 

@@ -1,3 +1,4 @@
+import * as v from 'valibot'
 import type { Service } from '../../config/service.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
@@ -19,18 +20,19 @@ export async function serviceEnvironment(service: Service): Promise<Record<strin
       hint: 'write the variables to a file, and name it in deployment.env_file',
     })
   const unit = unitName(config.service.names[0])
-  const get = async <Value>(property: string): Promise<Value> => {
+  const get = async <Shape extends v.GenericSchema>(property: string, shape: Shape) => {
     // Its JSON needs no rules for quotes, which systemctl show does.
     const argv = ['busctl', `--${config.service?.scope}`, '--json=short', 'get-property', BUS, objectOf(unit)]
-    const { code, stdout, stderr } = await tryCommand(world, [...argv, `${BUS}.Service`, property])
-    if (code === 0) return (JSON.parse(stdout) as { data: Value }).data
+    const { stdout, stderr } = await tryCommand(world, [...argv, `${BUS}.Service`, property])
+    const said = v.safeParse(v.pipe(v.string(), v.parseJson(), v.object({ data: shape })), stdout)
+    if (said.success) return said.output.data as v.InferOutput<Shape>
     throw new TelecError('later', `systemd does not say the environment of ${unit}`, {
-      because: stderr.trim(),
+      because: stderr.trim() || 'busctl prints something else',
       hint: `try it by hand: systemctl --${config.service?.scope} show ${unit} --property=${property}`,
     })
   }
-  const set = await get<string[]>('Environment')
-  const files = await get<[path: string, mayBeMissing: boolean][]>('EnvironmentFiles')
+  const set = await get('Environment', v.array(v.string()))
+  const files = await get('EnvironmentFiles', v.array(v.tuple([v.string(), v.boolean()])))
   const variables = Object.fromEntries(
     set.map((one) => [one.slice(0, one.indexOf('=')), one.slice(one.indexOf('=') + 1)]),
   )
