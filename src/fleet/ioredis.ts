@@ -1,7 +1,9 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import replyHandling from 'ioredis/built/DataHandler.js'
+import { Decoder } from 'ioredis/built/resp/decoder.js'
 import * as v from 'valibot'
 import { parseRedisUrl } from '../config/redis-url.ts'
+import { createDecoder } from './decoder.ts'
 import { Scan } from './replies.ts'
 
 /** A connection to Redis, be it one server, a master that sentinels name, or a cluster. */
@@ -30,21 +32,29 @@ export interface RedisAccess {
   readonly ca: string | null
 }
 
-// A reply that nobody asked for makes ioredis 6 throw where nobody can catch it, which would end the program (a null one, or
-// a push without a name). Thrown at once, it ends the connection.
+// ioredis 6 makes room for as many replies as a list says will come, which may be all memory there is: it gets another reader.
+const readers = new WeakMap<Decoder, (piece: Buffer) => void>()
+Decoder.prototype.write = function (piece: Buffer) {
+  const onReply = (reply: unknown) =>
+    reply instanceof Error ? this.onErrorReply(reply) : this.onReply(reply)
+  const read = readers.get(this) ?? createDecoder(onReply)
+  readers.set(this, read)
+  read(piece)
+}
+
+// A null that nobody asked for makes it throw where nobody can catch it. Thrown at once, it ends the connection alone.
 const { default: DataHandler } = replyHandling as unknown as { default: typeof replyHandling } // it is CommonJS
-Object.assign(DataHandler.prototype, {
-  dispatch(handle: () => void) {
-    try {
-      handle()
-    } catch {
-      throw new Error('Redis answers what nobody asked for')
-    }
-  },
-})
+const dispatch = (handle: () => void) => {
+  try {
+    handle()
+  } catch {
+    throw new Error('Redis answers what nobody asked for')
+  }
+}
+Object.assign(DataHandler.prototype, { dispatch })
 
 /** What may come while a command waits for its reply. Parsed it takes several times as much memory. */
-const MOST_BYTES = 16 * 1024 * 1024
+const MOST_BYTES = 8 * 1024 * 1024
 
 /**
  * ioredis as telec uses it: it gives up at once, and whoever wants to try again opens another one. Its own file, since it

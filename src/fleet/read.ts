@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { isoOfSeconds } from '../system/world.ts'
+import { REFUSAL } from './decoder.ts'
 import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, isName, statusKey } from './keys.ts'
 import { Pairs, Text } from './replies.ts'
@@ -47,7 +48,7 @@ export interface FleetMember {
 }
 
 /** So many keys are asked for in one go: together their statuses are less than a connection takes. */
-const BATCH = 200
+const BATCH = 100
 /** Of a status; what is longer is cut by Redis, and then none. */
 const MOST_BYTES = 64 * 1024
 /** Of a fleet, those that were heard of last. */
@@ -75,7 +76,7 @@ function read(client: RedisClient, computer: string): Promise<string> {
 
 /** What Redis refuses for one key (it holds a list, say) is no reason to see none of the others. */
 function refusedOnly(error: unknown): null {
-  if (error instanceof Error && error.name === 'ReplyError') return null
+  if (error instanceof Error && error.name === REFUSAL) return null
   throw error
 }
 

@@ -14,6 +14,7 @@ import { parseDuration } from '../../src/config/values.ts'
 import { isTimeZone, parseWindow, windowOpensAt } from '../../src/config/weekly-hours.ts'
 import { isLaterId, parseAnnouncement } from '../../src/fleet/announcements.ts'
 import { connectTo } from '../../src/fleet/client.ts'
+import { createDecoder } from '../../src/fleet/decoder.ts'
 import { isName } from '../../src/fleet/keys.ts'
 import { parseStatus } from '../../src/fleet/read.ts'
 import * as replies from '../../src/fleet/replies.ts'
@@ -239,7 +240,18 @@ export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
     ]
   },
   announcement: (text) => parseAnnouncement({ id: '1-1', fields: new Map([['event', text]]) }),
-  resp: overRedis,
+  resp: async (text) => {
+    const replies: unknown[] = []
+    try {
+      const take = createDecoder((reply) => replies.push(reply))
+      for (let at = 0; at < text.length; at += 7) take(Buffer.from(text.slice(at, at + 7)))
+    } catch (error) {
+      replies.push(
+        error instanceof Error && error.message.startsWith('Redis answers ') ? error.message : error,
+      )
+    }
+    return [replies, await overRedis(text)]
+  },
   launchctl: (text) => [stateInLaunchd(text), isDisabled(text, 'org.example.web')],
   systemctl: async (text) => [
     [...(await showUnits(saying(text), 'user', ['a', 'b'], ['ActiveState', 'Result']))],

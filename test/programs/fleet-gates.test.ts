@@ -236,6 +236,8 @@ describe('a Redis that answers with something else', () => {
     ['a negative length', '$-99\r\n'],
     ['a length without end', '$99999999999999999999\r\n'],
     ['a list without end', '*99999999999999\r\n'],
+    ['lists that say they are long', '*33000000\r\n'.repeat(40)],
+    ['a long list that begins', `*33000000\r\n${'*0\r\n'.repeat(1_000_000)}`],
     ['lists within lists', '*1\r\n'.repeat(200_000)],
     ['a map', '%1\r\n+a\r\n+b\r\n'],
     ['what nobody asked for', '>2\r\n+a\r\n+b\r\n'],
