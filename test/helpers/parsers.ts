@@ -18,17 +18,17 @@ import { createDecoder } from '../../src/fleet/decoder.ts'
 import { isName } from '../../src/fleet/keys.ts'
 import { parseStatus } from '../../src/fleet/read.ts'
 import * as replies from '../../src/fleet/replies.ts'
-import { printableRemote } from '../../src/git/causes.ts'
 import { changesBetween } from '../../src/git/changes.ts'
-import { gitError, gitRemote, hasLogin, verifyGit } from '../../src/git/git.ts'
+import { gitError, gitRemote, verifyGit } from '../../src/git/git.ts'
 import { indexDamage, suspects } from '../../src/git/index-file.ts'
 import { localChanges } from '../../src/git/local-changes.ts'
 import { defaultBranch, parseOffers } from '../../src/git/remote-refs.ts'
 import { locateRepository } from '../../src/git/repository.ts'
 import { verifySignatures } from '../../src/git/signatures.ts'
+import { expiredSigners } from '../../src/git/signers.ts'
 import { subjectsBetween } from '../../src/git/subjects.ts'
 import { submodulesOf } from '../../src/git/submodules/named.ts'
-import { fetchedTarget } from '../../src/git/target.ts'
+import { declaredBy } from '../../src/git/target.ts'
 import { committedBelow } from '../../src/git/tree.ts'
 import { discoverMigrations } from '../../src/migrate/discover.ts'
 import { eraseTypes } from '../../src/migrate/runtimes/erase-types.ts'
@@ -58,6 +58,8 @@ import { readSupervisorRecord } from '../../src/state/supervisor.ts'
 import { readUpdateState } from '../../src/state/update-state.ts'
 import { readWatchState } from '../../src/state/watch-state.ts'
 import { collectLines } from '../../src/system/lines.ts'
+import { localTime } from '../../src/system/local-time.ts'
+import { withoutLogins } from '../../src/system/logins.ts'
 import type { RunResult } from '../../src/system/process.ts'
 import { similarTo } from '../../src/system/similar.ts'
 import { isoOfSeconds, type World } from '../../src/system/world.ts'
@@ -160,8 +162,10 @@ export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
     similarTo('main', [text]),
     parseTimespan(text),
     isoOfSeconds(text),
-    printableRemote(text),
-    hasLogin(text),
+    withoutLogins(text),
+    localTime(text),
+    localTime(isoOfSeconds(text)),
+    expiredSigners(text, 0),
     Object.values(FORGES).map((forge) => [
       placeOf(forge, text),
       placeOf(forge, text, 'https://h/git/api/v4'),
@@ -196,7 +200,7 @@ export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
   'local-changes': async (text) => [...(await localChanges(saidBy(text)))],
   submodules: (text) => submodulesOf(saidBy(text), 'a'),
   tree: (text) => committedBelow(saidBy(text), 'a', 'migrations'),
-  declared: (text) => fetchedTarget(saidBy(text), { ...target, version: null }),
+  declared: (text) => declaredBy(saidBy(text), { ...target, version: null }),
   'git-fails': async (text) => {
     for (const code of [1, 128, null] as const) {
       const repository = repositoryOf(saying(text, { code }))
