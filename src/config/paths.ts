@@ -80,6 +80,15 @@ export function pathsOf(folder: string, name: string | null): Paths {
   }
 }
 
+/**
+ * Where launchd's jobs write their logs: where people and Console.app look for them, and not in the home, where each line
+ * would be a change. In system scope the owner of the checkout has the folder.
+ */
+export function logFolder({ scope, name }: Pick<Paths, 'scope' | 'name'>, userHome: string): string {
+  const folder = scope === 'system' ? '/var/log/telec' : join(userHome, 'Library/Logs/telec')
+  return name === null ? folder : `${folder}.${name}`
+}
+
 /** The paths of the service whose home this is: `FOLDER/services/NAME` is that of service NAME. */
 export function pathsOfHome(home: string): Paths {
   const [, folder, name = ''] = /^(.+)\/services\/([^/]+)$/.exec(home) ?? []

@@ -6,7 +6,7 @@ import { withoutLogins } from '../system/logins.ts'
 import { rotateLog } from '../system/rotate.ts'
 import { verifySecret } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
-import type { Paths } from './paths.ts'
+import { logFolder, type Paths } from './paths.ts'
 import type { Config } from './schema.ts'
 import { locateOfAnybody, noConfiguration, own } from './services.ts'
 
@@ -28,7 +28,7 @@ export function createSyncFor({ world, config, paths }: Service): () => Promise<
 /** The service that is meant, or the one of these paths. Throws as `locate` and `loadConfig` do. */
 export async function openService(world: World, paths: Paths = locateOfAnybody(world)): Promise<Service> {
   own(world, paths)
-  rotateLog(world, paths.home)
+  rotateLog(world, logFolder(paths, world.home))
   return { world, config: await loadConfig(world, paths), paths }
 }
 

@@ -4,13 +4,20 @@ import type { Service } from '../config/service.ts'
 import { commandFor } from '../config/services.ts'
 import { redisFault, withRedis } from '../fleet/client.ts'
 import { Pong } from '../fleet/replies.ts'
+import { failedUnits } from '../service/failed-units.ts'
 import { findService, type Supervised } from '../service/find.ts'
 import { stalePieces } from '../service/install.ts'
-import { verifyLinger, verifyPrograms, verifySystemd } from '../service/installable.ts'
+import {
+  GUARDED,
+  guardedFolder,
+  verifyLinger,
+  verifyPrograms,
+  verifySystemd,
+} from '../service/installable.ts'
 import { planInstall } from '../service/installation.ts'
 import type { ServiceManager } from '../service/manager.ts'
+import { describeFailure } from '../service/manager.ts'
 import { verifyUnitsOwn } from '../service/others.ts'
-import { describeFailure, failedUnits } from '../service/systemd/failures.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { type Installed, readInstalled } from '../state/installed.ts'
 import { readRedisState } from '../state/redis.ts'
@@ -64,7 +71,9 @@ async function units(service: Service): Promise<string> {
       because: pieces.join('\n'),
       hint: commandFor(service.paths, 'telec install'),
     })
-  return `${plan.files.length} files, as telec install would write them`
+  const guarded = guardedFolder(service.world, service.config.deployment.checkout)
+  const note = guarded ? `; the checkout is in ${guarded}: ${GUARDED}` : ''
+  return `${plan.files.length} files, as telec install would write them${note}`
 }
 
 /** A lingering user's manager starts at boot: it knows of no units in a home that is mounted later. */
@@ -85,12 +94,12 @@ const START_LATE =
 /** The last run of each of them ended well. */
 async function runs(service: Service): Promise<string> {
   const by = startedBy(service)
-  if (by === 'telec run' || by.manager === 'launchd') return 'the log has how they ended: telec logs'
+  if (by === 'telec run') return 'the log has how they ended: telec logs'
   const [failure, ...others] = await failedUnits(service)
   if (failure === undefined) return 'the last run of each unit ended well'
   throw new TelecError('halted', [failure, ...others].map(describeFailure).join('; '), {
     because: failure.lines.join('\n'),
-    hint: `fix the cause, and try it: systemctl --${by.scope} start ${failure.unit}`,
+    hint: `fix the cause, and try it: ${by.manager === 'launchd' ? 'telec watch' : `systemctl --${by.scope} start ${failure.unit}`}`,
   })
 }
 

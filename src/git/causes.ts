@@ -32,6 +32,8 @@ interface Cause {
   readonly message: (where: string) => string
   readonly hint: (repository: Repository) => string
   readonly lacksObjects?: boolean
+  /** Asking again soon helps nobody. */
+  readonly isRefused?: boolean
 }
 
 export const REPAIR_HINT = 'repair it: telec repair (it shows what it does first, and says what it cannot do)'
@@ -53,6 +55,25 @@ const denied: Cause = {
     return `give all of it to one user: sudo chown -R ${user} ${workTree}; what is not theirs: find ${workTree} ! -user ${user}`
   },
 }
+/** macOS has a stand-in for git, which works once Apple's tools are there; an upgrade of macOS removes them. */
+const standIn: Cause = {
+  words: /xcrun: error|invalid active developer path|xcode-select: (error|note)/,
+  kind: 'config',
+  message: () => 'git is not there: macOS has only a stand-in for it',
+  hint: () => INSTALL_TOOLS,
+  isRefused: true,
+}
+const INSTALL_TOOLS = 'install the tools that it is part of: xcode-select --install'
+
+/** What a git that does not say its version is. */
+export function versionFault(result: RunResult): TelecError {
+  const because = explain(result)
+  if (standIn.words.test(result.stderr))
+    return new TelecError(standIn.kind, standIn.message(''), { because, hint: INSTALL_TOOLS })
+  const hint = 'try it by hand: git --version'
+  return new TelecError('later', 'git does not say which version it is', { because, hint })
+}
+
 /** With less, git's own words need not say why it could not write a file. */
 const LEAST_FREE_BYTES = 2 ** 20
 
@@ -70,6 +91,7 @@ const CAUSES: readonly Cause[] = [
     message: (where) => `a program that git started in ${where} was killed`,
     hint: () => 'it is tried again; where that goes on, look at what kills it: free -h; journalctl -k',
   },
+  standIn,
   {
     words: /unknown option `|unknown switch `|is not a git command/,
     kind: 'config',
@@ -149,5 +171,6 @@ export function localCause(repository: Repository, result: RunResult, isHalfDone
     hint: cause.hint(repository),
     interrupted: isHalfDone || cause.kind === 'later',
     lacksObjects: cause.lacksObjects ?? false,
+    isRefused: cause.isRefused ?? false,
   })
 }

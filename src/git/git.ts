@@ -2,7 +2,7 @@ import { TelecError } from '../system/errors.ts'
 import type { RunOptions, RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 import { accessFault, withoutDetails } from './access.ts'
-import { explain, LEAST_GIT, localCause, NETWORK } from './causes.ts'
+import { explain, LEAST_GIT, localCause, NETWORK, versionFault } from './causes.ts'
 import type { Repository } from './repository.ts'
 
 /** Local work on a large tree; a person's computer may be asleep half of that time. */
@@ -233,11 +233,7 @@ function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 export async function verifyGit(world: World): Promise<string> {
   const options = { cwd: '/', env: gitEnvironment(world.env), timeoutMs: 10_000 }
   const result = await world.run('git', ['--version'], options)
-  if (result.code !== 0)
-    throw new TelecError('later', 'git does not say which version it is', {
-      because: explain(result),
-      hint: 'try it by hand: git --version',
-    })
+  if (result.code !== 0) throw versionFault(result)
   const [, version = 'of an unknown version', major, minor] = /((\d+)\.(\d+)\S*)/.exec(result.stdout) ?? []
   const [leastMajor = 0, leastMinor = 0] = LEAST_GIT.split('.').map(Number)
   const [foundMajor, foundMinor] = [Number(major), Number(minor)]

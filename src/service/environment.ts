@@ -7,6 +7,7 @@ import { readInstalled } from '../state/installed.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
 import { noSuchFile, verifyPrivate } from '../system/trust.ts'
+import type { World } from '../system/world.ts'
 import { tryCommand } from './commands.ts'
 import { readSupervisor } from './run/manager.ts'
 import { parseVariables } from './variables.ts'
@@ -21,8 +22,15 @@ const SESSION =
   /^(HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|XDG_RUNTIME_DIR|XDG_CONFIG_HOME|NO_COLOR|TELEC_\w+)$/
 
 /** The PATH of telec's units. Managers give a bare one; by this the install command finds the node that telec runs on. */
-export function unitPath(node: string, folders: readonly string[]): string {
-  return inFront([...folders, dirname(node)], FOLDERS)
+export function unitPath({ platform }: World, node: string, folders: readonly string[]): string {
+  return inFront([...folders, dirname(node), ...(platform === 'darwin' ? homebrew(node) : [])], FOLDERS)
+}
+
+/** Where Homebrew keeps what it installs: on Apple silicon, and around a Node.js of its own. */
+function homebrew(node: string): string[] {
+  const [, prefix] = /^(\/.+)\/(?:Cellar|opt)\/[^/]+\//.exec(node) ?? []
+  const prefixes = [...(prefix === undefined ? [] : [prefix]), '/opt/homebrew']
+  return prefixes.flatMap((folder) => [`${folder}/bin`, `${folder}/sbin`])
 }
 
 /**
@@ -57,7 +65,7 @@ async function environmentOfUnits(service: Service): Promise<NodeJS.ProcessEnv> 
   return {
     ...(manager === 'systemd' && scope ? await environmentOfManager(service, scope) : {}),
     ...Object.fromEntries(session),
-    PATH: unitPath(world.program.node, []),
+    PATH: unitPath(world, world.program.node, []),
   }
 }
 
@@ -84,7 +92,7 @@ export async function timerEnvironment(service: Service): Promise<NodeJS.Process
     USER: user,
     LOGNAME: user,
     HOME: owner?.home ?? world.home,
-    PATH: unitPath(world.program.node, config.deployment.path),
+    PATH: unitPath(world, world.program.node, config.deployment.path),
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ServiceConfig } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { launchdManager } from './launchd/manager.ts'
+import { rootsJob } from './launchd/plists.ts'
 import type { ServiceManager } from './manager.ts'
 import { embeddedManager, readSupervisor } from './run/manager.ts'
 import { rootFor } from './systemd/by-root.ts'
@@ -23,10 +24,10 @@ export function findService(service: Service): Supervised | null {
   if (!unit) return null
   const { names, scope } = unit
   const isDarwin = world.platform === 'darwin'
-  const isObeyed = isDarwin || scope === 'user' || world.uid === 0
+  const isObeyed = scope === 'user' || world.uid === 0
   const managerOf = (name: string, index: number) =>
     isDarwin
-      ? launchdManager(world, name, scope)
+      ? launchdManager(world, name, scope, isObeyed ? null : rootsJob(paths, index))
       : systemdManager(world, name, scope, isObeyed ? null : rootFor(paths, index))
   const [first, ...others] = names.map(managerOf)
   return first === undefined ? null : { managers: [first, ...others], restart }

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, statSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, lchownSync, lstatSync, mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Paths } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
@@ -43,6 +43,7 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
   await runAll(world, plan.before(stale))
   for (const { path, text } of changed) await writeDurably(path, text, { mode: UNIT_MODE })
   await removeFiles(stale, folders)
+  for (const folder of plan.folders) makeFolder(folder, plan.owner)
   await runAll(world, plan.start)
   await writeInstalled(paths, { manager, scope, files: wanted, folders: folders.filter(existsSync) })
   return [
@@ -85,6 +86,13 @@ function showToOwner({ config, scope }: Paths, { name, gid }: Account): string[]
 
 const OWNER_READS = 0o640
 
+/** Private to the owner of the checkout, in whose name telec writes there. The folders around it are root's, or that owner's. */
+function makeFolder(path: string, owner: Account | null): void {
+  mkdirSync(path, { recursive: true, mode: 0o755 })
+  if (owner !== null && lstatSync(path).uid === 0) lchownSync(path, owner.uid, owner.gid)
+  if (owner !== null) chmodSync(path, 0o700)
+}
+
 /** The plan, held against what is there. */
 function compare(paths: Paths, plan: InstallPlan) {
   const wanted = plan.files.map(({ path }) => path)
@@ -100,7 +108,9 @@ export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   if (installed === null) return []
   const { manager, scope } = installed
   const removal =
-    manager === 'systemd' ? systemdRemoval(installed.files, scope) : launchdRemoval(world, paths, scope)
+    manager === 'systemd'
+      ? systemdRemoval(installed.files, scope)
+      : launchdRemoval(world, installed.files, scope)
   // An older telec let another home write over the units: they are that one's, and stay.
   const isOverwritten = installed.files.some((path) => foreignHome(path, paths.home) !== null)
   const files = isOverwritten ? installed.files.filter((path) => DROP_IN.test(path)) : installed.files

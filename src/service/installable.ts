@@ -134,8 +134,25 @@ async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
   if (code === 0) return
   throw new TelecError('config', `launchd has no domain ${domain}`, {
     because: stderr.trim() || `launchctl print ${domain}: exit code ${code}`,
-    hint: 'log in at the desktop of this user once, or install for the computer: service.scope: system',
+    hint: HEADLESS,
   })
+}
+
+/** What to do on a Mac without a desktop session, where a user's agents never start. */
+export const HEADLESS =
+  'where nobody logs in at the desktop, configure it for the computer: sudo telec init --system; else log in there once'
+
+/** What is said of a checkout there. */
+export const GUARDED =
+  'macOS keeps what launchd starts out of there, and each poll fails; move it, to ~/apps for example, or give Full Disk Access to node in System Settings, Privacy & Security'
+
+/** Folders of which macOS asks a person before a program that launchd starts may look into them (TCC). */
+export function guardedFolder({ home, platform }: World, path: string): string | null {
+  if (platform !== 'darwin') return null
+  const guarded = ['Desktop', 'Documents', 'Downloads', 'Library/Mobile Documents'].map((name) =>
+    join(home, name),
+  )
+  return [...guarded, '/Volumes'].find((folder) => path.startsWith(`${folder}/`)) ?? null
 }
 
 /** Throws where no systemd of this scope answers, or one that is too old. */

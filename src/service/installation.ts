@@ -31,8 +31,7 @@ export function planInstall(
   node = stableNode(service.world),
 ): InstallPlan {
   const { world, config, paths } = service
-  const isOwners = scope === 'system' && manager === 'systemd'
-  const owner = isOwners ? checkoutOwner(config.deployment.checkout) : null
+  const owner = scope === 'system' ? checkoutOwner(config.deployment.checkout) : null
   const folders = config.deployment.path
   const values: UnitValues = {
     ...service,
@@ -46,7 +45,7 @@ export function planInstall(
       HOME: owner?.home ?? world.home,
       ...(scope === 'user' && world.env.XDG_CONFIG_HOME && { XDG_CONFIG_HOME: world.env.XDG_CONFIG_HOME }),
       // The programs that launchd starts find their node by it.
-      PATH: unitPath(node, manager === 'launchd' ? [dirname(node), ...folders] : folders),
+      PATH: unitPath(world, node, manager === 'launchd' ? [dirname(node), ...folders] : folders),
       [UNIT_MARK]: '1',
     },
     owner,

@@ -41,3 +41,16 @@ export interface ServiceManager {
   /** Stops and starts it, by force if need be. */
   restart(): Promise<void>
 }
+
+/** A unit or job of telec's own whose last run failed, as the manager says it. */
+export interface FailedUnit {
+  readonly unit: string
+  /** `exit code 127`, or what else ended it. */
+  readonly result: string
+  /** The end of its log; empty where that cannot be read. */
+  readonly lines: readonly string[]
+}
+
+export function describeFailure({ unit, result }: FailedUnit): string {
+  return `${unit} fails: ${result}`
+}

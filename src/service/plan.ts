@@ -11,6 +11,8 @@ export interface InstallPlan {
   /** As in `UnitValues`. */
   readonly owner: Account | null
   readonly files: readonly PlannedFile[]
+  /** Made before the units are started, for the owner where there is one; systemd makes them by itself. */
+  readonly folders: readonly string[]
   /** All of them succeed where it is installed and at work. */
   readonly probes: readonly ManagerCommand[]
   /** Run before files are written and `stale` ones removed. One that fails had nothing to undo. */

@@ -69,7 +69,7 @@ export async function verifyProgram(
   const word = firstWord(command)
   if (word === null) return command
   // Of another user's files root reads none.
-  const PATH = unitPath(world.program.node, config.deployment.path)
+  const PATH = unitPath(world, world.program.node, config.deployment.path)
   const env = user === null ? await commandEnvironment(service) : { PATH }
   const look = ['/bin/sh', '-c', 'command -v "$1"', 'sh', word]
   const inTheirName = ['systemd-run', '--quiet', '--wait', '--pipe', '--collect', `--uid=${user}`]

@@ -5,8 +5,11 @@ export type Account = Readonly<Record<'uid' | 'gid', number> & Record<'name' | '
 
 /** The user with this id, whatever keeps them (passwd, LDAP, …); null where it has no name here. */
 export function accountOf(uid: number): Account | null {
-  const { status, stdout } = spawnSync('getent', ['passwd', String(uid)], { encoding: 'utf8' })
-  const [name, , , gid, , home] = status === 0 ? stdout.trim().split(':') : []
+  const isDarwin = process.platform === 'darwin' // whose id(1) prints the long form of passwd(5)
+  const [program, ...args] = isDarwin ? ['id', '-P', String(uid)] : ['getent', 'passwd', String(uid)]
+  const { status, stdout } = spawnSync(program, args, { encoding: 'utf8' })
+  const [name, , , gid, ...rest] = status === 0 ? stdout.trim().split(':') : []
+  const home = rest.at(-2)
   if (!name || !/^\d+$/.test(gid ?? '')) return null
   return { uid, gid: Number(gid), name, home: home || '/' }
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { afterAwake } from './awake.ts'
 import { kindOf, TelecError } from './errors.ts'
 import { adoptGroup, type Left, markEnvironment, processesLeft, signalIfThere } from './groups.ts'
 import { collectLines, lastState } from './lines.ts'
@@ -88,8 +89,8 @@ export const run: Run = async (command, args, { input, onLine, leftovers, loadLa
   } satisfies StartOptions
   const program = start(command, args, starting, await loadLaunch?.())
   if (input !== undefined) program.child.stdin?.end(input)
-  const timer = setTimeout(() => end('timeout'), options.timeoutMs)
-  const { code, signal } = await program.ended.finally(() => clearTimeout(timer))
+  const callOff = afterAwake(options.timeoutMs, () => end('timeout'))
+  const { code, signal } = await program.ended.finally(callOff)
   const left = leftovers ? program.left() : []
   if (leftovers && (code !== 0 || leftovers === 'end')) program.kill()
   if (leftovers === 'end') for (const { pid } of left) signalIfThere(pid, 'SIGKILL')

@@ -6,9 +6,9 @@ import type { World } from './world.ts'
 const LARGEST_BYTES = 1024 * 1024
 
 /** launchd appends a job's output to a file for ever: a large one is put aside as `NAME.log.1`, where this run goes on. */
-export function rotateLog({ platform, program }: World, home: string): void {
+export function rotateLog({ platform, program }: World, folder: string): void {
   if (platform !== 'darwin') return
-  const path = join(home, `${program.name}.log`)
+  const path = join(folder, `${program.name}.log`)
   try {
     if (statSync(path).size > LARGEST_BYTES) renameSync(path, `${path}.1`)
   } catch {

@@ -1,6 +1,7 @@
 import type { Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
-import { type FailedUnit, failedUnits } from '../service/systemd/failures.ts'
+import { failedUnits } from '../service/failed-units.ts'
+import type { FailedUnit } from '../service/manager.ts'
 import { readMigrationRecord } from '../state/migrations.ts'
 import { readPause } from '../state/pause.ts'
 import type { StatusSink } from '../state/status.ts'

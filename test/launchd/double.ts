@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, type FSWatcher, mkdirSync, openSync, watch, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, type FSWatcher, mkdirSync, watch, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
-import { join } from 'node:path'
+import { constants } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { succeed } from '../helpers/programs.ts'
 
 /** What of a plist the double heeds. */
@@ -18,16 +19,25 @@ interface Plist {
   readonly WatchPaths?: string[]
   readonly StartCalendarInterval?: unknown[]
   readonly StandardErrorPath?: string
+  readonly Umask?: number
+  readonly UserName?: string
 }
 
 interface Job {
   readonly plist: Plist
+  readonly domain: string
   readonly watchers: FSWatcher[]
   child: ChildProcess | null
   runs: number
   startedMs: number
+  /** As `print` has it: an exit code, or a signal in its place. */
+  lastEnd: string
   lastExit: number | null
   isLeaving: boolean
+  /** What it watches changed while it ran. */
+  isCalled: boolean
+  /** It starts when its throttle is over. */
+  throttle: NodeJS.Timeout | null
 }
 
 interface Answer {
@@ -36,14 +46,13 @@ interface Answer {
   readonly stderr?: string
 }
 
-/** A second of launchd's own waits is that long here. */
-const SECOND_MS = 50
 /** So many bootstraps fail after a bootout: the real one lets go of a job only after seconds. */
 const REFUSALS_AFTER_BOOTOUT = 2
 
 /**
- * A small launchd: it follows the rules that were measured on the real one. Jobs get a bare environment; WatchPaths is a
- * hint that can be switched off; the calendar goes by `tick`, since nobody wants to wait for a minute.
+ * A small launchd: it follows the rules that were measured on the real one. Jobs get a bare environment; what they watch goes
+ * by events of files, which start them again after a run in which they came; the calendar goes by `tick`, since nobody wants
+ * to wait for a minute. What is not known of the real one is a switch.
  */
 export class Launchd {
   readonly #jobs = new Map<string, Job>()
@@ -52,11 +61,20 @@ export class Launchd {
   #refusals = 0
   /** Whether changes of watched paths are noticed; launchd.plist(5) says that they may not be. */
   isWatching = true
+  /** A second of its own waits is that long. */
+  secondMs = 50
+  /** What kickstart does to a job that is only throttled. */
+  kickstartOfThrottled: 'waits' | 'is refused' | 'hangs' = 'waits'
+  /** Whether a job starts when it is loaded; macOS 26 is said to forget it. */
+  startsAtLoad = true
+  /** Whether Login Items has all of it switched off: bootstrap says 5, and nothing else. */
+  isSwitchedOff = false
 
   private constructor(
     /** Holds launchctl and the node that runs the jobs; it comes first in their PATH. */
     readonly bin: string,
-    readonly domain: string,
+    /** Those that there are; a service may be in any of them. */
+    readonly domains: readonly string[],
   ) {
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
       let asked = ''
@@ -70,14 +88,14 @@ export class Launchd {
     })
   }
 
-  static async start(bin: string, uid: number): Promise<Launchd> {
+  static async start(bin: string, domains: readonly string[]): Promise<Launchd> {
     mkdirSync(bin, { recursive: true })
     copyFileSync(process.execPath, join(bin, 'node'))
     copyFileSync(join(import.meta.dirname, 'launchctl.mjs'), join(bin, 'launchctl.mjs'))
     writeFileSync(join(bin, 'launchctl'), `#!/bin/sh\nexec '${bin}/node' '${bin}/launchctl.mjs' "$@"\n`, {
       mode: 0o755,
     })
-    const launchd = new Launchd(bin, `gui/${uid}`)
+    const launchd = new Launchd(bin, domains)
     launchd.#server.listen(join(bin, 'launchd.socket'))
     await once(launchd.#server, 'listening')
     return launchd
@@ -98,6 +116,11 @@ export class Launchd {
     return this.#jobs.get(label)?.child?.pid ?? null
   }
 
+  /** Whether it starts when its throttle is over. */
+  isThrottled(label: string): boolean {
+    return this.#jobs.get(label)?.throttle !== null
+  }
+
   runs(label: string): number {
     return this.#jobs.get(label)?.runs ?? 0
   }
@@ -112,22 +135,20 @@ export class Launchd {
 
   async #answer([verb = '', ...args]: readonly string[]): Promise<Answer> {
     const target = args.at(-1) ?? ''
-    const label = target.slice(this.domain.length + 1)
-    const inDomain =
-      verb === 'bootstrap' || verb === 'print-disabled'
-        ? args[0] === this.domain
-        : target === this.domain || target.startsWith(`${this.domain}/`)
-    if (!inDomain)
+    const asked = ['bootstrap', 'print-disabled'].includes(verb) ? args[0] : target
+    const domain = this.domains.find((one) => asked === one || asked?.startsWith(`${one}/`))
+    if (domain === undefined)
       return { code: verb === 'print' ? 112 : 125, stderr: 'Domain does not support specified action\n' }
-    if (verb === 'print' && target === this.domain) return { code: 0, stdout: `${this.domain} = {\n}\n` }
+    const label = target.slice(domain.length + 1)
+    if (verb === 'print' && target === domain) return { code: 0, stdout: `${domain} = {\n}\n` }
     if (verb === 'print-disabled') return { code: 0, stdout: this.#printDisabled() }
     if (verb === 'enable' || verb === 'disable') {
       this.#disabled[verb === 'disable' ? 'add' : 'delete'](label)
       return { code: 0 }
     }
-    if (verb === 'bootstrap') return this.#bootstrap(target)
+    if (verb === 'bootstrap') return this.#bootstrap(domain, target)
     const job = this.#jobs.get(label)
-    if (!job)
+    if (job?.domain !== domain)
       return { code: verb === 'bootout' ? 3 : 113, stderr: `Could not find service "${label}" in domain\n` }
     if (verb === 'print') return { code: 0, stdout: print(target, job) }
     if (verb === 'bootout') return this.#bootout(label)
@@ -136,6 +157,9 @@ export class Launchd {
       return { code: 0 }
     }
     if (verb === 'kickstart') {
+      if (job.throttle && this.kickstartOfThrottled === 'is refused')
+        return { code: 37, stderr: 'Could not kickstart service: 37: Operation already in progress\n' }
+      if (job.throttle && this.kickstartOfThrottled === 'hangs') await new Promise(() => undefined)
       if (args.includes('-k')) await this.#end(job)
       this.#start(job)
       return { code: 0 }
@@ -143,11 +167,12 @@ export class Launchd {
     return { code: 64, stderr: `Unrecognized subcommand: ${verb}\n` }
   }
 
-  async #bootstrap(path: string): Promise<Answer> {
+  async #bootstrap(domain: string, path: string): Promise<Answer> {
     const script = 'import json, plistlib, sys; print(json.dumps(plistlib.load(open(sys.argv[1], "rb"))))'
     const plist = JSON.parse(await succeed('python3', ['-c', script, path])) as Plist
     const failed = { code: 5, stderr: 'Bootstrap failed: 5: Input/output error\n' }
-    if (this.#jobs.has(plist.Label) || this.#disabled.has(plist.Label)) return failed
+    const { Label } = plist
+    if (this.isSwitchedOff || this.#jobs.has(Label) || this.#disabled.has(Label)) return failed
     if (this.#refusals > 0) {
       this.#refusals -= 1
       return this.#refusals % 2 === 0
@@ -156,17 +181,29 @@ export class Launchd {
     }
     const job: Job = {
       plist,
+      domain,
       watchers: [],
       child: null,
       runs: 0,
       startedMs: 0,
+      lastEnd: 'last exit code = (never exited)',
       lastExit: null,
       isLeaving: false,
+      isCalled: false,
+      throttle: null,
     }
     this.#jobs.set(plist.Label, job)
-    for (const watched of plist.WatchPaths ?? [])
-      job.watchers.push(watch(watched, () => void (this.isWatching && this.#start(job))))
-    if (plist.RunAtLoad || plist.KeepAlive) this.#start(job)
+    for (const watched of plist.WatchPaths ?? []) {
+      // Of one that is not there its folder is watched, and its name waited for.
+      const isThere = existsSync(watched)
+      const call = (_: string, name: string | null) => {
+        if (!this.isWatching || (!isThere && name !== basename(watched))) return
+        job.isCalled = job.child !== null
+        this.#start(job)
+      }
+      job.watchers.push(watch(isThere ? watched : dirname(watched), call))
+    }
+    if (this.startsAtLoad && (plist.RunAtLoad || plist.KeepAlive)) this.#start(job)
     return { code: 0 }
   }
 
@@ -174,6 +211,7 @@ export class Launchd {
     const job = this.#jobs.get(label)
     if (!job) return { code: 3 }
     job.isLeaving = true
+    clearTimeout(job.throttle ?? undefined)
     for (const watcher of job.watchers) watcher.close()
     await this.#end(job)
     this.#jobs.delete(label)
@@ -188,35 +226,43 @@ export class Launchd {
     child.kill('SIGTERM')
     const timer = setTimeout(
       () => process.kill(-(child.pid ?? 0), 'SIGKILL'),
-      (plist.ExitTimeOut ?? 20) * SECOND_MS,
+      (plist.ExitTimeOut ?? 20) * this.secondMs,
     )
     await exit
     clearTimeout(timer)
   }
 
   #start(job: Job): void {
-    if (job.child || job.isLeaving) return // what happens while it runs is missed
+    if (job.child || job.isLeaving || job.throttle) return
     const waitMs =
       job.startedMs === 0
         ? 0
-        : job.startedMs + (job.plist.ThrottleInterval ?? 10) * SECOND_MS - performance.now()
+        : job.startedMs + (job.plist.ThrottleInterval ?? 10) * this.secondMs - performance.now()
     if (waitMs > 0) {
-      setTimeout(() => this.#start(job), waitMs)
+      job.throttle = setTimeout(() => {
+        job.throttle = null
+        this.#start(job)
+      }, waitMs)
       return
     }
-    const { ProgramArguments, EnvironmentVariables, WorkingDirectory, StandardErrorPath } = job.plist
-    const [program = '', ...args] = ProgramArguments
-    const output = openSync(StandardErrorPath ?? '/dev/null', 'a')
+    const { ProgramArguments, EnvironmentVariables, WorkingDirectory, StandardErrorPath, Umask, UserName } =
+      job.plist
+    // The user first, then the files: a log has to be in a folder of that user's.
+    const as = UserName ? ['setpriv', `--reuid=${UserName}`, `--regid=${UserName}`, '--init-groups'] : []
+    const mask = Umask === undefined ? '' : `umask ${Umask.toString(8)}; `
+    const script = `${mask}exec >>"$1" 2>&1; shift; exec "$@"`
+    const log = StandardErrorPath ?? '/dev/null'
+    const [program = '', ...args] = [...as, 'sh', '-c', script, 'sh', log, ...ProgramArguments]
     job.runs += 1
     job.startedMs = performance.now()
     const child = spawn(program, args, {
       detached: true,
       cwd: WorkingDirectory ?? '/',
       env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', ...EnvironmentVariables, NODE_OPTIONS: nodeOptions() },
-      stdio: ['ignore', output, output],
+      stdio: 'ignore',
     })
     job.child = child
-    child.on('error', () => this.#ended(job, 78))
+    child.on('error', () => this.#ended(job, 78, null))
     child.on('exit', (code, signal) => {
       // Whatever is left of the group ends with it (AbandonProcessGroup is false).
       try {
@@ -224,13 +270,21 @@ export class Launchd {
       } catch {
         // nothing is left
       }
-      this.#ended(job, code ?? (signal === null ? 1 : 128))
+      this.#ended(job, code, signal)
     })
   }
 
-  #ended(job: Job, code: number): void {
+  #ended(job: Job, code: number | null, signal: NodeJS.Signals | null): void {
     job.child = null
     job.lastExit = code
+    job.lastEnd =
+      signal === null
+        ? `last exit code = ${code}`
+        : `last terminating signal = ${signal}: ${constants.signals[signal]}`
+    if (job.isCalled) {
+      job.isCalled = false
+      this.#start(job)
+    }
     const { KeepAlive } = job.plist
     const isKept =
       KeepAlive === true ||
@@ -249,15 +303,16 @@ export function nodeOptions(): string {
 }
 
 /** As launchctl prints a job, as far as anybody may rely on it. */
-function print(target: string, { child, runs, lastExit, plist }: Job): string {
+function print(target: string, { child, runs, lastEnd, throttle, plist }: Job): string {
   return [
     `${target} = {`,
     `\tactive count = ${child ? 1 : 0}`,
     `\tpath = ${plist.Label}.plist`,
-    `\tstate = ${child ? 'running' : 'not running'}`,
+    `\tstate = ${child ? 'running' : throttle ? 'spawn scheduled' : 'not running'}`,
+    '\tminimum runtime = 1',
     `\truns = ${runs}`,
     ...(child ? [`\tpid = ${child.pid}`] : []),
-    `\tlast exit code = ${lastExit ?? '(never exited)'}`,
+    `\t${lastEnd}`,
     '}',
     '',
   ].join('\n')

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -26,6 +27,10 @@ process.on('SIGTERM', () => { say('term'); process.exit(42) })
 setInterval(() => {}, 1000)
 `
 
+/** Of a user who is logged in at the desktop, and of that user's other sessions. */
+const GUI = `gui/${process.getuid?.()}`
+const DOMAINS = [GUI, GUI.replace('gui', 'user')]
+
 interface Mac {
   readonly computer: Computer
   readonly launchd: Launchd
@@ -38,7 +43,7 @@ interface Mac {
 /** A computer whose service runs under the launchd double, with telec configured and not yet installed. */
 async function mac(labels: readonly string[] = [LABEL]): Promise<Mac> {
   const computer = await freshComputer({ init: false })
-  const launchd = await Launchd.start(join(computer.folder, 'bin'), process.getuid?.() ?? 0)
+  const launchd = await Launchd.start(join(computer.folder, 'bin'), DOMAINS)
   onTestFinished(() => launchd.stop())
   const agentsFolder = join(computer.folder, 'Library/LaunchAgents')
   mkdirSync(agentsFolder, { recursive: true })
@@ -64,9 +69,10 @@ async function mac(labels: readonly string[] = [LABEL]): Promise<Mac> {
 <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>
 </dict></plist>`,
     )
-    expect(await run('launchctl', 'bootstrap', launchd.domain, plist)).toMatchObject({ code: 0, stderr: '' })
+    expect(await run('launchctl', 'bootstrap', GUI, plist)).toMatchObject({ code: 0, stderr: '' })
   }
-  expect((await telec('init', '--checkout', computer.checkout, '--service', ...labels)).code).toBe(0)
+  const services = labels.length > 0 ? ['--service', ...labels] : []
+  expect((await telec('init', '--checkout', computer.checkout, ...services)).code).toBe(0)
   const config = join(computer.home, 'config.yml')
   writeFileSync(config, readFileSync(config, 'utf8').replace('# healthy_after: 5s', 'healthy_after: 100ms'))
   const state = () => computer.state('update_state.json') as unknown as ReturnType<Mac['state']>
@@ -94,7 +100,7 @@ test('install, a push, the service restarted, uninstall', async () => {
   expect(launchd.pid(LABEL)).not.toBe(pid)
   expect(launchd.runs(LABEL)).toBe(runs + 1)
   expect(readFileSync(join(computer.folder, 'versions'), 'utf8')).toBe('1.0.0\n1.1.0\n')
-  const log = readFileSync(join(computer.home, 'telec-update.log'), 'utf8')
+  const log = readFileSync(join(computer.folder, 'Library/Logs/telec/telec-update.log'), 'utf8')
   expect(log).toMatch(new RegExp(`restart: old pid ${pid} left.*, new pid ${launchd.pid(LABEL)}`))
   expect(state().halted).toBeNull()
   expect((await telec('status')).stdout).toMatch(
@@ -204,7 +210,7 @@ test('plists of another home are not written over, and it is said whose they are
 
 test('a service that a migration booted out is loaded and started again', async () => {
   const { computer, launchd, telec, state } = await mac()
-  const job = `${launchd.domain}/${LABEL}`
+  const job = `${GUI}/${LABEL}`
   const commit = await computer.push({
     ...version('1.1.0'),
     'migrations/v1.1.0/001_stops.sh': `#!/bin/sh
@@ -256,11 +262,11 @@ test('a failing migration halts in one attempt, however often its folder changes
   await until('the halt', async () => state().halted !== null)
   for (let change = 0; change < 5; change += 1) writeFileSync(join(computer.home, `change-${change}`), '')
   const runs = launchd.runs('telec-update')
-  launchd.tick()
-  await until(
-    'another run',
-    async () => launchd.runs('telec-update') > runs && launchd.pid('telec-update') === null,
-  )
+  await until('another run', async () => {
+    if (launchd.pid('telec-update') !== null) return false
+    launchd.tick()
+    return launchd.runs('telec-update') > runs + 1
+  })
   expect(state().halted?.attempts).toBe(1)
   expect(readFileSync(join(computer.folder, 'versions'), 'utf8')).toBe('1.0.0\n')
 })
@@ -269,19 +275,21 @@ test('a service that was booted out stays so, and the update counts', async () =
   const { computer, launchd, telec, deployed } = await mac()
   await telec('install')
   await until('the first poll', async () => computer.state('watch_state.json') !== null)
-  await execute('launchctl', ['bootout', `${launchd.domain}/${LABEL}`], {
+  await execute('launchctl', ['bootout', `${GUI}/${LABEL}`], {
     env: { PATH: `${launchd.bin}:/usr/bin:/bin` },
   })
   const commit = await computer.push(version('1.1.0'))
   launchd.tick()
   await deployed(commit)
   expect(launchd.labels()).not.toContain(LABEL)
-  expect(readFileSync(join(computer.home, 'telec-update.log'), 'utf8')).toContain('is stopped, and stays so')
+  expect(readFileSync(join(computer.folder, 'Library/Logs/telec/telec-update.log'), 'utf8')).toContain(
+    'is stopped, and stays so',
+  )
 })
 
 test('without a session of that user it says what to do', async () => {
   const computer = await freshComputer({ init: false })
-  const launchd = await Launchd.start(join(computer.folder, 'bin'), 4711)
+  const launchd = await Launchd.start(join(computer.folder, 'bin'), DOMAINS.slice(1))
   onTestFinished(() => launchd.stop())
   const env = {
     HOME: computer.folder,
@@ -294,8 +302,153 @@ test('without a session of that user it says what to do', async () => {
   await telec('init', '--checkout', computer.checkout)
   const { code, stderr } = await telec('install')
   expect(code).toBe(78)
-  expect(stderr).toMatch(/launchd has no domain gui\/\d+[\s\S]*log in at the desktop/)
+  expect(stderr).toMatch(/launchd has no domain gui\/\d+[\s\S]*sudo telec init --system/)
   expect(existsSync(join(computer.folder, 'Library'))).toBe(false)
+})
+
+test('what telec writes in its home starts nothing again, and what it writes in the checkout keeps its mode', async () => {
+  const { computer, launchd, telec, deployed } = await mac()
+  await telec('install')
+  await until('the first poll', async () => computer.state('watch_state.json') !== null)
+  const commit = await computer.push({ ...version('1.1.0'), 'public/index.html': 'hello' })
+  launchd.tick()
+  await deployed(commit)
+  const isQuiet = async () =>
+    ['telec-update', 'telec-watch'].every(
+      (label) => launchd.pid(label) === null && !launchd.isThrottled(label),
+    )
+  await until('launchd to have nothing to start', isQuiet)
+  const runs = launchd.runs('telec-update')
+  for (let change = 0; change < 3; change += 1) writeFileSync(join(computer.home, `change-${change}`), '')
+  await telec('watch')
+  expect(await isQuiet()).toBe(true)
+  expect(launchd.runs('telec-update')).toBe(runs)
+  expect(statSync(join(computer.checkout, 'public/index.html')).mode & 0o777).toBe(0o644)
+  expect(statSync(join(computer.home, 'update_state.json')).mode & 0o777).toBe(0o600)
+})
+
+test('one of telec holds the lock against another', async () => {
+  const { computer, telec } = await mac()
+  await computer.push({ ...version('1.1.0'), 'migrations/v1.1.0/001_waits.mjs': WAITS })
+  await telec('watch')
+  const first = telec('update')
+  await until('the migration', async () => existsSync(join(computer.folder, 'waits')))
+  expect(await telec('repair')).toMatchObject({
+    code: 75,
+    stderr: expect.stringContaining('another telec is at work'),
+  })
+  writeFileSync(join(computer.folder, 'go-on'), '')
+  expect(await first).toMatchObject({ code: 0 })
+})
+
+/** A migration that waits for a file. */
+const WAITS = `import { existsSync, writeFileSync } from 'node:fs'
+export const check = () => existsSync('../go-on')
+export const migrate = async () => {
+  writeFileSync('../waits', '')
+  while (!existsSync('../go-on')) await new Promise((resolve) => setTimeout(resolve, 20))
+  return true
+}
+`
+
+test.each(['waits', 'is refused', 'hangs'] as const)(
+  'a service that launchd holds back is waited for, where kickstart %s',
+  async (kickstart) => {
+    const { computer, launchd, telec } = await mac()
+    launchd.kickstartOfThrottled = kickstart
+    launchd.secondMs = 1_000 // its throttle is ten times as long as that
+    await execute('launchctl', ['kickstart', '-k', `${GUI}/${LABEL}`], {
+      env: { PATH: `${launchd.bin}:/usr/bin:/bin` },
+    })
+    const commit = await computer.push(version('1.1.0'))
+    await telec('watch')
+    const updated = await telec('update')
+    expect(updated, updated.stderr).toMatchObject({ code: 0 })
+    expect(updated.stderr).toMatch(/^restart: .*, new pid \d+ \(/m)
+    expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit } })
+  },
+)
+
+test('a service that was loaded by an ssh session is found, restarted and confirmed', async () => {
+  const { computer, launchd, telec } = await mac()
+  const env = { PATH: `${launchd.bin}:/usr/bin:/bin` }
+  const [, background = ''] = DOMAINS
+  await execute('launchctl', ['bootout', `${GUI}/${LABEL}`], { env })
+  const plist = join(computer.folder, `Library/LaunchAgents/${LABEL}.plist`)
+  await until(
+    'the job to be loaded',
+    async () => (await execute('launchctl', ['bootstrap', background, plist], { env })).code === 0,
+  )
+  const before = launchd.pid(LABEL)
+  const commit = await computer.push(version('1.1.0'))
+  await telec('watch')
+  const updated = await telec('update')
+  expect(updated, updated.stderr).toMatchObject({ code: 0 })
+  expect(updated.stderr).toContain(`restart: old pid ${before} left`)
+  expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit } })
+})
+
+test('a service that dies of a signal has failed, and was not stopped on purpose', async () => {
+  const { computer, launchd, telec } = await mac()
+  const before = launchd.pid(LABEL) ?? 0
+  await computer.push(version('1.1.0'))
+  await telec('watch')
+  process.kill(before, 'SIGKILL')
+  const updated = await telec('update')
+  expect(updated, updated.stderr).toMatchObject({ code: 0 })
+  expect(updated.stderr).not.toContain('stays so')
+  expect(launchd.pid(LABEL)).not.toBe(before)
+  expect(readFileSync(join(computer.folder, 'versions'), 'utf8')).toMatch(/1\.1\.0\n$/)
+})
+
+test('where Login Items has telec switched off, install says so within seconds, and so does doctor', async () => {
+  const { launchd, telec } = await mac()
+  launchd.isSwitchedOff = true
+  const refused = await telec('install')
+  expect(refused.code).toBe(1)
+  expect(refused.stderr).toMatch(/bootstrap .* failed\n.*Bootstrap failed: 5.*\n.*Login Items/)
+  expect((await telec('doctor')).stdout).toMatch(/^✗ units /m)
+  launchd.isSwitchedOff = false
+  expect(await telec('install')).toMatchObject({ code: 0 })
+  expect(launchd.labels()).toEqual([LABEL, 'telec-update', 'telec-watch'])
+})
+
+test('a job that launchd forgets to start when it is loaded is started', async () => {
+  const { computer, launchd, telec } = await mac()
+  launchd.startsAtLoad = false
+  expect(await telec('install')).toMatchObject({ code: 0 })
+  await until('the first poll', async () => computer.state('watch_state.json') !== null)
+})
+
+test("a job that fails each time is seen, and Apple's stand-in for git named", async () => {
+  const { computer, launchd, telec } = await mac()
+  const words =
+    'xcrun: error: invalid active developer path (/Library/Developer/CommandLineTools), missing xcrun'
+  writeFileSync(join(launchd.bin, 'git'), `#!/bin/sh\necho '${words}' >&2\nexit 1\n`, { mode: 0o755 })
+  await telec('install')
+  await until(
+    'the first poll to end',
+    async () => launchd.runs('telec-watch') > 0 && launchd.pid('telec-watch') === null,
+  )
+  const { stdout } = await telec('doctor')
+  expect(stdout).toMatch(
+    /^✗ git +git is not there: macOS has only a stand-in for it\n.*xcrun.*\n.*xcode-select --install$/m,
+  )
+  expect(stdout).toMatch(/^✗ runs +telec-watch fails: exit code 78\n/m)
+  rmSync(join(launchd.bin, 'git'))
+  await telec('watch')
+  expect(computer.state('watch_state.json')).toMatchObject({ failures: 0 })
+})
+
+test('a checkout where macOS lets no job look is named at install, and by doctor', async () => {
+  const { computer, telec } = await mac([])
+  const documents = join(computer.folder, 'Documents')
+  mkdirSync(documents)
+  await succeed('git', ['clone', '--quiet', computer.remote, join(documents, 'web')])
+  await telec('init', '--name', 'web', '--checkout', join(documents, 'web'))
+  const told = `the checkout is in ${documents}: macOS keeps what launchd starts out of there`
+  expect((await telec('install', 'web')).stderr).toContain(told)
+  expect((await telec('doctor', 'web')).stdout).toContain(told)
 })
 
 test('doctor --restart-contract sees a job that leaves with 42 come back', async () => {
@@ -310,7 +463,7 @@ test('a log that has grown large is put aside, once', async () => {
   const { computer, launchd, telec } = await mac()
   await telec('install')
   await until('the first poll', async () => computer.state('watch_state.json') !== null)
-  const log = join(computer.home, 'telec-update.log')
+  const log = join(computer.folder, 'Library/Logs/telec/telec-update.log')
   appendFileSync(log, 'x'.repeat(1_100_000))
   await until('it to be put aside', async () => {
     if (launchd.pid('telec-update') === null) launchd.tick()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isDisabled, stateOf } from '../../src/service/launchd/manager.ts'
+import { isDisabled, stateOf } from '../../src/service/launchd/print.ts'
 
 /** What `launchctl print gui/501/com.example.web` prints, cut to the lines around those that matter. */
 function printed(lines: readonly string[]): string {
@@ -53,6 +53,107 @@ test.each<[string, string[], Partial<ReturnType<typeof stateOf>>]>([
   ],
 ])('%s', (_, lines, expected) => {
   expect(stateOf(printed(lines))).toMatchObject(expected)
+})
+
+/** From public reports of real Macs, cut to what surrounds the lines that matter, with other names. */
+test.each<[macOS: string, printed: string, Partial<ReturnType<typeof stateOf>>]>([
+  [
+    '10.14, a daemon that runs, copied with spaces',
+    `com.example.agent = {
+        active count = 1
+        path = /Library/LaunchDaemons/com.example.agent.plist
+        state = running
+
+        environment = {
+                XPC_SERVICE_NAME => com.example.agent
+        }
+
+        minimum runtime = 10
+        exit timeout = 5
+        runs = 3
+        successive crashes = 0
+        pid = 1486
+        immediate reason = one-shot
+        last exit code = 0
+}
+`,
+    { activity: 'running', main: { pid: 1486, identity: '1486@3', uptimeMs: 10_000 }, lastExit: null },
+  ],
+  [
+    '15, one that ended well and is to be started again (KeepAlive)',
+    `gui/501/com.example.home = {
+\tpath = /Users/ann/Library/LaunchAgents/com.example.home.plist
+\ttype = LaunchAgent
+\tstate = spawn scheduled
+\tminimum runtime = 10
+\texit timeout = 5
+\truns = 640
+\tlast exit code = 0
+\tsemaphores = {
+\t\tsuccessful exit => 0
+\t\tafter crash => 0
+\t}
+\tspawn type = background (5)
+}
+`,
+    { activity: 'starting', main: null, lastExit: 'exit code 0' },
+  ],
+  [
+    '26, the moment between launchd and the program',
+    `gui/501/com.example.dock = {
+\tstate = xpcproxy
+\tminimum runtime = 1
+\truns = 778
+\tpid = 913
+\timmediate reason = semaphore
+\tlast terminating signal = Hangup: 1
+}
+`,
+    { activity: 'starting', main: { pid: 913, identity: '913@778', uptimeMs: 10_000 }, lastExit: null },
+  ],
+  [
+    '26, a crash loop of a service that dies of a signal',
+    `gui/501/com.example.web = {
+\tactive count = 0
+\tstate = spawn scheduled
+\tminimum runtime = 10
+\truns = 105
+\tsuccessive crashes = 98
+\tlast terminating signal = Segmentation fault: 11
+\tproperties = keepalive | runatload
+}
+`,
+    { activity: 'starting', main: null, lastExit: 'signal Segmentation fault: 11' },
+  ],
+  [
+    '26, one that was killed and is not started again',
+    `gui/501/com.example.web = {
+\tstate = not running
+\truns = 2
+\tlast terminating signal = Killed: 9
+\tcoalition = {
+\t\tstate = active
+\t\tpid = 1
+\t}
+}
+`,
+    { activity: 'failed', main: null, lastExit: 'signal Killed: 9' },
+  ],
+  [
+    '26, a record of Login Items that is broken',
+    `system/com.example.daemon = {
+\tactive count = 0
+\tmanaged_by = com.apple.xpc.ServiceManagement
+\tstate = spawn scheduled
+\truns = 54
+\tlast exit code = 78: EX_CONFIG
+\tjob state = spawn failed
+}
+`,
+    { activity: 'starting', main: null, lastExit: 'exit code 78' },
+  ],
+])('macOS %s', (_, text, expected) => {
+  expect(stateOf(text)).toMatchObject(expected)
 })
 
 /** What `launchctl print-disabled gui/501` prints: by words since macOS 13, by truth values before. */

@@ -117,7 +117,7 @@ async function initialise(
   const config = checked(world, paths, text)
   verifyNothingShared({ paths, config }, others)
   const install = `telec install${paths.name === null ? '' : ` ${paths.name}`}`
-  if (paths.scope === 'system' && world.platform === 'linux') {
+  if (paths.scope === 'system') {
     const { name } = checkoutOwner(config.deployment.checkout)
     await writeDurably(paths.config, text)
     return {

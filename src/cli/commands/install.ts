@@ -5,7 +5,7 @@ import { loadConfig, type Service } from '../../config/service.ts'
 import { commandFor, locateOfAnybody } from '../../config/services.ts'
 import { checkoutOwner } from '../../git/owner.ts'
 import { install, staleFiles, uninstall } from '../../service/install.ts'
-import { verifyInstallable, verifyLinger } from '../../service/installable.ts'
+import { GUARDED, guardedFolder, verifyInstallable, verifyLinger } from '../../service/installable.ts'
 import { OF_ROOT, planInstall, scopeOf } from '../../service/installation.ts'
 import type { InstallPlan } from '../../service/plan.ts'
 import { COMMANDS, verifyProgram } from '../../service/programs-found.ts'
@@ -54,6 +54,8 @@ Examples:
       const end = `telec is installed${done.length === 0 ? ', and up to date' : ''}: ${as}telec status\n`
       world.out(options.json ? { scope: plan.scope, owner: plan.owner?.name ?? null, done } : end)
       if (plan.owner?.uid === 0) world.log.warning(OF_ROOT)
+      const guarded = guardedFolder(world, service.config.deployment.checkout)
+      if (guarded) world.log.warning(`the checkout is in ${guarded}: ${GUARDED}`)
       await warnOfLogout(world, plan)
     })
 
@@ -98,7 +100,7 @@ async function planned(world: World, options: Options) {
 /** As the owner of the checkout will read it: `~/` is that user's home, and not root's. */
 async function configOfOwner(world: World, paths: Paths): Promise<Config> {
   const config = await loadConfig(world, paths)
-  if (paths.scope !== 'system' || world.platform === 'darwin') return config
+  if (paths.scope !== 'system') return config
   const { home, name } = checkoutOwner(config.deployment.checkout)
   const theirs = await loadConfig({ ...world, home }, paths)
   if (theirs.deployment.checkout === config.deployment.checkout) return theirs

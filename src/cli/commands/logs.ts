@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { logFolder } from '../../config/paths.ts'
 import { loadConfig, type Service } from '../../config/service.ts'
 import { locateOfAnybody, ownerInsteadOfRoot } from '../../config/services.ts'
 import { managerEnvironment } from '../../service/commands.ts'
@@ -68,9 +69,10 @@ async function showJournal({ world, config, paths }: Service, options: Options):
 
 /** What launchd's jobs wrote; it has no log of its own for them. */
 async function showFiles({ world, paths }: Service, options: Options): Promise<number> {
-  const files = LOG_FILES.map((name) => join(paths.home, name)).filter((path) => readText(path) !== null)
+  const folder = logFolder(paths, world.home)
+  const files = LOG_FILES.map((name) => join(folder, name)).filter((path) => readText(path) !== null)
   if (files.length === 0)
-    throw new TelecError('usage', `there is no log in ${paths.home} yet`, {
+    throw new TelecError('usage', `there is no log in ${folder} yet`, {
       hint: 'telec install, and wait a minute',
     })
   const unknown = options.since !== undefined ? '--since' : options.json ? '--json' : null

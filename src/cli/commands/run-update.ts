@@ -33,7 +33,7 @@ export async function runUnitInstead(world: World, polls: boolean): Promise<numb
   if (world.uid !== 0) return null
   const paths = locateOfAnybody(world)
   const owner = ownerInsteadOfRoot(world, paths)
-  if (owner === null || paths.scope !== 'system') return null
+  if (owner === null || paths.scope !== 'system' || world.platform === 'darwin') return null
   if (polls) await systemctl(world, 'system', ['start', ownUnit(paths, 'telec-watch.service')], true)
   return handOver({ world, paths }, 'system', `telec runs as ${owner} here`)
 }

@@ -1,9 +1,13 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { kill } from 'node:process'
 import type { Scope } from '../../config/paths.ts'
+import { systemErrorCode, TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import { runCommand, tryCommand } from '../commands.ts'
 import { type ServiceManager, type ServiceState, UNKNOWN } from '../manager.ts'
+import { askRootsJob, type RootsJob } from './by-root.ts'
+import { isDisabled, NO_DOMAIN, NOT_LOADED, stateOf } from './print.ts'
 
 /** The domain in which a user's agents, or the computer's daemons, are (launchctl(1)). */
 export function launchdDomain(world: World, scope: Scope): string {
@@ -15,61 +19,113 @@ export function launchdFolder(world: World, scope: Scope): string {
   return scope === 'system' ? '/Library/LaunchDaemons' : join(world.home, 'Library/LaunchAgents')
 }
 
-/** launchd starts a job at most once in its ThrottleInterval, 10 s by default, counted from the last start. */
-const THROTTLE_MS = 10_000
+/** launchctl answers at once, or hangs. */
+const ANSWERS_WITHIN_MS = 30_000
+const LOOK_EVERY_MS = 200
 
 /** bootstrap: a job of that label is still on its way out, for some seconds after bootout. */
 export const STILL_LEAVING = [5, 36, 37]
 
-export function launchdManager(world: World, label: string, scope: Scope): ServiceManager {
-  const domain = launchdDomain(world, scope)
-  const job = `${domain}/${label}`
+/** What bootstrap's words do not say. */
+export const REFUSED_BY_LAUNCHD =
+  'is it switched off in System Settings, General, Login Items? Then switch it on, and run telec install again'
+
+/** @param root the job of root's that restarts it, where launchd does not obey this user. */
+export function launchdManager(
+  world: World,
+  label: string,
+  scope: Scope,
+  root: RootsJob | null = null,
+): ServiceManager {
+  // ssh sessions, `brew services` over ssh and agents of the session type Background are in user/UID.
+  const domains = scope === 'system' ? ['system'] : [launchdDomain(world, scope), `user/${world.uid}`]
   const plist = join(launchdFolder(world, scope), `${label}.plist`)
-  const launchctl = async (...args: string[]) => {
-    await runCommand(world, { argv: ['launchctl', ...args, job] }, `look at the job: launchctl print ${job}`)
+  const launchctl = (args: readonly string[], target: string, againAfter: readonly number[] = []) => {
+    const argv = ['launchctl', ...args, target]
+    const command = { argv, againAfter, timeoutMs: ANSWERS_WITHIN_MS }
+    return runCommand(world, command, `look at the job: launchctl print ${domains[0]}/${label}`)
   }
+
+  /** The job, where it is loaded. Throws `later` where launchd says nothing about it. */
+  async function find(): Promise<{ job: string; state: ServiceState } | null> {
+    const said: string[] = []
+    for (const domain of domains) {
+      const job = `${domain}/${label}`
+      const { code, stdout, stderr } = await print(world, job)
+      if (code === 0) return { job, state: stateOf(stdout) }
+      if (code !== NOT_LOADED) said.push(`launchctl print ${job}: ${stderr.trim() || `exit code ${code}`}`)
+      if (code === null || ![NOT_LOADED, ...NO_DOMAIN].includes(code)) throw silent(label, said)
+    }
+    if (said.length === domains.length) throw silent(label, said)
+    return null
+  }
+
+  /** Nothing is started that launchd is about to start: kickstart blocks, or is refused, while it throttles a job. */
+  async function start(): Promise<void> {
+    if (root !== null) return askRootsJob(world, label, root)
+    const found = await find()
+    if (found?.state.main) return
+    if (!found) {
+      const isThere = (await print(world, domains[0] ?? '')).code === 0
+      const domain = isThere ? domains[0] : domains.at(-1)
+      await launchctl(['bootstrap', domain ?? ''], plist, STILL_LEAVING)
+    }
+    const deadline = world.monotonic() + (found?.state.shortestRunMs ?? 0)
+    for (;;) {
+      const now = await find()
+      if (now?.state.main) return
+      if (now && world.monotonic() >= deadline) return void (await launchctl(['kickstart'], now.job))
+      await world.sleep(LOOK_EVERY_MS)
+    }
+  }
+
   return {
     name: 'launchd',
     service: label,
     async inspect() {
-      const printed = await tryCommand(world, ['launchctl', 'print', job])
-      if (printed.code === 0) return stateOf(printed.stdout)
-      const disabled = await tryCommand(world, ['launchctl', 'print-disabled', domain])
+      const found = await find()
+      if (found) return { ...found.state, shortestRunMs: 0 } // the throttle delays a start, it never refuses one
+      const disabled = await tryCommand(world, ['launchctl', 'print-disabled', domains[0] ?? ''])
       if (isDisabled(disabled.stdout, label)) return { ...UNKNOWN, known: 'masked' }
       // Somebody booted it out: it is back at the next login, or boot.
       return { ...UNKNOWN, known: existsSync(plist) ? 'yes' : 'no' }
     },
     members: async () => [],
-    askToLeave: () => launchctl('kill', 'SIGTERM'),
-    async start() {
-      const isLoaded = (await tryCommand(world, ['launchctl', 'print', job])).code === 0
-      const load = { argv: ['launchctl', 'bootstrap', domain, plist], againAfter: STILL_LEAVING }
-      if (!isLoaded) await runCommand(world, load, `look at the job: plutil -lint ${plist}`)
-      await launchctl('kickstart')
+    async askToLeave() {
+      const found = await find()
+      if (found === null) return
+      if (root === null) await launchctl(['kill', 'SIGTERM'], found.job)
+      else if (!leaves(found.state.main?.pid)) await askRootsJob(world, label, root)
     },
-    restart: () => launchctl('kickstart', '-k'),
+    start,
+    async restart() {
+      if (root !== null) return askRootsJob(world, label, root)
+      const found = await find()
+      if (found) await launchctl(['kickstart', '-k'], found.job)
+      else await start()
+    },
   }
 }
 
-/** Whether a label is told never to start, as `launchctl print-disabled` lists them: `"LABEL" => disabled`, or `true`. */
-export function isDisabled(printed: string, label: string): boolean {
-  return printed.split('\n').some((line) => {
-    const [, name, state = ''] = /^\s*"(.+)" => (\w+)/.exec(line) ?? []
-    return name === label && ['disabled', 'true'].includes(state)
+function print(world: World, target: string) {
+  return tryCommand(world, ['launchctl', 'print', target], ANSWERS_WITHIN_MS)
+}
+
+function silent(label: string, said: readonly string[]): TelecError {
+  return new TelecError('later', `launchd does not say how ${label} is`, {
+    because: said.join('\n'),
+    hint: 'it is asked again; try it by hand: launchctl print',
   })
 }
 
-/** Reads what `launchctl print` says. It is "not API in any sense": of all its lines only these are relied on. */
-export function stateOf(printed: string): ServiceState {
-  const pid = Number(/^\tpid = (\d+)$/m.exec(printed)?.[1] ?? 0)
-  const runs = /^\truns = (\d+)$/m.exec(printed)?.[1] ?? '0'
-  const exit = /^\tlast exit code = (\d+)/m.exec(printed)?.[1]
-  return {
-    ...UNKNOWN, // the throttle delays a start, it never refuses one
-    known: 'yes',
-    activity: pid > 0 ? 'running' : exit === undefined || exit === '0' ? 'stopped' : 'failed',
-    // launchd does not say when it started a job: the count of its runs tells one run from the next.
-    main: pid > 0 ? { pid, identity: `${pid}@${runs}`, uptimeMs: THROTTLE_MS } : null,
-    lastExit: pid > 0 || exit === undefined ? null : `exit code ${exit}`,
+/** SIGTERM to a process of the same user; false where it is another user's. */
+function leaves(pid: number | null | undefined): boolean {
+  try {
+    if (pid) kill(pid, 'SIGTERM')
+    return true
+  } catch (error) {
+    if (systemErrorCode(error) === 'EPERM') return false
+    if (systemErrorCode(error) === 'ESRCH') return true // it has left by itself
+    throw error
   }
 }

@@ -1,10 +1,14 @@
+import { realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import launchdContract from '../../../units/launchd/contract.plist'
 import launchdListen from '../../../units/launchd/telec-listen.plist'
+import launchdRestart from '../../../units/launchd/telec-restart.plist'
 import launchdUpdate from '../../../units/launchd/telec-update.plist'
 import launchdWatch from '../../../units/launchd/telec-watch.plist'
-import type { Paths } from '../../config/paths.ts'
+import { logFolder, type Paths, restartRequest, restartUnit } from '../../config/paths.ts'
 import { sha256 } from '../../system/hash.ts'
 import { fillIn, type Units, type UnitValues } from '../plan.ts'
+import type { RootsJob } from './by-root.ts'
 
 /** A job by which `telec doctor` tries what launchd does after exit code 42. */
 export function contractJob(label: string, command: readonly string[]): string {
@@ -18,14 +22,19 @@ export function contractJob(label: string, command: readonly string[]): string {
 const UPDATE_CALENDAR_MS = 5 * 60_000
 
 /** telec's own jobs for launchd. */
-export function launchdPlists({ config, paths, bin, environment }: UnitValues): Units {
+export function launchdPlists(values: UnitValues): Units {
+  const { world, config, paths, bin, environment, owner } = values
   const fill = (job: string, template: string, everyMs: number) => {
     const label = ownLabel(paths, job)
     const text = fillIn(template, {
       LABEL: label,
       WATCH: escapeXml(`${bin}/telec-watch`),
       UPDATE: escapeXml(`${bin}/telec-update`),
-      HOME: escapeXml(paths.home),
+      SIGNAL: escapeXml(realPath(paths.signal)),
+      LOGS: escapeXml(logFolder(paths, world.home)),
+      RUNS_AS: owner
+        ? `  <!-- The owner of the checkout: telec acts for nobody else. -->\n  <key>UserName</key>\n  <string>${escapeXml(owner.name)}</string>\n`
+        : '',
       ENVIRONMENT: Object.entries(environment)
         .map(([name, value]) => `    <key>${escapeXml(name)}</key>\n    <string>${escapeXml(value)}</string>`)
         .join('\n'),
@@ -38,6 +47,36 @@ export function launchdPlists({ config, paths, bin, environment }: UnitValues): 
     ...fill('telec-watch', launchdWatch, pollMs),
     ...fill('telec-update', launchdUpdate, UPDATE_CALENDAR_MS),
     ...(config.redis && fill('telec-listen', launchdListen, pollMs)),
+    ...Object.fromEntries(
+      restarted(values).map(({ label, unit, request }) => [
+        `${label}.plist`,
+        fillIn(launchdRestart, {
+          LABEL: label,
+          JOB: escapeXml(`system/${unit}`),
+          REQUEST: escapeXml(realPath(request)),
+        }),
+      ]),
+    ),
+  }
+}
+
+/** The jobs of root that restart what the owner of the checkout may not. */
+export function restarted({ owner, config: { service }, paths }: UnitValues) {
+  if (!owner || owner.uid === 0 || !service || service.restart === 'none') return []
+  return service.names.map((unit, index) => ({ unit, ...rootsJob(paths, index) }))
+}
+
+/** @param index the place of the service's job in `service.name`. */
+export function rootsJob(paths: Paths, index: number): RootsJob {
+  return { label: ownLabel(paths, restartUnit(index)), request: restartRequest(paths, index) }
+}
+
+/** Where a path leads, as far as it is there: events have the real one. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return join(realPath(dirname(path)), basename(path))
   }
 }
 

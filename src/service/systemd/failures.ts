@@ -1,43 +1,17 @@
-import { basename } from 'node:path'
 import type { Scope } from '../../config/paths.ts'
 import type { Service } from '../../config/service.ts'
-import { readInstalled } from '../../state/installed.ts'
-import { readUpdateState } from '../../state/update-state.ts'
-import { EXIT, orNull, TelecError } from '../../system/errors.ts'
+import { EXIT, TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import { tryCommand } from '../commands.ts'
 import { UNIT_MARK } from '../environment.ts'
+import { describeFailure, type FailedUnit } from '../manager.ts'
 import { journalSelection, ownUnit, showUnit, showUnits } from './systemctl.ts'
 
-/** A unit of telec's own whose last run failed, as the manager says it. */
-export interface FailedUnit {
-  readonly unit: string
-  /** `exit code 127`, or what else ended it. */
-  readonly result: string
-  /** The end of its log; empty where the journal cannot be read. */
-  readonly lines: readonly string[]
-}
-
 const WATCHER = 'telec-watch.service'
-const UPDATE = 'telec-update.service'
 const PROPERTIES = ['LoadState', 'ActiveState', 'Result', 'ExecMainStatus'] as const
 
-/**
- * What failed of what `telec install` put here; nothing under launchd, and where systemd does not answer. An update that
- * halted is a failed unit, too, and said elsewhere.
- */
-export async function failedUnits({ world, paths }: Service): Promise<FailedUnit[]> {
-  const installed = readInstalled(paths)
-  if (installed?.manager !== 'systemd') return []
-  const units = installed.files
-    .map((path) => basename(path))
-    .filter((name) => /^telec-.+\.service$/.test(name))
-  const found = (await orNull(() => failed(world, installed.scope, units))) ?? []
-  const isHalted = (await orNull(() => readUpdateState(paths)))?.halted != null
-  return found.filter(({ unit }) => !(isHalted && unit === ownUnit(paths, UPDATE)))
-}
-
-async function failed(world: World, scope: Scope, units: readonly string[]): Promise<FailedUnit[]> {
+/** Which of these units of telec's failed. */
+export async function failed(world: World, scope: Scope, units: readonly string[]): Promise<FailedUnit[]> {
   const found: FailedUnit[] = []
   for (const [unit, shown] of await showEnded(world, scope, units)) {
     const { LoadState, Result, ExecMainStatus } = shown
@@ -102,8 +76,4 @@ export async function tryWatcher({ world, paths }: Service, scope: Scope): Promi
         '\n',
       ),
     )
-}
-
-export function describeFailure({ unit, result }: FailedUnit): string {
-  return `${unit} fails: ${result}`
 }

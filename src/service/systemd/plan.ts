@@ -35,6 +35,7 @@ export function planSystemd(values: UnitValues): InstallPlan {
       const own = unitsAmong(stale)
       return own.length === 0 ? [] : [{ ...systemctl('disable', '--now', ...own), mayFail: true }]
     },
+    folders: [],
     files: inFolder(systemdFolder(world, scope), units),
     start: [
       systemctl('daemon-reload'),
