@@ -128,7 +128,7 @@ function verifyOnlyOwnerWrites(program: string, { uid, name }: Account): void {
 }
 
 /** Throws where there is no session that agents could run in: launchctl(1) answers 112 or 125 then. */
-async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
+export async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
   const domain = launchdDomain(world, scope)
   const { code, stderr } = await tryCommand(world, ['launchctl', 'print', domain])
   if (code === 0) return

@@ -299,10 +299,14 @@ test('without a session of that user it says what to do', async () => {
   }
   const telec = (...args: string[]) =>
     execute(join(launchd.bin, 'node'), [join(DIST, 'telec'), ...args], { env })
-  await telec('init', '--checkout', computer.checkout)
+  const advice = /launchd has no domain gui\/\d+[\s\S]*sudo telec init --system/
+  expect(await telec('init', '--checkout', computer.checkout)).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(advice),
+  })
   const { code, stderr } = await telec('install')
   expect(code).toBe(78)
-  expect(stderr).toMatch(/launchd has no domain gui\/\d+[\s\S]*sudo telec init --system/)
+  expect(stderr).toMatch(advice)
   expect(existsSync(join(computer.folder, 'Library'))).toBe(false)
 })
 

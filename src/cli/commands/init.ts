@@ -9,6 +9,7 @@ import type { Answers } from '../../config/template.ts'
 import { headCommit } from '../../git/checkout.ts'
 import { checkoutOwner } from '../../git/owner.ts'
 import { locateRepository } from '../../git/repository.ts'
+import { verifyLaunchd } from '../../service/installable.ts'
 import { type Other, otherServices, verifyNothingShared, verifyUnitsSayWhich } from '../../service/others.ts'
 import { readUpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
@@ -63,7 +64,14 @@ Examples:
       const others = await otherServices(world, paths)
       const done = await initialise(world, paths, others, await answersOf(world, paths, others, options))
       world.out(options.json ? done.data : done.text)
+      if (world.platform === 'darwin' && paths.scope === 'user') await warnOfHeadless(world)
     })
+
+/** Not an error: somebody may log in before telec install. */
+async function warnOfHeadless(world: World): Promise<void> {
+  const fault = await verifyLaunchd(world, 'user').catch((error: unknown) => error)
+  if (fault instanceof TelecError) world.log.warning(`${fault.message}: ${fault.hint}`)
+}
 
 function verifyNotConfigured(paths: Paths): void {
   if (readText(paths.config) === null) return
