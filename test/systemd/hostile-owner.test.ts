@@ -114,8 +114,10 @@ echo 'id -u >>/home/web/spied' | tee -a ~/.bashrc ~/.profile >~/.bash_profile`)
   })
 
   test('can say nothing to systemd in the name of the unit, and nothing to the terminal of root', async () => {
+    await subscriber.systemctl('stop telec-watch.timer telec-update.path') // root's is to be the one that sees it
     const commit = await subscriber.push({ ...version('1.2.0'), 'migrations/v1.2.0/001_speaks.py': SPEAKING })
     const { code, stdout } = await byRoot('telec update')
+    await subscriber.systemctl('start telec-watch.timer telec-update.path')
     expect(stdout).toContain('updated: 1.2.0 is deployed')
     expect(stdout).toContain('\\u001b[2J')
     expect(stdout).not.toContain('\u001b')
