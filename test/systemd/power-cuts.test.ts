@@ -44,6 +44,12 @@ describe.each(['user', 'system'] as const)('a power cut, %s scope', (scope) => {
 
   beforeAll(async () => {
     subscriber = await subscribe(scope, { healthy_after: '0s' })
+    await subscriber.box.sh(`cat >/usr/local/bin/git <<'GIT'
+#!/bin/sh
+case " $* " in *' fetch '*) : >~/at-fetch; while [ -e ~/slow-fetch ] && ! [ -e ~/go-on ]; do sleep 0.05; done ;; esac
+exec /usr/bin/git "$@"
+GIT
+chmod +x /usr/local/bin/git`)
     await subscriber.sh(
       `slow() {
   printf '#!/bin/sh\\n: >~/at-%s\\nwhile [ -e ~/slow-%s ] && ! [ -e ~/go-on ]; do sleep 0.05; done\\n' $1 $1
@@ -54,7 +60,7 @@ chmod +x ~/install.sh ~/health.sh`,
     )
     const config = scope === 'user' ? '~/.teleclaude/config.yml' : '/etc/telec/config.yml'
     await subscriber.sh(
-      `sed -i "s,# install: make install *#,install: $HOME/install.sh #,; s,# health: [^#]*#,health: $HOME/health.sh #," ${config}`,
+      `sed -i "s,# install: make install *#,install: $HOME/install.sh #,; s,# health: [^#]*#,health: $HOME/health.sh #,; s,# path: [^#]*,path: [/usr/local/bin] # ," ${config}`,
     )
     await subscriber.telec('telec install')
   })
@@ -90,7 +96,7 @@ chmod +x ~/install.sh ~/health.sh`,
       [`migrations/v1.${number}.1/${name}.mjs`]: migration(name),
     })
     await begun(commit)
-    if (step !== 'fetch') await underWay(step)
+    await underWay(step)
     await subscriber.box.cut()
     await subscriber.box.boot()
     await subscriber.sh('touch ~/go-on')
