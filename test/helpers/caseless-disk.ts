@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { Computer } from './computer.ts'
@@ -20,6 +20,7 @@ export async function onCaselessDisk(): Promise<Computer> {
   onTestFinished(async () => {
     await succeed('umount', [disk])
   })
+  chmodSync(disk, 0o755) // where anybody may write, anybody could put another checkout
   const checkout = join(disk, 'app')
   await computer.git('clone', '--quiet', computer.remote, checkout)
   computer.writeConfig(`deployment:\n  checkout: ${checkout}\n  install: 'true'\n`)

@@ -438,7 +438,7 @@ test("a job that fails each time is seen, and Apple's stand-in for git named", a
   expect(stdout).toMatch(
     /^✗ git +git is not there: macOS has only a stand-in for it\n.*xcrun.*\n.*xcode-select --install$/m,
   )
-  expect(stdout).toMatch(/^✗ runs +telec-watch fails: exit code 78\n/m)
+  expect(stdout).toMatch(/^✗ polling +the last \d+ poll\(s\) failed: git is not there/m)
   rmSync(join(launchd.bin, 'git'))
   await telec('watch')
   expect(computer.state('watch_state.json')).toMatchObject({ failures: 0 })

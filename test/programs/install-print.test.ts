@@ -148,13 +148,11 @@ describe('telec install --print for launchd', () => {
     ProgramArguments: expect.arrayContaining([text]),
     EnvironmentVariables: { TELEC_HOME: text, TELEC_NAME: text, HOME: text, PATH: text, TELEC_UNIT: text },
     StartCalendarInterval: minutes,
-    ProcessType: expect.stringMatching(/^(Background|Standard|Adaptive|Interactive)$/),
-    Umask: 0o77,
     StandardOutPath: text,
     StandardErrorPath: text,
   }
   const OWN_KEYS: Record<string, Plist> = {
-    'telec-watch': { RunAtLoad: true, LowPriorityIO: true },
+    'telec-watch': { RunAtLoad: true, LowPriorityIO: true, ProcessType: 'Background' },
     'telec-update': { WatchPaths: [text], ExitTimeOut: expect.any(Number) },
     'telec-listen': { RunAtLoad: true, KeepAlive: true, StartCalendarInterval: undefined },
   }
@@ -195,7 +193,7 @@ describe('telec install --print for launchd', () => {
     for (const path of paths) {
       const plist = await parse(path)
       expect(plist.EnvironmentVariables).toMatchObject({ TELEC_HOME: computer.home })
-      expect(plist.StandardErrorPath).toBe(join(computer.home, `${plist.Label}.log`))
+      expect(plist.StandardErrorPath).toBe(join(computer.folder, `Library/Logs/telec/${plist.Label}.log`))
     }
     const update = await parse(paths.find((path) => path.includes('telec-update')) ?? '')
     expect(update.WatchPaths).toEqual([computer.home])
