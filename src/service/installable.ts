@@ -13,6 +13,7 @@ import type { World } from '../system/world.ts'
 import { tryCommand } from './commands.ts'
 import { stableNode } from './installation.ts'
 import { launchdDomain } from './launchd/manager.ts'
+import { printed } from './launchd/print.ts'
 import { type Other, otherServices, verifyNothingShared, verifyUnitsOwn } from './others.ts'
 import type { InstallPlan } from './plan.ts'
 import { showUnit, unitName } from './systemd/systemctl.ts'
@@ -130,7 +131,7 @@ function verifyOnlyOwnerWrites(program: string, { uid, name }: Account): void {
 /** Throws where there is no session that agents could run in: launchctl(1) answers 112 or 125 then. */
 export async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
   const domain = launchdDomain(world, scope)
-  const { code, stderr } = await tryCommand(world, ['launchctl', 'print', domain])
+  const { code, stderr } = await printed(world, domain)
   if (code === 0) return
   throw new TelecError('config', `launchd has no domain ${domain}`, {
     because: stderr.trim() || `launchctl print ${domain}: exit code ${code}`,

@@ -1,4 +1,8 @@
-import { expect, test } from 'vitest'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import type { RootsJob } from '../../src/service/launchd/by-root.ts'
 import { launchdManager } from '../../src/service/launchd/manager.ts'
 import { realWorld, type World } from '../../src/system/world.ts'
 
@@ -11,7 +15,7 @@ const ENDED = 'x = {\n\tstate = not running\n\tminimum runtime = 10\n\truns = 3\
 type Answer = readonly [code: number | null, stdout?: string]
 
 /** launchctl, by what it is asked, and a clock that goes by as it is waited for. */
-function launchd(answer: (asked: string, nowMs: number) => Answer) {
+function launchd(answer: (asked: string, nowMs: number) => Answer, root: RootsJob | null = null) {
   const asked: string[] = []
   let nowMs = 0
   const world: World = {
@@ -28,7 +32,8 @@ function launchd(answer: (asked: string, nowMs: number) => Answer) {
       return { code, signal: null, stdout, stderr: 'as launchctl says', endedBy, left: [] }
     },
   }
-  return { manager: launchdManager(world, LABEL, 'user'), asked, now: () => nowMs }
+  const manager = launchdManager(world, LABEL, root ? 'system' : 'user', root)
+  return { manager, asked, now: () => nowMs }
 }
 
 const GUI = `print gui/501/${LABEL}`
@@ -38,6 +43,8 @@ test.each<[string, Record<string, Answer>, string]>([
   ['in gui/UID', { [GUI]: [0, RUNNING], [USER]: [113] }, 'running'],
   ['in user/UID', { [GUI]: [113], [USER]: [0, RUNNING] }, 'running'],
   ['in user/UID, where nobody is at the desktop', { [GUI]: [125], [USER]: [0, RUNNING] }, 'running'],
+  ['in both, and runs in one', { [GUI]: [0, ENDED], [USER]: [0, RUNNING] }, 'running'],
+  ['in both, and runs in none', { [GUI]: [0, ENDED], [USER]: [0, ''] }, 'failed'],
   ['in neither', { [GUI]: [113], [USER]: [113] }, 'stopped'],
   ['nowhere, where nobody is at the desktop', { [GUI]: [112], [USER]: [113] }, 'stopped'],
 ])('a job that is %s is %#', async (_, answers, activity) => {
@@ -50,6 +57,11 @@ test.each<[string, Answer, Answer]>([
   ['a time-out of the other', [113], [null]],
   ['what nobody knows', [64], [113]],
   ['no domain at all', [112], [125]],
+  ['no such process', [3], [113]],
+  ['an input or output error', [113], [5]],
+  ['something in progress', [36], [113]],
+  ['something already in progress', [37], [113]],
+  ['a service that cannot be loaded', [119], [113]],
 ])('%s says nothing about a job', async (_, gui, user) => {
   const { manager } = launchd((what) => (what === GUI ? gui : what === USER ? user : [0]))
   await expect(manager.inspect()).rejects.toMatchObject({
@@ -99,4 +111,84 @@ test('one that is not loaded is loaded where agents of the user are now, and sta
     `kickstart user/501/${LABEL}`,
   ])
   expect(now()).toBe(0)
+})
+
+test('one whose plist makes a job of another name is not waited for without end', async () => {
+  const { manager, now } = launchd((what) => [/^(bootstrap|print gui\/501$)/.test(what) ? 0 : 113])
+  await expect(manager.start()).rejects.toMatchObject({
+    kind: 'halted',
+    message: `launchctl kickstart gui/501/${LABEL} failed`,
+  })
+  expect(now()).toBeLessThan(60_000)
+})
+
+test('one that launchd starts at that very moment is not said to fail', async () => {
+  const { manager, asked } = launchd((what, nowMs) => {
+    if (what.startsWith('kickstart')) return [nowMs < 11_000 ? 37 : 0]
+    return what === GUI ? [0, ENDED] : [113]
+  })
+  await manager.start()
+  expect(asked.at(-1)).toBe(`kickstart gui/501/${LABEL}`)
+})
+
+const ROOTS = 'print system/telec-restart'
+
+/** The job of root's, which is to be asked by a file. */
+function byRoot(answer: (asked: string, nowMs: number, isAsked: boolean) => Answer) {
+  const folder = mkdtempSync(join(tmpdir(), 'telec-restart-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const request = join(folder, 'restart')
+  const answers = (asked: string, nowMs: number) => answer(asked, nowMs, existsSync(request))
+  return { ...launchd(answers, { request, label: 'telec-restart' }), isAsked: () => existsSync(request) }
+}
+const job = (runs: number, end: string): Answer => [0, `x = {\n\truns = ${runs}\n\t${end}\n}\n`]
+
+test.each<[string, Answer, Answer, object | null]>([
+  ['has run', job(3, 'last exit code = 0'), job(4, 'last exit code = 0'), null],
+  [
+    'fails',
+    job(3, 'last exit code = 0'),
+    job(4, 'last exit code = 113'),
+    { kind: 'config', because: 'it ended with exit code 113' },
+  ],
+  [
+    'is killed',
+    job(0, 'last exit code = (never exited)'),
+    job(1, 'last terminating signal = Killed: 9'),
+    { kind: 'config', because: 'it ended with signal Killed: 9' },
+  ],
+  [
+    'is not started',
+    job(3, 'last exit code = 0'),
+    job(3, 'last exit code = 0'),
+    { kind: 'config', because: 'it was not started' },
+  ],
+  [
+    'is booted out meanwhile',
+    job(3, 'last exit code = 0'),
+    [113],
+    { kind: 'config', because: 'it is not loaded' },
+  ],
+])('root restarts the service by a job that %s', async (_, before, after, fault) => {
+  const { manager } = byRoot((what, __, isAsked) => (what === ROOTS ? (isAsked ? after : before) : [0]))
+  const restarted = manager.restart()
+  await (fault === null ? restarted : expect(restarted).rejects.toMatchObject(fault))
+})
+
+test.each<[string, Answer, object]>([
+  ['is not loaded', [113], { kind: 'config', because: 'it is not loaded' }],
+  ['launchd says nothing about', [null], { kind: 'later', because: 'launchd does not answer' }],
+])("a job of root's that %s is asked for nothing", async (_, answer, fault) => {
+  const { manager, isAsked } = byRoot((what) => (what === ROOTS ? answer : [0]))
+  await expect(manager.restart()).rejects.toMatchObject(fault)
+  expect(isAsked()).toBe(false)
+})
+
+test("a job of root's that was asked by an update which was killed is waited for", async () => {
+  const { manager, isAsked } = byRoot((what, nowMs) => {
+    if (what !== ROOTS) return [0]
+    return nowMs < 5_000 ? job(4, 'pid = 99') : job(4, 'last exit code = 0')
+  })
+  await manager.restart()
+  expect(isAsked()).toBe(false)
 })

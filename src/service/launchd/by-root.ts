@@ -1,8 +1,7 @@
 import { TelecError } from '../../system/errors.ts'
 import { mark } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
-import { tryCommand } from '../commands.ts'
-import { linesOf } from './print.ts'
+import { linesOf, NOT_LOADED, printed, stateOf } from './print.ts'
 
 /** A job of root's that restarts one of the service's, and the file by which it is asked to. */
 export type RootsJob = Readonly<Record<'request' | 'label', string>>
@@ -12,34 +11,38 @@ const LOOK_EVERY_MS = 200
 const LONGEST_ANSWER_MS = 60_000
 
 /**
- * Has root restart the service, and returns when launchd has done it. Throws `config` where root's job does not do it.
+ * Has root restart the service, and returns when launchd has done it. Throws `config` where root's job does not do it,
+ * and `later` where launchd says nothing about it.
  */
 export async function askRootsJob(
   world: World,
   service: string,
   { request, label }: RootsJob,
 ): Promise<void> {
-  const before = await look()
-  mark(request, world.now())
+  let before: string | undefined
   const deadline = world.monotonic() + LONGEST_ANSWER_MS
   for (;;) {
-    const now = await look()
-    if (now === null) throw fault('it is not loaded')
-    const hasRun = now.get('runs') !== before?.get('runs') && !now.has('pid')
-    const exit = now.get('last exit code')
-    if (hasRun && exit === '0') return
-    if (hasRun) throw fault(`its last exit code is ${exit}`)
-    if (world.monotonic() > deadline) throw fault('it was not started')
+    const { code, stdout } = await printed(world, `system/${label}`)
+    if (code === NOT_LOADED) throw fault('it is not loaded')
+    if (code === 0) {
+      const { main, lastExit } = stateOf(stdout)
+      const runs = linesOf(stdout).get('runs') ?? '0'
+      if (before === undefined) {
+        // An update that was killed has asked already, and one restart is enough.
+        before = main ? 'under way' : runs
+        if (!main) mark(request, world.now())
+      } else if (runs !== before && !main) {
+        if (lastExit === 'exit code 0') return
+        throw fault(`it ended with ${lastExit}`)
+      }
+    }
+    if (world.monotonic() > deadline)
+      throw before === undefined ? fault('launchd does not answer', 'later') : fault('it was not started')
     await world.sleep(LOOK_EVERY_MS)
   }
 
-  async function look() {
-    const { code, stdout } = await tryCommand(world, ['launchctl', 'print', `system/${label}`])
-    return code === 0 ? linesOf(stdout) : null
-  }
-
-  function fault(because: string): TelecError {
-    return new TelecError('config', `root's job ${label} does not restart ${service}`, {
+  function fault(because: string, kind: 'config' | 'later' = 'config'): TelecError {
+    return new TelecError(kind, `root's job ${label} does not restart ${service}`, {
       because,
       hint: `launchctl print system/${label}, and have it loaded: sudo telec install. Then: telec-update --retry`,
     })

@@ -3,10 +3,9 @@ import { logFolder, type Paths, type Scope } from '../../config/paths.ts'
 import { EXIT } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
-import { tryCommand } from '../commands.ts'
 import type { FailedUnit } from '../manager.ts'
 import { launchdDomain } from './manager.ts'
-import { stateOf } from './print.ts'
+import { printed, stateOf } from './print.ts'
 
 /** What ends a run of telec's without any fault. */
 const FINE = [EXIT.done, EXIT.restart, EXIT.later].map((code) => `exit code ${code}`)
@@ -22,11 +21,7 @@ export async function failedJobs(
   const failed: FailedUnit[] = []
   for (const plist of plists) {
     const unit = basename(plist, '.plist')
-    const { code, stdout } = await tryCommand(world, [
-      'launchctl',
-      'print',
-      `${launchdDomain(world, scope)}/${unit}`,
-    ])
+    const { code, stdout } = await printed(world, `${launchdDomain(world, scope)}/${unit}`)
     const { lastExit: result } = stateOf(stdout)
     if (code !== 0 || result === null || FINE.includes(result)) continue
     const log = readText(join(logFolder(paths, world.home), `${unit.split('.', 1)[0]}.log`)) ?? ''

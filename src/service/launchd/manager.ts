@@ -4,10 +4,10 @@ import { kill } from 'node:process'
 import type { Scope } from '../../config/paths.ts'
 import { systemErrorCode, TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
-import { runCommand, tryCommand } from '../commands.ts'
+import { runCommand } from '../commands.ts'
 import { type ServiceManager, type ServiceState, UNKNOWN } from '../manager.ts'
 import { askRootsJob, type RootsJob } from './by-root.ts'
-import { isDisabled, NO_DOMAIN, NOT_LOADED, stateOf } from './print.ts'
+import { ANSWERS_WITHIN_MS, isDisabled, NO_DOMAIN, NOT_LOADED, printed, stateOf } from './print.ts'
 
 /** The domain in which a user's agents, or the computer's daemons, are (launchctl(1)). */
 export function launchdDomain(world: World, scope: Scope): string {
@@ -19,12 +19,13 @@ export function launchdFolder(world: World, scope: Scope): string {
   return scope === 'system' ? '/Library/LaunchDaemons' : join(world.home, 'Library/LaunchAgents')
 }
 
-/** launchctl answers at once, or hangs. */
-const ANSWERS_WITHIN_MS = 30_000
 const LOOK_EVERY_MS = 200
 
 /** bootstrap: a job of that label is still on its way out, for some seconds after bootout. */
 export const STILL_LEAVING = [5, 36, 37]
+
+/** kickstart: what was just loaded is not known yet, or launchd is starting it already. */
+const ON_ITS_WAY = [NOT_LOADED, 37]
 
 /** What bootstrap's words do not say. */
 export const REFUSED_BY_LAUNCHD =
@@ -46,37 +47,45 @@ export function launchdManager(
     return runCommand(world, command, `look at the job: launchctl print ${domains[0]}/${label}`)
   }
 
-  /** The job, where it is loaded. Throws `later` where launchd says nothing about it. */
+  /** The job, where it is loaded: where it is twice, the one that runs. Throws `later` where launchd says nothing about it. */
   async function find(): Promise<{ job: string; state: ServiceState } | null> {
     const said: string[] = []
+    let idle: { job: string; state: ServiceState } | null = null
     for (const domain of domains) {
       const job = `${domain}/${label}`
-      const { code, stdout, stderr } = await print(world, job)
-      if (code === 0) return { job, state: stateOf(stdout) }
+      const { code, stdout, stderr } = await printed(world, job)
+      if (code === 0) {
+        const found = { job, state: stateOf(stdout) }
+        if (found.state.main) return found
+        idle ??= found
+        continue
+      }
       if (code !== NOT_LOADED) said.push(`launchctl print ${job}: ${stderr.trim() || `exit code ${code}`}`)
       if (code === null || ![NOT_LOADED, ...NO_DOMAIN].includes(code)) throw silent(label, said)
     }
     if (said.length === domains.length) throw silent(label, said)
-    return null
+    return idle
   }
 
   /** Nothing is started that launchd is about to start: kickstart blocks, or is refused, while it throttles a job. */
   async function start(): Promise<void> {
     if (root !== null) return askRootsJob(world, label, root)
     const found = await find()
-    if (found?.state.main) return
-    if (!found) {
-      const isThere = (await print(world, domains[0] ?? '')).code === 0
-      const domain = isThere ? domains[0] : domains.at(-1)
-      await launchctl(['bootstrap', domain ?? ''], plist, STILL_LEAVING)
-    }
+    const job = found?.job ?? (await load())
     const deadline = world.monotonic() + (found?.state.shortestRunMs ?? 0)
     for (;;) {
-      const now = await find()
-      if (now?.state.main) return
-      if (now && world.monotonic() >= deadline) return void (await launchctl(['kickstart'], now.job))
+      if ((await find())?.state.main) return
+      if (world.monotonic() >= deadline) return void (await launchctl(['kickstart'], job, ON_ITS_WAY))
       await world.sleep(LOOK_EVERY_MS)
     }
+  }
+
+  /** @returns the job that its plist makes of it, by the names of both. */
+  async function load(): Promise<string> {
+    const [first = '', last = first] = domains
+    const domain = (await printed(world, first)).code === 0 ? first : last
+    await launchctl(['bootstrap', domain], plist, STILL_LEAVING)
+    return `${domain}/${label}`
   }
 
   return {
@@ -85,7 +94,7 @@ export function launchdManager(
     async inspect() {
       const found = await find()
       if (found) return { ...found.state, shortestRunMs: 0 } // the throttle delays a start, it never refuses one
-      const disabled = await tryCommand(world, ['launchctl', 'print-disabled', domains[0] ?? ''])
+      const disabled = await printed(world, domains[0] ?? '', 'print-disabled')
       if (isDisabled(disabled.stdout, label)) return { ...UNKNOWN, known: 'masked' }
       // Somebody booted it out: it is back at the next login, or boot.
       return { ...UNKNOWN, known: existsSync(plist) ? 'yes' : 'no' }
@@ -105,10 +114,6 @@ export function launchdManager(
       else await start()
     },
   }
-}
-
-function print(world: World, target: string) {
-  return tryCommand(world, ['launchctl', 'print', target], ANSWERS_WITHIN_MS)
 }
 
 function silent(label: string, said: readonly string[]): TelecError {
