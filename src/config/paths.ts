@@ -9,6 +9,8 @@ const FILES = {
   /** By what a poll can tell that nothing has changed; see src/watch/quiet.ts. */
   quiet: 'quiet',
   signal: 'update_signal.json',
+  /** Touched with the signal, on a Mac, where launchd watches it: that one is there only while an update is asked for. */
+  wake: 'update_signal.wake',
   updateState: 'update_state.json',
   watchState: 'watch_state.json',
   /** What the API that says what is published answered last. */

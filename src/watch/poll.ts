@@ -8,7 +8,7 @@ import { asAsked } from '../config/services.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { readChoices } from '../state/choices.ts'
 import { mendPause } from '../state/pause.ts'
-import { readSignal, removeSignal, writeSignal } from '../state/signal.ts'
+import { isUnwatchable, readSignal, removeSignal, wakeUpdater, writeSignal } from '../state/signal.ts'
 import { hasMoved, readUpdateState, rollbackUnderWay, type UpdateState } from '../state/update-state.ts'
 import {
   NEVER_POLLED,
@@ -19,7 +19,6 @@ import {
 } from '../state/watch-state.ts'
 import { type Backoff, backoffMs, isWaitOver } from '../system/backoff.ts'
 import { TelecError } from '../system/errors.ts'
-import { touch } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { acquireLock } from '../system/lock.ts'
 import { isoTime, type World } from '../system/world.ts'
@@ -50,8 +49,7 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
   const before = readWatchState(paths)
   if (scheduled) verifyNotPausing(service, before)
   if (!dryRun) await mendPause(paths, world.now()).catch(() => undefined) // what is wrong with it holds updates, not polls
-  // Whoever watches the signal's path looks again: after a power cut, a change that was missed, a wait that is over.
-  if (!dryRun && isUpdateDue(service)) await touch(paths.signal, world.now())
+  if (!dryRun && (isUpdateDue(service) || isUnwatchable(service))) await wakeUpdater(service)
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)
     const { deployed, rolled_back, halted } = state

@@ -44,7 +44,7 @@ test('of a user: the real path of the signal alone is watched, and nothing holds
   const [watch, update] = await Promise.all(plan.files.map(({ text }) => read(text)))
   expect(update).toMatchObject({
     Label: 'telec-update',
-    WatchPaths: [join(realpathSync(folder), 'real/home/update_signal.json')],
+    WatchPaths: [join(realpathSync(folder), 'real/home/update_signal.wake')],
     StandardErrorPath: '/Users/ann/Library/Logs/telec/telec-update.log',
   })
   for (const key of ['Umask', 'ProcessType', 'LowPriorityIO', 'UserName'])

@@ -3,7 +3,7 @@ import { openService } from '../../config/service.ts'
 import { asAsked } from '../../config/services.ts'
 import { parseDuration } from '../../config/values.ts'
 import { endPause, readPause, writePause } from '../../state/pause.ts'
-import { touch } from '../../system/files.ts'
+import { wakeUpdater } from '../../state/signal.ts'
 import { isoTime } from '../../system/world.ts'
 import { endOfPause } from '../../view/show.ts'
 import { parser, serviceArgument } from '../command-line.ts'
@@ -33,10 +33,11 @@ export const resumeCommand: DefineCommand = (world) =>
     .option('--json', 'as JSON, for programs', false)
     .addHelpText('after', '\nExample:\n  telec resume')
     .action(async (_, { json }: { json: boolean }) => {
-      const { paths } = await openService(world)
+      const service = await openService(world)
+      const { paths } = service
       const pause = readPause(paths, world.now())
       await endPause(paths)
-      await touch(paths.signal, world.now()) // whoever watches its path looks again
+      await wakeUpdater(service)
       const text = pause === null ? 'updates were not paused\n' : 'updates go on\n'
       world.out(json ? { resumed: pause } : text)
     })

@@ -30,7 +30,7 @@ export function launchdPlists(values: UnitValues): Units {
       LABEL: label,
       WATCH: escapeXml(`${bin}/telec-watch`),
       UPDATE: escapeXml(`${bin}/telec-update`),
-      SIGNAL: escapeXml(realPath(paths.signal)),
+      WAKE: escapeXml(realPath(paths.wake)),
       LOGS: escapeXml(logFolder(paths, world.home)),
       RUNS_AS: owner
         ? `  <!-- The owner of the checkout: telec acts for nobody else. -->\n  <key>UserName</key>\n  <string>${escapeXml(owner.name)}</string>\n`
