@@ -59,7 +59,7 @@ async function units(service: Service): Promise<string> {
   // What root installed with another PATH is as good.
   const isRoots = by.scope === 'system' && service.world.uid !== 0
   const node = isRoots
-    ? nodeIn(by.files.find((path) => /telec-update\S*\.service$/.test(path)) ?? '')
+    ? nodeIn(by.files.find((path) => /telec-update\S*\.(service|plist)$/.test(path)) ?? '')
     : undefined
   const plan = planInstall(service, by.manager, by.scope, node)
   verifyPrograms(service.world, plan.owner)

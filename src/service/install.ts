@@ -1,11 +1,27 @@
-import { chmodSync, chownSync, existsSync, lchownSync, lstatSync, mkdirSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Paths } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { readInstalled, writeInstalled } from '../state/installed.ts'
 import type { Account } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
-import { readText, remove, removeFolderIfEmpty, sweepTemporaryFiles, writeDurably } from '../system/files.ts'
+import {
+  listFolder,
+  readText,
+  remove,
+  removeFolderIfEmpty,
+  sweepTemporaryFiles,
+  writeDurably,
+} from '../system/files.ts'
 import type { World } from '../system/world.ts'
 import { type ManagerCommand, runCommand, tryCommand } from './commands.ts'
 import { launchdRemoval } from './launchd/plan.ts'
@@ -89,8 +105,19 @@ const OWNER_READS = 0o640
 /** Private to the owner of the checkout, in whose name telec writes there. The folders around it are root's, or that owner's. */
 function makeFolder(path: string, owner: Account | null): void {
   mkdirSync(path, { recursive: true, mode: 0o755 })
-  if (owner !== null && lstatSync(path).uid === 0) lchownSync(path, owner.uid, owner.gid)
-  if (owner !== null) chmodSync(path, 0o700)
+  if (owner === null) return
+  const folder = realpathSync(path)
+  chmodSync(folder, 0o700)
+  giveAway(folder, owner)
+}
+
+/** With what a telec that ran as root left there. The folder itself goes last: until then nobody else can write in it. */
+function giveAway(path: string, owner: Account): void {
+  const stat = lstatSync(path)
+  const isFolder = stat.isDirectory()
+  if (stat.uid !== 0 || (!isFolder && stat.nlink > 1)) return // a hard link would be to another's file
+  if (isFolder) for (const name of listFolder(path)) giveAway(join(path, name), owner)
+  lchownSync(path, owner.uid, owner.gid)
 }
 
 /** The plan, held against what is there. */

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Paths, Scope } from '../config/paths.ts'
 import type { ServiceConfig } from '../config/schema.ts'
@@ -43,7 +43,10 @@ export async function verifyInstallable(service: Service, plan: InstallPlan): Pr
     throw new TelecError('config', `${temporary} is in a folder for temporary files`, {
       hint: 'move it where it stays, such as /opt or /srv',
     })
-  if (plan.manager === 'launchd') return verifyLaunchd(world, scope)
+  if (plan.manager === 'launchd') {
+    verifyFolders(plan)
+    return verifyLaunchd(world, scope)
+  }
   await verifySystemd(world, scope)
   if (config.service) await verifyUnits(world, config.service, scope)
 }
@@ -126,6 +129,18 @@ function verifyOnlyOwnerWrites(program: string, { uid, name }: Account): void {
       hint: 'put telec and Node.js where only root writes (/usr/local/bin), or install for the user: service.scope: user',
     },
   )
+}
+
+/** Throws where a folder is that of the checkout's owner of before. systemd gives its own to another user by itself. */
+function verifyFolders({ folders, owner }: InstallPlan): void {
+  for (const folder of folders) {
+    const { uid } = statSync(folder, { throwIfNoEntry: false }) ?? {}
+    if (!owner || uid === undefined || [0, owner.uid].includes(uid)) continue
+    throw new TelecError('config', `${folder} belongs to uid ${uid}, and telec is to run as ${owner.name}`, {
+      because: 'that is the owner of the checkout',
+      hint: `sudo chown -R ${owner.name} ${folder}, where that user is to have what is in it`,
+    })
+  }
 }
 
 /** Throws where there is no session that agents could run in: launchctl(1) answers 112 or 125 then. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, type FSWatcher, mkdirSync, watch, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, type FSWatcher, mkdirSync, watch, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { constants } from 'node:os'
 import { basename, dirname, join } from 'node:path'
@@ -90,14 +90,18 @@ export class Launchd {
 
   static async start(bin: string, domains: readonly string[]): Promise<Launchd> {
     mkdirSync(bin, { recursive: true })
-    copyFileSync(process.execPath, join(bin, 'node'))
-    copyFileSync(join(import.meta.dirname, 'launchctl.mjs'), join(bin, 'launchctl.mjs'))
+    for (const [from, name] of [
+      [process.execPath, 'node'],
+      [join(import.meta.dirname, 'launchctl.mjs'), 'launchctl.mjs'],
+    ] as const)
+      if (from !== join(bin, name)) copyFileSync(from, join(bin, name))
     writeFileSync(join(bin, 'launchctl'), `#!/bin/sh\nexec '${bin}/node' '${bin}/launchctl.mjs' "$@"\n`, {
       mode: 0o755,
     })
     const launchd = new Launchd(bin, domains)
     launchd.#server.listen(join(bin, 'launchd.socket'))
     await once(launchd.#server, 'listening')
+    chmodSync(join(bin, 'launchd.socket'), 0o666) // anybody may ask
     return launchd
   }
 
@@ -133,12 +137,14 @@ export class Launchd {
     return [...this.#jobs.keys()].toSorted()
   }
 
-  async #answer([verb = '', ...args]: readonly string[]): Promise<Answer> {
+  async #answer([uid, verb = '', ...args]: readonly [number, ...string[]]): Promise<Answer> {
     const target = args.at(-1) ?? ''
     const asked = ['bootstrap', 'print-disabled'].includes(verb) ? args[0] : target
     const domain = this.domains.find((one) => asked === one || asked?.startsWith(`${one}/`))
     if (domain === undefined)
       return { code: verb === 'print' ? 112 : 125, stderr: 'Domain does not support specified action\n' }
+    if (domain === 'system' && uid !== 0 && !verb.startsWith('print'))
+      return { code: 1, stderr: 'Operation not permitted\n' }
     const label = target.slice(domain.length + 1)
     if (verb === 'print' && target === domain) return { code: 0, stdout: `${domain} = {\n}\n` }
     if (verb === 'print-disabled') return { code: 0, stdout: this.#printDisabled() }
@@ -298,8 +304,8 @@ export class Launchd {
 }
 
 /** What makes a Node.js take this computer for a Mac. */
-export function nodeOptions(): string {
-  return `--import=${join(import.meta.dirname, 'darwin.mjs')}`
+export function nodeOptions(folder = import.meta.dirname): string {
+  return `--import=${join(folder, 'darwin.mjs')}`
 }
 
 /** As launchctl prints a job, as far as anybody may rely on it. */

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 
 const socket = connect(join(dirname(process.argv[1]), 'launchd.socket'))
-socket.end(JSON.stringify(process.argv.slice(2)))
+socket.end(JSON.stringify([process.getuid(), ...process.argv.slice(2)]))
 const { code, stdout, stderr } = JSON.parse(await text(socket))
 process.stdout.write(stdout)
 process.stderr.write(stderr)
