@@ -3,7 +3,7 @@ import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { tryCommand } from '../service/commands.ts'
 import { verifySystemd } from '../service/installable.ts'
-import { launchdDomain, launchdManager } from '../service/launchd/manager.ts'
+import { KICKSTART_MS, launchdDomain, launchdManager } from '../service/launchd/manager.ts'
 import { contractJob } from '../service/launchd/plists.ts'
 import type { ServiceManager } from '../service/manager.ts'
 import { systemdManager } from '../service/systemd/manager.ts'
@@ -60,7 +60,7 @@ export async function proveRestartContract({ world, config, paths }: Service): P
   const isDarwin = world.platform === 'darwin'
   if (isDarwin) await writeDurably(plist, contractJob(name, command), { mode: 0o644 })
   else await verifySystemd(world, scope)
-  const { manager, start, clearAway } = isDarwin
+  const { manager, start, urge, clearAway } = isDarwin
     ? launchdTrial(world, scope, name, plist)
     : systemdTrial(world, scope, name, command)
   try {
@@ -70,6 +70,7 @@ export async function proveRestartContract({ world, config, paths }: Service): P
         because: stderr.trim(),
         hint: 'mend what it says, and try again: telec doctor --restart-contract',
       })
+    if (urge) await tryCommand(world, urge, KICKSTART_MS)
     const startedMs = world.monotonic()
     const pid = await secondStart(world, manager, mark)
     const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
@@ -87,6 +88,7 @@ function systemdTrial(world: World, scope: Scope, name: string, command: readonl
   return {
     manager: systemdManager(world, unit, scope),
     start: ['systemd-run', `--${scope}`, ...options, ...settings, ...command],
+    urge: null,
     clearAway: ['stop', 'reset-failed'].map((verb) => ['systemctl', `--${scope}`, verb, unit]),
   }
 }
@@ -96,6 +98,7 @@ function launchdTrial(world: World, scope: Scope, label: string, plist: string) 
   return {
     manager: launchdManager(world, label, scope),
     start: ['launchctl', 'bootstrap', domain, plist],
+    urge: ['launchctl', 'kickstart', `${domain}/${label}`],
     clearAway: [['launchctl', 'bootout', `${domain}/${label}`]],
   }
 }

@@ -73,8 +73,8 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
 /** What `install` would do, a line each; empty where all is as it should be. Changes nothing. */
 export async function stalePieces({ world, paths }: Service, plan: InstallPlan): Promise<string[]> {
   const pieces = staleFiles(paths, plan)
-  for (const { argv } of plan.probes)
-    if ((await tryCommand(world, argv)).code !== 0) pieces.push(`${argv.join(' ')} says no`)
+  for (const { argv, timeoutMs } of plan.probes)
+    if ((await tryCommand(world, argv, timeoutMs)).code !== 0) pieces.push(`${argv.join(' ')} says no`)
   return pieces
 }
 

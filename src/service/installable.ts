@@ -143,11 +143,15 @@ function verifyFolders({ folders, owner }: InstallPlan): void {
   }
 }
 
-/** Throws where there is no session that agents could run in: launchctl(1) answers 112 or 125 then. */
+/** Throws `config` where there is no session that agents could run in, and `later` where launchctl(1) does not answer. */
 export async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
   const domain = launchdDomain(world, scope)
   const { code, stderr } = await printed(world, domain)
   if (code === 0) return
+  if (code === null)
+    throw new TelecError('later', 'launchd does not answer', {
+      hint: `try it by hand: launchctl print ${domain}`,
+    })
   throw new TelecError('config', `launchd has no domain ${domain}`, {
     because: stderr.trim() || `launchctl print ${domain}: exit code ${code}`,
     hint: HEADLESS,

@@ -460,13 +460,17 @@ test('a checkout where macOS lets no job look is named at install, and by doctor
   expect((await telec('doctor', 'web')).stdout).toContain(told)
 })
 
-test('doctor --restart-contract sees a job that leaves with 42 come back', async () => {
-  const { launchd, telec } = await mac()
-  const { code, stdout } = await telec('doctor', '--restart-contract')
-  expect({ code, stdout }).toMatchObject({ code: 0 })
-  expect(stdout).toMatch(/came back as pid \d+ after \d+\.\d s \(launchd\)/)
-  expect(launchd.labels()).toEqual([LABEL])
-})
+test.each([true, false])(
+  'doctor --restart-contract sees a job that leaves with 42 come back, started at load: %s',
+  async (startsAtLoad) => {
+    const { launchd, telec } = await mac()
+    launchd.startsAtLoad = startsAtLoad
+    const { code, stdout } = await telec('doctor', '--restart-contract')
+    expect({ code, stdout }).toMatchObject({ code: 0 })
+    expect(stdout).toMatch(/came back as pid \d+ after \d+\.\d s \(launchd\)/)
+    expect(launchd.labels()).toEqual([LABEL])
+  },
+)
 
 test('a log that has grown large is put aside, once', async () => {
   const { computer, launchd, telec } = await mac()

@@ -24,6 +24,9 @@ const LOOK_EVERY_MS = 200
 /** bootstrap: a job of that label is still on its way out, for some seconds after bootout. */
 export const STILL_LEAVING = [5, 36, 37]
 
+/** Of a job that has just been loaded: it runs by itself, unless launchd forgot to start it, and an answer may take for ever. */
+export const KICKSTART_MS = 5_000
+
 /** kickstart: what was just loaded is not known yet, or launchd is starting it already. */
 const ON_ITS_WAY = [NOT_LOADED, 37]
 

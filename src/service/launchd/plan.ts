@@ -4,12 +4,9 @@ import { outerHome } from '../../config/services.ts'
 import type { World } from '../../system/world.ts'
 import type { ManagerCommand } from '../commands.ts'
 import { type InstallPlan, inFolder, type RemovalPlan, type UnitValues } from '../plan.ts'
-import { launchdDomain, launchdFolder, REFUSED_BY_LAUNCHD, STILL_LEAVING } from './manager.ts'
+import { KICKSTART_MS, launchdDomain, launchdFolder, REFUSED_BY_LAUNCHD, STILL_LEAVING } from './manager.ts'
 import { launchdPlists } from './plists.ts'
-import { NOT_LOADED } from './print.ts'
-
-/** Of a job that has just been loaded: it runs by itself, unless launchd forgot to start it, and an answer may take for ever. */
-const KICKSTART_MS = 5_000
+import { ANSWERS_WITHIN_MS, NOT_LOADED } from './print.ts'
 
 /** Plists and commands for launchd. Exit codes say little: what counts is whether a job is loaded at the end. */
 export function planLaunchd(values: UnitValues): InstallPlan {
@@ -18,7 +15,7 @@ export function planLaunchd(values: UnitValues): InstallPlan {
   const files = inFolder(launchdFolder(world, scope), launchdPlists(values))
   const own = files.map(({ path }) => path)
   const jobs = jobsOf(domain, own)
-  const probes = jobs.map((job) => launchctl('print', job))
+  const probes = jobs.map((job) => ({ ...launchctl('print', job), timeoutMs: ANSWERS_WITHIN_MS }))
   const isOwners = owner !== null && owner.uid !== 0
   return {
     manager: 'launchd',
