@@ -196,7 +196,7 @@ describe('telec install --print for launchd', () => {
       expect(plist.StandardErrorPath).toBe(join(computer.folder, `Library/Logs/telec/${plist.Label}.log`))
     }
     const update = await parse(paths.find((path) => path.includes('telec-update')) ?? '')
-    expect(update.WatchPaths).toEqual([computer.home])
+    expect(update.WatchPaths).toEqual([join(computer.home, 'update_signal.wake')])
   })
 
   test("a poll every five minutes is twelve times an hour, at minutes of the computer's own", async () => {
