@@ -15,7 +15,7 @@ import { type Config, ConfigSchema } from './schema.ts'
 export function parseConfig(world: World, path: string, text: string): Config {
   verifySize(path, text)
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
   const faults = syntaxFaults(document, lines)
   if (faults.length > 0) throw faulty(path, faults)
   const result = v.safeParse(ConfigSchema, toData(path, document))

@@ -1,7 +1,7 @@
 export const REDIS_URL_FORMS =
   'redis://HOST:6379, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss…: over TLS)'
 
-const FORM = /^redis(s?)(?:\+(sentinel|cluster))?:\/\/([^@/]*@)?([^@/?#]+)\/?(.*)$/
+const FORM = /^redis(s?)(?:\+(sentinel|cluster))?:\/\/([^@/]*@)?([^@/?#]+)(?:\/(.*))?$/
 /** What follows the hosts. A cluster has only the database 0. */
 const PLACE = {
   single: /^(?<database>\d{0,4})$/,

@@ -1,12 +1,12 @@
 /** `file:` has none; an ssh user alone is no secret. */
 const IN_URL = /\b(?!file:)([a-z][a-z\d+.-]*:\/\/)(\S*)@/gi
 /** As scp takes it, or a URL that lost its scheme; not a PATH with `node@20` in it. */
-const BEFORE_HOST = /(?<=^|[\s'"(<=])(?!file:|[/~.]|\S*:\/\/)[^\s'"(<=:]*:\S*@/gim
-const QUERY = /\b((?!file:)[a-z][a-z\d+.-]*:\/\/[^\s?]*)\?\S+/gi
+const BEFORE_HOST = /(?<=^|[\s'"(<=])(?!file:|\/(?!\/)|[~.]|\S*:\/\/)[^\s'"(<=:]*:\S*@/gim
+const AFTER_PATH = /\b((?!file:)[a-z][a-z\d+.-]*:\/\/[^\s?#;]*[?#;])\S+/gi
 
 /**
  * A text for people, files and Redis, without what could be a password or a token in a URL: all before the last @, as a
- * password may have a slash in it, and what follows a question mark.
+ * password may have a slash in it, and what follows the path.
  */
 export function withoutLogins(text: string): string {
   return text
@@ -14,5 +14,5 @@ export function withoutLogins(text: string): string {
       /ssh/i.test(scheme) && !/[:/]/.test(login) ? whole : `${scheme}…@`,
     )
     .replace(BEFORE_HOST, '…@')
-    .replace(QUERY, '$1?…')
+    .replace(AFTER_PATH, '$1…')
 }

@@ -44,6 +44,8 @@ describe('a configuration that is wrong is refused without what may be secret in
     ['one with an exclamation mark', redis(`password_file: !${SECRET}! x`)],
     ['one with a bar', redis(`password_file: |${SECRET}`)],
     ['one with an escape that is none', redis(`password_file: "\\U${SECRET}"`)],
+    ['a list for a key', `redis:\n  url: { ? [${SECRET}] : 1 }\n`],
+    ['an @ in the password', `redis:\n  url: redis+sentinel://u:x@${SECRET}@127.0.0.1/0\n`],
     ['a quote that does not end', redis(`password_file: "${SECRET}`)],
     ['a key that there is not', redis(`password: ${SECRET}`)],
     ['an API with a login', `  api_url: http://u:${SECRET}@ghe/api\n`],
@@ -64,6 +66,7 @@ describe('a remote that is out of reach is named without its login', () => {
     ['an @ in the password', `https://u:x@${SECRET}@127.0.0.1:1/r.git`],
     ['a login', `https://u:${SECRET}@127.0.0.1:1/r.git`],
     ['a parameter', `https://127.0.0.1:1/r.git?private_token=${SECRET}`],
+    ['a part after it', `https://127.0.0.1:1/r.git#${SECRET}`],
     ['a token as the user', `https://${SECRET}@127.0.0.1:1/r.git`],
     ['another protocol', `ftps://u:${SECRET}@127.0.0.1:1/r.git`],
     ['as scp takes it', `u:${SECRET}@127.0.0.1:r.git`],
@@ -78,6 +81,16 @@ describe('a remote that is out of reach is named without its login', () => {
       await expectUnsaid(computer, 75)
     }
   })
+})
+
+test.each([
+  ['a slash in the password', `https://u:${SECRET}/x@127.0.0.1:1/r.git`],
+  ['a scheme that was lost', `//u:${SECRET}@127.0.0.1:1/r.git`],
+  ['a parameter of the path', `https://127.0.0.1:1/r.git;token=${SECRET}`],
+])('nor is one that git alone knows: %s', async (_, url) => {
+  const computer = await freshComputer()
+  await computer.gitInCheckout('config', 'remote.origin.url', url)
+  await expectUnsaid(computer, 75)
 })
 
 test('what an install command says of a URL is in the log alone', async () => {
