@@ -26,6 +26,9 @@ const CONFIG = [
   'advice.detachedHead=false',
 ].flatMap((setting) => ['-c', setting])
 
+/** The checkout needs no network: what is not here by then comes without a bound. git-lfs takes this for no URL. */
+const NO_LFS = ['-c', 'lfs.url=nowhere']
+
 /**
  * The user's ssh (`core.sshCommand`, often with a deploy key), which never asks, gives up on a silent server, and leaves no
  * connection open for others. git hands this to a shell, which asks for the setting only when ssh is needed.
@@ -61,7 +64,7 @@ export function tryGit(
     env: { ...gitEnvironment(world.env), ...env },
   }
   const bounds = Object.entries(limits).map(([option, value]) => `ulimit -${option} ${Math.floor(value)}`)
-  const git = ['git', ...foldersOf(place), ...CONFIG, ...args]
+  const git = ['git', ...foldersOf(place), ...CONFIG, ...(args[0] === 'lfs' ? [] : NO_LFS), ...args]
   if (bounds.length === 0 || world.platform !== 'linux') return world.run('git', git.slice(1), options)
   return world.run('/bin/sh', ['-c', [...bounds, 'exec "$@"'].join('; '), 'sh', ...git], options)
 }

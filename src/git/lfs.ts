@@ -64,7 +64,7 @@ async function fetchFiles(
     ['objects', 'incomplete', 'tmp'].flatMap((name) => filesBelow(join(storage, name), /./))
   const before = new Map(stored().map((path) => [path, sizeOf(path)]))
   // A tree of these files alone: patterns of paths would not fit every name.
-  const list = ['ls-tree', '-z', '--full-tree', commit, '--', ...files.map(({ path }) => path)]
+  const list = ['ls-tree', '-z', '--full-tree', commit, '--', ...files.map(({ path }) => `:(literal)${path}`)]
   const entries = (await git(repository, list)).split('\0').filter(Boolean)
   const input = entries.map((entry, index) => `${entry.slice(0, entry.indexOf('\t'))}\t${index}\0`).join('')
   const tree = (await git(repository, ['mktree', '-z'], { input })).trim()

@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import { VERSION_FILES, versionIn } from '../channel/versions.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
+import { readPlainText } from '../system/files.ts'
 import { areBehind, currentBranch, headCommit } from './checkout.ts'
 import { askGit } from './git.ts'
 import { keptCommit } from './refs.ts'
@@ -87,18 +89,23 @@ export async function declaredBy(
   versionFile?: string,
 ): Promise<Declared> {
   const files = await filesOf(repository, commit, versionFiles(versionFile), [ATTRIBUTES])
-  return { version: version ?? (await declaredVersion(files, versionFile)), hasLargeFiles: haveLfs(files) }
+  return {
+    version: version ?? (await declaredVersion(files, versionFile)),
+    hasLargeFiles: haveLfs(repository, files),
+  }
 }
 
 /** The same of a commit that has no version: whether it keeps files in git LFS. */
 export async function hasLargeFiles(repository: Repository, commit: string): Promise<boolean> {
-  return haveLfs(await filesOf(repository, commit, [], [ATTRIBUTES]))
+  return haveLfs(repository, await filesOf(repository, commit, [], [ATTRIBUTES]))
 }
 
 const ATTRIBUTES = ':(top,glob)**/.gitattributes'
 
-function haveLfs(files: ReadonlyMap<string, string>): boolean {
-  return [...files].some(([path, text]) => /(^|\/)\.gitattributes$/.test(path) && text.includes('filter=lfs'))
+function haveLfs({ commonDir }: Repository, files: ReadonlyMap<string, string>): boolean {
+  const ofCommit = [...files].filter(([path]) => /(^|\/)\.gitattributes$/.test(path))
+  const ofComputer = readPlainText(join(commonDir, 'info/attributes')) ?? '' // gitattributes(5)
+  return [...ofCommit.map(([, text]) => text), ofComputer].some((text) => text.includes('filter=lfs'))
 }
 
 /** A target that the remote offered to a poll, and does not any more. */

@@ -127,21 +127,43 @@ describe('files in git LFS', () => {
         'large.bin': pointerTo(large),
         'with, comma*.bin': pointerTo('one'),
         '[ä]?\\.bin': pointerTo('two'),
+        ':(glob)x.bin': pointerTo('one'),
+        ':x.bin': pointerTo('three'),
         'same.bin': pointerTo('one'),
       },
       large,
       'one',
       'two',
+      'three',
     )
     const ended = await computer.telec('telec-update')
     expect(ended, ended.stderr).toMatchObject({ code: 42 })
     for (const [name, text] of Object.entries({
       'with, comma*.bin': 'one',
       '[ä]?\\.bin': 'two',
+      ':(glob)x.bin': 'one',
+      ':x.bin': 'three',
       'same.bin': 'one',
     }))
       expect(readFileSync(join(computer.checkout, name), 'utf8')).toBe(text)
     expect(readFileSync(join(computer.checkout, 'large.bin'), 'utf8') === large).toBe(true)
+  })
+
+  test('that git lfs does not tell from others never come with the checkout, without a bound', async () => {
+    const lines = `\n   size: 1\ncheckout: true\ndownload: true\n    oid: sha256 ${idNumber(1)}\n`
+    const { computer, server } = await withLargeFiles({ [`a${lines}.bin`]: pointer(idNumber(7), 1_000) })
+    expectFailure(await computer.telec('telec-update'), 75, ['smudge filter lfs failed'])
+    expect(server.asked).toEqual([])
+    expect(stored(computer).every((size) => size < MIB)).toBe(true)
+  })
+
+  test('come also where only the computer knows which they are', async () => {
+    const { computer } = await withSmallDisk('one')
+    writeFileSync(join(computer.checkout, '.git/info/attributes'), ATTRIBUTES['.gitattributes'])
+    await computer.push({ ...version('1.1.0'), 'a.bin': pointerTo('one') })
+    const ended = await watchAndUpdate(computer)
+    expect(ended, ended.stderr).toMatchObject({ code: 42 })
+    expect(readFileSync(join(computer.checkout, 'a.bin'), 'utf8')).toBe('one')
   })
 
   test.each([110n * BigInt(MIB), 10n ** 18n])(

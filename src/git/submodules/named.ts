@@ -33,7 +33,14 @@ export async function submodulesOf(repository: Repository, commit: string): Prom
     return [{ name, path, url: settings.get(`submodule.${name}.url`) ?? '' }]
   })
   if (modules.length === 0) return []
-  const tree = ['ls-tree', '-z', '--full-tree', commit, '--', ...modules.map(({ path }) => path)]
+  const tree = [
+    'ls-tree',
+    '-z',
+    '--full-tree',
+    commit,
+    '--',
+    ...modules.map(({ path }) => `:(literal)${path}`),
+  ]
   const links = new Map<string, string>()
   for (const entry of (await git(repository, tree)).split('\0')) {
     const [, link = '', path = ''] = /^160000 commit ([0-9a-f]+)\t(.+)$/s.exec(entry) ?? []
