@@ -100,8 +100,7 @@ export function own(world: World, paths: Paths): Paths {
     const isSystem = paths.scope === 'system'
     verifyPrivate(paths.home, isSystem, isSystem ? homeOwner(paths) : world.uid)
     // What git reads in the home of somebody else, which sudo -E keeps, can name commands.
-    if (world.uid === 0)
-      for (const folder of [world.home, world.env.XDG_CONFIG_HOME]) if (folder) verifyPrivate(folder, true)
+    for (const folder of [world.home, world.env.XDG_CONFIG_HOME]) if (folder) verifyPrivate(folder, true)
     return paths
   }
   const named = paths.name === null || world.program.args.includes(paths.name) ? [] : ['--name', paths.name]

@@ -1,5 +1,4 @@
-import { mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { realpathSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
@@ -7,6 +6,7 @@ import { TelecError } from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { printable } from '../system/log.ts'
+import { inTemporaryFolder } from '../system/temporary.ts'
 import { verifyPrivate, wrongPath } from '../system/trust.ts'
 import { isoOfSeconds, type World } from '../system/world.ts'
 import { git, gitError, tryGit } from './git.ts'
@@ -40,19 +40,16 @@ export async function verifySignatures(
   target: Target,
 ): Promise<void> {
   if (deployment.verify === 'none') return
-  const trust = prepareTrust(repository, deployment)
-  try {
-    if (trust.keyring) await importKeys(repository.world, trust.gnupgHome, trust.keyring)
-    if (deployment.verify === 'signed-tag') await verifyTag(repository, trust, target)
-    else {
-      const tip = ['-1', target.commit]
-      const range = [`${from}..${target.commit}`]
-      // A branch that was wound back has nothing in between: the commit itself is signed all the same, or not taken.
-      await verifyCommits(repository, trust, deployment.verify_commits === 'tip' ? tip : range, tip)
-    }
-  } finally {
-    rmSync(trust.gnupgHome, { recursive: true, force: true })
-  }
+  verifyTrustFiles(repository, deployment)
+  await inTemporaryFolder('gnupg', async (gnupgHome) => {
+    const trust = prepareTrust(deployment, gnupgHome)
+    if (trust.keyring) await importKeys(repository.world, gnupgHome, trust.keyring)
+    if (deployment.verify === 'signed-tag') return verifyTag(repository, trust, target)
+    const tip = ['-1', target.commit]
+    const range = [`${from}..${target.commit}`]
+    // A branch that was wound back has nothing in between: the commit itself is signed all the same, or not taken.
+    await verifyCommits(repository, trust, deployment.verify_commits === 'tip' ? tip : range, tip)
+  })
 }
 
 /** Whose signatures count, as git takes it. */
@@ -60,15 +57,12 @@ interface Trust {
   readonly settings: readonly string[]
   /** With no grafts, by which history could be another one than what was signed (gitrepository-layout(5)). */
   readonly env: Readonly<Record<string, string>>
-  /** Holds the keys of `keyring`, and nothing else of this user. */
-  readonly gnupgHome: string
   readonly keyring: string | undefined
 }
 
-function prepareTrust(repository: Repository, deployment: Deployment): Trust {
-  verifyTrustFiles(repository, deployment)
+/** @param gnupgHome gets the keys of `keyring`, and has nothing else of this user. */
+function prepareTrust(deployment: Deployment, gnupgHome: string): Trust {
   const { allowed_signers = '/dev/null', revoked_signers = '/dev/null', keyring } = deployment
-  const gnupgHome = mkdtempSync(join(tmpdir(), 'telec-gnupg-')) // mode 0700
   // Whose key is in the keyring is trusted: there is no web of trust on an unattended computer.
   writeFileSync(join(gnupgHome, 'gpg.conf'), 'trust-model always\nno-auto-key-retrieve\nno-autostart\n')
   // Every setting by which the repository's own configuration could choose who checks, or against what.
@@ -85,7 +79,6 @@ function prepareTrust(repository: Repository, deployment: Deployment): Trust {
   return {
     settings: ['--no-replace-objects', ...settings],
     env: { GNUPGHOME: gnupgHome, GIT_GRAFT_FILE: '/dev/null' },
-    gnupgHome,
     keyring,
   }
 }

@@ -1,15 +1,21 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { verifyPrivate } from './trust.ts'
 
 const folders = new Set<string>()
 
-/** Gives `use` an empty folder, which is gone with all that is in it when that is over, or a signal ends telec. */
+/**
+ * Gives `use` an empty folder of mode 0700, which is gone with all that is in it when that is over, or a signal ends telec. Throws
+ * `config` where others could replace it.
+ */
 export async function inTemporaryFolder<Result>(
   name: string,
   use: (folder: string) => Promise<Result>,
 ): Promise<Result> {
-  const folder = mkdtempSync(join(tmpdir(), `telec-${name}-`))
+  const path = join(tmpdir(), `telec-${name}-`)
+  verifyPrivate(path, true, undefined, 'TMPDIR') // sudo -E keeps it, and whose it is could put another folder there
+  const folder = mkdtempSync(path)
   folders.add(folder)
   try {
     return await use(folder)

@@ -19,7 +19,9 @@ import { type HttpGit, serveHttpGit } from '../helpers/http-git.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { DIST, execute, type ProgramName, succeed } from '../helpers/programs.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
+import { keep, sshSigner } from '../helpers/signing.ts'
 import { mode, readTree } from '../helpers/tree.ts'
+import { watchAndUpdate } from '../helpers/update.ts'
 
 /** Every secret begins with it; in a URL its @ is encoded. */
 const MARK = 'marked-'
@@ -375,6 +377,37 @@ describe('what others could change is refused', () => {
       expect(readdirSync(theirs)).not.toContain('ran')
     },
   )
+
+  test.each(['HOME', 'XDG_CONFIG_HOME'])(
+    'a %s of another user that a user who is not root has',
+    async (name) => {
+      const computer = await freshComputer()
+      const theirs = join(computer.folder, 'theirs')
+      mkdirSync(theirs)
+      chownSync(theirs, 65_533, 65_533)
+      for (const path of [computer.folder, computer.home]) chmodSync(path, 0o755)
+      for (const path of [computer.home, join(computer.home, 'config.yml')]) chownSync(path, 65_534, 65_534)
+      const env = { ...computer.env, [name]: theirs }
+      const ended = await asNobody(computer.folder, 'telec', ['status'], env)
+      expectFailure(ended, 78, ['others can change', theirs, 'belongs to uid 65533'])
+    },
+  )
+
+  test('a TMPDIR of another user, who could put other keys in the place of those that may sign', async () => {
+    const computer = await freshComputer()
+    const { allowed } = await sshSigner(computer.folder, 'ann')
+    const signers = keep(computer, 'allowed_signers', allowed)
+    computer.writeConfig(
+      `deployment:\n  checkout: ${computer.checkout}\n  verify: signed-commit\n  allowed_signers: ${signers}\n`,
+    )
+    const theirs = join(computer.folder, 'theirs')
+    mkdirSync(theirs)
+    chownSync(theirs, 65_534, 65_534)
+    await computer.push(version('1.1.0'))
+    const ended = await watchAndUpdate(computer, [], { TMPDIR: theirs })
+    expectFailure(ended, 78, ['TMPDIR is ', 'others can change', theirs])
+    expect(readdirSync(theirs)).toEqual([])
+  })
 
   test.each([
     [
