@@ -27,7 +27,9 @@ interface Listed {
   readonly prerelease: boolean
 }
 
-const DRAFTS = v.array(v.object({ tag_name: v.string(), draft: v.boolean(), prerelease: v.boolean() }))
+/** Longer than git takes in the name of a file. */
+const TAG = v.pipe(v.string(), v.maxLength(4_096))
+const DRAFTS = v.array(v.object({ tag_name: TAG, draft: v.boolean(), prerelease: v.boolean() }))
 
 /** docs.github.com/rest/releases/releases; Enterprise, too. */
 const github: Forge = {
@@ -64,7 +66,7 @@ const gitlab: Forge = {
   }),
   page: v.array(
     v.pipe(
-      v.object({ tag_name: v.string(), upcoming_release: v.optional(v.boolean(), false) }),
+      v.object({ tag_name: TAG, upcoming_release: v.optional(v.boolean(), false) }),
       v.transform(({ tag_name, upcoming_release }) => ({
         tag_name,
         draft: upcoming_release,

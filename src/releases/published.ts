@@ -15,6 +15,10 @@ export type Published = Page['releases'][number]
 
 /** Of a page: a hundred releases with a hundred files each are 20 MB. */
 const MOST_BYTES = 32 * 1024 * 1024
+/** Of a page, of which a hundred were asked for: what is parsed may take a hundred times as much memory as its text. */
+const MOST_RELEASES = 1_000
+/** Of objects and lists in a page: those of the page above are 20,000, and texts of releases have brackets, too. */
+const MOST_BRACKETS = 1_000_000
 /** Newest first, a hundred a page: what is further back was passed over long ago. */
 const MOST_PAGES = 10
 const MOST_REDIRECTS = 3
@@ -97,18 +101,27 @@ function headersOf(forge: Forge, token: Token | null, known: Page | undefined): 
 
 /** The releases on a page of the list that a forge answers with. Throws `later` where it is no list. Pure. */
 export function parsePage(forge: Forge, url: URL, { headers, body }: HttpAnswer): Page {
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), forge.page), body, { abortEarly: true })
-  if (!parsed.success)
-    throw new TelecError('later', `${url.origin} answers something else than a list of releases`, {
-      because: parsed.issues[0].message,
+  const other = (because: string) =>
+    new TelecError('later', `${url.origin} answers something else than a list of releases`, {
+      because,
       hint: `is ${forge.name} there (deployment.releases), and deployment.api_url right?`,
     })
+  if (hasMore(body, MOST_BRACKETS)) throw other('it has more in it than a list of releases')
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), forge.page), body, { abortEarly: true })
+  if (!parsed.success) throw other(parsed.issues[0].message)
+  if (parsed.output.length > MOST_RELEASES) throw other(`a page has ${parsed.output.length} of them`)
   const published = parsed.output.filter(({ draft }) => !draft)
   return {
     etag: typeof headers.etag === 'string' ? headers.etag : null,
     releases: published.map(({ tag_name, prerelease }) => ({ tag: tag_name, prerelease })),
     isLast: !String(headers.link ?? '').includes('rel="next"'),
   }
+}
+
+function hasMore(text: string, brackets: number): boolean {
+  let left = brackets
+  for (let at = 0; at < text.length && left >= 0; at += 1) if ('[{'.includes(text.charAt(at))) left -= 1
+  return left < 0
 }
 
 /**

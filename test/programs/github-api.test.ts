@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type GitHub, serveGitHub } from '../helpers/github.ts'
 import { expectFailure } from '../helpers/messages.ts'
@@ -116,6 +118,22 @@ describe('a list of many words', () => {
     const ended = await watch(computer)
     expect(ended, ended.stderr).toMatchObject({ code: 0 })
     expect(signalled(computer)).toBe('1.1.0')
+  })
+
+  test.each([
+    [
+      'thousands of releases',
+      JSON.stringify(Array.from({ length: 2_000 }, () => listed({ tag_name: 'v1.1.0' }))),
+    ],
+    ['lists in lists', `${'['.repeat(2_000_000)}${']'.repeat(2_000_000)}`],
+    ['a name of megabytes', JSON.stringify([listed({ tag_name: `v1.1.0-${'a'.repeat(1_000_000)}` })])],
+  ])('that nobody asked for is none, and nothing of it is kept: %s', async (_, body) => {
+    const { computer, github } = await computerOnGitHub([])
+    await tag(computer, '1.1.0')
+    const link = '<http://127.0.0.1/?page=2>; rel="next"'
+    github.instead = (_request, response) => response.writeHead(200, { link }).end(body)
+    expectFailure(await watch(computer), 75, ['something else than a list of releases'])
+    expect(existsSync(join(computer.home, 'releases.json'))).toBe(false)
   })
 })
 
