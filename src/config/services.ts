@@ -90,7 +90,8 @@ export function ownerInsteadOfRoot({ uid }: World, { home, name }: Paths): strin
 /** Whose home it is, or, before a named service has one, whose it will be: the one around it says so. */
 function homeOwner({ home, name }: Pick<Paths, 'home' | 'name'>): number {
   const folders = [home, ...(name === null ? [] : [folderOfHome(home)])]
-  return lstatSync(folders.find(existsSync) ?? home, { throwIfNoEntry: false })?.uid ?? 0
+  const folder = folders.find(existsSync)
+  return folder === undefined ? 0 : lstatSync(folder).uid
 }
 
 /** Throws `usage` where root means the service of another user, and `config` where its home could be somebody else's. */

@@ -1,9 +1,9 @@
-import { realpathSync, statSync, writeFileSync } from 'node:fs'
+import { realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
-import { mayAccess } from '../system/files.ts'
+import { isFile, mayAccess } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { printable } from '../system/log.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
@@ -94,8 +94,7 @@ export function verifyTrustFiles(repository: Repository, deployment: Deployment)
 /** A commit must not be able to choose who may sign it, nor may anybody else on this computer. */
 function verifyTrustFile(key: string, path: string, { workTree, world }: Repository): void {
   const wrong = (what: string, hint: string) => wrongPath(key, path, what, hint)
-  const stat = statSync(path, { throwIfNoEntry: false })
-  if (!stat?.isFile()) throw wrong('is no file', 'write the keys there that may sign')
+  if (!isFile(path)) throw wrong('is no file', 'write the keys there that may sign')
   if (`${realpathSync(path)}/`.startsWith(`${realpathSync(workTree)}/`))
     throw wrong('lies in the checkout', 'keep it elsewhere: a commit could change it')
   if (!mayAccess(path, 'read'))

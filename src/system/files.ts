@@ -61,6 +61,11 @@ function attemptToRead<Read>(path: string, read: () => Read): Read | null {
   }
 }
 
+/** Whether a plain file is there. Throws a TelecError where that cannot be told. */
+export function isFile(path: string): boolean {
+  return attemptToRead(path, () => fs.statSync(path))?.isFile() ?? false
+}
+
 /** The content of a plain file; null where there is none, or what somebody put there instead: a pipe, a device. */
 export function readPlainText(path: string): string | null {
   const stat = attemptToRead(path, () => fs.statSync(path))

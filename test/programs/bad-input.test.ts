@@ -140,6 +140,13 @@ describe('the configuration', () => {
     },
   )
 
+  test.each(named)('below what is no folder: %s', async (_, program, args) => {
+    const computer = await freshComputer()
+    const home = join(computer.home, 'config.yml', 'home')
+    const ended = await computer.telec(program, args, { env: { TELEC_HOME: home } })
+    expectFailure(ended, 78, ['there is no configuration', home])
+  })
+
   test('that is a folder', async () => {
     const computer = await freshComputer()
     rmSync(join(computer.home, 'config.yml'))

@@ -1,4 +1,12 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
@@ -339,6 +347,15 @@ describe('who may sign cannot be chosen by the repository', () => {
     configure(computer, { verify: 'signed-commit', allowed_signers: file(computer) })
     await computer.push(version('1.1.0'))
     await expectRefused(computer, parts, 78)
+  })
+
+  test('a link that leads to itself is no bug', async () => {
+    const computer = await freshComputer()
+    const loop = join(computer.folder, 'loop')
+    symlinkSync(loop, loop)
+    configure(computer, { verify: 'signed-commit', allowed_signers: loop })
+    await computer.push(version('1.1.0'))
+    await expectRefused(computer, [`cannot read ${loop}`, 'ELOOP'], 1)
   })
 
   test.each<[string, Record<string, string>, string[]]>([
