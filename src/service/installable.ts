@@ -159,7 +159,7 @@ export async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
 }
 
 /** What to do on a Mac without a desktop session, where a user's agents never start. */
-export const HEADLESS =
+const HEADLESS =
   'where nobody logs in at the desktop, configure it for the computer: sudo telec init --system; else log in there once'
 
 /** What is said of a checkout there. */
