@@ -81,7 +81,11 @@ async function mac(labels: readonly string[] = [LABEL]): Promise<Mac> {
     launchd,
     telec,
     state,
-    deployed: (commit) => until(`${commit} to be deployed`, async () => state().deployed.commit === commit),
+    deployed: (commit) =>
+      until(`${commit} to be deployed`, async () => {
+        if (launchd.pid('telec-watch') === null) launchd.tick() // a minute that comes while a poll runs is missed
+        return state().deployed.commit === commit
+      }),
     agents: () => readdirSync(agentsFolder).toSorted(),
   }
 }
@@ -173,6 +177,7 @@ test('a second service has jobs of its own, and its uninstall leaves the first a
   launchd.tick()
   await deployed(commit)
   await until('the second to be deployed', async () => {
+    if (launchd.pid('telec-watch.worker') === null) launchd.tick()
     const { deployed: at } = JSON.parse(readFileSync(join(home, 'update_state.json'), 'utf8'))
     return at.commit === commit
   })

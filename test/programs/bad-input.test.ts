@@ -104,7 +104,7 @@ describe('the configuration', () => {
       'that has a mirror with a port that is none',
       'deployment:\n  checkout: /srv\n  mirrors: [https://example.org:99999/web.git]\n',
       3,
-      ['deployment.mirrors.0: got what is not shown here'],
+      ['deployment.mirrors.…: got what is not shown here'],
     ],
     [
       'of megabytes',

@@ -33,7 +33,7 @@ const BY_ROOT = [
 ]
 
 /** Says to systemd, from within the unit, what only telec could have a reason to say. */
-const SPEAKING = `import os, socket, subprocess
+const SPEAKING = `import os, socket, subprocess, time
 def check(): return os.path.exists('said')
 def migrate():
     child = subprocess.Popen(['sleep', '600'], start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -41,8 +41,9 @@ def migrate():
     to = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     for said in ('STATUS=all is well', 'MAINPID=%d' % child.pid, 'MAINPID=1', 'STOPPING=1', 'RELOADING=1', 'EXTEND_TIMEOUT_USEC=600000000', 'WATCHDOG=trigger'):
         to.sendto(said.encode(), '/run/systemd/notify')
-    subprocess.run(['systemd-cat', '-t', 'telec-update'], input=b'\\x1b]0;title\\x07\\x1b[2J\\n')
-    child.kill()
+    speaker = subprocess.Popen(['systemd-cat', '-t', 'telec-update', 'sh', '-c', "printf '\\\\033]0;title\\\\007\\\\033[2J\\\\n'; exec sleep 600"])
+    while not os.path.exists('${WEB.home}/heard'): time.sleep(0.02) # journald asks of which unit those are that are still there
+    for one in (child, speaker): one.kill()
     open('said', 'w').close()
     return True
 `
@@ -116,7 +117,12 @@ echo 'id -u >>/home/web/spied' | tee -a ~/.bashrc ~/.profile >~/.bash_profile`)
   test('can say nothing to systemd in the name of the unit, and nothing to the terminal of root', async () => {
     await subscriber.systemctl('stop telec-watch.timer telec-update.path') // root's is to be the one that sees it
     const commit = await subscriber.push({ ...version('1.2.0'), 'migrations/v1.2.0/001_speaks.py': SPEAKING })
-    const { code, stdout } = await byRoot('telec update')
+    const update = byRoot('telec update')
+    await until('what is said to be in the journal', async () =>
+      (await sh('journalctl --quiet --output=cat --unit=telec-update.service')).includes('[2J'),
+    )
+    await asWeb('touch ~/heard')
+    const { code, stdout } = await update
     await subscriber.systemctl('start telec-watch.timer telec-update.path')
     expect(stdout).toContain('updated: 1.2.0 is deployed')
     expect(stdout).toContain('\\u001b[2J')
