@@ -90,12 +90,19 @@ async function mac(labels: readonly string[] = [LABEL]): Promise<Mac> {
   }
 }
 
+/** And its end: a minute of the calendar that comes while a job runs is missed. */
+const firstPoll = (computer: Computer, launchd: Launchd) =>
+  until(
+    'the first poll to have ended',
+    async () => computer.state('watch_state.json') !== null && launchd.pid('telec-watch') === null,
+  )
+
 test('install, a push, the service restarted, uninstall', async () => {
   const { computer, launchd, telec, deployed, agents, state } = await mac()
   const installed = await telec('install')
   expect(installed, installed.stderr).toMatchObject({ code: 0 })
   expect(launchd.labels()).toEqual([LABEL, 'telec-update', 'telec-watch'])
-  await until('the first poll', async () => computer.state('watch_state.json') !== null)
+  await firstPoll(computer, launchd)
   const [pid, runs] = [launchd.pid(LABEL), launchd.runs(LABEL)]
 
   const commit = await computer.push(version('1.1.0'))
@@ -233,7 +240,7 @@ case $1 in check) test -e ../out;; migrate) launchctl bootout ${job} && touch ..
 test('a change that WatchPaths missed is made up for by the calendar', async () => {
   const { computer, launchd, telec, deployed } = await mac()
   await telec('install')
-  await until('the first poll', async () => computer.state('watch_state.json') !== null)
+  await firstPoll(computer, launchd)
   launchd.isWatching = false
   const commit = await computer.push(version('1.1.0'))
   launchd.tick()
@@ -257,7 +264,7 @@ test('a changed configuration takes a bootout and a bootstrap that is refused at
 test('a failing migration halts in one attempt, however often its folder changes', async () => {
   const { computer, launchd, telec, state } = await mac()
   await telec('install')
-  await until('the first poll', async () => computer.state('watch_state.json') !== null)
+  await firstPoll(computer, launchd)
   await computer.push({
     ...version('1.1.0'),
     'migrations/v1.1.0/001_fails.mjs':
@@ -279,7 +286,7 @@ test('a failing migration halts in one attempt, however often its folder changes
 test('a service that was booted out stays so, and the update counts', async () => {
   const { computer, launchd, telec, deployed } = await mac()
   await telec('install')
-  await until('the first poll', async () => computer.state('watch_state.json') !== null)
+  await firstPoll(computer, launchd)
   await execute('launchctl', ['bootout', `${GUI}/${LABEL}`], {
     env: { PATH: `${launchd.bin}:/usr/bin:/bin` },
   })
@@ -318,7 +325,7 @@ test('without a session of that user it says what to do', async () => {
 test('what telec writes in its home starts nothing again, and what it writes in the checkout keeps its mode', async () => {
   const { computer, launchd, telec, deployed } = await mac()
   await telec('install')
-  await until('the first poll', async () => computer.state('watch_state.json') !== null)
+  await firstPoll(computer, launchd)
   const commit = await computer.push({ ...version('1.1.0'), 'public/index.html': 'hello' })
   launchd.tick()
   await deployed(commit)
@@ -431,7 +438,7 @@ test('a job that launchd forgets to start when it is loaded is started', async (
   const { computer, launchd, telec } = await mac()
   launchd.startsAtLoad = false
   expect(await telec('install')).toMatchObject({ code: 0 })
-  await until('the first poll', async () => computer.state('watch_state.json') !== null)
+  await firstPoll(computer, launchd)
 })
 
 test("a job that fails each time is seen, and Apple's stand-in for git named", async () => {
@@ -480,7 +487,7 @@ test.each([true, false])(
 test('a log that has grown large is put aside, once', async () => {
   const { computer, launchd, telec } = await mac()
   await telec('install')
-  await until('the first poll', async () => computer.state('watch_state.json') !== null)
+  await firstPoll(computer, launchd)
   const log = join(computer.folder, 'Library/Logs/telec/telec-update.log')
   appendFileSync(log, 'x'.repeat(1_100_000))
   await until('it to be put aside', async () => {

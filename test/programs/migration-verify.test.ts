@@ -183,7 +183,7 @@ export function migrate() {
     chmodSync(ci.folder, 0o755)
     chmodSync(ci.home, 0o555)
     mkdirSync(join(ci.folder, 'tmp'))
-    chmodSync(join(ci.folder, 'tmp'), 0o777)
+    chmodSync(join(ci.folder, 'tmp'), 0o1777) // as /tmp
     const args = ['verify', '--home', ci.home, '--checkout', ci.checkout]
     const env = { ...process.env, TMPDIR: join(ci.folder, 'tmp') }
     const verify = () => asNobody(ci.folder, 'telec-migrate', args, env)
