@@ -44,8 +44,7 @@ function completeAll(command: Command): void {
     .helpCommand(false)
   if (!command.options.some(({ long }) => long === '--name'))
     command.addOption(nameOption('-n, --name <name>'))
-  for (const option of [...SAYING, ...SCOPES])
-    if (!command.options.some(({ long }) => long === option.long)) command.addOption(option)
+  for (const option of [...SAYING, ...SCOPES]) command.addOption(option)
   command.commands.forEach(completeAll)
 }
 

@@ -14,9 +14,9 @@ import { readStatus } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
-import { verifyFree } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { isLocked } from '../system/lock.ts'
+import { verifyFree } from '../system/space.ts'
 import type { Checks } from './check.ts'
 
 /** Programs, disk, clock, and telec's own folder. */

@@ -20,7 +20,6 @@ import { TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { isHeld } from '../system/lock.ts'
-import { printable } from '../system/log.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { afterHalt } from '../view/after-halt.ts'
 import { verifyCheckout } from '../view/checkout.ts'
@@ -87,7 +86,7 @@ async function signers({ world, config }: Service): Promise<string> {
   const files = [allowed_signers ?? [], keyring ?? []].flat().join(' and ')
   const text = allowed_signers === undefined ? '' : readText(allowed_signers)
   const expired = expiredSigners(text ?? '', world.now()).map(
-    ({ name, line, at }) => `${printable(name)} (line ${line}, ${at.toISOString()})`,
+    ({ name, line, at }) => `${name} (line ${line}, ${localTime(at.getTime())})`,
   )
   if (expired.length === 0) return `${verify}, by the keys of ${files}`
   return `${verify}, by the keys of ${files}; ${EXPIRED}: ${expired.join(', ')}`

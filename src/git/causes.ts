@@ -1,7 +1,7 @@
 import { TelecError } from '../system/errors.ts'
-import { diskFull, freeSpace } from '../system/files.ts'
 import { withoutLogins } from '../system/logins.ts'
 import type { RunResult } from '../system/process.ts'
+import { diskFull, freeSpace } from '../system/space.ts'
 import type { Repository } from './repository.ts'
 
 /** git ends with it whatever went wrong: what ssh said, or which lock is in the way, is what helps. */

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
+import { mebibytes } from '../system/space.ts'
 import { askGit, git, gitError, tryGit } from './git.ts'
 import { filesBelow, removeFiles } from './leftovers.ts'
 import type { Repository } from './repository.ts'
-import { doesNotFit, mebibytes, roomIn, sizeOf } from './room.ts'
+import { doesNotFit, roomIn, sizeOf } from './room.ts'
 
 /** Large files take their time. */
 const TIMEOUT_MS = 30 * 60_000

@@ -2,23 +2,21 @@ import { lstatSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
-import { freeSpace } from '../system/files.ts'
+import { freeSpace, LEAST_FREE, mebibytes } from '../system/space.ts'
 import type { GitOptions } from './git.ts'
 import { filesBelow, removeFiles } from './leftovers.ts'
 import type { Repository } from './repository.ts'
 
 /** What git may take to unpack what a server sends: twice the largest file that it does not stream (core.bigFileThreshold), and more. */
 const MEMORY_KIB = 2 * 1024 * 1024
-/** What a server sends without an end does not take the last of the disk from the service. */
-const KEPT_FREE_BYTES = 64 * 1024 * 1024
 /** What git says where its helper has met the limit of a file's size (setrlimit(2)); of a clone only that it was silent, twice. */
 const DIED_OF_SIZE = new RegExp(
   `died of signal ${constants.signals.SIGXFSZ}\\b|Retry scheduled\nfatal: fetch-pack: invalid index-pack output`,
 )
 
-/** What a server may fill of the disk that holds a folder, in bytes. */
+/** What a server may fill of the disk that holds a folder, in bytes: without an end, it does not take the last from the service. */
 export function roomIn(folder: string): number {
-  return Math.max(0, freeSpace(folder).bytes - KEPT_FREE_BYTES)
+  return Math.max(0, freeSpace(folder).bytes - LEAST_FREE.bytes)
 }
 
 /** What a git that fetches may take of the memory and of the disk, whatever a server sends. */
@@ -54,10 +52,6 @@ export function doesNotFit({ commonDir }: Repository, sender: string, because: s
     because,
     hint: `free some space: df -h ${commonDir}`,
   })
-}
-
-export function mebibytes(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20)} MiB`
 }
 
 /** What a git that fetches has not ended: one that was killed leaves it for weeks (git-gc(1)). */

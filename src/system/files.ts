@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import * as v from 'valibot'
 import { kindOf, systemErrorCode, TelecError } from './errors.ts'
 import { printableJson } from './log.ts'
+import { diskFull } from './space.ts'
 
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
@@ -231,39 +232,11 @@ function plainFileAt(path: string): fs.Stats | undefined {
 export function writeFailure(path: string, error: unknown): TelecError {
   if (error instanceof TelecError) return error
   const folder = dirname(path)
-  const because = (error as Error).message
-  const { because: why = because, hint = `check the folder: ls -ld ${folder}` } =
-    systemErrorCode(error) === 'ENOSPC' ? diskFull(folder, { said: because }) : {}
-  return new TelecError(kindOf(error), `cannot write ${path}`, { because: why, hint, cause: error })
-}
-
-/** With less, git or the install would run full half-way. */
-const LEAST_FREE = { bytes: 64 * 2 ** 20, files: 1_000 }
-
-/** Bytes that can still be written to the disk of `folder`. Throws `later` where an update wants more. */
-export function verifyFree(folder: string): number {
-  const { bytes, files } = freeSpace(folder)
-  if (bytes < LEAST_FREE.bytes || files < LEAST_FREE.files) throw diskFull(folder)
-  return bytes
-}
-
-/** The disk of `folder` is full, in figures. @param said by whom it was noticed, in their words. */
-export function diskFull(
-  folder: string,
-  { said, ...details }: { said?: string; cause?: unknown; interrupted?: boolean } = {},
-): TelecError {
-  const { bytes, files } = freeSpace(folder)
-  const free = `${Math.floor(bytes / 2 ** 20)} MiB${Number.isFinite(files) ? ` and ${files} files` : ''}`
-  const wanted = `${LEAST_FREE.bytes / 2 ** 20} MiB and ${LEAST_FREE.files} files`
-  return new TelecError('later', `the disk of ${folder} is full`, {
-    because: [said ?? [], `free: ${free}; an update wants ${wanted} at least`].flat().join('\n'),
-    hint: `free some: df -h ${folder}; df -i ${folder}`,
-    ...details,
+  const said = (error as Error).message
+  const full = systemErrorCode(error) === 'ENOSPC' ? diskFull(folder, { said }) : null
+  return new TelecError(kindOf(error), `cannot write ${path}`, {
+    because: full?.because ?? said,
+    hint: full?.hint ?? `check the folder: ls -ld ${folder}`,
+    cause: error,
   })
-}
-
-/** What this user can still write to the file system of `path`; a full disk may have room and no inodes. */
-export function freeSpace(path: string): { bytes: number; files: number } {
-  const { bavail, bsize, files, ffree } = fs.statfsSync(path)
-  return { bytes: bavail * bsize, files: files === 0 ? Number.POSITIVE_INFINITY : ffree } // btrfs has no fixed number
 }

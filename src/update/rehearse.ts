@@ -14,7 +14,6 @@ import { type Answer, askPending } from '../migrate/overview.ts'
 import { migrationsFolder, planMigrations } from '../migrate/plan.ts'
 import { surroundingsOf } from '../migrate/run.ts'
 import { findService } from '../service/find.ts'
-import { printable } from '../system/log.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
 
 /** What an update would do. */
@@ -50,9 +49,7 @@ export async function rehearse(service: Service, deployed: Target, offered: Targ
   const files = (await changesBetween(repository, head, target.commit)).map(({ path }) => path)
   return {
     target,
-    commits: (await commitsBetween(repository, head, target.commit, MOST_COMMITS)).map((line) =>
-      printable(line),
-    ),
+    commits: await commitsBetween(repository, head, target.commit, MOST_COMMITS),
     files,
     migrations: await askOfCopy(service, repository, deployed, target, files),
     install: config.deployment.install ?? null,

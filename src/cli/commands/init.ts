@@ -19,6 +19,7 @@ import type { World } from '../../system/world.ts'
 import { adopt } from '../../update/adopt.ts'
 import { askForAnswers } from '../ask.ts'
 import type { DefineCommand } from '../main.ts'
+import { warn } from '../warn.ts'
 
 interface Options extends Omit<Answers, 'checkout' | 'name'> {
   readonly checkout?: string
@@ -64,14 +65,10 @@ Examples:
       const others = await otherServices(world, paths)
       const done = await initialise(world, paths, others, await answersOf(world, paths, others, options))
       world.out(options.json ? done.data : done.text)
-      if (world.platform === 'darwin' && paths.scope === 'user') await warnOfHeadless(world)
+      // Not an error: somebody may log in at the desktop before telec install.
+      if (world.platform === 'darwin' && paths.scope === 'user')
+        await verifyLaunchd(world, 'user').catch(warn(world))
     })
-
-/** Not an error: somebody may log in before telec install. */
-async function warnOfHeadless(world: World): Promise<void> {
-  const fault = await verifyLaunchd(world, 'user').catch((error: unknown) => error)
-  if (fault instanceof TelecError) world.log.warning(`${fault.message}: ${fault.hint}`)
-}
 
 function verifyNotConfigured(paths: Paths): void {
   if (readText(paths.config) === null) return

@@ -15,6 +15,7 @@ import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
+import { warn } from '../warn.ts'
 
 interface Options extends Record<'print' | 'refresh' | 'user' | 'system' | 'json', boolean> {
   readonly manager: InstallPlan['manager']
@@ -120,14 +121,6 @@ async function warnOfPrograms(service: Service, owner: InstallPlan['owner']): Pr
   const user = owner && owner.uid !== service.world.uid ? owner.name : null
   for (const key of Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])
     await verifyProgram(service, key, user).catch(warn(service.world))
-}
-
-function warn({ log }: World): (error: unknown) => void {
-  return (error) => {
-    if (!(error instanceof TelecError)) throw error
-    const { message, because, hint } = error
-    log.warning([message, because, hint].filter(Boolean).join('; '))
-  }
 }
 
 function planAsData({ manager, scope, files, start }: InstallPlan) {

@@ -4,7 +4,7 @@ import { indexDamage } from '../../git/index-file.ts'
 import { gitsAtWork, locksInTheWay } from '../../git/locks.ts'
 import { commandEnvironment } from '../../service/environment.ts'
 import { TelecError } from '../../system/errors.ts'
-import { verifyFree } from '../../system/files.ts'
+import { verifyFree } from '../../system/space.ts'
 import type { StepContext } from '../step.ts'
 
 /** A person's git is done long before, unless an editor is open. */
