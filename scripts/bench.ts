@@ -1,4 +1,4 @@
-// Whole processes, in turn with what they are compared with: A B A B …; the machine's speed drifts, a ratio does not.
+// Whole processes, alternating with the baseline: A B A B …; the machine's speed drifts, a ratio does not.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,7 @@ import { usageOf } from './lib/usage.ts'
 
 const ROUNDS = 21
 
-/** What is asked of it, as ratios where nothing else is said. */
+/** The bounds; ratios unless a unit is given. */
 const LIMITS = {
   quiet: 0.45,
   quietAgainstCron: 1,
@@ -71,7 +71,7 @@ function setUp(): void {
   const work = join(folder, 'work')
   writeFileSync(join(work, 'package.json'), `${JSON.stringify({ name: 'web', version: '1.0.0' })}\n`)
   git(work, 'add', '--all')
-  const identity = ['-c', 'user.name=A Person', '-c', 'user.email=person@example.org']
+  const identity = ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.org']
   git(work, ...identity, 'commit', '--quiet', '-m', 'a start')
   git(work, 'push', '--quiet', 'origin', 'HEAD:main')
   git(folder, 'clone', '--quiet', 'remote.git', 'app')
@@ -155,7 +155,7 @@ interface Figure {
   readonly limit?: number
 }
 
-/** What is no ratio. */
+/** Bounds with a unit. */
 function measureFigures(rows: readonly Row[]): Figure[] {
   const updates = makeUpdates(dist, { files: 1, tags: 0 })
   try {
@@ -330,7 +330,7 @@ function bundle(name: string): string {
   return join(dist, name)
 }
 
-/** What `prepare` takes does not count. */
+/** The time of `prepare` is not counted. */
 function timedFrom(prepare: () => void, action: () => unknown): number {
   prepare()
   return timed(action)

@@ -30,7 +30,7 @@ ${REQUIRE}`
 
 // As the first process of a container, `telec run` inherits every orphan, and Node.js waits for its own children only:
 // there a shell stays in front of it, which waits for all (wait(1) in dash, bash and busybox), and passes signals on.
-// What is a command to the shell is a string and a comment to JavaScript.
+// The shell reads a command where JavaScript reads a string and a comment.
 const FRONT_DOOR_HEADER = `#!/bin/sh
 ":" //; [ $$ = 1 ] || exec node "$0" "$@"
 ":" //; exec 3<&0; node "$0" "$@" <&3 3<&- & child=$!
@@ -43,7 +43,7 @@ const HEADERS: Readonly<Record<string, string>> = { telec: FRONT_DOOR_HEADER, 't
 
 const metafiles: Metafile[] = []
 
-/** Keeps what esbuild says about everything that is built, programs within programs included. */
+/** Keeps esbuild's metadata of all builds, including programs within programs. */
 const noted: Plugin = {
   name: 'noted',
   setup({ onEnd }) {
@@ -62,7 +62,7 @@ const shared = {
   target: TARGET,
   legalComments: 'none',
   logLevel: 'warning',
-  // yaml offers Node its CommonJS build; of the other one only what is used ends up in the bundle.
+  // yaml gives Node its CommonJS build; of the other one the bundle has only the used parts.
   alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
   loader: {
     '.py': 'text',
@@ -115,7 +115,7 @@ for (const { program, contents } of built) {
   const file = `dist/.${program}.${process.pid}`
   await writeFile(file, contents)
   await chmod(file, 0o755)
-  await rename(file, `dist/${program}`) // whoever runs the one before goes on with it
+  await rename(file, `dist/${program}`) // a running program keeps the old file
 }
 
 await writeFile('dist/THIRD-PARTY-NOTICES', noticesOf(packages))

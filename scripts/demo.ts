@@ -1,8 +1,8 @@
-// The story that scripts/demo tells: set up, push, see it run; push what cannot work, see it halt.
+// The story that scripts/demo tells: set up, push, see it run; push a failing migration, see it halt.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { findStage, type Scene, type Stage } from './lib/stages.ts'
+import { type DemoFolders, findStage, type Stage } from './lib/stages.ts'
 
 const STEP_TIMEOUT_MS = 90_000
 
@@ -59,7 +59,7 @@ const embedded = options.includes('--embedded')
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0
 const folder = mkdtempSync(isRoot ? '/srv/telec-demo-' : '/var/tmp/telec-demo-')
 chmodSync(folder, 0o755) // its programs are run by telec's own user, too
-const scene: Scene = { root, folder, bin: join(folder, 'bin'), checkout: join(folder, 'app') }
+const folders: DemoFolders = { root, folder, bin: join(folder, 'bin'), checkout: join(folder, 'app') }
 let stage: Stage | null = null
 let zero = Date.now()
 const happened: Happening[] = []
@@ -67,7 +67,7 @@ let onHappening = () => {}
 
 process.once('SIGINT', () => leave(130))
 process.once('SIGTERM', () => leave(143))
-process.stdout.once('error', () => leave(141)) // as SIGPIPE ends a program whose reader is gone (`| head`)
+process.stdout.once('error', () => leave(141)) // as SIGPIPE ends a program whose reader has exited (`| head`)
 try {
   await tell()
   leave(0)
@@ -83,14 +83,14 @@ async function tell(): Promise<void> {
   push(work, 'first version', { 'package.json': packageJson('1.0.0'), 'server.js': SERVER })
   git(folder, 'clone', '--quiet', 'remote.git', 'app')
 
-  stage = findStage(scene, embedded)
+  stage = findStage(folders, embedded)
   console.log(`A bare git remote, a service from it, and telec, on ${stage.what}.\n`)
-  const telec = join(scene.bin, 'telec')
+  const telec = join(folders.bin, 'telec')
   stage.run(
     telec,
     'init',
     '--checkout',
-    scene.checkout,
+    folders.checkout,
     '--install',
     'test -f settings.json',
     ...stage.initArguments,
@@ -111,7 +111,7 @@ async function tell(): Promise<void> {
   )
   await until('updated')
   const [, pid] = /new pid (\d+)/.exec(text('restarted')) ?? []
-  verify(/left with exit code 42/.test(text('restarted')), 'the old process left with 42')
+  verify(/left with exit code 42/.test(text('restarted')), 'the old process exited with 42')
   verify(
     happened.some(({ text }) => text === `web 1.1.0 runs, pid ${pid}`),
     'the new process runs 1.1.0',
@@ -186,7 +186,7 @@ function push(work: string, message: string, files: Record<string, string>): str
 }
 
 function git(cwd: string, ...args: string[]): string {
-  const identity = ['-c', 'user.name=A Person', '-c', 'user.email=person@example.org']
+  const identity = ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.org']
   return execFileSync('git', [...identity, ...args], {
     cwd,
     encoding: 'utf8',

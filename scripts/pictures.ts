@@ -1,4 +1,4 @@
-// Draws docs/*.svg: the architecture, and what a run of the demo printed, when it did.
+// Draws docs/*.svg: the architecture, and the output of a demo run with its times.
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,10 +8,10 @@ import { drawTerminal, type Line } from './lib/terminal-svg.ts'
 
 const [root = ''] = process.argv.slice(2)
 
-/** Where the status begins in what the demo prints. */
+/** The line of the demo before its status. */
 const STATUS = /telec status says:$/
 
-/** A terminal of so many columns breaks its lines there. */
+/** The columns of the terminal. */
 const COLUMNS = /.{1,100}/g
 
 const lines = await record()

@@ -15,7 +15,7 @@ import {
   WAIVER,
 } from './lib/release.ts'
 
-/** A reason not to release, for the person who wants to. */
+/** A reason not to release, printed to the user. */
 class Refusal extends Error {}
 
 const [root = '', what = '', ...options] = process.argv.slice(2)
@@ -59,13 +59,13 @@ function release(bump: Bump): void {
   console.log(`${version} is committed and tagged; publish it with: git push --atomic origin main ${tag}`)
 }
 
-/** What release.yml asks before it publishes: the tag may have been made by hand. */
+/** release.yml verifies a tag before it publishes: it may have been made by hand. */
 function verify(tag: string): void {
   const version = versionOf(git('show', `${tag}:package.json`))
   if (tag !== `v${version}`)
     throw new Refusal(`${tag} is the tag of a commit whose package.json says ${version}`)
   if (git('rev-parse', `${tag}^{commit}`) !== git('rev-parse', 'HEAD'))
-    throw new Refusal(`${tag} is not what is checked out`)
+    throw new Refusal(`${tag} is not the checked-out commit`)
   notesOf(tag)
   verifyAddresses(git('show', `${tag}:package.json`))
   const trailer = `--format=%(trailers:key=${WAIVER},valueonly)`
@@ -81,15 +81,15 @@ function notesOf(tag: string): string {
 
 /** Clean, on main, and not behind what others have pushed. */
 function verifyRepository(): void {
-  if (git('status', '--porcelain') !== '') throw new Refusal('there are changes that are not committed')
+  if (git('status', '--porcelain') !== '') throw new Refusal('some changes are not committed')
   const branch = git('rev-parse', '--abbrev-ref', 'HEAD')
   if (branch !== 'main') throw new Refusal(`releases are made from main, and this is ${branch}`)
   git('fetch', '--quiet', '--tags', 'origin')
   const behind = git('rev-list', '--count', 'HEAD..origin/main')
-  if (behind !== '0') throw new Refusal(`main is ${behind} commit(s) behind: git pull`)
+  if (behind !== '0') throw new Refusal(`main is behind origin/main, by ${behind}: git pull`)
 }
 
-/** What is published says where it comes from. */
+/** A published package names its source. */
 function verifyAddresses(packageJson: string): void {
   const placeholders = placeholdersIn(packageJson)
   if (placeholders.length === 0) return
@@ -99,7 +99,7 @@ function verifyAddresses(packageJson: string): void {
   )
 }
 
-/** What breaks computers has to mend them, too. Before the first release there are none. */
+/** A breaking change needs a migration. Before the first release no computer can break. */
 function verifyBreaking(version: string, tip: string, waiver: string | null, bump?: Bump): void {
   const since = releaseBefore(tip)
   if (since === null) return
@@ -108,12 +108,12 @@ function verifyBreaking(version: string, tip: string, waiver: string | null, bum
   const list = breaking.map(({ id, message }) => `\n  ${id} ${message.split('\n')[0]}`).join('')
   const previous = since.slice(1)
   if (bump && !announcesBreaking(previous, bump))
-    throw new Refusal(`a ${bump} release must not break anything, and these do:${list}`)
+    throw new Refusal(`a ${bump} release contains breaking changes:${list}`)
   const added = git('diff', '--name-only', '--no-renames', '--diff-filter=A', since, tip, '--', 'migrations')
   if (waiver !== null || migrationsBetween(added.split('\n'), previous, version).length > 0) return
   throw new Refusal(
-    `what breaks has to mend each computer, and no migration up to ${version} came with these:${list}
-  what to do: telec-migrate new --version ${version} 'what it mends'; or say why none is needed: --no-migration WHY`,
+    `breaking changes without a migration up to ${version}:${list}
+  what to do: telec-migrate new --version ${version} 'what it fixes'; or give the reason why none is needed: --no-migration WHY`,
   )
 }
 

@@ -1,4 +1,4 @@
-// Prints what the programs in dist/ consist of, in CycloneDX: what npm says about the packages that were bundled.
+// Prints the parts of the programs in dist/, in CycloneDX: npm's data about the bundled packages.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -35,7 +35,7 @@ const components = all.components
   .filter((one) => bundled.includes(one['bom-ref']))
   .map((one) => ({ ...one, scope: 'required', properties: [] }))
 const missing = bundled.filter((id) => !components.some((one) => one['bom-ref'] === id))
-if (missing.length > 0) throw new Error(`npm sbom does not list what is bundled: ${missing.join(', ')}`)
+if (missing.length > 0) throw new Error(`npm sbom does not list bundled packages: ${missing.join(', ')}`)
 
 const root = all.metadata.component['bom-ref']
 const dependencies = all.dependencies

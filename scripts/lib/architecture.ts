@@ -19,7 +19,7 @@ const HEIGHT = 78
 
 const BOXES: readonly Box[] = [
   { x: 20, y: 30, name: 'git remote', lines: ['main, and tags', 'such as v1.2.3'], kind: 'theirs' },
-  { x: 20, y: 200, name: 'a person, or CI', lines: ['git push', 'a tag is a release'], kind: 'theirs' },
+  { x: 20, y: 200, name: 'you, or CI', lines: ['git push', 'a tag is a release'], kind: 'theirs' },
   { x: 305, y: 30, name: 'telec-watch', lines: ['one poll: what does the', 'channel say?'], kind: 'ours' },
   { x: 305, y: 200, name: 'timer', lines: ['of systemd or launchd,', 'about every minute'], kind: 'theirs' },
   {
@@ -76,12 +76,12 @@ const ARROWS: readonly Arrow[] = [
       [685, 108],
       [685, 196],
     ],
-    label: 'SIGTERM; it leaves with 42',
+    label: 'SIGTERM; it exits with 42',
     at: [694, 158],
   },
 ]
 
-/** The road of a push, left to right. What telec is made of is filled; all else is there already. */
+/** The road of a push, left to right. The parts of telec are filled. */
 export function drawArchitecture(): string {
   const boxes = BOXES.map(({ x, y, name, lines, kind }) => {
     const texts = lines.map(

@@ -8,7 +8,7 @@ import { usageOf } from './usage.ts'
 /** A checkout with `amount` migrations that each write a file, and the same for other runners beside it. */
 export interface ManyMigrations {
   readonly amount: number
-  /** Back to where nothing has run, on a disk that has nothing more to write. */
+  /** Resets to no applied migrations, and syncs the disk. */
   reset(): void
   /** One whole run of telec-migrate, in a process of its own. */
   run(): void
@@ -17,7 +17,7 @@ export interface ManyMigrations {
   runUmzug(): void
   /** npm's migrate. */
   runMigrate(): void
-  /** The runner that one writes in Python, with a record of what was applied. */
+  /** A typical runner in Python, with a record of the applied scripts. */
   runPython(): void
   /** The largest process of a run, in KiB. */
   peakKib(): number
@@ -99,7 +99,7 @@ require(${packageOf('migrate')}).load(options, (error, set) => error ? done(erro
   const git = (...args: string[]) => execFileSync('git', args, { cwd: join(folder, 'app'), stdio: 'ignore' })
   git('init', '--quiet')
   git('add', '--all')
-  git('-c', 'user.name=A Person', '-c', 'user.email=person@example.org', 'commit', '--quiet', '--message=all')
+  git('-c', 'user.name=Ada', '-c', 'user.email=ada@example.org', 'commit', '--quiet', '--message=all')
   const reset = () => {
     for (const path of [written, join(folder, 'record.json')]) rmSync(path, { recursive: true, force: true })
     mkdirSync(written)

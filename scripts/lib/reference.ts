@@ -1,7 +1,7 @@
 import { toJsonSchema } from '@valibot/to-json-schema'
 import { ConfigSchema } from '../../src/config/schema.ts'
 
-/** A schema, or a step of its pipe, with what is read of it here. */
+/** A schema, or a step of its pipe. */
 interface Part {
   readonly type: string
   readonly message?: string
@@ -36,12 +36,12 @@ export function reference(): string {
       const rows = keys.map(
         (key) => `| \`${key.name}\` | ${cell(key.takes)} | ${key.fallback} | ${cell(key.what)} |`,
       )
-      return `${title}\n\n| key | takes | default | what it is for |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`
+      return `${title}\n\n| key | takes | default | purpose |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`
     })
     .join('\n')
 }
 
-/** The JSON Schema of what a person may write, for editors. */
+/** The JSON Schema of the configuration file, for editors. */
 export function jsonSchema(): object {
   const schema = toJsonSchema(ConfigSchema, {
     typeMode: 'input',

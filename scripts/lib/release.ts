@@ -1,6 +1,6 @@
 import { lt, lte, parse } from 'semver'
 
-// What a release is decided by: pure functions of a repository's commits, files and change log.
+// The rules of a release: pure functions of a repository's commits, files and change log.
 
 export interface Commit {
   readonly id: string
@@ -10,7 +10,7 @@ export interface Commit {
 
 export type Bump = 'patch' | 'minor' | 'major'
 
-/** The trailer of a release's commit by which a person says why a breaking change needs no migration. */
+/** The trailer of a release's commit with the reason why a breaking change needs no migration. */
 export const WAIVER = 'No-Migration'
 
 /** The commits that conventionalcommits.org (1.0.0, points 11 to 16) calls breaking. */
@@ -43,14 +43,14 @@ export function placeholdersIn(packageJson: string): string[] {
   })
 }
 
-/** The change log with what is unreleased under this version; null where nothing is. */
+/** The change log with the unreleased part under this version; null where that is empty. */
 export function releaseChangelog(text: string, version: string, date: string): string | null {
   const unreleased = sectionOf(text, 'Unreleased')
   if (!unreleased) return null
   return text.replace('## [Unreleased]\n', `## [Unreleased]\n\n## [${version}] - ${date}\n`)
 }
 
-/** What the change log says of a version, without its heading; null where it has no such section. */
+/** The section of a version in the change log, without its heading; null where it is missing. */
 export function sectionOf(text: string, version: string): string | null {
   const sections = text.split(/^(?=## )/m)
   const section = sections.find((one) => one.startsWith(`## [${version}]`))

@@ -82,7 +82,7 @@ install_packages() (
   "$@" || { apt-get update && "$@"; }
 )
 
-# The modules that package-lock.json names, whoever installed them.
+# The modules that package-lock.json names.
 need_modules() {
   need_node
   modules_match_lock || (cd "$telec_root" && quietly 'npm ci' npm ci --include=dev --no-audit --no-fund)
@@ -116,7 +116,7 @@ need_nodes() {
     *) setup_failed "there is no Node.js package for $(uname -sm)" ;;
   esac
   for version in "$@"; do
-    # npm has fewer of them for macOS: what needs one that is missing fails there, and says so.
+    # npm has fewer of them for macOS: a check that needs a missing one fails there and names it.
     is_node "$node_cache/$version" "$version" ||
       (quietly "getting Node.js $version" get_node "node-$platform" "$version") || [ "$(uname)" = Darwin ] || exit 1
   done

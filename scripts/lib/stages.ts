@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 export interface Stage {
-  /** What it is, for the first line that people read. */
+  /** Its description, for the first line of the demo. */
   readonly what: string
   /** Arguments that tell telec init about the service. */
   readonly initArguments: readonly string[]
@@ -18,7 +18,7 @@ export interface Stage {
 }
 
 /** The folders of the demo; `bin` holds copies of the bundles, so that any user can read them. */
-export interface Scene {
+export interface DemoFolders {
   readonly root: string
   readonly folder: string
   readonly bin: string
@@ -28,16 +28,17 @@ export interface Scene {
 const SERVICE = 'telec-demo.service'
 
 /** The best stage that this machine has. */
-export function findStage(scene: Scene, embedded: boolean): Stage {
-  cpSync(join(scene.root, 'dist'), scene.bin, { recursive: true })
+export function findStage(folders: DemoFolders, embedded: boolean): Stage {
+  cpSync(join(folders.root, 'dist'), folders.bin, { recursive: true })
   if (!embedded && process.platform === 'linux') {
-    const stage = process.getuid?.() === 0 ? boxStage(scene) : userSystemdIsFree() ? userStage(scene) : null
+    const stage =
+      process.getuid?.() === 0 ? boxStage(folders) : userSystemdIsFree() ? userStage(folders) : null
     if (stage) return stage
   }
-  return embeddedStage(scene)
+  return embeddedStage(folders)
 }
 
-function serviceUnit({ checkout }: Scene, wantedBy: string): string {
+function serviceUnit({ checkout }: DemoFolders, wantedBy: string): string {
   return `[Unit]
 Description=The service of telec's demo
 
@@ -51,21 +52,21 @@ WantedBy=${wantedBy}
 }
 
 /** A computer of its own, booted in namespaces: nothing of this machine is touched. Null where that cannot be. */
-function boxStage(scene: Scene): Stage | null {
-  const box = join(scene.root, 'test/systemd/box')
+function boxStage(folders: DemoFolders): Stage | null {
+  const box = join(folders.root, 'test/systemd/box')
   const name = `demo-${process.pid}`
   const run = (...command: readonly string[]) => output(box, ['exec', name, '--', ...command])
   const log = follower(box, ['exec', name, '--', ...followArguments('--system')])
   try {
-    output(box, ['up', name, '--bind', scene.folder])
+    output(box, ['up', name, '--bind', folders.folder])
   } catch (error) {
     console.log(
       `No computer can be booted in namespaces here:\n${(error as { stderr?: string }).stderr ?? error}`,
     )
     return null
   }
-  writeFileSync(join(scene.folder, SERVICE), serviceUnit(scene, 'multi-user.target'))
-  run('cp', join(scene.folder, SERVICE), `/etc/systemd/system/${SERVICE}`)
+  writeFileSync(join(folders.folder, SERVICE), serviceUnit(folders, 'multi-user.target'))
+  run('cp', join(folders.folder, SERVICE), `/etc/systemd/system/${SERVICE}`)
   return {
     what: 'a real systemd, booted in namespaces of this machine',
     initArguments: ['--system', '--service', SERVICE],
@@ -73,7 +74,7 @@ function boxStage(scene: Scene): Stage | null {
     start(onLine) {
       log.start(onLine)
       run('systemctl', 'enable', '--now', '--quiet', SERVICE)
-      run(join(scene.bin, 'telec'), 'install')
+      run(join(folders.bin, 'telec'), 'install')
     },
     close() {
       log.close()
@@ -83,13 +84,13 @@ function boxStage(scene: Scene): Stage | null {
 }
 
 /** The systemd of the user who runs the demo; only where no telec of theirs would be in the way. */
-function userStage(scene: Scene): Stage {
+function userStage(folders: DemoFolders): Stage {
   const unit = join(homedir(), '.config/systemd/user', SERVICE)
-  const env = { ...process.env, TELEC_HOME: join(scene.folder, 'home') }
+  const env = { ...process.env, TELEC_HOME: join(folders.folder, 'home') }
   const run = ([program = '', ...args]: readonly string[]) => output(program, args, env)
   const log = follower('journalctl', followArguments('--user').slice(1))
   mkdirSync(join(unit, '..'), { recursive: true })
-  writeFileSync(unit, serviceUnit(scene, 'default.target'))
+  writeFileSync(unit, serviceUnit(folders, 'default.target'))
   run(['systemctl', '--user', 'daemon-reload'])
   return {
     what: "this user's systemd",
@@ -98,11 +99,11 @@ function userStage(scene: Scene): Stage {
     start(onLine) {
       log.start(onLine)
       run(['systemctl', '--user', 'start', SERVICE])
-      run([join(scene.bin, 'telec'), 'install'])
+      run([join(folders.bin, 'telec'), 'install'])
     },
     close() {
       log.close()
-      run([join(scene.bin, 'telec'), 'uninstall'])
+      run([join(folders.bin, 'telec'), 'uninstall'])
       run(['systemctl', '--user', 'stop', SERVICE])
       rmSync(unit)
       run(['systemctl', '--user', 'daemon-reload'])
@@ -121,14 +122,14 @@ function userSystemdIsFree(): boolean {
 }
 
 /** `telec run` in the foreground, as in a container. */
-function embeddedStage(scene: Scene): Stage {
-  const env = { ...process.env, TELEC_HOME: join(scene.folder, 'home') }
+function embeddedStage(folders: DemoFolders): Stage {
+  const env = { ...process.env, TELEC_HOME: join(folders.folder, 'home') }
   const telecRun = [
-    join(scene.bin, 'telec'),
+    join(folders.bin, 'telec'),
     'run',
     '--',
     process.execPath,
-    join(scene.checkout, 'server.js'),
+    join(folders.checkout, 'server.js'),
   ]
   const log = follower('env', [`TELEC_HOME=${env.TELEC_HOME}`, ...telecRun])
   return {
@@ -143,7 +144,7 @@ function embeddedStage(scene: Scene): Stage {
 function followArguments(scope: '--system' | '--user'): string[] {
   const units = ['telec-watch.service', 'telec-update.service', SERVICE]
   const chosen = units.flatMap((unit) => [scope === '--user' ? '--user-unit' : '--unit', unit])
-  // From now on, also what is logged before journalctl is up.
+  // From now on, including lines from before journalctl is up.
   const now = `--since=@${Math.floor(Date.now() / 1000)}`
   return ['journalctl', '--follow', '--no-tail', now, '--output=cat', ...chosen]
 }

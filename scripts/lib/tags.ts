@@ -21,7 +21,7 @@ export function makeTags(root: string, channel: 'alpha' | 'beta', amount: number
   const newest = `0.${Math.floor((amount - 1) / 100)}.${(amount - 1) % 100}`
   const file = git(remote, ['hash-object', '-w', '--stdin'], JSON.stringify({ version: newest }))
   const tree = git(remote, ['mktree'], `100644 blob ${file}\tpackage.json\n`)
-  const identity = ['-c', 'user.name=A Person', '-c', 'user.email=person@example.org']
+  const identity = ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.org']
   const commits = ['older', 'newest'].map((message) =>
     git(remote, [...identity, 'commit-tree', '-m', message, tree]),
   )

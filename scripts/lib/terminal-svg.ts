@@ -9,7 +9,7 @@ const CHAR_WIDTH = 7.83 // of 13 px in the usual monospaced fonts
 const LINE_HEIGHT = 19
 const MARGIN = 16
 const BAR = 28
-/** Nobody waits longer for a line that took its time. */
+/** The longest pause that the picture keeps. */
 const LONGEST_PAUSE_MS = 900
 
 /** How lines are coloured: the first that fits, by the part that the first group has. */
@@ -21,7 +21,7 @@ const COLOURS: readonly (readonly [RegExp, string])[] = [
   [/^(\w+(?: poll)?) {2,}/, 'name'],
 ]
 
-/** Draws a terminal whose lines appear as they were printed; where nothing moves, or may, they are all there. */
+/** Draws a terminal whose lines appear at their times; without animation all of them show at once. */
 export function drawTerminal(title: string, lines: readonly Line[]): string {
   const columns = Math.max(...lines.map(({ text }) => text.length))
   const width = Math.ceil(columns * CHAR_WIDTH + 2 * MARGIN)
@@ -48,7 +48,7 @@ ${rows.filter(Boolean).join('\n')}
 `
 }
 
-/** When each line appears: as it was printed, long pauses cut short. */
+/** When each line appears: at its time, with long pauses shortened. */
 function showTimes(lines: readonly Line[]): number[] {
   let shown = 0
   return lines.map(({ atMs }, i) => {

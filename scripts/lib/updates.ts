@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Usage, usageOf } from './usage.ts'
 
-/** What nobody who keeps a checkout up to date can do without; `true` is the install command. */
+/** The least that keeps a checkout up to date; `true` is the install command. */
 const SCRIPT = 'git fetch --quiet origin main && git merge --quiet --ff-only FETCH_HEAD && sync -f . && true'
 
 /** A computer on alpha without a service, and a second checkout beside it, which the script keeps up to date. */
@@ -19,8 +19,8 @@ export interface Updates {
   dispose(): void
 }
 
-const IDENTITY = ['-c', 'user.name=A Person', '-c', 'user.email=person@example.org']
-/** telec-update leaves with it where nobody restarts a service. */
+const IDENTITY = ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.org']
+/** telec-update exits with it where no service restarts. */
 const UPDATED = 42
 
 export function makeUpdates(dist: string, size: { files: number; tags: number }): Updates {
@@ -71,9 +71,9 @@ export function makeUpdates(dist: string, size: { files: number; tags: number })
   }
 }
 
-/** A commit with so many files, a hundred to a folder, as git-fast-import(1) takes it. */
+/** A commit with `files` files, a hundred per folder, for git-fast-import(1). */
 function history(files: number): string {
   const paths = Array.from({ length: files }, (_, index) => `src/${Math.floor(index / 100)}/${index}.txt`)
   const lines = paths.map((path) => `M 100644 inline ${path}\ndata ${path.length}\n${path}\n`)
-  return `commit refs/heads/main\ncommitter A Person <person@example.org> 1700000000 +0000\ndata 5\nfirst\n${lines.join('')}\n`
+  return `commit refs/heads/main\ncommitter Ada <ada@example.org> 1700000000 +0000\ndata 5\nfirst\n${lines.join('')}\n`
 }

@@ -13,7 +13,7 @@ usage = resource.getrusage(resource.RUSAGE_CHILDREN)
 cpu = usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime
 print(usage.ru_maxrss, cpu * 1000 / times, wall * 1000 / times)`
 
-/** What a command takes with all that it starts. */
+/** The cost of a command with all processes that it starts. */
 export interface Usage {
   /** The memory of the largest process, in KiB. */
   readonly peakKib: number
@@ -23,9 +23,9 @@ export interface Usage {
 
 interface Options {
   readonly cwd?: string
-  /** The means of so many times; default 1. */
+  /** The mean of this number of runs; default 1. */
   readonly times?: number
-  /** The exit code that it has to end with; default 0. */
+  /** The expected exit code; default 0. */
   readonly expected?: number
 }
 

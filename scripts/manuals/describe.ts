@@ -1,6 +1,6 @@
 import type { Command, Option } from 'commander'
 
-/** A command as its definition has it: what `--help`, the manual pages and the completions are made of. */
+/** A command's definition: the source of `--help`, the manual pages and the completions. */
 export interface CommandData {
   /** All of its words: `telec migrate new`. */
   readonly path: string
@@ -10,9 +10,9 @@ export interface CommandData {
   readonly usage: string
   readonly options: readonly OptionData[]
   readonly subcommands: readonly CommandData[]
-  /** What its arguments may be, where that is known. */
+  /** The values that its arguments may have, where known. */
   readonly choices: readonly string[]
-  /** What `--help` says after the options, in full. */
+  /** The text of `--help` after the options. */
   readonly notes: string
 }
 
@@ -62,7 +62,7 @@ function describeOption({
   }
 }
 
-/** What was added to the help text is known to commander's listeners only: the text is taken as it would be printed. */
+/** Only commander's listeners know the added help text: it is taken from the printed help. */
 function notesOf(command: Command): string {
   let printed = ''
   const { writeOut } = command.configureOutput()

@@ -72,7 +72,7 @@ function tagged(tag: string, text: string): string[] {
   return ['.TP', `.B ${roff(tag)}`, roff(text)]
 }
 
-/** What help adds at its end: examples, and the exit codes. */
+/** The end of the help: examples and exit codes. */
 function noteSections(notes: string): string[] {
   const [text = '', codes = ''] = notes.split(/^Exit codes:\n/m)
   const own = text.trim()

@@ -1,4 +1,4 @@
-// Writes dist/man and dist/completions from what --help is made of. The same commit gives the same bytes.
+// Writes dist/man and dist/completions from the commands' definitions. The same commit gives the same bytes.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineProgram } from '../../src/cli/command-line.ts'

@@ -48,7 +48,7 @@ function values1({ choices, isPath }: OptionData): string {
   return isPath ? '_files' : '_message value'
 }
 
-/** `NAME:WHAT IT IS`, a colon in which would end the name. */
+/** `NAME:DESCRIPTION`; a colon in the name would end it. */
 function entry(name: string, description: string): string {
   return quote(`${name.replaceAll(':', '\\:')}:${description}`)
 }

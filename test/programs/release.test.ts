@@ -90,9 +90,9 @@ describe('a release', () => {
   })
 
   test.each([
-    ['a patch', 'fix!: break', ['patch'], 'a patch release must not break anything'],
-    ['without a migration', 'fix!: break', ['minor'], 'no migration up to 0.2.0 came with these'],
-    ['with a footer', 'fix: it\n\nBREAKING CHANGE: all', ['minor'], 'no migration up to 0.2.0'],
+    ['a patch', 'fix!: break', ['patch'], 'a patch release contains breaking changes'],
+    ['without a migration', 'fix!: break', ['minor'], 'without a migration up to 0.2.0 came with these'],
+    ['with a footer', 'fix: it\n\nBREAKING CHANGE: all', ['minor'], 'without a migration up to 0.2.0'],
     ['with a waiver without a reason', 'fix!: break', ['minor', '--no-migration'], 'takes the reason'],
     ['of nothing like it', 'fix: it', ['huge'], "takes patch, minor, major, verify or notes, not 'huge'"],
     ['with a flag that there is not', 'fix: it', ['patch', '--yes'], "does not know '--yes'"],
@@ -150,7 +150,7 @@ describe('a release', () => {
     await commit('fix: by somebody else')
     await git('push', '--quiet', 'origin', 'main')
     await resetTo('v0.1.0')
-    expect((await release('patch')).stderr).toContain('main is 1 commit(s) behind')
+    expect((await release('patch')).stderr).toContain('main is behind origin/main, by 1')
     await git('push', '--quiet', '--force', 'origin', 'v0.1.0^{commit}:refs/heads/main')
   })
 })
