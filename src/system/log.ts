@@ -104,6 +104,15 @@ export function printableJson(data: unknown, indent = 0): string {
   return printable(JSON.stringify(data, null, indent))
 }
 
+/** Raised where a field is removed or changes its meaning, never where one is added: docs/operating.md promises it. */
+const DOCUMENT_VERSION = 1
+
+/** What `--json` prints: its version is a field of the document, or of each element of a list. */
+export function printableDocument(data: object, indent = 0): string {
+  const withVersion = (one: object) => ({ version: DOCUMENT_VERSION, ...one })
+  return printableJson(Array.isArray(data) ? data.map(withVersion) : withVersion(data), indent)
+}
+
 /** The same for a name, which is one line whatever is in it. */
 export function printableName(name: string): string {
   return printable(name).replace(/\n/g, '\\u000a').replace(/\t/g, '\\u0009')

@@ -3,7 +3,7 @@ import { homedir, hostname, uptime, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { systemErrorCode } from './errors.ts'
 import { readText } from './files.ts'
-import { createLog, type Log, printable, printableJson } from './log.ts'
+import { createLog, type Log, printable, printableDocument } from './log.ts'
 import { createNotifier } from './notify.ts'
 import { type Run, run } from './process.ts'
 
@@ -37,7 +37,7 @@ export interface World {
   sleep(ms: number): Promise<void>
   readonly run: Run
   /**
-   * Writes to standard output: a text with its control characters escaped, data as JSON.
+   * Writes to standard output: a text with its control characters escaped, data as JSON with its version.
    *
    * @param before goes in front of it as it is: a colour, or what clears the screen.
    */
@@ -73,7 +73,7 @@ export function realWorld(programName: string): World {
     run,
     out: (what, before = '') =>
       withoutReader(process.stdout).write(
-        before + (typeof what === 'string' ? printable(what) : `${printableJson(what, 2)}\n`),
+        before + (typeof what === 'string' ? printable(what) : `${printableDocument(what, 2)}\n`),
       ),
   }
 }

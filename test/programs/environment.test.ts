@@ -159,6 +159,7 @@ describe('a program that only the shell of a person finds', () => {
       ({ check }) => check === 'install',
     )
     expect(finding).toEqual({
+      version: 1,
       check: 'install',
       ok: false,
       message: 'uv is not found where telec runs it: uv sync',

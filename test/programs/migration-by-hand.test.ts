@@ -94,6 +94,7 @@ describe('one that fails', () => {
     const ended = await migrate(computer, '--json')
     expectMigrationFailure(ended, BAD, ['no luck'])
     expect(JSON.parse(ended.stdout)).toEqual({
+      version: 1,
       pending: [FIRST, SECOND, BAD].map((id) => ({ id, late: false })),
       changed: [],
       gone: [],
@@ -281,10 +282,10 @@ describe('mark', () => {
     expect({ ...readTree(computer.home), 'telec.lock': '' }).toEqual({ ...before, 'telec.lock': '' })
     const mark = async (id: string, flag: string) =>
       JSON.parse((await migrate(computer, 'mark', id, flag, '--yes', '--json')).stdout)
-    expect(await mark(BAD, '--applied')).toEqual({ id: BAD, state: 'applied' })
+    expect(await mark(BAD, '--applied')).toMatchObject({ id: BAD, state: 'applied' })
     expect((await migrate(computer)).code).toBe(0)
     expect(computer.state('migration_state.json')).toMatchObject({ applied: [BAD, FIRST, SECOND] })
-    expect(await mark(FIRST, '--pending')).toEqual({ id: FIRST, state: 'pending' })
+    expect(await mark(FIRST, '--pending')).toMatchObject({ id: FIRST, state: 'pending' })
     expect((await migrate(computer)).stdout).toContain('0 run, 1 satisfied already')
     expect(timesRun(computer, FIRST)).toBe(1)
   })

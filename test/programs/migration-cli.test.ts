@@ -28,6 +28,7 @@ describe.each(DOORS)('%s', (_, migrate) => {
   test('prints the plan first and the results after, and the same as JSON', async () => {
     const computer = await twoMigrations()
     expect(parse(await migrate(computer, '--dry-run', '--json'))).toEqual({
+      version: 1,
       pending: [
         { id: FIRST, late: false },
         { id: SECOND, late: false },

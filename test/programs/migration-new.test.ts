@@ -24,7 +24,7 @@ describe.each(['ts', 'py', 'sh'])('new --lang %s', (lang) => {
     const made = await make(computer, description, '--version', '1.1.0', '--lang', lang, '--json')
     const id = `1.1.0/001_drop_the_old_n_x_u12_keys_of_touch_pwned_throw_here.${lang}`
     const path = migrations(computer, `v${id}`)
-    expect(JSON.parse(made.stdout)).toEqual({ id, path })
+    expect(JSON.parse(made.stdout)).toEqual({ version: 1, id, path })
     const [mark, line] = FILLED[lang] ?? ['', '']
     const text = readFileSync(path, 'utf8')
     expect(text).toContain(mark)

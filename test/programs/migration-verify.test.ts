@@ -136,7 +136,7 @@ export const migrate = () => (fs.cpSync(config, done), fs.readFileSync(done, 'ut
     ])
     const chosen = await ci.verify([ID, '--json'])
     expect(chosen.code).toBe(0)
-    expect(JSON.parse(chosen.stdout)).toEqual([{ id: ID, fault: null, differences: [] }])
+    expect(JSON.parse(chosen.stdout)).toEqual([{ version: 1, id: ID, fault: null, differences: [] }])
   })
 })
 

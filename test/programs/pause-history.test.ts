@@ -59,8 +59,8 @@ describe('telec pause', () => {
     const { stdout: examined } = await computer.telec('telec', ['doctor'], inNewfoundland)
     expect(examined).toMatch(/ paused since \S+ \S+ -0[23]30$/m)
     const resume = async () => JSON.parse((await computer.telec('telec', ['resume', '--json'])).stdout)
-    expect(await resume()).toEqual({ resumed: paused })
-    expect(await resume()).toEqual({ resumed: null })
+    expect(await resume()).toEqual({ version: 1, resumed: paused })
+    expect(await resume()).toEqual({ version: 1, resumed: null })
     await computer.push(version('1.1.0'))
     await watchAndUpdate(computer)
     expect((await computer.telec('telec', ['history'], inNewfoundland)).stdout).toMatch(
@@ -167,8 +167,11 @@ test('telec version tells the channel too, with or without a configuration', asy
     /^telec \d+\.\d+\.\d+ \(.+\), channel beta\n$/,
   )
   expect(JSON.parse((await computer.telec('telec', ['version', '--json'])).stdout)).toEqual({
-    version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
-    commit: expect.stringMatching(/^[0-9a-f]{40}(-dirty)?$/),
+    version: 1,
+    telec: {
+      version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+      commit: expect.stringMatching(/^[0-9a-f]{40}(-dirty)?$/),
+    },
     channel: 'beta',
   })
   computer.writeConfig('no: such key\n')

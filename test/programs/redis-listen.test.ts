@@ -184,7 +184,7 @@ describe('telec notify', () => {
     expect(ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^announced on beta: /) })
     const again = await computer.telec('telec', ['notify', '--json'], { env: { TELEC_REDIS_URL: url } })
     expect(JSON.parse(again.stdout)).toMatchObject({
-      channel: 'alpha',
+      announcement: { channel: 'alpha', version: null },
       id: expect.stringMatching(/^\d+-\d+$/),
     })
   })

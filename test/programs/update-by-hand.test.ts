@@ -30,7 +30,7 @@ test('telec update --json says how it stands in the end', async () => {
   const commit = await computer.push(version('1.1.0'))
   const { code, stdout } = await computer.telec('telec', ['update', '--json'])
   expect(code).toBe(42)
-  expect(JSON.parse(stdout)).toMatchObject({ status: 'updated', version: '1.1.0', commit })
+  expect(JSON.parse(stdout)).toMatchObject({ status: { status: 'updated', version: '1.1.0', commit } })
 })
 
 test('telec-update, as the unit starts it, does not poll', async () => {

@@ -73,6 +73,7 @@ describe('telec-watch --json', () => {
     const target = { version: null, ref: 'refs/heads/main', commit }
     const { stdout } = await computer.telec('telec-watch', ['--json'])
     expect(JSON.parse(stdout)).toEqual({
+      version: 1,
       kind: 'update',
       reason: 'main has moved on',
       target,

@@ -57,7 +57,7 @@ Examples:
           'nothing is lost: every computer finds the version at its next poll',
         ),
       )
-      world.out(json ? { id, ...announcement } : `announced on ${channel}: ${id}\n`)
+      world.out(json ? { id, announcement } : `announced on ${channel}: ${id}\n`)
     })
 
 async function destination(world: World): Promise<RedisConfig> {

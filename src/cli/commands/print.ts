@@ -24,12 +24,12 @@ export const versionCommand: DefineCommand = (world) =>
     .addArgument(serviceArgument())
     .description('which telec this is, and which channel this computer follows')
     .option('--json', 'as JSON, for programs', false)
-    .addHelpText('after', '\nExample:\n  telec version --json   {"version": …, "commit": …, "channel": …}')
+    .addHelpText('after', '\nExample:\n  telec version --json | jq -r .telec.version')
     .action(async (_, { json }: { json: boolean }) => {
       // The version is asked for most where there is no configuration, or none that can be understood.
       const channel = (await orNull(() => loadConfig(world, locate(world))))?.deployment.channel ?? null
       const text = `telec ${VERSION} (${COMMIT})${channel === null ? '' : `, channel ${channel}`}\n`
-      world.out(json ? { version: VERSION, commit: COMMIT, channel } : text)
+      world.out(json ? { telec: { version: VERSION, commit: COMMIT }, channel } : text)
     })
 
 export const historyCommand: DefineCommand = (world) =>

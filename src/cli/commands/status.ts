@@ -7,7 +7,7 @@ import { redisFault, redisOf, withRedis } from '../../fleet/client.ts'
 import { type Fleet, readFleet } from '../../fleet/read.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { writeDurably } from '../../system/files.ts'
-import { printableJson } from '../../system/log.ts'
+import { printableDocument } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
 import { collectOverview } from '../../view/collect.ts'
 import { showFleet } from '../../view/fleet.ts'
@@ -124,7 +124,7 @@ async function follow(
     // Only a terminal shows times that pass.
     if (!isTerminal && lasting === shown) continue
     shown = lasting
-    if (json) world.out(`${printableJson(data)}\n`)
+    if (json) world.out(`${printableDocument(data)}\n`)
     else world.out(isTerminal ? text : `${text}\n`, isTerminal ? CLEAR_SCREEN : '')
   }
 }

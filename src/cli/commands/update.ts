@@ -55,7 +55,7 @@ Examples:
       try {
         leave(isTyped ? await updateByHand(service, askedFor) : await runUpdate(service, await askedFor()))
       } finally {
-        if (options.json) world.out(readStatus(service.paths) ?? { status: null })
+        if (options.json) world.out({ status: readStatus(service.paths) })
       }
     })
     .addCommand(rollbackCommand(world, leave))
