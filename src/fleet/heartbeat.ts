@@ -16,9 +16,9 @@ const BUDGET_MS = 1_000
 /** A computer is to be heard of that often, also when nothing happens on it. */
 const HEARTBEAT_MS = 5 * 60_000
 
-/** Tells a status from every other one of the same computer. */
-function statusId({ status, timestamp, commit, step, problem, pinned }: StatusRecord): string {
-  return [timestamp, status, step, commit, problem ?? [], pinned ? 'pinned' : []].flat().join(' ')
+/** Tells a status from every other one. */
+function statusId({ computer, status, timestamp, commit, step, problem, pinned }: StatusRecord): string {
+  return [computer, timestamp, status, step, commit, problem ?? [], pinned ? 'pinned' : []].flat().join(' ')
 }
 
 /** Whether Redis lacks what is known here, or has not heard of this computer for long. Pure. */

@@ -8,8 +8,8 @@ import { locateRepository } from '../git/repository.ts'
 import { forgetQuiet, writeQuiet } from '../state/quiet.ts'
 import { readRedisState } from '../state/redis.ts'
 import { readSignal } from '../state/signal.ts'
-import { readStatus } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
+import { statusForOthers } from './after-poll.ts'
 import { nextPollDue } from './next-poll.ts'
 
 export interface Polled {
@@ -57,8 +57,9 @@ async function quietText(
 }
 
 /** When Redis is to hear of this computer, in milliseconds since 1970. */
-function heartbeatDue({ world, paths, config: { redis } }: Service): number {
-  if (!redis) return Number.POSITIVE_INFINITY
+function heartbeatDue(service: Service): number {
+  const { world, paths, config } = service
+  if (!config.redis) return Number.POSITIVE_INFINITY
   const link = readRedisState(paths)
-  return isHeartbeatDue(link, readStatus(paths), world.now()) ? world.now() : nextHeartbeat(link)
+  return isHeartbeatDue(link, statusForOthers(service), world.now()) ? world.now() : nextHeartbeat(link)
 }

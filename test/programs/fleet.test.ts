@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join as joinPath } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
@@ -117,6 +119,24 @@ test('nothing that one computer writes breaks the view of another', async () => 
     expect(all.get(name)?.status, name).toBeNull()
   expect(all.get('screen')?.status).toMatchObject({ error: 'x\r\ny\u202e\u200f\u009b31m' }) // the data is the same
   expect(all.get('more')?.status).toMatchObject({ version: '1.2.3' })
+})
+
+test('a computer with a new name is heard of under that one alone', async () => {
+  const redis = await startRedis()
+  const studio = await join(redis, 'studio')
+  await studio.push(version('1.1.0'))
+  await watchAndUpdate(studio)
+  const config = readFileSync(joinPath(studio.home, 'config.yml'), 'utf8')
+  studio.writeConfig(config.replace('studio', 'attic'))
+  await studio.telec('telec-watch', ['--scheduled'])
+  expect((await members(studio)).get('attic')?.status).toMatchObject({ version: '1.1.0' })
+  await studio.telec('telec', ['fleet', 'forget', 'studio'])
+  studio.writeState(
+    'redis.json',
+    JSON.stringify({ ...studio.state('redis.json'), reached_at: '2026-01-01T00:00:00Z' }),
+  )
+  await studio.telec('telec-watch', ['--scheduled'])
+  expect([...(await members(studio)).keys()]).toEqual(['attic'])
 })
 
 describe('telec fleet forget', () => {
