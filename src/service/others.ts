@@ -10,10 +10,9 @@ import { listFolder, readPlainText, readText } from '../system/files.ts'
 import { weakPlace } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { launchdFolder } from './launchd/manager.ts'
-import { homeInPlist } from './launchd/plists.ts'
-import { systemdFolder } from './systemd/plan.ts'
+import { homeInPlist } from './launchd/plan.ts'
+import { homeInUnit, systemdFolder } from './systemd/plan.ts'
 import { ownUnit, unitName } from './systemd/systemctl.ts'
-import { homeInUnit } from './systemd/units.ts'
 
 // The other services of this computer: those of the same scope, and those whose units are installed, of whatever home.
 

@@ -54,7 +54,7 @@ export function patient(
     service: manager.service,
     inspect,
     members: () => persist(() => manager.members()),
-    askToLeave: order(() => manager.askToLeave()),
+    terminate: order(() => manager.terminate()),
     start: order(() => manager.start()),
     restart: order(() => manager.restart()),
     absences: () => absences.count,

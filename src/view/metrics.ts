@@ -1,7 +1,6 @@
 import type { Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
-import { failedUnits } from '../service/failed-units.ts'
-import type { FailedUnit } from '../service/manager.ts'
+import { type FailedUnit, failedUnits } from '../service/failed-units.ts'
 import { readMigrationRecord } from '../state/migrations.ts'
 import { readPause } from '../state/pause.ts'
 import type { StatusSink } from '../state/status.ts'

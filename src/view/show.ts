@@ -1,7 +1,7 @@
 import { shortName } from '../channel/choices.ts'
 import { nameOf } from '../channel/target.ts'
 import { commandFor } from '../config/services.ts'
-import { describeFailure } from '../service/manager.ts'
+import { describeFailure } from '../service/failed-units.ts'
 import type { Choice } from '../state/choices.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import type { RootsJob } from '../../src/service/launchd/by-root.ts'
+import type { RootUnit } from '../../src/service/by-root.ts'
 import { launchdManager } from '../../src/service/launchd/manager.ts'
 import { realWorld, type World } from '../../src/system/world.ts'
 
@@ -15,7 +15,7 @@ const ENDED = 'x = {\n\tstate = not running\n\tminimum runtime = 10\n\truns = 3\
 type Answer = readonly [code: number | null, stdout?: string]
 
 /** launchctl, by what it is asked, and a clock that goes by as it is waited for. */
-function launchd(answer: (asked: string, nowMs: number) => Answer, root: RootsJob | null = null) {
+function launchd(answer: (asked: string, nowMs: number) => Answer, root: RootUnit | null = null) {
   const asked: string[] = []
   let nowMs = 0
   const world: World = {
@@ -72,7 +72,7 @@ test.each<[string, Answer, Answer]>([
 
 test('orders go to where the job is', async () => {
   const { manager, asked } = launchd((what) => (what === GUI ? [113] : [0, what === USER ? RUNNING : '']))
-  await manager.askToLeave()
+  await manager.terminate()
   await manager.restart()
   expect(asked.filter((what) => !what.startsWith('print'))).toEqual([
     `kill SIGTERM user/501/${LABEL}`,
@@ -139,7 +139,7 @@ function byRoot(answer: (asked: string, nowMs: number, isAsked: boolean) => Answ
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const request = join(folder, 'restart')
   const answers = (asked: string, nowMs: number) => answer(asked, nowMs, existsSync(request))
-  return { ...launchd(answers, { request, label: 'telec-restart' }), isAsked: () => existsSync(request) }
+  return { ...launchd(answers, { request, name: 'telec-restart' }), isAsked: () => existsSync(request) }
 }
 const job = (runs: number, end: string): Answer => [0, `x = {\n\truns = ${runs}\n\t${end}\n}\n`]
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { pathsOf, pathsOfHome } from '../../src/config/paths.ts'
 import { isServiceName } from '../../src/config/services.ts'
-import { ownLabel } from '../../src/service/launchd/plists.ts'
+import { ownLabel } from '../../src/service/launchd/plan.ts'
 import { ownUnit } from '../../src/service/systemd/systemctl.ts'
 
 describe('a name of a service', () => {

@@ -1,15 +1,14 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { kill } from 'node:process'
 import type { Scope } from '../../config/paths.ts'
-import { systemErrorCode, TelecError } from '../../system/errors.ts'
+import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
+import { askRoot, type RootUnit, type RootUnitState, terminate } from '../by-root.ts'
 import { runCommand } from '../commands.ts'
 import { type ServiceManager, type ServiceState, UNKNOWN } from '../manager.ts'
-import { askRootsJob, type RootsJob } from './by-root.ts'
-import { ANSWERS_WITHIN_MS, isDisabled, NO_DOMAIN, NOT_LOADED, printed, stateOf } from './print.ts'
+import { ANSWERS_WITHIN_MS, isDisabled, linesOf, NO_DOMAIN, NOT_LOADED, printed, stateOf } from './print.ts'
 
-/** The domain in which a user's agents, or the computer's daemons, are (launchctl(1)). */
+/** The domain of a user's agents, or of the computer's daemons (launchctl(1)). */
 export function launchdDomain(world: World, scope: Scope): string {
   return scope === 'system' ? 'system' : `gui/${world.uid}`
 }
@@ -19,27 +18,27 @@ export function launchdFolder(world: World, scope: Scope): string {
   return scope === 'system' ? '/Library/LaunchDaemons' : join(world.home, 'Library/LaunchAgents')
 }
 
-const LOOK_EVERY_MS = 200
+const ASK_EVERY_MS = 200
 
-/** bootstrap: a job of that label is still on its way out, for some seconds after bootout. */
-export const STILL_LEAVING = [5, 36, 37]
+/** bootstrap: launchd still unloads a job of that label, for some seconds after bootout. */
+export const STILL_UNLOADING = [5, 36, 37]
 
-/** Of a job that has just been loaded: it runs by itself, unless launchd forgot to start it, and an answer may take for ever. */
+/** A job that was just loaded starts automatically, unless launchd forgot it; kickstart may then never answer. */
 export const KICKSTART_MS = 5_000
 
-/** kickstart: what was just loaded is not known yet, or launchd is starting it already. */
-const ON_ITS_WAY = [NOT_LOADED, 37]
+/** kickstart: launchd does not know yet what was just loaded, or starts it already. */
+const ALREADY_STARTING = [NOT_LOADED, 37]
 
-/** What bootstrap's words do not say. */
+/** What bootstrap does not say. */
 export const REFUSED_BY_LAUNCHD =
-  'is it switched off in System Settings, General, Login Items? Then switch it on, and run telec install again'
+  'switch it on in System Settings, General, Login Items, if it is off there; then run telec install again'
 
-/** @param root the job of root's that restarts it, where launchd does not obey this user. */
+/** @param root restarts the service, where launchd does not take this user's commands. */
 export function launchdManager(
   world: World,
   label: string,
   scope: Scope,
-  root: RootsJob | null = null,
+  root: RootUnit | null = null,
 ): ServiceManager {
   // ssh sessions, `brew services` over ssh and agents of the session type Background are in user/UID.
   const domains = scope === 'system' ? ['system'] : [launchdDomain(world, scope), `user/${world.uid}`]
@@ -50,9 +49,9 @@ export function launchdManager(
     return runCommand(world, command, `look at the job: launchctl print ${domains[0]}/${label}`)
   }
 
-  /** The job, where it is loaded: where it is twice, the one that runs. Throws `later` where launchd says nothing about it. */
+  /** The job, where it is loaded: of two the one that runs. Throws `later` where launchd does not answer. */
   async function find(): Promise<{ job: string; state: ServiceState } | null> {
-    const said: string[] = []
+    const answers: string[] = []
     let idle: { job: string; state: ServiceState } | null = null
     for (const domain of domains) {
       const job = `${domain}/${label}`
@@ -63,32 +62,37 @@ export function launchdManager(
         idle ??= found
         continue
       }
-      if (code !== NOT_LOADED) said.push(`launchctl print ${job}: ${stderr.trim() || `exit code ${code}`}`)
-      if (code === null || ![NOT_LOADED, ...NO_DOMAIN].includes(code)) throw silent(label, said)
+      if (code !== NOT_LOADED) answers.push(`launchctl print ${job}: ${stderr.trim() || `exit code ${code}`}`)
+      if (code === null || ![NOT_LOADED, ...NO_DOMAIN].includes(code)) throw noAnswer(label, answers)
     }
-    if (said.length === domains.length) throw silent(label, said)
+    if (answers.length === domains.length) throw noAnswer(label, answers)
     return idle
   }
 
-  /** Nothing is started that launchd is about to start: kickstart blocks, or is refused, while it throttles a job. */
+  /** kickstart blocks, or fails, while launchd throttles a job: it starts nothing that launchd is about to start. */
   async function start(): Promise<void> {
-    if (root !== null) return askRootsJob(world, label, root)
     const found = await find()
     const job = found?.job ?? (await load())
     const deadline = world.monotonic() + (found?.state.shortestRunMs ?? 0)
     for (;;) {
       if ((await find())?.state.main) return
-      if (world.monotonic() >= deadline) return void (await launchctl(['kickstart'], job, ON_ITS_WAY))
-      await world.sleep(LOOK_EVERY_MS)
+      if (world.monotonic() >= deadline) return void (await launchctl(['kickstart'], job, ALREADY_STARTING))
+      await world.sleep(ASK_EVERY_MS)
     }
   }
 
-  /** @returns the job that its plist makes of it, by the names of both. */
+  /** Loads the plist. @returns the job, if plist and job have the same name. */
   async function load(): Promise<string> {
     const [first = '', last = first] = domains
     const domain = (await printed(world, first)).code === 0 ? first : last
-    await launchctl(['bootstrap', domain], plist, STILL_LEAVING)
+    await launchctl(['bootstrap', domain], plist, STILL_UNLOADING)
     return `${domain}/${label}`
+  }
+
+  function byRoot({ name, request }: RootUnit): Promise<void> {
+    const job = `system/${name}`
+    const hint = `see launchctl print ${job}; load it: sudo telec install. Then: telec-update --retry`
+    return askRoot(world, label, request, hint, () => rootJobState(world, job))
   }
 
   return {
@@ -99,19 +103,19 @@ export function launchdManager(
       if (found) return { ...found.state, shortestRunMs: 0 } // the throttle delays a start, it never refuses one
       const disabled = await printed(world, domains[0] ?? '', 'print-disabled')
       if (isDisabled(disabled.stdout, label)) return { ...UNKNOWN, known: 'masked' }
-      // Somebody booted it out: it is back at the next login, or boot.
+      // A job that was booted out is back at the next login, or boot.
       return { ...UNKNOWN, known: existsSync(plist) ? 'yes' : 'no' }
     },
     members: async () => [],
-    async askToLeave() {
+    async terminate() {
       const found = await find()
       if (found === null) return
       if (root === null) await launchctl(['kill', 'SIGTERM'], found.job)
-      else if (!leaves(found.state.main?.pid)) await askRootsJob(world, label, root)
+      else if (!terminate(found.state.main?.pid)) await byRoot(root)
     },
-    start,
+    start: () => (root === null ? start() : byRoot(root)),
     async restart() {
-      if (root !== null) return askRootsJob(world, label, root)
+      if (root !== null) return byRoot(root)
       const found = await find()
       if (found) await launchctl(['kickstart', '-k'], found.job)
       else await start()
@@ -119,21 +123,18 @@ export function launchdManager(
   }
 }
 
-function silent(label: string, said: readonly string[]): TelecError {
-  return new TelecError('later', `launchd does not say how ${label} is`, {
-    because: said.join('\n'),
-    hint: 'it is asked again; try it by hand: launchctl print',
-  })
+async function rootJobState(world: World, job: string): Promise<RootUnitState | string | null> {
+  const { code, stdout } = await printed(world, job)
+  if (code === NOT_LOADED) return 'it is not loaded'
+  if (code !== 0) return null
+  const { main, lastExit } = stateOf(stdout)
+  const failure = lastExit === 'exit code 0' ? null : `it ended with ${lastExit}`
+  return { run: linesOf(stdout).get('runs') ?? '0', isRunning: main !== null, failure }
 }
 
-/** SIGTERM to a process of the same user; false where it is another user's. */
-function leaves(pid: number | null | undefined): boolean {
-  try {
-    if (pid) kill(pid, 'SIGTERM')
-    return true
-  } catch (error) {
-    if (systemErrorCode(error) === 'EPERM') return false
-    if (systemErrorCode(error) === 'ESRCH') return true // it has left by itself
-    throw error
-  }
+function noAnswer(label: string, answers: readonly string[]): TelecError {
+  return new TelecError('later', `launchd does not say the state of ${label}`, {
+    because: answers.join('\n'),
+    hint: 'ask it yourself, if it does not answer later: launchctl print',
+  })
 }

@@ -48,7 +48,7 @@ export function embeddedManager(service: Service): ServiceManager {
       return { ...state, activity: 'running', main: running }
     },
     members: async () => [],
-    async askToLeave() {
+    async terminate() {
       kill(record().supervisor, RESTART_SIGNAL)
     },
     async start() {

@@ -1,10 +1,9 @@
-import { kill } from 'node:process'
 import type { Scope } from '../../config/paths.ts'
-import { systemErrorCode, TelecError } from '../../system/errors.ts'
+import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
+import { askRoot, type RootUnit, type RootUnitState, terminate } from '../by-root.ts'
 import type { ServiceManager, ServiceState } from '../manager.ts'
-import { askRoot, type ByRoot } from './by-root.ts'
-import { parseTimespan, showManager, showUnit, systemctl, unitName } from './systemctl.ts'
+import { parseTimespan, showUnit, showUnits, systemctl, unitName } from './systemctl.ts'
 
 const PROPERTIES = [
   'LoadState',
@@ -25,61 +24,73 @@ const PROPERTIES = [
 /** `ExecMainCode` is waitid(2)'s si_code: CLD_EXITED, or a signal. */
 const CLD_EXITED = '1'
 
-/** @param root how root is asked to restart it, where the manager does not obey this user. */
+/** @param root restarts the service, where systemd does not take this user's commands. */
 export function systemdManager(
   world: World,
   name: string,
   scope: Scope,
-  root: ByRoot | null = null,
+  root: RootUnit | null = null,
 ): ServiceManager {
   const service = unitName(name)
   const begin = async (verb: 'start' | 'restart') => {
     const units = [service, ...(await memberNames(world, scope, service))]
-    for (const unit of units) await takeUpChanges(world, scope, unit)
-    if (root !== null) return askRoot(world, service, root)
+    for (const unit of units) await reloadIfChanged(world, scope, unit)
+    if (root !== null) return byRoot(root)
     await systemctl(world, scope, ['reset-failed', ...units], true) // else a start limit that was hit refuses it
     await systemctl(world, scope, [verb, service])
   }
-  // The look before this one: with another process the manager is asked about itself, too, and only then.
-  let seen: { readonly identity: string | undefined; readonly atMs: number } | undefined
+  const byRoot = ({ name: own, request }: RootUnit) => {
+    const [path, unit] = [`${own}.path`, `${own}.service`]
+    const hint = `see systemctl status ${unit}; start it: sudo systemctl restart ${path}. Then: telec-update --retry`
+    return askRoot(world, service, request, hint, () => rootUnitState(world, path, unit))
+  }
+  // Of the inspection before: where the process is another one, systemd is asked about itself, too.
+  let last: { readonly identity: string | undefined; readonly atMs: number } | undefined
   return {
     name: 'systemd',
     service,
     async inspect() {
-      const before = seen
+      const before = last
       const atMs = world.monotonic()
       const state = stateOf(await showUnit(world, scope, service, PROPERTIES), world.monotonic())
-      seen = { identity: state.main?.identity, atMs }
-      const isOther = before?.identity !== undefined && before.identity !== seen.identity
+      last = { identity: state.main?.identity, atMs }
+      const isOther = before?.identity !== undefined && before.identity !== last.identity
       if (!state.main || isOther) await verifyWasUp(world, scope, before?.atMs ?? atMs, state.main !== null)
       return state
     },
     async members() {
       return (await memberNames(world, scope, service)).map((member) => systemdManager(world, member, scope))
     },
-    async askToLeave() {
-      await takeUpChanges(world, scope, service) // before it leaves: systemd starts the next one by itself
-      if (root !== null) return askMain(world, service, root)
-      // --kill-who=main: the others of its control group are its own business (systemd 252 renamed it, both work).
-      await systemctl(world, scope, ['kill', '--kill-who=main', '--signal=SIGTERM', service])
+    async terminate() {
+      await reloadIfChanged(world, scope, service) // first: systemd may restart the service at once
+      if (root === null)
+        // --kill-who=main: the service itself ends its other processes (systemd 252 renamed it, both work).
+        await systemctl(world, scope, ['kill', '--kill-who=main', '--signal=SIGTERM', service])
+      else {
+        const { MainPID } = await showUnit(world, scope, service, ['MainPID'])
+        if (!terminate(Number(MainPID))) await byRoot(root)
+      }
     },
     start: () => begin('start'),
     restart: () => begin('restart'),
   }
 }
 
-/** SIGTERM to a process of the same user; of another user's it is root that has to restart the service. */
-async function askMain(world: World, service: string, root: ByRoot): Promise<void> {
-  const { MainPID } = await showUnit(world, 'system', service, ['MainPID'])
-  try {
-    if (Number(MainPID) > 0) kill(Number(MainPID), 'SIGTERM')
-  } catch (error) {
-    if (systemErrorCode(error) === 'EPERM') await askRoot(world, service, root)
-    else if (systemErrorCode(error) !== 'ESRCH') throw error // it has left by itself
+const ROOT_PROPERTIES = ['ActiveState', 'Job', 'InvocationID', 'LoadState', 'Result'] as const
+
+async function rootUnitState(world: World, path: string, unit: string): Promise<RootUnitState | string> {
+  const shown = await showUnits(world, 'system', [path, unit], ROOT_PROPERTIES)
+  const [watcher, job] = [shown.get(path), shown.get(unit)]
+  if (job?.LoadState !== 'loaded') return `${unit} is ${job?.LoadState}`
+  if (watcher?.ActiveState !== 'active') return `${path} is ${watcher?.ActiveState}`
+  return {
+    run: job.InvocationID,
+    isRunning: job.ActiveState === 'activating' || job.Job !== '',
+    failure: job.Result === 'success' ? null : `${unit} fails: ${job.Result}`,
   }
 }
 
-/** What a target starts or restarts with itself: what systemd.unit(5) has as Wants=, Requires= and the like, or PartOf=. */
+/** The units that a target starts or restarts with itself (systemd.unit(5)); ConsistsOf= is the reverse of PartOf=. */
 const PULLS_IN = ['Wants', 'Requires', 'BindsTo', 'Upholds', 'ConsistsOf'] as const
 
 async function memberNames(world: World, scope: Scope, unit: string): Promise<string[]> {
@@ -88,35 +99,38 @@ async function memberNames(world: World, scope: Scope, unit: string): Promise<st
   return [...new Set(shown.join(' ').split(' '))].filter((name) => name.endsWith('.service')).toSorted()
 }
 
-/** Has systemd read a unit that changed on the disk, as one that lies in the checkout does with an update. */
-async function takeUpChanges(world: World, scope: Scope, unit: string): Promise<void> {
+/** An update changes a unit on the disk, if the unit is a link into the checkout. */
+async function reloadIfChanged(world: World, scope: Scope, unit: string): Promise<void> {
   const { NeedDaemonReload } = await showUnit(world, scope, unit, ['NeedDaemonReload'])
   if (NeedDaemonReload !== 'yes') return
   try {
     await systemctl(world, scope, ['daemon-reload'])
-    world.log.notice(`${unit} has changed on the disk: systemd read it anew`)
+    world.log.notice(`${unit} has changed on the disk: systemd reloaded it`)
   } catch (error) {
     if (!(error instanceof TelecError) || error.kind !== 'halted') throw error
     const how = `sudo systemctl daemon-reload; sudo systemctl restart ${unit}`
-    world.log.warning(`${unit} has changed on the disk, and telec may not have systemd read it anew: ${how}`)
+    world.log.warning(`${unit} has changed on the disk, and telec is not allowed to reload it: ${how}`)
   }
 }
 
-/** States of a manager in which its units do not run yet, or no longer. */
+/** States of a manager whose units do not run yet, or no longer. */
 const PASSING = ['initializing', 'starting', 'stopping']
 
 /**
- * Throws `later` where the manager itself explains what was seen: it was started anew since `sinceMs`, and all units with
+ * Throws `later` where the manager itself explains the state of its units: it restarted since `sinceMs`, and all units with
  * it, or nothing runs because it starts or stops.
  */
 async function verifyWasUp(world: World, scope: Scope, sinceMs: number, runs: boolean): Promise<void> {
-  const shown = await showManager(world, scope, ['SystemState', 'UserspaceTimestampMonotonic'])
-  const isAnew = Number(shown.UserspaceTimestampMonotonic) / 1000 > sinceMs // daemon-reexec leaves it as it was
-  if (!isAnew && (runs || !PASSING.includes(shown.SystemState))) return
-  const what = isAnew ? 'was started anew' : `is ${shown.SystemState}`
-  throw new TelecError('later', `systemd (--${scope}) ${what}`, {
-    hint: 'nothing, where it is started again (an upgrade, a reboot); else what it waits for: systemctl list-jobs',
-  })
+  const shown = await showUnit(world, scope, null, ['SystemState', 'UserspaceTimestampMonotonic'])
+  const hasRestarted = Number(shown.UserspaceTimestampMonotonic) / 1000 > sinceMs // daemon-reexec does not change it
+  if (!hasRestarted && (runs || !PASSING.includes(shown.SystemState))) return
+  throw new TelecError(
+    'later',
+    `systemd (--${scope}) ${hasRestarted ? 'restarted' : `is ${shown.SystemState}`}`,
+    {
+      hint: 'wait, if it restarts (an upgrade, a reboot); else see what it waits for: systemctl list-jobs',
+    },
+  )
 }
 
 /** @param nowMs CLOCK_MONOTONIC; the unit's timestamps are microseconds of the same clock. */
@@ -125,17 +139,17 @@ export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs
   const startedMs = Number(unit.ExecMainStartTimestampMonotonic) / 1000
   const { ActiveState, ExecMainStatus } = unit
   const hasExited = unit.ExecMainCode === CLD_EXITED
-  // systemd starts it again after the way in which it ended, unless somebody told it not to.
-  const wouldReturn = () =>
+  // Of a unit that a user stopped.
+  const wouldRestart = () =>
     unit.Restart === 'always' ||
     (hasExited && unit.RestartForceExitStatus.split(' ').includes(ExecMainStatus))
   const exit = hasExited ? `exit code ${ExecMainStatus}` : `signal ${ExecMainStatus}`
   const hasRun = startedMs > 0
   const isQueued = ActiveState === 'inactive' && Number(unit.Job) > 0 // between the two halves of a restart
   const activity = isQueued ? 'starting' : (ACTIVITIES[ActiveState] ?? 'stopped')
-  const runs = {
+  const run = {
     pid: pid || null,
-    // One that remains active when its process has ended is still the same run.
+    // A unit that remains active after its process is still the same run.
     identity: hasRun
       ? `${pid || unit.ExecMainPID}@${unit.ExecMainStartTimestampMonotonic}`
       : `active@${unit.ActiveEnterTimestampMonotonic}`,
@@ -144,8 +158,8 @@ export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs
   return {
     known: unit.LoadState === 'not-found' ? 'no' : unit.LoadState === 'masked' ? 'masked' : 'yes',
     activity,
-    isStoppedOnPurpose: activity === 'stopped' && pid === 0 && hasRun && wouldReturn(),
-    main: pid > 0 || activity === 'running' ? runs : null,
+    isStoppedOnPurpose: activity === 'stopped' && pid === 0 && hasRun && wouldRestart(),
+    main: pid > 0 || activity === 'running' ? run : null,
     lastExit: pid > 0 || !hasRun ? null : exit,
     shortestRunMs: shortestRun(unit.StartLimitBurst, unit.StartLimitIntervalUSec),
   }
@@ -155,11 +169,11 @@ const ACTIVITIES: Readonly<Record<string, ServiceState['activity']>> = {
   active: 'running',
   reloading: 'running',
   activating: 'starting',
-  deactivating: 'starting', // on its way to the next main process, or to `inactive`
+  deactivating: 'starting', // then comes the next main process, or `inactive`
   failed: 'failed',
 }
 
-/** With runs of at least this length, `burst` starts never fall into one `interval` (systemd.unit(5)). */
+/** Runs of this length never reach the start limit of `burst` starts in one `interval` (systemd.unit(5)). */
 function shortestRun(burst: string, interval: string): number {
   const starts = Number(burst)
   return starts > 0 ? Math.min(60_000, (parseTimespan(interval) / starts) * 1.1) : 0

@@ -4,7 +4,7 @@ import { printable } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
 import { runCommand, tryCommand } from '../commands.ts'
 
-/** Throws `halted` with systemctl's own words when it fails, unless it may. */
+/** Throws `halted` with systemctl's own words where it fails. */
 export function systemctl(
   world: World,
   scope: Scope,
@@ -13,50 +13,45 @@ export function systemctl(
 ): Promise<string> {
   const hint =
     scope === 'user'
-      ? 'is a user manager running? loginctl enable-linger keeps one running without a login'
-      : 'the system manager takes orders from root only'
+      ? 'start a user manager, which runs without a login: loginctl enable-linger'
+      : 'run it as root: the system manager takes commands from root only'
   return runCommand(world, { argv: ['systemctl', `--${scope}`, '--no-ask-password', ...args], mayFail }, hint)
 }
 
-/** One of telec's own units, for a service that has a name: `telec-watch@NAME.timer`. */
+/** The name of one of telec's own units, with or without its type: of a named service `telec-watch@NAME.timer`. */
 export function ownUnit({ name }: Paths, unit: string): string {
-  return name === null ? unit : unit.replace('.', `@${name}.`)
+  return name === null ? unit : unit.replace(/(?=\.|$)/, `@${name}`)
 }
 
-/** All that end the name of a unit (systemd.unit(5)): `web.co` is the name of a service. */
+/** The types of units (systemd.unit(5)): `web.co` has none. */
 const UNIT_TYPES = /\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/
 
-/** A name as systemctl takes it: one that says no type is that of a service (systemctl(1)). */
+/** A name with its type: without one it is a service, as for systemctl(1). */
 export function unitName(name: string): string {
   return UNIT_TYPES.test(name) ? name : `${name}.service`
 }
 
-/** What systemd itself calls a unit, in control groups and in the journal, where `name` is an alias. */
+/** The name of a unit in control groups and in the journal: `name` may be an alias. */
 export async function canonicalName(world: World, scope: Scope, name: string): Promise<string> {
   const shown = await orNull(() => showUnit(world, scope, unitName(name), ['Id']))
   return shown?.Id || unitName(name)
 }
 
-/** Properties of a unit, `KEY=VALUE` lines of systemctl show. A unit that does not exist has `LoadState=not-found`. */
+/**
+ * Properties of a unit, or of the manager itself (null): `KEY=VALUE` lines of systemctl show. A unit that does not exist has
+ * `LoadState=not-found`.
+ */
 export async function showUnit<Key extends string>(
   world: World,
   scope: Scope,
-  unit: string,
+  unit: string | null,
   keys: readonly Key[],
 ): Promise<Record<Key, string>> {
-  return properties(await systemctl(world, scope, ['show', unit, `--property=${keys.join(',')}`]), keys)
+  const args = ['show', ...(unit === null ? [] : [unit]), `--property=${keys.join(',')}`]
+  return properties(await systemctl(world, scope, args), keys)
 }
 
-/** The same of the manager itself. */
-export async function showManager<Key extends string>(
-  world: World,
-  scope: Scope,
-  keys: readonly Key[],
-): Promise<Record<Key, string>> {
-  return properties(await systemctl(world, scope, ['show', `--property=${keys.join(',')}`]), keys)
-}
-
-/** The same of several units, by their names. */
+/** The properties of several units, by their names. */
 export async function showUnits<Key extends string>(
   world: World,
   scope: Scope,
@@ -64,7 +59,7 @@ export async function showUnits<Key extends string>(
   keys: readonly Key[],
 ): Promise<Map<string, Record<Key, string>>> {
   const output = await systemctl(world, scope, ['show', ...units, `--property=${keys.join(',')}`])
-  const blocks = output.split('\n\n') // in the order that was asked for
+  const blocks = output.split('\n\n') // in the order of `units`
   return new Map(units.map((unit, index) => [unit, properties(blocks[index] ?? '', keys)]))
 }
 
@@ -92,14 +87,14 @@ export function parseTimespan(text: string): number {
   return [...parts].reduce((sum, [, amount, unit = '']) => sum + Number(amount) * (TIMESPAN_MS[unit] ?? 0), 0)
 }
 
-/** What selects the lines of these units: journalctl(1) reads a user's units by another option. */
+/** The options of journalctl(1) for these units. */
 export function journalSelection(scope: Scope, units: readonly string[]): string[] {
   return scope === 'user'
     ? ['--user', ...units.map((unit) => `--user-unit=${unit}`)]
     : units.map((unit) => `--unit=${unit}`)
 }
 
-/** Reads on in the journal of a unit: each call gives the lines that came since the one before, oldest first. */
+/** Each call reads the lines that the journal of a unit got since the call before, oldest first. */
 export function journalReader(world: World, scope: Scope, unit: string): () => Promise<string> {
   const argv = ['journalctl', ...journalSelection(scope, [unit]), '--quiet', '--output=cat', '--show-cursor']
   let from = `--since=@${Math.floor(world.now() / 1000)}`
@@ -107,6 +102,6 @@ export function journalReader(world: World, scope: Scope, unit: string): () => P
     const { stdout } = await tryCommand(world, [...argv, from])
     const [, lines = stdout, cursor] = /^([\s\S]*?)-- cursor: (.+)\n$/.exec(stdout) ?? []
     if (cursor !== undefined) from = `--after-cursor=${cursor}`
-    return printable(lines) // whoever wrote them: the unit's programs are the checkout's
+    return printable(lines) // the checkout's programs wrote them
   }
 }

@@ -107,7 +107,7 @@ async function bringUpNew(
   // Sooner, and a few updates in a row would trip the start limit, after which the manager starts it no more.
   if (old && old.uptimeMs < shortestRunMs) await world.sleep(shortestRunMs - old.uptimeMs)
   const isForced = mode === 'manager' || old?.pid === null // without a process there is nobody to ask
-  if (old) await (isForced ? ordered(manager, 'restart') : manager.askToLeave())
+  if (old) await (isForced ? ordered(manager, 'restart') : manager.terminate())
   else if (activity !== 'starting') await ordered(manager, 'start')
   const seen = await newMain(world, manager, old?.identity ?? null, stopTimeoutMs)
   if (seen === null) return null
