@@ -5,27 +5,26 @@ import type { World } from '../system/world.ts'
 /** A command of a service manager. */
 export interface ManagerCommand {
   readonly argv: readonly string[]
-  /** It fails where there is nothing to do. */
+  /** A failure means that there is nothing to do. */
   readonly mayFail?: boolean
-  /** After these exit codes it is run again for some seconds. */
+  /** Exit codes after which it runs again, for some seconds. */
   readonly againAfter?: readonly number[]
   readonly timeoutMs?: number
-  /** Instead of what the caller hints at, where it fails. */
+  /** Replaces the caller's hint. */
   readonly hint?: string
 }
 
-/** A start or a stop waits for its job; units may take 90 s by default, and longer where they say so. */
+/** A start or a stop waits for its job: 90 s by default, and longer where a unit says so. */
 const TIMEOUT_MS = 5 * 60_000
-/** launchd takes up to 5 s to let go of a job, and says so by exit codes, which may mean something else. */
+/** launchd takes up to 5 s to unload a job; its exit codes for that have other meanings, too. */
 const AGAIN_FOR_MS = 15_000
 const AGAIN_EVERY_MS = 500
 
-/** A timer or an ssh command has no session, but systemctl --user needs to know where the user's bus is. */
+/** systemctl --user needs the path of the user's bus, which a timer or an ssh command does not have. */
 export function managerEnvironment(world: World): NodeJS.ProcessEnv {
   return { ...world.env, LC_ALL: 'C', XDG_RUNTIME_DIR: world.env.XDG_RUNTIME_DIR ?? `/run/user/${world.uid}` }
 }
 
-/** Runs a command to its end, whatever that is. */
 export function tryCommand(
   world: World,
   [program = '', ...args]: readonly string[],
@@ -34,19 +33,15 @@ export function tryCommand(
   return world.run(program, args, { env: managerEnvironment(world), timeoutMs })
 }
 
-/**
- * What systemctl says of a manager that is away for a moment: it is upgraded (daemon-reexec), or its bus is restarted.
- * sd-bus(3) has these errors; LC_ALL=C keeps them in English.
- */
+/** Errors of sd-bus(3) during an upgrade of systemd (daemon-reexec) or a restart of its bus; LC_ALL=C keeps them in English. */
 const AWAY =
   /connect to (\w+ scope )?bus|Connection (refused|reset by peer|timed out|is closed)|Transport endpoint is not connected|Broken pipe|disconnected from message bus|peer disconnected|not receive a reply|org\.freedesktop\.(systemd1|DBus\.Error\.NoReply)|bus is shutting down/i
 
-/** Whether it failed because the manager did not answer, and not by what the manager said. */
 function isUnanswered({ endedBy, stderr }: RunResult): boolean {
   return endedBy === 'timeout' || AWAY.test(stderr)
 }
 
-/** Throws `later` where the manager does not answer, else `halted` with the command's own words. @returns what it printed. */
+/** Throws `later` where the manager does not answer, else `halted` with the command's own words. @returns its output. */
 export async function runCommand(
   world: World,
   { argv, mayFail = false, againAfter = [], timeoutMs, hint: own }: ManagerCommand,

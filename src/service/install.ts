@@ -29,15 +29,15 @@ import { foreignHome } from './others.ts'
 import type { InstallPlan } from './plan.ts'
 import { systemdRemoval } from './systemd/plan.ts'
 
-/** What is the service's own, of all that is installed. */
+/** The file that changes a unit of the service's own. */
 const DROP_IN = /\.[a-z]+\.d\/telec\.conf$/
 
-/** Units are read by the manager and by people; they hold no secrets. */
+/** The manager and users read units; they hold no secrets. */
 const UNIT_MODE = 0o644
 
 /**
- * Puts the files in place, takes away those of an earlier installation that are not part of this one, and starts the
- * units; one line per thing done, none where all is as it should be. Killed anywhere and run again, it ends the same.
+ * Writes the files of the plan, removes those of an earlier installation, and starts the units. It can be killed anywhere and
+ * run again. @returns a line for each change.
  */
 export async function install(service: Service, plan: InstallPlan): Promise<string[]> {
   const { world, paths } = service
@@ -45,7 +45,7 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
   const { manager, scope } = plan
   if (before && (before.manager !== manager || before.scope !== scope))
     throw new TelecError('usage', `telec is installed for ${before.manager} in ${before.scope} scope`, {
-      hint: 'take that away first: telec uninstall',
+      hint: 'remove that first: telec uninstall',
     })
   const wanted = plan.files.map(({ path }) => path)
   sweepTemporaryFiles([paths.installed, ...wanted, ...(before?.files ?? [])])
@@ -53,7 +53,7 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
   if (before && (await stalePieces(service, plan)).length === 0) return shown
   const { changed, stale } = compare(paths, plan)
 
-  // First what is known to be ours, then the files: none is forgotten by a crash in between.
+  // Recorded before they are written: a crash in between leaves no unknown file.
   const folders = [...new Set([...(before?.folders ?? []), ...wanted.flatMap(missingFolders)])]
   await writeInstalled(paths, { manager, scope, files: [...wanted, ...stale], folders })
   await runAll(world, plan.before(stale))
@@ -70,24 +70,24 @@ export async function install(service: Service, plan: InstallPlan): Promise<stri
   ]
 }
 
-/** What `install` would do, a line each; empty where all is as it should be. Changes nothing. */
+/** The differences between the plan and this computer, a line each. */
 export async function stalePieces({ world, paths }: Service, plan: InstallPlan): Promise<string[]> {
   const pieces = staleFiles(paths, plan)
   for (const { argv, timeoutMs } of plan.probes)
-    if ((await tryCommand(world, argv, timeoutMs)).code !== 0) pieces.push(`${argv.join(' ')} says no`)
+    if ((await tryCommand(world, argv, timeoutMs)).code !== 0) pieces.push(`${argv.join(' ')} fails`)
   return pieces
 }
 
-/** The files that `install` would write or take away, a line each. */
+/** The files that `install` would write or remove, a line each. */
 export function staleFiles(paths: Paths, plan: InstallPlan): string[] {
   const { changed, stale } = compare(paths, plan)
   return [
-    ...changed.map(({ path }) => `${path} is not there, or differs`),
-    ...stale.map((path) => `${path} is not part of it any more`),
+    ...changed.map(({ path }) => `${path} is missing, or differs`),
+    ...stale.map((path) => `${path} is no longer part of it`),
   ]
 }
 
-/** Root's configuration is for the owner of the checkout to read, whose telec goes by it. @returns what was done, for people. */
+/** The owner of the checkout has to read root's configuration. @returns a line for the change, if any. */
 function showToOwner({ config, scope }: Paths, { name, gid }: Account): string[] {
   if (scope !== 'system' || gid === 0) return []
   const { gid: group, mode } = statSync(config)
@@ -102,7 +102,7 @@ function showToOwner({ config, scope }: Paths, { name, gid }: Account): string[]
 
 const OWNER_READS = 0o640
 
-/** Private to the owner of the checkout, in whose name telec writes there. The folders around it are root's, or that owner's. */
+/** Private to the owner of the checkout, as whom telec writes there. The folders around it belong to root, or to the owner. */
 function makeFolder(path: string, owner: Account | null): void {
   mkdirSync(path, { recursive: true, mode: 0o755 })
   if (owner === null) return
@@ -111,16 +111,15 @@ function makeFolder(path: string, owner: Account | null): void {
   giveAway(folder, owner)
 }
 
-/** With what a telec that ran as root left there. The folder itself goes last: until then nobody else can write in it. */
+/** With the files of a telec that ran as root. The folder itself comes last: until then only root can write in it. */
 function giveAway(path: string, owner: Account): void {
   const stat = lstatSync(path)
   const isFolder = stat.isDirectory()
-  if (stat.uid !== 0 || (!isFolder && stat.nlink > 1)) return // a hard link would be to another's file
+  if (stat.uid !== 0 || (!isFolder && stat.nlink > 1)) return // a hard link may lead to another user's file
   if (isFolder) for (const name of listFolder(path)) giveAway(join(path, name), owner)
   lchownSync(path, owner.uid, owner.gid)
 }
 
-/** The plan, held against what is there. */
 function compare(paths: Paths, plan: InstallPlan) {
   const wanted = plan.files.map(({ path }) => path)
   return {
@@ -129,7 +128,7 @@ function compare(paths: Paths, plan: InstallPlan) {
   }
 }
 
-/** Takes back what `install` did; a part that is not there is fine. Takes no configuration. */
+/** Undoes `install`, also a part of it. Needs no configuration. */
 export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   const installed = readInstalled(paths)
   if (installed === null) return []
@@ -138,7 +137,7 @@ export async function uninstall(world: World, paths: Paths): Promise<string[]> {
     manager === 'systemd'
       ? systemdRemoval(installed.files, scope)
       : launchdRemoval(world, installed.files, scope)
-  // An older telec let another home write over the units: they are that one's, and stay.
+  // An older telec let another home overwrite the units: they belong to that one, and stay.
   const isOverwritten = installed.files.some((path) => foreignHome(path, paths.home) !== null)
   const files = isOverwritten ? installed.files.filter((path) => DROP_IN.test(path)) : installed.files
   const present = files.filter((path) => readText(path) !== null)
@@ -150,13 +149,12 @@ export async function uninstall(world: World, paths: Paths): Promise<string[]> {
   return present.map((path) => `removed ${path}`)
 }
 
-/** With our folders that are then empty, the innermost first. */
+/** Also our folders that are then empty, the innermost first. */
 async function removeFiles(files: readonly string[], folders: readonly string[]): Promise<void> {
   for (const path of files) await remove(path)
   for (const folder of folders.toSorted((a, b) => b.length - a.length)) removeFolderIfEmpty(folder)
 }
 
-/** The folders that have to be made for a file. */
 function missingFolders(path: string): string[] {
   const folder = dirname(path)
   return existsSync(folder) ? [] : [...missingFolders(folder), folder]
@@ -164,9 +162,5 @@ function missingFolders(path: string): string[] {
 
 async function runAll(world: World, commands: readonly ManagerCommand[]): Promise<void> {
   for (const command of commands)
-    await runCommand(
-      world,
-      command,
-      'fix the cause and run telec install again: it continues where it stopped',
-    )
+    await runCommand(world, command, 'fix the cause, and run telec install again')
 }

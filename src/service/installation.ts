@@ -10,20 +10,16 @@ import { planLaunchd } from './launchd/plan.ts'
 import type { InstallPlan, UnitValues } from './plan.ts'
 import { planSystemd } from './systemd/plan.ts'
 
-/** Where the units belong: where the service runs, else where the configuration lies. */
+/** The scope of the units: that of the service, else that of the configuration. */
 export function scopeOf({ config, paths }: Service): Scope {
   return config.service?.scope ?? paths.scope
 }
 
-/** What is said of a checkout that is root's, in system scope. */
+/** What to say of root's checkout, in system scope. */
 export const OF_ROOT =
-  'the checkout belongs to root, and so root runs what is pushed: give it to a user of its own (chown -R USER), and run telec install again'
+  'the checkout belongs to root, and so root runs each push: give it to another user (chown -R USER), and run telec install again'
 
-/**
- * What installing is here.
- *
- * @param node the Node.js that the units are to start telec with.
- */
+/** @param node the Node.js of the units. */
 export function planInstall(
   service: Service,
   manager: InstallPlan['manager'],
@@ -40,11 +36,11 @@ export function planInstall(
     bin: dirname(world.program.path),
     environment: {
       TELEC_HOME: paths.home,
-      // A home of `services/` says which service it is; that around it has to be told from those in it.
+      // A home in `services/` has the name of its service; the home around it belongs to the service without a name.
       ...(paths.name === null && { TELEC_NAME: UNNAMED }),
       HOME: owner?.home ?? world.home,
       ...(scope === 'user' && world.env.XDG_CONFIG_HOME && { XDG_CONFIG_HOME: world.env.XDG_CONFIG_HOME }),
-      // The programs that launchd starts find their node by it.
+      // launchd starts the programs themselves, which find their node here.
       PATH: unitPath(world, node, manager === 'launchd' ? [dirname(node), ...folders] : folders),
       [UNIT_MARK]: '1',
     },
@@ -53,20 +49,20 @@ export function planInstall(
   return manager === 'systemd' ? planSystemd(values) : planLaunchd(values)
 }
 
-/** Package managers that remove a version's folder at an upgrade, and the link by which they name the current one. */
+/** Package managers that remove a version's folder at an upgrade, and their link to the current one. */
 const CURRENT: readonly (readonly [RegExp, string])[] = [
   [/\/Cellar\/([^/]+)\/[^/]+\/bin\/node$/, '/opt/$1/bin/node'], // Homebrew
   [/^(.*\/snap\/[^/]+)\/\d+\/bin\/node$/, '$1/current/bin/node'],
 ]
 
-/** Links of one shell (fnm), of one login or of one project, which are gone before the units are. */
+/** Links that end with a shell (fnm), a login or a project: before the units do. */
 const PASSING = /\/fnm_multishells\/|^\/run\/user\/|^\/tmp\/|^\/var\/tmp\/|\/node_modules\//
 
 /**
- * The path of this Node.js that outlives its upgrade: its package manager's link to the current version, else the `node`
+ * A path of this Node.js that outlives its upgrade: its package manager's link to the current version, else the `node`
  * of PATH that leads to it (an alternative, a version manager's alias), else its own.
  *
- * @param follow where a path leads in the end; null where nothing is there.
+ * @param follow gives the real path; null where there is none.
  */
 export function stableNode({ program, env }: World, follow = realPath): string {
   const { node } = program

@@ -14,9 +14,7 @@ import { homeInPlist } from './launchd/plan.ts'
 import { homeInUnit, systemdFolder } from './systemd/plan.ts'
 import { ownUnit, unitName } from './systemd/systemctl.ts'
 
-// The other services of this computer: those of the same scope, and those whose units are installed, of whatever home.
-
-const SCOPES: readonly Scope[] = ['user', 'system']
+// The other services of this computer: those of the same scope, and those with installed units, in any home.
 
 export interface Other {
   readonly paths: Paths
@@ -27,7 +25,7 @@ export interface Other {
 export async function otherServices(world: World, own: Paths): Promise<Other[]> {
   const homes = new Set([...listServices(world).map(({ home }) => home), ...installedHomes(world)])
   const others = [...homes].filter((home) => !isSame(home, own.home)).map(pathsOfHome)
-  // In system scope configurations are root's; a user's are not root's to read.
+  // Root owns the configurations of the system scope, and does not read those of users.
   const readable = others.filter(
     (paths) => paths.scope === 'system' || ownerInsteadOfRoot(world, paths) === null,
   )
@@ -43,15 +41,13 @@ export function verifyNothingShared(
   { paths, config }: Omit<Service, 'world'>,
   others: readonly Other[],
 ): void {
+  const { checkout } = config.deployment
   for (const other of others) {
-    const { checkout } = config.deployment
     if (isSame(checkout, other.config.deployment.checkout))
       throw new TelecError(
         'config',
         `${checkout} is the checkout of another service: ${whose(other.paths)}`,
-        {
-          hint: 'give each service a checkout of its own: git clone URL PATH',
-        },
+        { hint: 'give each service a checkout of its own: git clone URL PATH' },
       )
     const theirs = unitsOf(other.config).map(({ unit }) => unit)
     const shared = unitsOf(config).find(({ unit }) => theirs.includes(unit))
@@ -59,9 +55,7 @@ export function verifyNothingShared(
       throw new TelecError(
         'config',
         `${shared.name} is restarted by another service: ${whose(other.paths)}`,
-        {
-          hint: `set service.name in ${paths.config} to a unit that runs from ${checkout}`,
-        },
+        { hint: `set service.name in ${paths.config} to a unit that runs from ${checkout}` },
       )
   }
 }
@@ -73,55 +67,49 @@ export function verifyUnitsOwn({ home }: Paths, files: readonly string[]): void 
     if (other === null) continue
     const paths = pathsOfHome(other)
     throw new TelecError('config', `${path} belongs to another service: ${whose(paths)}`, {
-      hint: `give this one a name, and with it units of its own: telec init --name NAME; or take that one away: TELEC_HOME=${other} telec uninstall ${shownName(paths)}`,
+      hint: `give this one a name: telec init --name NAME; or remove that one: TELEC_HOME=${other} telec uninstall ${shownName(paths)}`,
     })
   }
 }
 
-/** The home that a unit of telec's was written for, where that is another one and still has a configuration. */
+/** The home in a unit of telec's, if it is another one that is still configured. */
 export function foreignHome(path: string, own: string): string | null {
   const home = homeOf(path)
   return home !== null && !isSame(home, own) && existsSync(pathsOfHome(home).config) ? home : null
 }
 
-/** Whether systemd's units of this name are those of another home. */
+/** Whether systemd's units of this name belong to another home. */
 export function areUnitsForeign({ world, paths }: Pick<Service, 'world' | 'paths'>, scope: Scope): boolean {
   const unit = join(systemdFolder(world, scope), ownUnit(paths, 'telec-update.service'))
   return foreignHome(unit, paths.home) !== null
 }
 
-/** Throws where units of telec 0.1 start the first service: they do not say which one, as they must beside another. */
+/** Throws where the units of the first service do not name it, as those of telec 0.1: beside another they must. */
 export function verifyUnitsSayWhich(first: Paths): void {
   const texts = (readInstalled(first)?.files ?? []).map((path) => readText(path) ?? '')
   if (texts.every((text) => !text.includes('TELEC_HOME') || text.includes('TELEC_NAME'))) return
   throw new TelecError('config', `the units of the first service (${first.config}) are of an older telec`, {
-    because: 'they do not say which service they are for',
-    hint: 'bring them up to date, and do this again: telec install',
+    because: 'they do not name their service',
+    hint: 'install them again, and then retry this: telec install',
   })
 }
 
-/** Null, too, where that cannot be read: it is somebody's whose units one cannot write either. */
+/** Null also where the unit cannot be read: it belongs to another user. */
 function homeOf(path: string): string | null {
-  const text = textOf(path)
-  if (text === null) return null
-  return path.endsWith('.plist') ? homeInPlist(text) : homeInUnit(text)
-}
-
-function textOf(path: string): string | null {
   try {
-    return readPlainText(path)
+    const text = readPlainText(path) ?? ''
+    return path.endsWith('.plist') ? homeInPlist(text) : homeInUnit(text)
   } catch (error) {
     if (error instanceof TelecError) return null
     throw error
   }
 }
 
-/** The homes for which telec's units are installed on this computer, for this user and for the computer. */
+/** The homes whose units are installed for this user, or for the computer. */
 function installedHomes(world: World): string[] {
-  const folders = SCOPES.map((scope) =>
-    world.platform === 'darwin' ? launchdFolder(world, scope) : systemdFolder(world, scope),
-  )
-  const own = folders.filter((folder) => !weakPlace(folder, true, world.uid)) // not those of a HOME that sudo -E kept
+  const folderOf = world.platform === 'darwin' ? launchdFolder : systemdFolder
+  const folders = (['user', 'system'] as const).map((scope) => folderOf(world, scope))
+  const own = folders.filter((folder) => !weakPlace(folder, true, world.uid)) // sudo -E keeps the HOME of a user
   return own.flatMap((folder) =>
     listFolder(folder)
       .filter((name) => /^telec-update([@.].+)?\.(service|plist)$/.test(name))
@@ -133,7 +121,7 @@ function whose({ home, config }: Paths): string {
   return home === config.replace(/\/config\.yml$/, '') ? home : `${home}, ${config}`
 }
 
-/** The units of a service as they are configured, and with what tells them from all others. */
+/** The configured units of a service, as `name` has them and as no other unit is called. */
 function unitsOf({ service }: Config): { name: string; unit: string }[] {
   return (service?.names ?? []).map((name) => ({ name, unit: `${service?.scope} ${unitName(name)}` }))
 }

@@ -4,16 +4,16 @@ import type { ServiceManager } from './manager.ts'
 
 const ASK_AGAIN_MS = 200
 
-/** A manager that is asked again where it does not answer. */
+/** A manager to which telec repeats a question without an answer. */
 export interface PatientManager extends ServiceManager {
-  /** How many times it was away or started anew: the units may have been started anew with it. */
+  /** How many times it did not answer, or restarted: the units may have restarted with it. */
   absences(): number
 }
 
 /**
- * Asks again where the manager does not answer, until it has been away for `patienceMs`; then its `later` is thrown.
+ * Asks again where the manager does not answer; throws its `later` after `patienceMs`.
  *
- * @param absences of the manager, for all of whose units are watched together.
+ * @param absences is shared by all units of the manager.
  */
 export function patient(
   world: World,
@@ -32,7 +32,7 @@ export function patient(
           deadline = world.monotonic() + patienceMs
           absences.count += 1
           world.log.notice(
-            `${manager.name} is restarting or does not answer: asking again for ${patienceMs / 1000} s`,
+            `${manager.name} is restarting or does not answer: telec asks again for ${patienceMs / 1000} s`,
           )
         }
         if (world.monotonic() >= deadline) throw error
@@ -41,12 +41,12 @@ export function patient(
     }
   }
   const inspect = () => persist(() => manager.inspect())
-  // Its answer may be lost although it did as told: an order is not given to another main process.
-  const order = (give: () => Promise<void>) => async () => {
+  // The manager may have done it although its answer is lost: another main process gets no second command.
+  const once = (command: () => Promise<void>) => async () => {
     const { main } = await inspect()
     await persist(async (isAgain) => {
       const now = isAgain ? (await manager.inspect()).main : main
-      if (now?.identity === main?.identity) await give()
+      if (now?.identity === main?.identity) await command()
     })
   }
   return {
@@ -54,9 +54,9 @@ export function patient(
     service: manager.service,
     inspect,
     members: () => persist(() => manager.members()),
-    terminate: order(() => manager.terminate()),
-    start: order(() => manager.start()),
-    restart: order(() => manager.restart()),
+    terminate: once(() => manager.terminate()),
+    start: once(() => manager.start()),
+    restart: once(() => manager.restart()),
     absences: () => absences.count,
   }
 }

@@ -5,46 +5,37 @@ import { mayAccess } from '../system/files.ts'
 import type { World } from '../system/world.ts'
 import { commandEnvironment, unitPath } from './environment.ts'
 
-/** Of a shell and of env(1): a program was not found. */
+/** The exit code of a shell and of env(1) where a program is missing. */
 export const NOT_FOUND = 127
 
-/** Where programs were looked for, for messages about one that was not found. */
 export function searched({ PATH }: NodeJS.ProcessEnv): string {
   return `searched: PATH=${PATH}; deployment.path puts folders in front of it`
 }
 
-/** How to have the program found that a shell or env(1) complains of. */
-export function howToFind(world: World, env: NodeJS.ProcessEnv, said: string): string {
+/** @param output of a shell or of env(1), which names the missing program. */
+export function howToFind(world: World, env: NodeJS.ProcessEnv, output: string): string {
   const [, name] =
-    /(?:^|[\s:])['‘]?([^\s:'‘’]+)['’]?: (?:command )?(?:not found|No such file)/m.exec(said) ?? []
+    /(?:^|[\s:])['‘]?([^\s:'‘’]+)['’]?: (?:command )?(?:not found|No such file)/m.exec(output) ?? []
   const folder = name ? elsewhere(world, env, name) : null
   return `add ${folder ?? 'the folder of the program'} to deployment.path in config.yml`
 }
 
-const USUAL_IN_HOME = [
-  '.local/bin',
-  'bin',
-  '.cargo/bin',
-  '.bun/bin',
-  '.deno/bin',
-  '.local/share/pnpm',
-  'go/bin',
-]
-const USUAL = [
+const IN_HOME = ['.local/bin', 'bin', '.cargo/bin', '.bun/bin', '.deno/bin', '.local/share/pnpm', 'go/bin']
+const COMMON = [
   '/opt/homebrew/bin',
   '/home/linuxbrew/.linuxbrew/bin',
   '/snap/bin',
   '/run/current-system/sw/bin',
 ]
 
-/** The folder of a program that the units do not find: where a person's shell does, or where such programs usually are. */
+/** The folder of a program that the units do not find: in the PATH of the shell, or a common one. */
 function elsewhere(world: World, { HOME = world.home }: NodeJS.ProcessEnv, name: string): string | null {
   const shell = (world.env.PATH ?? '').split(':').filter((folder) => folder.startsWith('/'))
-  const folders = [...shell, ...USUAL_IN_HOME.map((folder) => join(HOME, folder)), ...USUAL]
+  const folders = [...shell, ...IN_HOME.map((folder) => join(HOME, folder)), ...COMMON]
   return folders.find((folder) => mayAccess(join(folder, name), 'run')) ?? null
 }
 
-/** The commands of the configuration, by the names of their keys. */
+/** The commands of the configuration, by their keys. */
 export const COMMANDS = {
   install: ({ deployment }) => deployment.install,
   health: ({ service }) => service?.health,
@@ -52,11 +43,10 @@ export const COMMANDS = {
 } satisfies Record<string, (config: Service['config']) => string | undefined>
 
 /**
- * Tries whether the program is found that a command starts with, in the environment that the command will have. Throws a
- * TelecError of kind `config` where it is not.
+ * Throws `config` where the environment of a command does not have the program that it starts with.
  *
- * @param user who will run it, where that is not who asks: systemd then looks in that user's name.
- * @returns what was found, for people.
+ * @param user who will run it: systemd then looks as that user. Null: this user will.
+ * @returns the program, for users.
  */
 export async function verifyProgram(
   service: Service,
@@ -68,14 +58,13 @@ export async function verifyProgram(
   if (command === undefined) return 'none is configured'
   const word = firstWord(command)
   if (word === null) return command
-  // Of another user's files root reads none.
+  // Root does not read env_file of another user.
   const PATH = unitPath(world, world.program.node, config.deployment.path)
   const env = user === null ? await commandEnvironment(service) : { PATH }
   const look = ['/bin/sh', '-c', 'command -v "$1"', 'sh', word]
-  const inTheirName = ['systemd-run', '--quiet', '--wait', '--pipe', '--collect', `--uid=${user}`]
-  const [program = '', ...args] =
-    user === null ? look : [...inTheirName, `--setenv=PATH=${env.PATH}`, ...look]
-  // Root's own systemd-run is found by root's PATH, and never by what that user may write.
+  const asUser = ['systemd-run', '--quiet', '--wait', '--pipe', '--collect', `--uid=${user}`]
+  const [program = '', ...args] = user === null ? look : [...asUser, `--setenv=PATH=${env.PATH}`, ...look]
+  // Root's own PATH finds systemd-run, and no folder that the user may write.
   const here = user === null ? { cwd: config.deployment.checkout, env } : { cwd: '/', env: world.env }
   const options = { ...here, timeoutMs: 30_000 }
   const { code, stdout } = await world.run(program, args, options)
@@ -86,7 +75,7 @@ export async function verifyProgram(
   })
 }
 
-/** The program that a command line starts with; null: only a shell can tell, or the checkout of the next version. */
+/** The first program of a command line; null: only a shell knows, or the checkout of the next version has it. */
 export function firstWord(command: string): string | null {
   const text = command.replace(/^\s*(?:cd\s+[^\s;&|]+\s*(?:&&|;)\s*)*(?:[A-Za-z_]\w*=[^\s'"$`\\]*\s+)*/, '')
   const [word = ''] = /^[^\s;&|]+/.exec(text) ?? []

@@ -1,8 +1,8 @@
 /**
- * The variables of a text with lines `NAME=VALUE`, read as systemd reads an EnvironmentFile= (systemd.exec(5)): comments begin
- * with `#` or `;`, quotes are removed, a backslash at the end of a line continues it, nothing is expanded. Pure.
+ * Reads lines `NAME=VALUE` as systemd reads an EnvironmentFile= (systemd.exec(5)): comments begin with `#` or `;`, quotes are
+ * removed, a backslash at the end of a line continues it, nothing is expanded. Pure.
  *
- * @returns also the first line that is none of that, counted from 1; null: there is none.
+ * @returns also the first other line, counted from 1.
  */
 export function parseVariables(text: string): {
   readonly variables: Record<string, string>
@@ -20,7 +20,7 @@ export function parseVariables(text: string): {
   return { variables, malformed }
 }
 
-/** A comment, or a line with those that a quote or a backslash adds to it. */
+/** A comment, or a line, which quotes and backslashes may continue. */
 const ENTRY =
   /^(?:[ \t]*[#;].*|(?:[^=\n]*=[ \t]*(?:"(?:[^"\\]|\\[\s\S])*"|'[^']*'))[ \t]*$|(?:\\[\s\S]|[^\\\n])*)$/gm
 

@@ -197,7 +197,7 @@ test('a checkout that is given to another user takes a word about the home of th
   await mac.sh('chown -R other /srv/app')
   const refused = await mac.telec('telec install --system')
   expect(refused.code).toBe(78)
-  expect(refused.stderr).toMatch(/\/var\/(lib|log)\/telec belongs to uid \d+, and telec is to run as other/)
+  expect(refused.stderr).toMatch(/\/var\/(lib|log)\/telec belongs to uid \d+, and the checkout to other/)
   await mac.sh(`chown -R other ${HOME} ${LOGS} /srv/remote.git`)
   const installed = await mac.telec('telec install --system')
   expect(installed, installed.stderr).toMatchObject({ code: 0 })

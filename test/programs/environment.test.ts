@@ -116,7 +116,7 @@ describe('commands and migrations', () => {
 
   test.each([
     ['is missing', null, ' names a file that does not exist'],
-    ['has a line that is none', 'A=1\nwhat is this\n', 'web.env, whose line 2 is not NAME=VALUE'],
+    ['has a line that is none', 'A=1\nwhat is this\n', 'web.env, which has no NAME=VALUE in line 2'],
     ['is a pipe, for whose writer nothing waits,', undefined, 'web.env, which is no file'],
   ])('an env_file that %s stops the update before it begins', async (_, text, words) => {
     const computer = await computerWith(({ folder }) => `  env_file: ${folder}/web.env\n`)

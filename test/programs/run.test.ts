@@ -107,16 +107,14 @@ test('one that leaves with 42 over and over is held back, and mended by a push, 
   )
   configure(computer)
   const supervised = await telecRun(computer, [NODE, 'server.js'])
-  await until('a back-off of seconds', async () => supervised.output().includes('again in 3200 ms'))
+  await until('a back-off of seconds', async () => supervised.output().includes('restarts in 3200 ms'))
   const commit = await computer.push({ ...version('1.1.0'), 'server.js': SAYING })
   await until(
     'the update',
     async () =>
       (computer.state('update_state.json') as { deployed: { commit: string } }).deployed.commit === commit,
   )
-  const waits = [...supervised.output().matchAll(/starting it again in (\d+) ms/g)].map(([, ms]) =>
-    Number(ms),
-  )
+  const waits = [...supervised.output().matchAll(/it restarts in (\d+) ms/g)].map(([, ms]) => Number(ms))
   expect(waits).toEqual(waits.map((_, index) => Math.min(100 * 2 ** index, 30_000)))
   // Where a wait ended between the checkout and the restart, the new code was up before it was asked for.
   expect(said()).toMatch(new RegExp(`^\\.{${waits.length}}(up 1\nSIGTERM\n)?up 1\n$`))
@@ -132,7 +130,7 @@ test('the service that a killed telec run left behind is ended before the next o
   await exit
   process.kill(left, 0)
   const second = await telecRun(computer, [NODE, 'server.js'])
-  expect(second.output()).toContain(`ending the service that an earlier telec run left behind (pid ${left})`)
+  expect(second.output()).toContain(`ending the service of an earlier telec run (pid ${left})`)
   // Whoever adopts orphans here may not have reaped it yet.
   expect(existsSync(`/proc/${left}`) ? readFileSync(`/proc/${left}/cmdline`, 'utf8') : '').toBe('')
   expect(second.mainPid()).not.toBe(left)

@@ -72,7 +72,7 @@ test('a manager that does not answer while confirm looks is asked again', async 
   const updating = run()
   await logged('^restart: ')
   await subscriber.sh(AWAY)
-  await logged('asking again')
+  await logged('telec asks again')
   await subscriber.sh(BACK)
   const { code, stderr } = await updating
   expect({ code, stderr }).toMatchObject({ code: 0 })
@@ -152,7 +152,7 @@ test('a unit of the checkout that an update changes is read anew before the serv
   await push({ 'deploy/web.service': unit('server.js moved'), 'more.txt': 'more\n' })
   const { code, stderr, note } = await run()
   expect({ code, stderr }).toMatchObject({ code: 0 })
-  expect(stderr).toContain(`${SERVICE} has changed on the disk: systemd read it anew`)
+  expect(stderr).toContain(`${SERVICE} has changed on the disk: systemd reloaded it`)
   expect(note('restart')).toMatch(/left( with exit code 42)?, new pid \d+$/)
   const pid = await subscriber.systemctl(`show ${SERVICE} --property=MainPID --value`)
   expect((await subscriber.sh(`tr '\\0' ' ' </proc/${pid}/cmdline`)).stdout).toContain('server.js moved')

@@ -182,7 +182,7 @@ timeout 60 runuser -u ${WEB.name} -- ${subscriber.bin}/telec-update --retry`,
       { allowFailure: true },
     )
     expect(unseen.stderr).toMatch(
-      /telec-update\.path is inactive: nobody sees[\s\S]*sudo systemctl restart telec-update\.path\n/,
+      /telec-update\.path is inactive: it does not see[\s\S]*sudo systemctl restart telec-update\.path\n/,
     )
     expect(unseen.code).toBe(1)
     await subscriber.systemctl('start telec-update.path')
@@ -312,7 +312,7 @@ chown -R bob: /home/bob && chmod 700 /home/bob`)
     const { code, stderr } = await subscriber.telec('telec install bob', { allowFailure: true })
     expect(code).toBe(78)
     expect(stderr).toMatch(
-      /services\/bob and \/var\/lib\/telec would belong to bob and to web, one inside the other/,
+      /bob would own \S+services\/bob, and web \/var\/lib\/telec: one is inside the other/,
     )
     await subscriber.telec('telec uninstall --name -')
     await sh('mv /etc/telec/config.yml /etc/telec/services/web.yml')

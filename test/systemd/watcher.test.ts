@@ -38,7 +38,7 @@ describe.each([
   afterAll(() => subscriber?.dispose())
 
   test('install says whose code root would run, and so does doctor', async () => {
-    const warning = 'the checkout belongs to root, and so root runs what is pushed'
+    const warning = 'the checkout belongs to root, and so root runs each push'
     const { stderr } = await subscriber.telec('telec install')
     expect(stderr.includes(warning)).toBe(user === 'root')
     const { stdout } = await subscriber.telec('telec doctor', { allowFailure: true })

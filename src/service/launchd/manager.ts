@@ -26,7 +26,7 @@ export const STILL_UNLOADING = [5, 36, 37]
 /** A job that was just loaded starts automatically, unless launchd forgot it; kickstart may then never answer. */
 export const KICKSTART_MS = 5_000
 
-/** kickstart: launchd does not know yet what was just loaded, or starts it already. */
+/** kickstart: launchd does not know the loaded job yet, or starts it already. */
 const ALREADY_STARTING = [NOT_LOADED, 37]
 
 /** What bootstrap does not say. */

@@ -6,35 +6,35 @@ import { TelecError } from '../../system/errors.ts'
 import { isLocked } from '../../system/lock.ts'
 import { type ServiceManager, UNKNOWN } from '../manager.ts'
 
-/** `telec run` restarts the service, whatever it leaves with, after this signal. Node keeps SIGUSR1 for its debugger. */
+/** `telec run` restarts the service, after any exit code. Node keeps SIGUSR1 for its debugger. */
 export const RESTART_SIGNAL = 'SIGUSR2'
 
-/** `telec run` does not wait any longer to start a service that crashed. One that runs is left alone. */
+/** `telec run` ends its back-off, and starts a service that crashed. */
 export const WAKE_SIGNAL = 'SIGALRM'
 
 export function supervisorLock(paths: Paths): string {
   return `${paths.supervisor}.lock`
 }
 
-/** What the `telec run` says that supervises a service for this home right now; null where there is none. */
+/** The record of the `telec run` that supervises this service now; null: there is none. */
 export function readSupervisor({ world, paths }: Service): SupervisorRecord | null {
   const record = readSupervisorRecord(paths)
   return record && isLocked(world, supervisorLock(paths)) ? record : null
 }
 
-/** The service under `telec run`, seen from another process: its record to look at, signals to ask. */
+/** The service under `telec run`, as another process sees it: by its record, and by signals. */
 export function embeddedManager(service: Service): ServiceManager {
   const record = () => {
     const found = readSupervisor(service)
     if (found) return found
-    throw new TelecError('later', 'telec run is no longer there', {
-      hint: 'start it again: it polls and updates at its start',
+    throw new TelecError('later', 'telec run ended', {
+      hint: 'start it again: it polls and updates first',
     })
   }
   const [only = 'the service', ...others] = service.config.service?.names ?? []
   return {
     name: 'telec run',
-    service: others.length === 0 ? only : 'the service', // one command, whatever units it stands for
+    service: others.length === 0 ? only : 'the service', // one command stands for all units
     async inspect() {
       const { main, last_exit } = record()
       const state = { ...UNKNOWN, known: 'yes', lastExit: last_exit } as const
@@ -52,7 +52,7 @@ export function embeddedManager(service: Service): ServiceManager {
       kill(record().supervisor, RESTART_SIGNAL)
     },
     async start() {
-      kill(record().supervisor, WAKE_SIGNAL) // it is in its back-off, which ends with that
+      kill(record().supervisor, WAKE_SIGNAL)
     },
     async restart() {
       const { main } = record()

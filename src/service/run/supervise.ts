@@ -13,21 +13,21 @@ import { RESTART_SIGNAL, supervisorLock, WAKE_SIGNAL } from './manager.ts'
 
 const FIRST_BACKOFF_MS = 100
 const LONGEST_BACKOFF_MS = 30_000
-/** These end telec run, and with it the service; whoever sends a second one does not wait for stop_timeout. */
-const LEAVE_ON = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
-/** A Ctrl-C comes twice where a shell in front of us passes it on, too. */
+/** They end telec run and the service; a second one does so without a wait for stop_timeout. */
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+/** A shell in front of telec may send the same Ctrl-C once more. */
 const ONE_PRESS_MS = 500
-/** These are the service's alone. */
-const PASSED_ON = ['SIGQUIT', 'SIGUSR1', 'SIGWINCH', 'SIGCONT'] as const
-/** A service that ran for this long has not crashed at its start. */
+/** They are for the service alone. */
+const FORWARDED = ['SIGQUIT', 'SIGUSR1', 'SIGWINCH', 'SIGCONT'] as const
+/** A longer run is no crash at the start. */
 const STEADY_MS = 10_000
 
 /**
- * Runs the service in the foreground, polls, updates, and starts the service again when it exits with 42, when an update
- * asks for it, and after a back-off when it crashes. Ends when the service exits with 0, or when telec is told to.
+ * Runs the service in the foreground, polls and updates. Restarts the service after exit code 42, when an update asks for it,
+ * and after a back-off when it crashes. Ends with the service's exit code 0, or by a signal.
  *
  * @param isSignalled whether an update is pending.
- * @returns the service's exit code (128 + n for signal n, as shells have it).
+ * @returns the service's exit code (128 + n for signal n, as of a shell).
  */
 export async function supervise(
   service: Service,
@@ -38,14 +38,14 @@ export async function supervise(
   const env = { ...world.env, TELEC_SUPERVISED: '1' }
   const stopMs = config.service?.stop_timeout ?? 90_000
   const lock = acquireLock(world, supervisorLock(paths))
-  await endLeftover(service)
+  await endOldService(service)
   const stop = new AbortController()
   let wake = new AbortController()
   let child: ChildProcess | null = null
   let restartAsked = false
   let killTimer: NodeJS.Timeout | undefined
   const endChild = (signal: NodeJS.Signals) => {
-    // A Ctrl-C has reached it already: it is of the terminal's foreground group, too.
+    // The terminal sent Ctrl-C to the service, too.
     if (signal !== 'SIGINT' || process.stdin.isTTY !== true) child?.kill(signal)
     killTimer ??= setTimeout(() => child?.kill('SIGKILL'), stopMs)
   }
@@ -54,11 +54,11 @@ export async function supervise(
     wake.abort()
     endChild('SIGTERM')
   }
-  let askedMs: number | undefined
+  let stoppedMs: number | undefined
   const onStop = (signal: NodeJS.Signals) => {
     const now = world.monotonic()
-    if (askedMs !== undefined && now - askedMs > ONE_PRESS_MS) child?.kill('SIGKILL') // who asks twice does not want to wait
-    askedMs ??= now
+    if (stoppedMs !== undefined && now - stoppedMs > ONE_PRESS_MS) child?.kill('SIGKILL')
+    stoppedMs ??= now
     stop.abort()
     wake.abort()
     endChild(signal)
@@ -66,8 +66,8 @@ export async function supervise(
   const handlers = new Map<NodeJS.Signals, (signal: NodeJS.Signals) => void>([
     [RESTART_SIGNAL, onRestart],
     [WAKE_SIGNAL, () => wake.abort()],
-    ...LEAVE_ON.map((signal) => [signal, onStop] as const),
-    ...PASSED_ON.map((signal) => [signal, () => void child?.kill(signal)] as const),
+    ...STOP_SIGNALS.map((signal) => [signal, onStop] as const),
+    ...FORWARDED.map((signal) => [signal, () => void child?.kill(signal)] as const),
   ])
   for (const [signal, handler] of handlers) process.on(signal, handler)
 
@@ -80,7 +80,7 @@ export async function supervise(
       child = started.child
       const { pid = 0 } = child
       const end = endOf(started)
-      end.catch(() => undefined) // it is awaited below, whatever comes first
+      end.catch(() => undefined) // awaited below, also after a failed record
       const startedMs = world.monotonic()
       const record = (main: { pid: number; started_ms: number } | null) =>
         writeSupervisorRecord(paths, { supervisor: world.pid, main, starts, last_exit: lastExit })
@@ -100,11 +100,11 @@ export async function supervise(
       await record(null)
       const backoffMs = crashes && Math.min(FIRST_BACKOFF_MS * 2 ** (crashes - 1), LONGEST_BACKOFF_MS)
       const when = backoffMs ? ` in ${backoffMs} ms` : ''
-      world.log.info(`the service (pid ${pid}) left with ${name}; starting it again${when}`)
+      world.log.info(`the service (pid ${pid}) ended with ${name}: it restarts${when}`)
       wake = new AbortController()
       if (backoffMs > 0) await pause(backoffMs, wake.signal)
       if (stop.signal.aborted) return code
-      if (wake.signal.aborted) crashes = 0 // an update brought other code
+      if (wake.signal.aborted) crashes = 0 // an update brought new code
       restartAsked = false
     }
   } finally {
@@ -116,7 +116,7 @@ export async function supervise(
   }
 }
 
-/** One poll after the other, and the update that it signals. Both run as programs of their own, as under systemd. */
+/** Polls, and runs the update that a poll signals: as programs of their own, as under systemd. */
 async function pollAndUpdate(
   { world, config }: Service,
   isSignalled: () => boolean,
@@ -124,10 +124,10 @@ async function pollAndUpdate(
 ): Promise<void> {
   while (!stop.aborted) {
     await runTelec(world, ['watch', '--scheduled'], stop)
-    // 42 is telec-update's request to be started again; a bound of our own ends what would be a loop.
+    // 42 asks for another run of telec-update; the bound ends a loop.
     for (let round = 0; round < 5 && !stop.aborted && isSignalled(); round += 1)
       if ((await runTelec(world, ['update'], stop)) !== EXIT.restart) break
-    await pause(config.deployment.poll_every * (1 + Math.random() / 10), stop) // as RandomizedDelaySec= spreads the timers
+    await pause(config.deployment.poll_every * (1 + Math.random() / 10), stop) // as RandomizedDelaySec=
   }
 }
 
@@ -143,22 +143,21 @@ async function runTelec(world: World, args: readonly string[], stop: AbortSignal
   }
 }
 
-/** A telec run that was killed may have left its service running: there must not be two of them. */
-async function endLeftover({ world, paths }: Service): Promise<void> {
+/** The service of a killed telec run may still run: there must not be two. */
+async function endOldService({ world, paths }: Service): Promise<void> {
   const pid = readSupervisorRecord(paths)?.main?.pid
   if (pid === undefined || !isOurService(pid)) return
-  world.log.notice(`ending the service that an earlier telec run left behind (pid ${pid})`)
+  world.log.notice(`ending the service of an earlier telec run (pid ${pid})`)
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     process.kill(pid, signal)
-    for (let waited = 0; waited < LEFTOVER_PATIENCE_MS && isOurService(pid); waited += 50)
-      await world.sleep(50)
+    for (let waited = 0; waited < OLD_SERVICE_MS && isOurService(pid); waited += 50) await world.sleep(50)
     if (!isOurService(pid)) return
   }
 }
 
-const LEFTOVER_PATIENCE_MS = 10_000
+const OLD_SERVICE_MS = 10_000
 
-/** Whether a process of this pid was started by `telec run`: a pid may be somebody else's by now (proc(5), Linux). */
+/** Whether `telec run` started this process: the kernel gives a pid to another process, later (proc(5), Linux). */
 function isOurService(pid: number): boolean {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes('TELEC_SUPERVISED=1')
@@ -180,7 +179,6 @@ async function endOf({ ended }: Started): Promise<{ code: number; name: string }
     : { code, name: `exit code ${code}` }
 }
 
-/** Waits, but not past `stop`. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return delay(ms, undefined, { signal }).catch(() => undefined)
 }

@@ -5,15 +5,16 @@ import { commandFor } from '../../config/services.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readText, touch } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
+import { takesCommands } from '../by-root.ts'
 import { areUnitsForeign } from '../others.ts'
 import { canonicalName, journalReader, ownUnit, showUnit, systemctl } from './systemctl.ts'
 
 const PROPERTIES = ['ActiveState', 'ExecMainStatus', 'Job', 'InvocationID'] as const
-const LOOK_EVERY_MS = 200
+const ASK_EVERY_MS = 200
 
 type Handed = Pick<Service, 'world' | 'paths'>
 
-/** Whether this program runs inside one of the service's own units, and would end with it when it is restarted. */
+/** Whether this program runs inside one of the service's own units, and would end with a restart of it. */
 export async function isInsideService(
   world: World,
   scope: Scope,
@@ -30,12 +31,7 @@ export function isInUnit(cgroups: string, unit: string): boolean {
   return cgroups.split('\n').some((line) => line.split(':').slice(2).join(':').split('/').includes(unit))
 }
 
-/**
- * Has telec-update's own unit do what was to be done here, and shows its journal.
- *
- * @param why it is not done here, for people.
- * @returns the unit's exit code.
- */
+/** Starts telec-update's own unit instead of this process, and shows its journal. @returns the unit's exit code. */
 export async function handOver(service: Handed, scope: Scope, why: string): Promise<number> {
   const { world, paths } = service
   const unit = ownUnit(paths, 'telec-update.service')
@@ -45,14 +41,13 @@ export async function handOver(service: Handed, scope: Scope, why: string): Prom
   ])
   if (LoadState !== 'loaded' || areUnitsForeign(service, scope))
     throw new TelecError('config', `${unit} is not installed`, {
-      because: `it would have to do this, since ${why}`,
+      because: `it has to do this, since ${why}`,
       hint: commandFor(paths, 'telec install'),
     })
-  const news = journalReader(world, scope, unit)
-  // Where the manager does not obey, telec-update.path sees the request.
-  const isObeyed = scope === 'user' || world.uid === 0
+  const newLines = journalReader(world, scope, unit)
+  const mayStart = takesCommands(world, scope) // else telec-update.path does, which sees the request
   const ask = async () => {
-    if (isObeyed) await systemctl(world, scope, ['start', '--no-block', unit])
+    if (mayStart) await systemctl(world, scope, ['start', '--no-block', unit])
     else {
       await verifyIsSeen(service, scope)
       await touch(paths.request, world.now())
@@ -61,23 +56,23 @@ export async function handOver(service: Handed, scope: Scope, why: string): Prom
   await ask()
   world.log.notice(`handed over to ${unit}, since ${why}; its journal:`)
   for (;;) {
-    await world.sleep(LOOK_EVERY_MS)
+    await world.sleep(ASK_EVERY_MS)
     const { ActiveState, ExecMainStatus, Job, InvocationID } = await showUnit(world, scope, unit, PROPERTIES)
-    world.out(await news())
+    world.out(await newLines())
     const hasEnded = ['inactive', 'failed'].includes(ActiveState) && Job === ''
-    // A request that is gone was taken up, also by a run that had begun when `before` was read.
-    const isTaken = InvocationID !== before || !(isObeyed || existsSync(paths.request))
+    // A run that began before `before` was read removes the request, too.
+    const isTaken = InvocationID !== before || !(mayStart || existsSync(paths.request))
     if (hasEnded && isTaken) return Number(ExecMainStatus)
-    if (hasEnded) await ask() // what ran already has ended: it may have begun too early to see what is asked for
+    if (hasEnded) await ask() // an earlier run may have ended without a look at the request
   }
 }
 
-/** Throws where what would see the request does not run: nobody else starts the unit. */
+/** Without telec-update.path nothing starts the unit. */
 async function verifyIsSeen({ world, paths }: Handed, scope: Scope): Promise<void> {
   const path = ownUnit(paths, 'telec-update.path')
   const { ActiveState } = await showUnit(world, scope, path, ['ActiveState'])
   if (ActiveState === 'active') return
-  throw new TelecError('halted', `${path} is ${ActiveState}: nobody sees what is asked for here`, {
-    hint: `have it started: sudo systemctl restart ${path}`,
+  throw new TelecError('halted', `${path} is ${ActiveState}: it does not see this request`, {
+    hint: `start it: sudo systemctl restart ${path}`,
   })
 }

@@ -8,27 +8,26 @@ import { parseVariables } from '../variables.ts'
 import { unitName } from './systemctl.ts'
 
 /**
- * The service's own `Environment=` and `EnvironmentFile=`, as systemd knows them, where `service.environment` asks for that;
- * of several units that of the first: together they could be what no process of the service ever sees.
- * Under `telec run` the service has no other than telec. Throws where they cannot be had.
+ * The service's own `Environment=` and `EnvironmentFile=`, as systemd knows them, with `service.environment`. Of several units
+ * that of the first: together no process of the service has them. Under `telec run` the service has telec's own.
  */
 export async function serviceEnvironment(service: Service): Promise<Record<string, string>> {
   const { world, config } = service
   if (!config.service?.environment || readSupervisor(service) !== null) return {}
   if (world.platform === 'darwin')
-    throw new TelecError('config', 'service.environment is true, which takes systemd', {
+    throw new TelecError('config', 'service.environment is true, and needs systemd', {
       hint: 'write the variables to a file, and name it in deployment.env_file',
     })
   const unit = unitName(config.service.names[0])
   const get = async <Shape extends v.GenericSchema>(property: string, shape: Shape) => {
-    // Its JSON needs no rules for quotes, which systemctl show does.
+    // systemctl show quotes values, JSON does not.
     const argv = ['busctl', `--${config.service?.scope}`, '--json=short', 'get-property', BUS, objectOf(unit)]
     const { stdout, stderr } = await tryCommand(world, [...argv, `${BUS}.Service`, property])
-    const said = v.safeParse(v.pipe(v.string(), v.parseJson(), v.object({ data: shape })), stdout)
-    if (said.success) return said.output.data as v.InferOutput<Shape>
+    const answer = v.safeParse(v.pipe(v.string(), v.parseJson(), v.object({ data: shape })), stdout)
+    if (answer.success) return answer.output.data as v.InferOutput<Shape>
     throw new TelecError('later', `systemd does not say the environment of ${unit}`, {
-      because: stderr.trim() || 'busctl prints something else',
-      hint: `try it by hand: systemctl --${config.service?.scope} show ${unit} --property=${property}`,
+      because: stderr.trim() || 'busctl prints no value',
+      hint: `ask it: systemctl --${config.service?.scope} show ${unit} --property=${property}`,
     })
   }
   const set = await get('Environment', v.array(v.string()))
@@ -36,7 +35,7 @@ export async function serviceEnvironment(service: Service): Promise<Record<strin
   const variables = Object.fromEntries(
     set.map((one) => [one.slice(0, one.indexOf('=')), one.slice(one.indexOf('=') + 1)]),
   )
-  // What a file says goes before Environment=, and a later file before an earlier one (systemd.exec(5)).
+  // A file goes before Environment=, and a later file before an earlier one (systemd.exec(5)).
   for (const [path, mayBeMissing] of files) Object.assign(variables, readFileOf(unit, path, mayBeMissing))
   return variables
 }
@@ -51,7 +50,7 @@ function readFileOf(unit: string, path: string, mayBeMissing: boolean): Record<s
 
 const BUS = 'org.freedesktop.systemd1'
 
-/** The unit as an object on the bus: all but letters and digits as `_HEX` (sd_bus_path_encode(3)). */
+/** The unit's object on the bus: all but letters and digits as `_HEX` (sd_bus_path_encode(3)). */
 function objectOf(unit: string): string {
   const bytes = [...Buffer.from(unit)].map((byte) => String.fromCharCode(byte))
   const name = bytes.map((one) =>
