@@ -14,15 +14,15 @@ afterAll(() => subscriber?.dispose())
 
 test('telec that comes with the service is started again as the new one, and brings its units up to date', async () => {
   const before = await subscriber.systemctl('cat telec-watch.service')
-  expect(before).toContain('Description=telec: look for a new version of')
+  expect(before).toContain('Description=telec: poll for a new version of')
   const reword = (code: string) =>
-    code.replaceAll('telec: look for a new version of', 'telec: look for news of')
+    code.replaceAll('telec: poll for a new version of', 'telec: poll for news of')
   const newer = (text: string) => `${reword(text)}\n// newer\n`
   const commit = await subscriber.push({ ...version('1.1.0'), ...bundles(newer) })
   await subscriber.deployed(commit)
 
   expect(await subscriber.systemctl('cat telec-watch.service')).toContain(
-    'Description=telec: look for news of',
+    'Description=telec: poll for news of',
   )
   const { stdout } = await subscriber.sh('journalctl --user --quiet --output=cat -t telec-update')
   expect(stdout.match(/the update brought a new telec/g)).toHaveLength(1)
