@@ -1,15 +1,19 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
+import * as v from 'valibot'
 import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
+import { UNNAMED } from '../config/services.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import { readInstalled } from '../state/installed.ts'
-import { readPlainText } from '../system/files.ts'
+import type { Account } from '../system/account.ts'
+import { TelecError } from '../system/errors.ts'
+import { readPlainText, readText } from '../system/files.ts'
 import { noSuchFile, verifyPrivate, wrongPath } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { tryCommand } from './commands.ts'
 import { readSupervisor } from './run/manager.ts'
-import { parseVariables } from './variables.ts'
+import { unitName } from './systemd/systemctl.ts'
 
 /** telec's units set it: the environment comes from a service manager, and not from a shell. */
 export const UNIT_MARK = 'TELEC_UNIT'
@@ -77,21 +81,37 @@ export async function timerEnvironment(service: Service): Promise<NodeJS.Process
   const installed = readInstalled(paths)
   if (!installed || isStartedByManager(service)) return null
   const { manager, scope } = installed
-  const { SSH_AUTH_SOCK = '', XDG_CONFIG_HOME } = world.env
-  const isUsers = scope === 'user'
-  const owner = isUsers ? null : checkoutOwner(config.deployment.checkout)
+  const { SSH_AUTH_SOCK = '' } = world.env
+  const isOfLaunchd =
+    manager === 'launchd' && scope === 'user' && /\/com\.apple\.launchd\./.test(SSH_AUTH_SOCK)
+  const owner = scope === 'system' ? checkoutOwner(config.deployment.checkout) : null
   const user = world.user()
   return {
     ...(manager === 'systemd' ? await environmentOfManager(service, scope) : {}),
-    // launchd sets it to the system's own ssh agent.
-    ...(manager === 'launchd' &&
-      isUsers &&
-      /\/com\.apple\.launchd\./.test(SSH_AUTH_SOCK) && { SSH_AUTH_SOCK }),
-    ...(isUsers && XDG_CONFIG_HOME && { XDG_CONFIG_HOME }), // telec install writes it into the units
+    ...(isOfLaunchd && { SSH_AUTH_SOCK }), // the system's own ssh agent
     USER: user,
     LOGNAME: user,
+    ...unitEnvironment(service, manager, owner, world.program.node),
+  }
+}
+
+/** The variables in telec's units. */
+export function unitEnvironment(
+  { world, config, paths }: Service,
+  manager: 'systemd' | 'launchd',
+  owner: Account | null,
+  node: string,
+): Record<string, string> {
+  const { XDG_CONFIG_HOME } = world.env
+  const first = manager === 'launchd' ? [dirname(node)] : [] // launchd starts the programs themselves, which find node in PATH
+  return {
+    TELEC_HOME: paths.home,
+    // A home in `services/` has the name of its service; the home around it belongs to the service without a name.
+    ...(paths.name === null && { TELEC_NAME: UNNAMED }),
     HOME: owner?.home ?? world.home,
-    PATH: unitPath(world, world.program.node, config.deployment.path),
+    ...(owner === null && XDG_CONFIG_HOME && { XDG_CONFIG_HOME }),
+    PATH: unitPath(world, node, [...first, ...config.deployment.path]),
+    [UNIT_MARK]: '1',
   }
 }
 
@@ -129,6 +149,89 @@ function readVariables(path: string): Record<string, string> {
   const { variables, malformed } = parseVariables(text)
   if (malformed !== null) throw wrongPath(setting, path, `has no NAME=VALUE in line ${malformed}`, hint)
   return variables
+}
+
+/**
+ * The service's own `Environment=` and `EnvironmentFile=`, as systemd knows them, with `service.environment`. Of several units
+ * that of the first: together no process of the service has them. Under `telec run` the service has telec's own.
+ */
+export async function serviceEnvironment(service: Service): Promise<Record<string, string>> {
+  const { world, config } = service
+  if (!config.service?.environment || readSupervisor(service) !== null) return {}
+  if (world.platform === 'darwin')
+    throw new TelecError('config', 'service.environment is true, and needs systemd', {
+      hint: 'write the variables to a file, and name it in deployment.env_file',
+    })
+  const unit = unitName(config.service.names[0])
+  const get = async <Shape extends v.GenericSchema>(property: string, shape: Shape) => {
+    // systemctl show quotes values, JSON does not.
+    const argv = ['busctl', `--${config.service?.scope}`, '--json=short', 'get-property', BUS, objectOf(unit)]
+    const { stdout, stderr } = await tryCommand(world, [...argv, `${BUS}.Service`, property])
+    const answer = v.safeParse(v.pipe(v.string(), v.parseJson(), v.object({ data: shape })), stdout)
+    if (answer.success) return answer.output.data as v.InferOutput<Shape>
+    throw new TelecError('later', `systemd does not say the environment of ${unit}`, {
+      because: stderr.trim() || 'busctl prints no value',
+      hint: `ask it: systemctl --${config.service?.scope} show ${unit} --property=${property}`,
+    })
+  }
+  const set = await get('Environment', v.array(v.string()))
+  const files = await get('EnvironmentFiles', v.array(v.tuple([v.string(), v.boolean()])))
+  const variables = Object.fromEntries(
+    set.map((one) => [one.slice(0, one.indexOf('=')), one.slice(one.indexOf('=') + 1)]),
+  )
+  // A file goes before Environment=, and a later file before an earlier one (systemd.exec(5)).
+  for (const [path, mayBeMissing] of files) Object.assign(variables, readFileOf(unit, path, mayBeMissing))
+  return variables
+}
+
+function readFileOf(unit: string, path: string, mayBeMissing: boolean): Record<string, string> {
+  const text = readText(path)
+  if (text !== null || mayBeMissing) return parseVariables(text ?? '').variables
+  throw new TelecError('halted', `EnvironmentFile= of ${unit} names ${path}, which does not exist`, {
+    hint: 'write it, or remove the line from the unit; then: telec-update --retry',
+  })
+}
+
+const BUS = 'org.freedesktop.systemd1'
+
+/** The unit's object on the bus: all but letters and digits as `_HEX` (sd_bus_path_encode(3)). */
+function objectOf(unit: string): string {
+  const bytes = Buffer.from(unit).toString('latin1') // a character for each
+  const hex = (byte: string) => `_${byte.charCodeAt(0).toString(16).padStart(2, '0')}`
+  return `/org/freedesktop/systemd1/unit/${bytes.replace(/[^A-Za-z0-9]/g, hex)}`
+}
+
+/**
+ * Reads lines `NAME=VALUE` as systemd reads an EnvironmentFile= (systemd.exec(5)): comments begin with `#` or `;`, quotes are
+ * removed, a backslash at the end of a line continues it, nothing is expanded. Pure.
+ *
+ * @returns also the first other line, counted from 1.
+ */
+export function parseVariables(text: string): {
+  readonly variables: Record<string, string>
+  readonly malformed: number | null
+} {
+  const variables: Record<string, string> = {}
+  let malformed: number | null = null
+  let line = 1
+  for (const [entry] of text.matchAll(ENTRY)) {
+    const [, name, value = ''] = /^\s*(?:export\s+)?([A-Za-z_]\w*)=([\s\S]*)$/.exec(entry) ?? []
+    if (name !== undefined) variables[name] = unquote(value.trim())
+    else if (!/^\s*([#;].*)?$/.test(entry)) malformed ??= line
+    line += entry.split('\n').length
+  }
+  return { variables, malformed }
+}
+
+/** A comment, or a line, which quotes and backslashes may continue. */
+const ENTRY =
+  /^(?:[ \t]*[#;].*|(?:[^=\n]*=[ \t]*(?:"(?:[^"\\]|\\[\s\S])*"|'[^']*'))[ \t]*$|(?:\\[\s\S]|[^\\\n])*)$/gm
+
+function unquote(value: string): string {
+  const [, double, single] = /^(?:"((?:[^"\\]|\\[\s\S])*)"|'([^']*)')$/.exec(value) ?? []
+  if (single !== undefined) return single
+  if (double !== undefined) return double.replace(/\\(["\\`$])/g, '$1').replace(/\\\n/g, '')
+  return value.replace(/\\([\s\S])/g, (_, next: string) => (next === '\n' ? '' : next))
 }
 
 function inFront(folders: readonly string[], path: string): string {

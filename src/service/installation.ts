@@ -2,10 +2,9 @@ import { realpathSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
-import { UNNAMED } from '../config/services.ts'
 import { checkoutOwner } from '../git/owner.ts'
 import type { World } from '../system/world.ts'
-import { UNIT_MARK, unitPath } from './environment.ts'
+import { unitEnvironment } from './environment.ts'
 import { planLaunchd } from './launchd/plan.ts'
 import type { InstallPlan, UnitValues } from './plan.ts'
 import { planSystemd } from './systemd/plan.ts'
@@ -26,24 +25,14 @@ export function planInstall(
   scope: Scope,
   node = stableNode(service.world),
 ): InstallPlan {
-  const { world, config, paths } = service
+  const { world, config } = service
   const owner = scope === 'system' ? checkoutOwner(config.deployment.checkout) : null
-  const folders = config.deployment.path
   const values: UnitValues = {
     ...service,
     scope,
     node,
     bin: dirname(world.program.path),
-    environment: {
-      TELEC_HOME: paths.home,
-      // A home in `services/` has the name of its service; the home around it belongs to the service without a name.
-      ...(paths.name === null && { TELEC_NAME: UNNAMED }),
-      HOME: owner?.home ?? world.home,
-      ...(scope === 'user' && world.env.XDG_CONFIG_HOME && { XDG_CONFIG_HOME: world.env.XDG_CONFIG_HOME }),
-      // launchd starts the programs themselves, which find their node here.
-      PATH: unitPath(world, node, manager === 'launchd' ? [dirname(node), ...folders] : folders),
-      [UNIT_MARK]: '1',
-    },
+    environment: unitEnvironment(service, manager, owner, node),
     owner,
   }
   return manager === 'systemd' ? planSystemd(values) : planLaunchd(values)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseVariables } from '../../src/service/variables.ts'
+import { parseVariables } from '../../src/service/environment.ts'
 
 test.each<[string, string, Record<string, string>]>([
   ['a variable on each line', 'A=1\nB=two words\n', { A: '1', B: 'two words' }],

@@ -96,7 +96,6 @@ export async function supervise(
         return code
       }
       crashes = world.monotonic() - startedMs > STEADY_MS || restartAsked ? 0 : crashes + 1
-      restartAsked = false
       await record(null)
       const backoffMs = crashes && Math.min(FIRST_BACKOFF_MS * 2 ** (crashes - 1), LONGEST_BACKOFF_MS)
       const when = backoffMs ? ` in ${backoffMs} ms` : ''
