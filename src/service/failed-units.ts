@@ -28,8 +28,8 @@ export function describeFailure({ unit, result }: FailedUnit): string {
 const MOST_LINES = 8
 
 /**
- * Those that `telec install` wrote; none where the manager does not answer. Without telec-update where an update halted, for
- * status says that elsewhere.
+ * Those that `telec install` wrote; none where the manager does not answer. A halted update has its own place in status, and
+ * telec-update is then left out.
  */
 export async function failedUnits({ world, paths }: Service): Promise<FailedUnit[]> {
   const { manager, scope = 'user', files } = readInstalled(paths) ?? { files: [] }

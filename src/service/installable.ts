@@ -72,7 +72,7 @@ function verifyHomeOfOwner(own: Paths, owner: Account, others: readonly Other[])
         hint,
         'the owner of the outer home could replace the inner one',
       )
-    // Its units have root, and systemd for it, make the inner home.
+    // The installed units have systemd make the inner home, as root.
     if (name === null && readInstalled(own) === null && readInstalled(paths) !== null)
       throw invalid(`${owner.name} would own ${home}, which has the home of an installed service in it`, hint)
   }
@@ -128,14 +128,14 @@ export async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
     throw new TelecError('later', 'launchd does not answer', { hint: `ask it: launchctl print ${domain}` })
   throw invalid(
     `launchd has no domain ${domain}`,
-    'where nobody logs in at the desktop, configure it for the computer: sudo telec init --system; else log in there once',
+    'log in at the desktop once; where nobody does, configure telec for the computer: sudo telec init --system',
     stderr.trim() || `launchctl print ${domain}: exit code ${code}`,
   )
 }
 
 /** What to say of a checkout in a guarded folder. */
 export const GUARDED =
-  'macOS keeps what launchd starts out of there, and each poll fails; move it, to ~/apps for example, or give Full Disk Access to node in System Settings, Privacy & Security'
+  'macOS keeps programs of launchd out of there, and each poll fails; move it, to ~/apps for example, or give Full Disk Access to node in System Settings, Privacy & Security'
 
 /** The folder around `path` that a program of launchd's may enter only after a user allowed it (TCC). */
 export function guardedFolder({ home, platform }: World, path: string): string | null {

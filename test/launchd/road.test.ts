@@ -467,7 +467,7 @@ test('a checkout where macOS lets no job look is named at install, and by doctor
   mkdirSync(documents)
   await succeed('git', ['clone', '--quiet', computer.remote, join(documents, 'web')])
   await telec('init', '--name', 'web', '--checkout', join(documents, 'web'))
-  const told = `the checkout is in ${documents}: macOS keeps what launchd starts out of there`
+  const told = `the checkout is in ${documents}: macOS keeps programs of launchd out of there`
   expect((await telec('install', 'web')).stderr).toContain(told)
   expect((await telec('doctor', 'web')).stdout).toContain(told)
 })

@@ -43,7 +43,9 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
 
   test('refuses what could not work, and says what to do', async () => {
     await subscriber.sh(`mkdir -p ~/alone && cp ${subscriber.bin}/telec ~/alone`)
-    expect(await refused('~/alone/telec install')).toMatch(/telec-watch is missing\n.*copy all of telec's programs to/)
+    expect(await refused('~/alone/telec install')).toMatch(
+      /telec-watch is missing\n.*copy all of telec's programs to/,
+    )
     await subscriber.sh(
       `cp -r ${subscriber.bin}/. ~/alone && sed -i 's/name: ${SERVICE}/name: gone.service/' ${CONFIG[scope]}`,
     )

@@ -95,21 +95,20 @@ function launchdPlists(values: UnitValues): Units {
       MINUTES: calendarEntries(everyMs, config.computer),
       ...more,
     })
-    return { [`${label}.plist`]: text }
+    return [`${label}.plist`, text] as const
   }
   const pollMs = config.deployment.poll_every
-  const restarts = rootUnits(values).map(({ name, unit, request }) =>
-    fill(name, launchdRestart, pollMs, {
-      JOB: escapeXml(`system/${unit}`),
-      REQUEST: escapeXml(realPath(request)),
-    }),
-  )
-  return Object.assign(
+  return Object.fromEntries([
     fill('telec-watch', launchdWatch, pollMs),
     fill('telec-update', launchdUpdate, UPDATE_CALENDAR_MS),
-    config.redis && fill('telec-listen', launchdListen, pollMs),
-    ...restarts,
-  )
+    ...(config.redis ? [fill('telec-listen', launchdListen, pollMs)] : []),
+    ...rootUnits(values).map(({ name, unit, request }) =>
+      fill(name, launchdRestart, pollMs, {
+        JOB: escapeXml(`system/${unit}`),
+        REQUEST: escapeXml(realPath(request)),
+      }),
+    ),
+  ])
 }
 
 /** A job by which `telec doctor` tests what launchd does after exit code 42. */

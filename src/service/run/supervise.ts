@@ -156,7 +156,7 @@ async function endOldService({ world, paths }: Service): Promise<void> {
 
 const OLD_SERVICE_MS = 10_000
 
-/** Whether `telec run` started this process: the kernel gives a pid to another process, later (proc(5), Linux). */
+/** Whether `telec run` started this process: the kernel reuses pids (proc(5), Linux). */
 function isOurService(pid: number): boolean {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes('TELEC_SUPERVISED=1')
@@ -169,7 +169,7 @@ async function endOf({ ended }: Started): Promise<{ code: number; name: string }
   const { code, signal } = await ended.catch((error: TelecError) => {
     throw new TelecError('usage', error.message, {
       because: error.because ?? '',
-      hint: 'telec run -- COMMAND starts a program, by its path or by its name on PATH',
+      hint: 'name a program by its path, or by its name on PATH: telec run -- COMMAND',
       cause: error,
     })
   })

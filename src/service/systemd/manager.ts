@@ -44,7 +44,7 @@ export function systemdManager(
     const hint = `see systemctl status ${unit}; start it: sudo systemctl restart ${path}. Then: telec-update --retry`
     return askRoot(world, service, request, hint, () => rootUnitState(world, path, unit))
   }
-  // Of the inspection before: where the process is another one, systemd is asked about itself, too.
+  // The inspection before: where it saw another process, telec asks systemd about itself, too.
   let last: { readonly identity: string | undefined; readonly atMs: number } | undefined
   return {
     name: 'systemd',
@@ -139,7 +139,7 @@ export function stateOf(unit: Record<(typeof PROPERTIES)[number], string>, nowMs
   const startedMs = Number(unit.ExecMainStartTimestampMonotonic) / 1000
   const { ActiveState, ExecMainStatus } = unit
   const hasExited = unit.ExecMainCode === CLD_EXITED
-  // Of a unit that a user stopped.
+  // systemd restarts it after this exit, unless a user stopped it.
   const wouldRestart = () =>
     unit.Restart === 'always' ||
     (hasExited && unit.RestartForceExitStatus.split(' ').includes(ExecMainStatus))

@@ -141,8 +141,8 @@ function systemdUnits(values: UnitValues): Units {
 }
 
 /**
- * With it, all processes of a unit may send to systemd: a user's code must not end a unit of the computer's, or delay its end
- * and with it a shutdown (sd_notify(3), MAINPID=, WATCHDOG=trigger, EXTEND_TIMEOUT_USEC=).
+ * All processes of the unit may then send to systemd: code of a user must not end a unit of the computer, or delay its end and
+ * with that a shutdown (sd_notify(3), MAINPID=, WATCHDOG=trigger, EXTEND_TIMEOUT_USEC=).
  */
 const NOTIFIES = `# systemctl status shows the step of the update, and how it ended: systemd-notify(1) sends it, a child.
 NotifyAccess=all
