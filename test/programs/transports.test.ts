@@ -2,10 +2,11 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
+import { commandsOf } from '../helpers/documents.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { serveHttpGit } from '../helpers/http-git.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import type { Ended } from '../helpers/programs.ts'
+import { type Ended, succeed } from '../helpers/programs.ts'
 import { type SshServer, serveSsh } from '../helpers/ssh-server.ts'
 import { readTree } from '../helpers/tree.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
@@ -47,6 +48,21 @@ describe('over http', () => {
     const server = await serveHttpGit(computer.folder)
     await useRemote(computer, server.url('remote.git'))
     await expectRoad(computer)
+  })
+
+  test('a poll is two requests, which the command in docs/operating.md weighs', async () => {
+    const computer = await freshComputer()
+    const server = await serveHttpGit(computer.folder)
+    await useRemote(computer, server.url('remote.git'))
+    const asked: (string | undefined)[] = []
+    server.instead = ({ method }) => asked.push(method) === 0
+    await computer.telec('telec-watch', ['--scheduled'])
+    expect(asked).toEqual(['GET', 'POST'])
+    const [command = ''] = commandsOf('docs/operating.md').filter((line) => line.startsWith('GIT_TRACE_CURL'))
+    const weighed = await succeed('sh', ['-c', command.replace('~/apps/web', computer.checkout)])
+    const bytes = Number.parseInt(weighed, 10)
+    expect(bytes).toBeGreaterThan(1_200)
+    expect(bytes).toBeLessThan(1_800) // it says 1.5 KB
   })
 
   test('with a credential helper of the user', async () => {
