@@ -102,7 +102,7 @@ UNIT`)
     await type(`sudo -u web git clone --quiet ${server.url('remote.git')} /srv/web/app`)
     await type('sudo systemctl start web.service')
     for (const line of commandsOf('docs/operating.md')) if (line !== 'telec uninstall') await type(line)
-    // It has moved the checkout, which the other documents have where it was.
+    // That moved the checkout; the other documents use its old path.
     await type('systemctl --user stop web.service && mv ~/srv/web ~/apps/web')
     await type("sed -i 's,srv/web,apps/web,' ~/.config/systemd/user/web.service ~/.teleclaude/config.yml")
     await type('systemctl --user daemon-reload && systemctl --user start web.service && telec install')
