@@ -51,7 +51,7 @@ function passOnSignals({ log }: World): void {
       // Others may listen, too (telec run): only where nobody does is this the end.
       if (process.listenerCount(signal) > 0) return
       log.progress(null)
-      log.part()
+      log.killed()
       removeTemporaryFolders()
       process.kill(process.pid, signal)
     })

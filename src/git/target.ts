@@ -113,6 +113,6 @@ export function noLongerOffered({ commit, ref }: Target, because: string): Telec
   return new TelecError('halted', `${commit.slice(0, 12)} is no longer offered at ${ref}`, {
     because,
     hint: 'nothing to do: the next poll decides anew; where this computer is pinned to it: telec unpin',
-    goOn: 'telec-watch',
+    retryCommand: 'telec-watch',
   })
 }

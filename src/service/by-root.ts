@@ -1,7 +1,7 @@
 import { kill } from 'node:process'
 import { restartRequest, restartUnit, type Scope } from '../config/paths.ts'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
-import { mark } from '../system/files.ts'
+import { touchOrCreate } from '../system/files.ts'
 import type { World } from '../system/world.ts'
 import type { UnitValues } from './plan.ts'
 
@@ -60,7 +60,7 @@ export async function askRoot(
     if (state && before === undefined) {
       // A killed update asked already: nothing sees a second request meanwhile, and one restart is enough.
       before = state.isRunning ? 'an earlier run' : state.run
-      if (!state.isRunning) mark(request, world.now())
+      if (!state.isRunning) touchOrCreate(request, world.now())
     } else if (state && state.run !== before && !state.isRunning) {
       if (state.failure === null) return
       throw fault(state.failure)

@@ -135,7 +135,7 @@ function readJournal(path: string): Entry[] {
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), EntrySchema), line)
     if (parsed.success) return [parsed.output]
     if (index === lines.length - 1) return []
-    throw new TelecError('halted', `${path}:${index + 1} cannot be understood; it was left as it is`, {
+    throw new TelecError('halted', `${path}:${index + 1} cannot be understood; it was not changed`, {
       because: parsed.issues[0].message,
       hint: HINT,
     })

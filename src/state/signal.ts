@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { CommitSchema, type Target, TargetSchema, VersionSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
-import { mark, modifiedAt, remove, touch } from '../system/files.ts'
+import { modifiedAt, remove, touch, touchOrCreate } from '../system/files.ts'
 import { TimeSchema } from '../system/schemas.ts'
 import { isoTime } from '../system/world.ts'
 import { stateFile } from './file.ts'
@@ -34,13 +34,13 @@ export async function writeSignal(
 ): Promise<void> {
   const { channel } = config.deployment
   await write(paths, { channel, from: { version, commit }, target, detected_at: isoTime(world), source })
-  if (world.platform === 'darwin') mark(paths.wake, world.now())
+  if (world.platform === 'darwin') touchOrCreate(paths.wake, world.now())
 }
 
 /** Has whoever watches for signals look again: after a power cut, a change that was missed, a wait that is over. */
 export async function wakeUpdater({ world, paths }: Pick<Service, 'world' | 'paths'>): Promise<void> {
   await touch(paths.signal, world.now())
-  if (world.platform === 'darwin') mark(paths.wake, world.now())
+  if (world.platform === 'darwin') touchOrCreate(paths.wake, world.now())
 }
 
 /** Whether that would be in vain, as launchd need not see a file come. */

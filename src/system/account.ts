@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 /** A user of this computer. */
 export type Account = Readonly<Record<'uid' | 'gid', number> & Record<'name' | 'home', string>>
 
-/** The user with this id, whatever keeps them (passwd, LDAP, …); null where it has no name here. */
+/** The user with this id, from passwd, LDAP or the like; null where the id has no name. */
 export function accountOf(uid: number): Account | null {
   const isDarwin = process.platform === 'darwin' // whose id(1) prints the long form of passwd(5)
   const [program, ...args] = isDarwin ? ['id', '-P', String(uid)] : ['getent', 'passwd', String(uid)]

@@ -4,12 +4,12 @@ import { systemErrorCode } from './errors.ts'
 import { printableName } from './log.ts'
 import type { World } from './world.ts'
 
-/** A process of anybody, and whose it is, for people. */
+/** A process of any user, and the user's name. */
 export type AtWork = Readonly<{ pid: number; name: string; user: string }>
 
 /**
- * The processes with such a name that are at work in one of the folders: there, or told of one. Where those of root
- * cannot be looked into they count: it is better to wait for one too many.
+ * The processes that `isMeant` accepts and that run in one of the folders, or have one in their arguments or GIT_*
+ * variables. A process of root that telec may not inspect counts, too: an unnecessary wait does no harm.
  */
 export async function processesAtWork(
   world: World,
@@ -31,12 +31,12 @@ function look(
   try {
     const name = read('comm').trim()
     const args = read('cmdline').split('\0')
-    if (args[0] === '' || !isMeant(name, args)) return [] // without arguments it has ended
+    if (args[0] === '' || !isMeant(name, args)) return [] // a process without arguments has exited
     const { uid } = lstatSync(`/proc/${pid}`)
     if (!isAtWork(uid, args)) return []
     return [{ pid: Number(pid), name: printableName(name), user: accountOf(uid)?.name ?? `uid ${uid}` }]
   } catch {
-    return [] // it has ended, or is hidden from others
+    return [] // it has exited, or is hidden from other users
   }
 
   function isAtWork(uid: number, args: readonly string[]): boolean {
@@ -50,12 +50,12 @@ function look(
       const places = [readlinkSync(`/proc/${pid}/cwd`), ...told.map((one) => one.replace(/^[^/]*=/, ''))]
       return places.some((path) => isBelow(path, folders))
     } catch (error) {
-      return uid === 0 && systemErrorCode(error) === 'EACCES' // any other one has just ended
+      return uid === 0 && systemErrorCode(error) === 'EACCES' // any other process has just exited
     }
   }
 }
 
-/** macOS has no /proc: lsof(8) says in which folder each process is, of one's own user's. */
+/** macOS has no /proc: lsof(8) lists the working folders of the user's own processes. */
 async function listOpenFiles(
   world: World,
   isMeant: (name: string, args: readonly string[]) => boolean,

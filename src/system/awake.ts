@@ -1,10 +1,7 @@
-/** No slice of a wait is longer: where much more has passed at its end, the computer slept. */
+/** The longest single timer: where much more time has passed at its end, the computer was asleep. */
 const SLICE_MS = 5_000
 
-/**
- * Acts after `ms` in which the computer was awake, whatever the clock counts: that somebody closed the lid is no fault of a
- * command. @returns what calls it off.
- */
+/** Acts once the computer was awake for `ms`: a closed lid is not the fault of a command. @returns how to cancel. */
 export function afterAwake(ms: number, act: () => void): () => void {
   let leftMs = ms
   let sinceMs = performance.now()

@@ -3,10 +3,10 @@ import { sha256 } from './hash.ts'
 /** No wait is longer than `longestMs`. */
 export type Backoff = Readonly<Record<'firstMs' | 'longestMs', number>>
 
-/** Spreads the computers of a fleet. */
+/** Keeps the computers of a fleet from retrying all at once. */
 const SPREAD = 0.2
 
-/** How long to wait after that many failures in a row, up to a fifth more on some computers. Pure. */
+/** How long to wait after this number of failures in a row; up to a fifth longer on some computers. Pure. */
 export function backoffMs({ firstMs, longestMs }: Backoff, failures: number, computer: string): number {
   const delay = Math.min(firstMs * 2 ** Math.min(failures - 1, 20), longestMs / (1 + SPREAD))
   const spread = Number.parseInt(sha256(`${computer} ${failures}`).slice(0, 4), 16) / 0xffff
@@ -22,6 +22,6 @@ export function isWaitOver(
   nowMs: number,
 ): boolean {
   const waitMs = Date.parse(until) - nowMs
-  // A wait that is longer than any that telec sets comes from a clock that was turned back.
+  // Longer than our maximum: the clock was set back.
   return waitMs <= 0 || waitMs > backoffMs(backoff, failures, computer)
 }

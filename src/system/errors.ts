@@ -1,8 +1,8 @@
 import { withoutLogins } from './logins.ts'
 
 /**
- * What went wrong, as far as an exit code is concerned. `later`: the same work may succeed without anybody doing
- * anything (network, lock, full disk), and is tried again by itself. `restart`: no fault, but newer code has to go on.
+ * Each kind is an exit code. `later`: a fault that may pass (network, lock, full disk), so telec retries automatically.
+ * `restart`: no fault, but newer code has to continue.
  */
 export type ErrorKind = 'halted' | 'usage' | 'later' | 'config' | 'restart'
 
@@ -26,7 +26,7 @@ Exit codes:
   75  try again later (remote out of reach, another update holds the lock)
   78  the configuration is wrong`
 
-/** Goes on with an update that halted. */
+/** Retries a halted update. */
 export const RETRY = 'telec-update --retry'
 
 /** Every failure that telec foresees. Anything else that is thrown is a bug in telec. */
@@ -34,21 +34,21 @@ export class TelecError extends Error {
   override readonly name = 'TelecError'
   /** Why, in full: the last lines of a command's output, a parser's message. */
   readonly because?: string
-  /** What to do next; commands are written so that they can be pasted. */
+  /** What to do next, with commands to paste. */
   readonly hint?: string
-  /** The command of telec that goes on, once the cause is fixed. */
-  readonly goOn: string = RETRY
-  /** Something was left half-done: the step goes on as it would after a kill. */
+  /** The command that continues the update, once the cause is fixed. */
+  readonly retryCommand: string = RETRY
+  /** The step is half-done, and resumes as after a kill. */
   readonly interrupted: boolean = false
-  /** Objects of the repository are missing or broken, which can be fetched anew. */
+  /** Objects of the repository are missing or broken; telec can fetch them again. */
   readonly lacksObjects: boolean = false
-  /** The remote is in reach and does not let this computer in: it does not pass by itself. */
+  /** The remote answers, and refuses this computer: a retry does not help. */
   readonly isRefused: boolean = false
   /** The migration that failed, `VERSION/FILE`. */
   readonly migration?: string
   /** Another telec is at work. */
   readonly isBusy: boolean = false
-  /** It was said before: for those who debug. */
+  /** Reported before, so shown only with TELEC_DEBUG. */
   readonly quiet: boolean = false
 
   constructor(
@@ -58,13 +58,13 @@ export class TelecError extends Error {
   ) {
     super(withoutLogins(message))
     Object.assign(this, details)
-    // Whoever's words these are: git's and an install command's have URLs in them, too, and status.json and Redis get them.
+    // The output of git and of install commands has URLs in it, and goes to status.json and Redis.
     for (const part of ['because', 'hint'] as const)
       if (this[part] !== undefined) Object.assign(this, { [part]: withoutLogins(this[part]) })
   }
 }
 
-/** What `read` gives; null where it fails as telec foresees: whoever needs it says why. */
+/** The result of `read`; null where it throws a TelecError. */
 export async function orNull<Value>(read: () => Value | Promise<Value>): Promise<Value | null> {
   try {
     return await read()
@@ -80,21 +80,21 @@ export function systemErrorCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** What passes by itself: a full disk, too many open files or processes, no memory, a signal in between. */
+/** Faults that may pass: a full disk, too many open files or processes, no memory, a signal in between. */
 const TRANSIENT = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM', 'EINTR'])
 
-/** What a failed system call is to telec. */
+/** Whether telec retries after a failed system call, or halts. */
 export function kindOf(error: unknown): 'later' | 'halted' {
   return TRANSIENT.has(systemErrorCode(error) ?? '') ? 'later' : 'halted'
 }
 
-/** A disk or a limit in the way, where nobody had words for it: it is no bug. Null for anything else. */
+/** An error for a full or broken disk, or a limit, that no caller handled; null for anything else, which is a bug. */
 export function systemFault(error: unknown): TelecError | null {
   const code = systemErrorCode(error) ?? ''
   if (!TRANSIENT.has(code) && code !== 'EIO' && code !== 'EROFS') return null
-  return new TelecError(kindOf(error), 'the system refused what telec needs', {
+  return new TelecError(kindOf(error), 'a system call failed', {
     because: (error as Error).message,
-    hint: 'look for errors and limits: df -h; dmesg; ulimit -n',
+    hint: 'check disks and limits: df -h; dmesg; ulimit -n',
     interrupted: true,
     cause: error,
   })

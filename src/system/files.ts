@@ -8,12 +8,12 @@ import { diskFull } from './space.ts'
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
 
-/** A text file's content; null when there is none. Throws a TelecError when it cannot be read, or is a pipe or a device. */
+/** A text file's content; null where it is missing. Throws a TelecError where it is unreadable, a pipe or a device. */
 export function readText(path: string): string | null {
   return readOpen(path, (fd) => fs.readFileSync(fd, 'utf8')) // EISDIR of a folder
 }
 
-/** The first bytes of a text file, however long it is; null when there is none. Throws as `readText` does. */
+/** The first bytes of a text file; null where it is missing. Throws as `readText` does. */
 export function readBeginning(path: string, bytes: number): string | null {
   const buffer = Buffer.alloc(bytes)
   return readOpen(path, (fd) => buffer.toString('utf8', 0, fs.readSync(fd, buffer)))
@@ -21,7 +21,7 @@ export function readBeginning(path: string, bytes: number): string | null {
 
 function readOpen(path: string, read: (fd: number) => string): string | null {
   return attemptToRead(path, () => {
-    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK) // a pipe would wait for its writer
+    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK) // a pipe would block until it has a writer
     try {
       const stat = fs.fstatSync(fd)
       if (!stat.isFile() && !stat.isDirectory()) throw new Error('it is a pipe or a device, and no file')
@@ -34,7 +34,7 @@ function readOpen(path: string, read: (fd: number) => string): string | null {
 
 const ACCESS = { read: fs.constants.R_OK, write: fs.constants.W_OK, run: fs.constants.X_OK } as const
 
-/** Whether it is there, and this user may do that with it (access(2)). */
+/** Whether it exists, and this user has that right to it (access(2)). */
 export function mayAccess(path: string, how: keyof typeof ACCESS): boolean {
   try {
     fs.accessSync(path, ACCESS[how])
@@ -44,7 +44,7 @@ export function mayAccess(path: string, how: keyof typeof ACCESS): boolean {
   }
 }
 
-/** The names of what is in a folder; none where there is no folder. Throws a TelecError when it cannot be read. */
+/** The names in a folder; none where it is missing. Throws a TelecError where it is unreadable. */
 export function listFolder(path: string): string[] {
   return attemptToRead(path, () => fs.readdirSync(path)) ?? []
 }
@@ -62,18 +62,18 @@ function attemptToRead<Read>(path: string, read: () => Read): Read | null {
   }
 }
 
-/** Whether a plain file is there. Throws a TelecError where that cannot be told. */
+/** Whether it is a plain file. Throws a TelecError where access is denied. */
 export function isFile(path: string): boolean {
   return attemptToRead(path, () => fs.statSync(path))?.isFile() ?? false
 }
 
-/** The content of a plain file; null where there is none, or what somebody put there instead: a pipe, a device. */
+/** The content of a small plain file; null where there is none, or anything else instead. */
 export function readPlainText(path: string): string | null {
   const stat = attemptToRead(path, () => fs.statSync(path))
   return stat?.isFile() && stat.size <= 1024 * 1024 ? readText(path) : null
 }
 
-/** A JSON file of the given shape; null when there is none. What cannot be understood is an error, never "empty". */
+/** A JSON file of the given shape; null where it is missing. Any other content throws, and never counts as none. */
 export function readJson<Schema extends v.GenericSchema>(
   path: string,
   schema: Schema,
@@ -82,7 +82,7 @@ export function readJson<Schema extends v.GenericSchema>(
   const text = readText(path)
   if (text === null) return null
   const fail = (because: string): never => {
-    throw new TelecError('halted', `${path} cannot be understood; it was left as it is`, { because, hint })
+    throw new TelecError('halted', `${path} cannot be understood; it was not changed`, { because, hint })
   }
   let data: unknown
   try {
@@ -93,12 +93,12 @@ export function readJson<Schema extends v.GenericSchema>(
   const result = v.safeParse(schema, data)
   if (result.success) return result.output
   const [issue] = result.issues
-  return fail(`${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`)
+  return fail(`${v.getDotPath(issue) ?? 'the whole file'}: ${issue.message}`)
 }
 
 export interface WriteOptions {
   readonly mode?: number
-  /** `synced later`: a power cut may bring the old text back, until the next file of that folder is written or removed. */
+  /** `synced later`: until the next write or removal in that folder, a power cut may restore the old text. */
   readonly folder?: 'synced' | 'synced later'
 }
 
@@ -109,7 +109,7 @@ export async function writeDurably(
   { mode = FILE_MODE, folder = 'synced' }: WriteOptions = {},
 ): Promise<void> {
   try {
-    // What others may read has to be in folders that they may enter.
+    // Others must be able to enter the folder of a file that they may read.
     fs.mkdirSync(dirname(path), { recursive: true, mode: (mode & 0o044) === 0 ? FOLDER_MODE : 0o755 })
     await replace(path, text, mode)
     if (folder === 'synced') syncFolder(dirname(path))
@@ -120,16 +120,16 @@ export async function writeDurably(
 
 async function replace(path: string, text: string, mode: number): Promise<void> {
   const before = plainFileAt(path)
-  // Loaded with the first file that is written: a poll that finds nothing writes none, and node:crypto comes with it.
+  // Loaded with the first write: most polls write nothing, and node:crypto comes with it.
   const { default: writeFileAtomic } = await import('write-file-atomic')
-  // It would ignore a short write (a full disk): given null it writes nothing, and its hook does, which throws ENOSPC.
+  // It ignores a short write (full disk). Given null it writes nothing, and its hook writes, which throws ENOSPC.
   const nothing = null as unknown as string
   const options = { mode, tmpfileCreated: (temporary: string) => fs.writeFileSync(temporary, text) }
   try {
-    // Blocking, like all calls here: a hop to Node's threads and back takes longer than what is done there.
+    // Blocking, like all calls here: handing the work to a thread would take longer than the work.
     writeFileAtomic.sync(path, nothing, options)
   } catch (error) {
-    // It calls chown(2), which root in a sandbox may not; its other call can be told not to (false, which its types lack).
+    // Root in a sandbox may not chown(2). Only the other call can skip that (false, which its types lack).
     const isOurs = before === undefined || before.uid === process.getuid?.()
     if (systemErrorCode(error) !== 'EPERM' || !isOurs) throw error
     await writeFileAtomic(path, nothing, { ...options, chown: false as never })
@@ -140,7 +140,7 @@ export function writeJson(path: string, data: unknown, options?: WriteOptions): 
   return writeDurably(path, `${printableJson(data, 2)}\n`, options)
 }
 
-/** Writes a file whose loss, or half of which, does no harm: in place, and without waiting for the disk. */
+/** Writes in place, without a sync: for a file whose loss, or half of it, does no harm. */
 export function writeInPlace(path: string, text: string): void {
   attempt(path, [], () => {
     plainFileAt(path)
@@ -148,7 +148,7 @@ export function writeInPlace(path: string, text: string): void {
   })
 }
 
-/** Removes a file; one that is not there is fine. Durable when it resolves, with all that was renamed in its folder. */
+/** Removes a file, if it exists. When it resolves, this and all renames in the folder are durable. */
 export async function remove(path: string, { folder = 'synced' }: WriteOptions = {}): Promise<void> {
   attempt(path, ['ENOENT'], () => {
     fs.unlinkSync(path)
@@ -156,30 +156,29 @@ export async function remove(path: string, { folder = 'synced' }: WriteOptions =
   })
 }
 
-/** Removes a folder in which nothing is left. */
 export function removeFolderIfEmpty(path: string): void {
   attempt(path, ['ENOTEMPTY', 'EEXIST', 'ENOENT'], () => fs.rmdirSync(path))
 }
 
-/** When a file was written or touched last; null where there is none. */
+/** When a file was last written or touched; null where it is missing. */
 export function modifiedAt(path: string): Date | null {
   return fs.statSync(path, { throwIfNoEntry: false })?.mtime ?? null
 }
 
-/** Sets a file's times to now, so that whoever watches the path looks again. */
+/** Sets a file's times, which wakes a path unit or a WatchPaths job. */
 export async function touch(path: string, nowMs: number): Promise<void> {
   attempt(path, ['ENOENT'], () => fs.utimesSync(path, nowMs / 1000, nowMs / 1000))
 }
 
-/** Tells whoever watches a file that is there for that alone, once; it is made where there is none. */
-export function mark(path: string, nowMs: number): void {
+/** Touches a file, or creates it: never both, as a watching job would start twice. */
+export function touchOrCreate(path: string, nowMs: number): void {
   attempt(path, [], () => {
     if (fs.existsSync(path)) fs.utimesSync(path, nowMs / 1000, nowMs / 1000)
     else fs.closeSync(fs.openSync(path, 'a', FILE_MODE))
   })
 }
 
-/** @param expected codes of failures after which all is as it should be. */
+/** @param expected error codes that are no failure. */
 function attempt(path: string, expected: readonly string[], change: () => void): void {
   try {
     change()
@@ -188,12 +187,12 @@ function attempt(path: string, expected: readonly string[], change: () => void):
   }
 }
 
-/** Another program may be between writing its temporary file and renaming it; none takes an hour for that. */
+/** Another program may be about to rename its temporary file; none takes an hour for that. */
 const FOREIGN_TEMPORARY_MS = 3_600_000
 
 /**
- * Removes the temporary files (`NAME.1234567`) that killed programs left beside `own`: files that only the caller writes
- * now, as it holds the lock. With `nowMs` also those of telec's other files, once they are old.
+ * Removes the temporary files (`NAME.1234567`) that killed programs left beside `own`, the files that only the caller may
+ * write, as it holds the lock. With `nowMs` also old ones of telec's other files.
  */
 export function sweepTemporaryFiles(own: readonly string[], nowMs?: number): void {
   for (const folder of new Set(own.map(dirname)))
@@ -208,7 +207,7 @@ export function sweepTemporaryFiles(own: readonly string[], nowMs?: number): voi
     }
 }
 
-/** The folder's entry for a renamed or removed file is durable only after this (fsync(2)). */
+/** A rename or removal in the folder is durable only after this (fsync(2)). */
 export function syncFolder(folder: string): void {
   const fd = fs.openSync(folder, 'r')
   try {
@@ -218,17 +217,17 @@ export function syncFolder(folder: string): void {
   }
 }
 
-/** A state file that is a link would make telec write wherever it points: that throws. */
+/** Throws for a symbolic link, through which telec would write to another file. */
 function plainFileAt(path: string): fs.Stats | undefined {
   const stat = fs.lstatSync(path, { throwIfNoEntry: false })
   if (stat?.isSymbolicLink())
     throw new TelecError('halted', `${path} is a symbolic link; telec does not write through links`, {
-      hint: `look where it points (ls -l ${path}) and replace it by a plain file`,
+      hint: `replace it by a plain file: ls -l ${path} shows where it points`,
     })
   return stat
 }
 
-/** A failed write as people are told of it. */
+/** The TelecError for a failed write. */
 export function writeFailure(path: string, error: unknown): TelecError {
   if (error instanceof TelecError) return error
   const folder = dirname(path)

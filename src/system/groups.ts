@@ -3,12 +3,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { systemErrorCode } from './errors.ts'
 import { printableName } from './log.ts'
 
-/** What telec starts leads a process group of its own: these are running now, and are taken along when telec exits. */
+/** Each program that telec starts leads its own process group. These are running, and end with telec. */
 const groups = new Set<number>()
 
 let tellGuardian: () => unknown = () => undefined
 
-/** Registers a group that was started; returns how to forget it once it has ended. */
+/** Registers a group that was started. @returns how to remove it once it has ended. */
 export function adoptGroup(pid: number): () => void {
   groups.add(pid)
   tellGuardian()
@@ -18,18 +18,14 @@ export function adoptGroup(pid: number): () => void {
   }
 }
 
-/** Kills the last groups that it read of, each line being all of them, when whoever writes to it has ended. */
+/** Each line is the whole list of groups: when its input ends, this kills those of the last line. */
 const GUARDIAN = `groups=
 while read -r line; do groups=$line; done
 for group in $groups; do kill -s KILL -- "-$group"; done`
 
-/**
- * From now on the groups that telec started end with it even where it is killed: a shell waits for its pipe to close.
- *
- * @returns how to do without it again.
- */
+/** From now on the groups end with telec even where it is killed: a shell waits for its pipe to close. @returns how to stop. */
 export function guardGroups(): () => void {
-  const { stdin } = startGuardian() // before the first group, which a kill might come right after
+  const { stdin } = startGuardian() // before the first group: a kill may come right after that
   tellGuardian = () => stdin.write(`${[...groups].join(' ')}\n`)
   tellGuardian()
   return () => {
@@ -40,49 +36,49 @@ export function guardGroups(): () => void {
 
 function startGuardian() {
   const guardian = spawn('/bin/sh', ['-c', GUARDIAN], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
-  guardian.on('error', () => undefined) // without it a kill leaves what it left before there was one
+  guardian.on('error', () => undefined) // no shell: a kill leaves the groups running
   guardian.stdin.on('error', () => undefined)
   guardian.unref()
   ;(guardian.stdin as unknown as ChildProcess).unref()
   return guardian
 }
 
-/** Passes `signal` on to every group that is running. */
+/** Sends `signal` to every group that is running. */
 export function signalAllGroups(signal: NodeJS.Signals): void {
   for (const pid of groups) signalIfThere(-pid, signal)
 }
 
-/** Signals a process, or with a minus a group. @returns whether there is one; 0 only asks. */
+/** Signals a process, or with a negative number a group; 0 only asks. @returns whether it exists. */
 export function signalIfThere(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, signal)
   } catch (error) {
-    return systemErrorCode(error) === 'EPERM' // somebody else's
+    return systemErrorCode(error) === 'EPERM' // another user's process
   }
 }
 
 const MARK = 'TELEC_CALL'
 let calls = 0
 
-/** An environment that what is started with it passes on, so that `processesLeft` finds also who left the group. */
+/** Adds a mark that child processes inherit, by which `leftoversOf` finds those that left the group. */
 export function markEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   calls += 1
   return { ...env, [MARK]: `${process.pid}-${process.hrtime.bigint()}-${calls}` }
 }
 
 /** A process that a program left running. */
-export type Left = Readonly<{ pid: number; name: string }>
+export type Leftover = Readonly<{ pid: number; name: string }>
 
-/** For messages: `sleep (pid 4711), …`. */
-export function namesOf(left: readonly Left[]): string {
-  return left.map(({ pid, name }) => `${printableName(name)} (pid ${pid})`).join(', ')
+/** `sleep (pid 4711), …`. */
+export function namesOf(leftovers: readonly Leftover[]): string {
+  return leftovers.map(({ pid, name }) => `${printableName(name)} (pid ${pid})`).join(', ')
 }
 
 /**
- * The processes that the leader of a group has left running: those of its group and, on Linux, its children and those
- * that inherited its marked environment, as a daemon in a session of its own does.
+ * The processes that the leader of a group left running: those of its group and, on Linux, its children and all processes
+ * with its mark, which finds also one in a session of its own.
  */
-export function processesLeft(leader: number, env: NodeJS.ProcessEnv): Left[] {
+export function leftoversOf(leader: number, env: NodeJS.ProcessEnv): Leftover[] {
   if (process.platform !== 'linux') {
     const table = spawnSync('ps', ['-axo', 'pid=,pgid=,comm='], { encoding: 'utf8' }).stdout
     return table.split('\n').flatMap((row) => {
@@ -92,23 +88,23 @@ export function processesLeft(leader: number, env: NodeJS.ProcessEnv): Left[] {
   }
   const mark = `${MARK}=${env[MARK]}`
   const since = statOf(process.pid).startedAt
-  const pids = readdirSync('/proc').map(Number) // what is no process there is not a number
+  const pids = readdirSync('/proc').map(Number) // NaN for entries that are no process
   return pids.flatMap((pid) => (pid > 0 && pid !== leader ? look(pid, leader, mark, since) : []))
 }
 
-/** The process where it belongs to a group, is a child of its leader, or has the mark in its environment. */
-function look(pid: number, group: number, mark: string, since: number): Left[] {
+/** The process, where it belongs to the group, is a child of its leader, or has the mark. */
+function look(pid: number, group: number, mark: string, since: number): Leftover[] {
   try {
     const { name, state, parent, group: own, startedAt } = statOf(pid)
     if (state === 'Z' || startedAt < since) return []
     const isMarked = () => readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(mark)
     return own === group || parent === group || isMarked() ? [{ pid, name }] : []
   } catch {
-    return [] // it has ended, or belongs to somebody else
+    return [] // it has exited, or belongs to another user
   }
 }
 
-/** proc(5): `4711 (its name) S PARENT GROUP …`; the 22nd is its start, in clock ticks since boot. */
+/** proc(5): `4711 (its name) S PARENT GROUP …`; field 22 is its start, in clock ticks since boot. */
 function statOf(pid: number) {
   const [, name = '', rest = ''] =
     /^\d+ \((.*)\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []

@@ -1,10 +1,10 @@
-/** SHA-256, in hex. Loads node:crypto only when it is called, which most programs never do. */
+/** SHA-256, in hex. Loads node:crypto only here, as most runs never need it. */
 export function sha256(data: string | Uint8Array): string {
   const { createHash } = process.getBuiltinModule('node:crypto')
   return createHash('sha256').update(data).digest('hex')
 }
 
-/** A hash as git takes it, in hex; `digits`: of the repository's names, 40 of which are SHA-1's. */
+/** The hash that git uses, in hex: SHA-1 where the repository's object names have 40 digits, else SHA-256. */
 export function gitHash(content: Iterable<string | Uint8Array>, digits: number): string {
   const { createHash } = process.getBuiltinModule('node:crypto')
   const hash = createHash(digits === 40 ? 'sha1' : 'sha256')

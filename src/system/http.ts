@@ -4,8 +4,8 @@ import { TelecError } from './errors.ts'
 export type HttpAnswer = Awaited<ReturnType<typeof httpGet>>
 
 /**
- * One GET, to its end. Follows no redirect: the caller decides where its headers may go. Throws `later` where no whole
- * answer came. Of `timeoutMs` for all requests that belong together `leftMs` are left.
+ * One GET with its whole body. Follows no redirect: the caller decides which server gets its headers. Throws `later` where
+ * the answer is incomplete after `leftMs`, which remain of `timeoutMs` for a series of requests.
  */
 export async function httpGet(
   url: URL,
@@ -16,7 +16,7 @@ export async function httpGet(
   const client = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http')
   const unreachable = (because: string) =>
     new TelecError('later', `${url.origin} is out of reach`, {
-      because: `${url.origin}: ${because}`, // telec status shows that alone
+      because: `${url.origin}: ${because}`, // telec status shows only this
       hint: `try it by hand: curl -sSI ${url.origin}${url.pathname}`,
     })
   const signal = AbortSignal.timeout(leftMs)
@@ -25,7 +25,7 @@ export async function httpGet(
       client
         .get(url, { headers, signal }, resolve)
         .on('error', reject)
-        .on('close', () => reject(new Error('no answer but another protocol (101)'))) // Node.js says nothing else of it
+        .on('close', () => reject(new Error('it switched to another protocol (101)'))) // Node.js reports no error
     })
     let body = ''
     for await (const chunk of answer.setEncoding('utf8')) {

@@ -1,6 +1,6 @@
 import type { World } from './world.ts'
 
-/** Does what must not fail the work that it belongs to: a fault is a warning that begins with `what`. */
+/** Acts, and turns a failure into a warning that begins with `what`. */
 export async function orWarn(world: World, what: string, act: () => Promise<unknown>): Promise<void> {
   try {
     await act()
@@ -9,7 +9,7 @@ export async function orWarn(world: World, what: string, act: () => Promise<unkn
   }
 }
 
-/** Waits for a promise, but no longer than `ms` milliseconds; then it rejects. What it waited for goes on. */
+/** Waits for a promise for up to `ms` milliseconds, then rejects; does not cancel the work behind it. */
 export async function within<Value>(promise: Promise<Value>, ms: number): Promise<Value> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
@@ -22,13 +22,13 @@ export async function within<Value>(promise: Promise<Value>, ms: number): Promis
   }
 }
 
-/** Does something every `ms` milliseconds, for as long as the program has other things to do. @returns how to end it. */
+/** Acts every `ms` milliseconds, while the program has other work. @returns how to stop. */
 export function every(ms: number, act: () => Promise<void>): () => void {
   const timer = setInterval(() => void act(), ms).unref()
   return () => clearInterval(timer)
 }
 
-/** Does things at the same time, and waits for all of them also where one fails: none goes on behind what follows. */
+/** Waits for all promises, also where one rejects, so that none still runs afterwards. */
 export async function together<Results extends readonly unknown[]>(
   ...promises: { [Index in keyof Results]: Results[Index] | Promise<Results[Index]> }
 ): Promise<Results> {

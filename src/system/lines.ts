@@ -1,13 +1,13 @@
-/** Fewer than journald takes of a unit at once (RateLimitBurst=, journald.conf(5)), so that what follows is not lost. */
+/** Fewer than journald accepts from a unit at once (RateLimitBurst=, journald.conf(5)), so that it drops no later line. */
 const LOGGED_LINES = 5_000
 const LONGEST_LINE = 2_000
-/** What is kept for the message of a failure, which also goes into state files and to Redis. */
+/** Bounds of the output in an error's message, which also goes into state files and to Redis. */
 const TAIL_LINES = 20
 const TAIL_CHARACTERS = 8_000
 
 /**
- * The output of a program: passed on line by line, bounded in number and length. `add` takes what came on a stream; `end`
- * passes on last lines that do not end, and returns the last ones.
+ * Passes a program's output to `onLine` line by line, bounded in number and length. `add` takes a piece of a stream; `end`
+ * passes on incomplete last lines, and returns the tail of the output.
  */
 export function collectLines(onLine: (line: string) => void) {
   const pending = new Map<string, string>()
@@ -26,7 +26,7 @@ export function collectLines(onLine: (line: string) => void) {
       const parts = ((pending.get(stream) ?? '') + text).split('\n')
       const rest = parts.pop() ?? ''
       for (const part of parts) take(part)
-      // One character more than is shown: take() sees that the line was longer. A carriage return may be half of an end.
+      // One character more than is shown, so that take() sees the cut. A carriage return may be half of a line's end.
       pending.set(stream, lastState(rest).slice(0, LONGEST_LINE + 1) + (rest.endsWith('\r') ? '\r' : ''))
     },
     end(): string {
@@ -37,7 +37,7 @@ export function collectLines(onLine: (line: string) => void) {
   }
 }
 
-/** What a terminal shows of a line in the end: a progress bar writes over what it wrote before, after a carriage return. */
+/** The last text that a terminal shows in a line: a progress bar overwrites its line after a carriage return. */
 export function lastState(line: string): string {
   let end = line.length
   while (line[end - 1] === '\r') end -= 1

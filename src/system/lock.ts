@@ -11,17 +11,17 @@ import { isoTime, type World } from './world.ts'
 const O_EXLOCK = 0x20
 
 export interface Lock {
-  /** When the first began of those that held it before, and were killed; null: the last one ended by itself. */
+  /** When the first of the killed holders before this one began; null: the last holder released the lock. */
   readonly killedSinceMs: number | null
-  /** What the killed ones left behind is cleared away: the next holder need not know of them. */
+  /** What the killed holders left is cleaned up: removes the note of them. */
   settle(): void
-  /** Done also when the program exits. */
+  /** Also runs when the program exits. */
   release(): void
 }
 
 /**
- * Takes telec's own lock, or throws `later` (75) and says who holds it. The kernel releases a flock(2) however a process
- * ends. Node has no call for it: flock(1) locks the descriptor that it inherits, which stays locked after flock's exit.
+ * Takes telec's own lock, or throws `later` and names the holder. The kernel releases a flock(2) however a process exits.
+ * Node has no call for it: flock(1) locks the descriptor that it inherits, which stays locked after flock's exit.
  */
 export function acquireLock(world: World, path: string): Lock {
   try {
@@ -31,15 +31,15 @@ export function acquireLock(world: World, path: string): Lock {
       fs.ftruncateSync(fd)
       fs.writeSync(fd, text, 0)
     }
-    // The lock itself is not in the text: only who is killed leaves it.
-    const left = fs.readFileSync(path, 'utf8').matchAll(/ since (\S+Z)/g)
-    const killed = [...left].map(([, at = '']) => at).sort()[0]
+    // A holder that releases the lock removes its line: only killed ones are still in the file.
+    const holders = fs.readFileSync(path, 'utf8').matchAll(/ since (\S+Z)/g)
+    const killed = [...holders].map(([, at = '']) => at).sort()[0]
     let note = killed ? `after one that was killed, since ${killed}\n` : ''
     let isHeld = true
     const release = () => {
       if (!isHeld) return
       isHeld = false
-      write(note) // whoever comes next must not take us for killed
+      write(note) // the next holder must not take this one for killed
       fs.closeSync(fd)
     }
     write(`${world.program.name}, pid ${world.pid}, since ${isoTime(world)}\n${note}`)
@@ -56,15 +56,15 @@ export function acquireLock(world: World, path: string): Lock {
   }
 }
 
-/** Whether one that is alive wrote that it holds the lock. Unlike `isLocked` this keeps it from nobody, not for a moment. */
+/** Whether a live process wrote that it holds the lock. Unlike `isLocked` this never takes the lock itself. */
 export function isHeld(world: World, path: string): boolean {
   const [, pid] = / pid (\d+), since /.exec(readPlainText(path) ?? '') ?? []
   if (pid === undefined || !signalIfThere(Number(pid), 0)) return false
   const command = `/proc/${pid}/cmdline`
-  return world.platform !== 'linux' || (readPlainText(command) ?? 'telec').includes('telec') // else another took its number
+  return world.platform !== 'linux' || (readPlainText(command) ?? 'telec').includes('telec') // else the pid was reused
 }
 
-/** Whether somebody holds the lock. */
+/** Whether the lock is held, found out by taking it for a moment. */
 export function isLocked(world: World, path: string): boolean {
   if (!fs.existsSync(path)) return false
   try {
@@ -76,7 +76,7 @@ export function isLocked(world: World, path: string): boolean {
   }
 }
 
-/** Throws `later` when somebody else has it. */
+/** Throws `later` when another process holds it. */
 function openAndLock(world: World, path: string): number {
   const { O_RDWR, O_CREAT, O_NONBLOCK } = fs.constants
   if (world.platform === 'darwin')
@@ -89,20 +89,19 @@ function openAndLock(world: World, path: string): number {
   const { status, signal, stderr, error } = spawnSync('flock', ['--nonblock', '--exclusive', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', fd],
     encoding: 'utf8',
-    cwd: '/', // where a relative folder of PATH is none of the checkout's
+    cwd: '/', // a relative folder of PATH must not lead into the checkout
   })
   if (status === 0) return fd
   fs.closeSync(fd)
   if (status === 1 && stderr === '') throw heldBySomeone(path)
   if (error && systemErrorCode(error) !== 'ENOENT') throw error
-  // One that was killed has not said no.
   throw new TelecError(signal ? 'later' : 'halted', `cannot lock ${path}`, {
-    because: error?.message ?? (signal ? `flock ended with ${signal}` : stderr.trim()),
-    hint: 'telec needs flock(1), which is in the package util-linux',
+    because: error?.message ?? (signal ? `flock exited with ${signal}` : stderr.trim()),
+    hint: 'install flock(1), which is in the package util-linux',
   })
 }
 
-/** What the holder wrote counts unless it has just taken the lock: then it is still that of one that was killed. */
+/** The first line may still be that of a killed holder: the new one has not written yet. */
 function heldBySomeone(path: string): TelecError {
   const [text = ''] = fs.readFileSync(path, 'utf8').split('\n')
   const [, pid] = /, pid (\d+)/.exec(text) ?? []

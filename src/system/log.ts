@@ -9,25 +9,25 @@ const LEVELS = {
 type Level = keyof typeof LEVELS
 
 export interface Log extends Record<Level, (message: string) => void> {
-  /** What is under way: in a terminal as a last line, until the next one or null; under systemd as the unit's status. */
+  /** The current work: in a terminal as a last line, until the next one or null; under systemd as the unit's status. */
   progress(message: string | null): void
-  /** What to say where a signal ends this program; null: nothing. */
-  parting(message: string | null): void
-  /** Says it. */
-  part(): void
-  /** How it ended, for whoever asks systemd later; the log has said it in more words. */
+  /** What to print when a kill ends this program; null: nothing. */
+  onKill(message: string | null): void
+  /** Prints it. */
+  killed(): void
+  /** The result, as the unit's status under systemd. */
   outcome(message: string): void
 }
 
-/** Back to the start of the line, and away with what is there (ECMA-48). */
+/** Erases the current line of a terminal (ECMA-48). */
 const ERASE_LINE = '\r\u001b[K'
 
 /**
  * In colour in a terminal, with `<N>` priorities where journald reads (`JOURNAL_STREAM`, systemd.exec(5)), plain
- * elsewhere. `TELEC_DEBUG=1` shows debug lines outside the journal, which keeps them anyway; `TELEC_QUIET=1` warnings and
- * errors alone.
+ * elsewhere. The journal always gets debug lines, other outputs with `TELEC_DEBUG=1`; `TELEC_QUIET=1` shows only warnings
+ * and errors.
  *
- * @param open where lines go, asked for with the first one: most polls have nothing to say.
+ * @param open gives the output, when the first line is written: most polls write none.
  */
 export function createLog(
   open: () => NodeJS.WriteStream,
@@ -37,7 +37,7 @@ export function createLog(
   let opened: NodeJS.WriteStream | undefined
   const out = () => (opened ??= open())
   let underWay = ''
-  let parting: string | null = null
+  let lastMessage: string | null = null
   const at = (level: Level) => (message: string) => {
     const isJournal = env.JOURNAL_STREAM !== undefined && out().isTTY !== true
     const [priority, colour] = LEVELS[level]
@@ -65,11 +65,11 @@ export function createLog(
       underWay = printable(message ?? '').slice(0, (sink.columns || 80) - 1) // one that wraps cannot be erased
       sink.write(underWay)
     },
-    parting(message) {
-      parting = message
+    onKill(message) {
+      lastMessage = message
     },
-    part() {
-      if (parting !== null) at('notice')(parting)
+    killed() {
+      if (lastMessage !== null) at('notice')(lastMessage)
     },
     outcome(message) {
       notify?.(statusLine(message))
@@ -77,18 +77,18 @@ export function createLog(
   }
 }
 
-/** A line that fits beside `Status:` in a terminal. */
+/** One line, short enough for systemctl's `Status:`. */
 function statusLine(message: string): string {
   return printable(message.split('\n', 1)[0] ?? '').slice(0, 200)
 }
 
-/** Whether to colour what goes to `sink`: as FORCE_COLOR says, else in a terminal where NO_COLOR (no-color.org) is not set. */
+/** Whether output to `sink` is coloured: as FORCE_COLOR says, else in a terminal without NO_COLOR (no-color.org). */
 export function usesColour(sink: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
   if (env.FORCE_COLOR) return env.FORCE_COLOR !== '0'
   return sink.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'
 }
 
-/** Escapes what could rewrite or reorder what a terminal shows (Cc, Bidi_Control); keeps newlines, of Windows too, and tabs. */
+/** Escapes characters that could rewrite or reorder a terminal's text (Cc, Bidi_Control); keeps newlines and tabs. */
 export function printable(text: string): string {
   return text
     .replace(/\r+(?=\n|$)/g, '')
@@ -99,21 +99,21 @@ export function printable(text: string): string {
     )
 }
 
-/** JSON of which a terminal shows every character, and a parser reads the same data. */
+/** JSON whose every character a terminal shows; a parser reads the same data. */
 export function printableJson(data: unknown, indent = 0): string {
   return printable(JSON.stringify(data, null, indent))
 }
 
-/** Raised where a field is removed or changes its meaning, never where one is added: docs/operating.md promises it. */
+/** Raised where a field is removed or changes its meaning, never for a new one: docs/operating.md promises that. */
 const DOCUMENT_VERSION = 1
 
-/** What `--json` prints: its version is a field of the document, or of each element of a list. */
+/** The output of `--json`, with a version in the document, or in each element of a list. */
 export function printableDocument(data: object, indent = 0): string {
   const withVersion = (one: object) => ({ version: DOCUMENT_VERSION, ...one })
   return printableJson(Array.isArray(data) ? data.map(withVersion) : withVersion(data), indent)
 }
 
-/** The same for a name, which is one line whatever is in it. */
+/** A name as one line, its newlines and tabs escaped too. */
 export function printableName(name: string): string {
   return printable(name).replace(/\n/g, '\\u000a').replace(/\t/g, '\\u0009')
 }

@@ -1,12 +1,12 @@
 /** `file:` has none; an ssh user alone is no secret. */
 const IN_URL = /\b(?!file:)([a-z][a-z\d+.-]*:\/\/)(\S*)@/gi
-/** As scp takes it, or a URL that lost its scheme; not a PATH with `node@20` in it. */
+/** An address for scp, or a URL without its scheme; not a PATH with `node@20` in it. */
 const BEFORE_HOST = /(?<=^|[\s'"(<=])(?!file:|\/(?!\/)|[~.]|\S*:\/\/)[^\s'"(<=:]*:\S*@/gim
 const AFTER_PATH = /\b((?!file:)[a-z][a-z\d+.-]*:\/\/[^\s?#;]*[?#;])\S+/gi
 
 /**
- * A text for people, files and Redis, without what could be a password or a token in a URL: all before the last @, as a
- * password may have a slash in it, and what follows the path.
+ * Removes possible passwords and tokens from the URLs of a text: everything before the last @, as a password may have a
+ * slash in it, and everything after the path.
  */
 export function withoutLogins(text: string): string {
   return text

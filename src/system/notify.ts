@@ -1,12 +1,12 @@
 import { run } from './process.ts'
 
 const NOTIFY_TIMEOUT_MS = 5_000
-/** Thousands of short migrations must not mean thousands of programs. */
+/** Thousands of short migrations must not start thousands of programs. */
 const PAUSE_MS = 250
 
 /**
- * Tells systemd what `systemctl status` shows on its `Status:` line (sd_notify(3)); null where nobody listens. Node.js
- * cannot write to its socket: systemd-notify(1) does, one at a time, and of what is said meanwhile only the last.
+ * Sends texts to systemd for the `Status:` line of `systemctl status` (sd_notify(3)); null without its socket. Node.js
+ * cannot write to it, so systemd-notify(1) does, one at a time: of the texts that come meanwhile it sends the last.
  */
 export function createNotifier(env: NodeJS.ProcessEnv): ((status: string) => void) | null {
   if (env.NOTIFY_SOCKET === undefined) return null
@@ -21,10 +21,10 @@ export function createNotifier(env: NodeJS.ProcessEnv): ((status: string) => voi
     const status = `--status=${waiting}`
     waiting = null
     const options = { env: own, timeoutMs: NOTIFY_TIMEOUT_MS }
-    await run('systemd-notify', [status], options).catch(() => undefined) // there is none: the journal has it all
+    await run('systemd-notify', [status], options).catch(() => undefined) // systemd-notify is missing: the journal has the same text
     isBusy = false
     pause = setTimeout(send, PAUSE_MS)
-    if (waiting === null) pause.unref() // nothing is left to say: no reason to stay
+    if (waiting === null) pause.unref() // must not keep the program running
   }
   return (status) => {
     waiting = status

@@ -3,22 +3,22 @@ import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAwake } from './awake.ts'
 import { kindOf, TelecError } from './errors.ts'
-import { adoptGroup, type Left, markEnvironment, processesLeft, signalIfThere } from './groups.ts'
+import { adoptGroup, type Leftover, leftoversOf, markEnvironment, signalIfThere } from './groups.ts'
 import { collectLines, lastState } from './lines.ts'
 
 export interface RunOptions {
   readonly cwd?: string // by default /
   readonly env: NodeJS.ProcessEnv
   readonly timeoutMs: number
-  /** Written to standard input, which is otherwise empty. */
+  /** Written to standard input, which is empty by default. */
   readonly input?: string
-  /** A program that prints more is ended. Default 32 MiB; without an end where there is `onLine`. */
+  /** telec ends a program that prints more. Default 32 MiB; no limit with `onLine`. */
   readonly maxOutput?: number
-  /** Called for each line of both its outputs as it comes, within bounds; their end alone is kept. */
+  /** Called for each line of both outputs, within bounds; the result then has only the last lines. */
   onLine?(line: string): void
-  /** Look for what it left running: `keep` ends that only where it failed itself, and did not leave the group. */
+  /** Looks for processes that it left running. `end` ends all of them; `keep` those of its group, and only where it failed. */
   readonly leftovers?: 'keep' | 'end'
-  /** Gives what starts it, where that is not Node.js itself. */
+  /** Loads another way to start it than Node.js's spawn. */
   loadLaunch?(): Promise<Launch>
 }
 
@@ -27,41 +27,41 @@ export type Launch = (command: string, args: readonly string[], options: SpawnOp
 export interface RunResult {
   readonly code: number | null // null: a signal ended it
   readonly signal: NodeJS.Signals | null
-  /** What it printed; with `onLine` the last lines of both streams. */
+  /** Its output; with `onLine` the last lines of both streams. */
   readonly stdout: string
   readonly stderr: string
-  /** Why telec ended it, if it did. */
+  /** Why telec ended it; null: it exited. */
   readonly endedBy: 'timeout' | 'output' | null
-  readonly left: readonly Left[]
+  readonly leftovers: readonly Leftover[]
 }
 
-/** Runs a program to its end. Throws only when it cannot be started. */
+/** Runs a program until it exits. Throws only when it does not start. */
 export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>
 
-const INSTALL_GIT = 'install the package git (apt-get install git; on macOS xcode-select --install).'
+const INSTALL_GIT = 'install the package git (apt-get install git; on macOS xcode-select --install)'
 
 interface StartOptions extends Pick<RunOptions, 'cwd' | 'env'> {
   readonly stdio: StdioOptions
   /** It stays in telec's own process group, where a Ctrl-C reaches it. */
   readonly isAttached?: boolean
-  /** `left` finds also what left its process group. */
+  /** `leftovers` also finds processes outside its process group. */
   readonly isMarked?: boolean
-  /** How long what it left running has to end before it counts. Default 0. */
-  readonly leftMs?: number
+  /** How long processes that it left running have to exit, before they count as leftovers. Default 0. */
+  readonly leftoversMs?: number
   onOutput?(text: string, stream: 'stdout' | 'stderr'): void
 }
 
 export type Started = ReturnType<typeof start>
 
 const MOST_OUTPUT = 32 * 1024 * 1024
-/** From the polite SIGTERM to SIGKILL. Long enough for git to remove its lock files. */
+/** From SIGTERM to SIGKILL: long enough for git to remove its lock files. */
 const GRACE_MS = 2_000
-/** What ends by itself: bash does not wait for `exec > >(tee log)`, and git collects its garbage in the background. */
-export const LEFT_MS = 2_000
-/** From SIGKILL on: one that waits for a disk that does not answer takes no signal, and is left alone. */
+/** Some exit a little later: bash does not wait for `exec > >(tee log)`, nor git for its garbage collection. */
+export const LEFTOVERS_MS = 2_000
+/** From SIGKILL on: a process that waits for a dead disk takes no signal, so telec stops waiting for it. */
 const STUCK_MS = 5_000
 const LOOK_MS = 20
-/** What a program printed itself is there at once when it has ended; what comes later is from those that it left running. */
+/** A program's own output has arrived when it exits; later output is that of leftovers. */
 const QUIET_MS = 100
 const LONGEST_DRAIN_MS = 2_000
 
@@ -79,7 +79,7 @@ export const run: Run = async (command, args, { input, onLine, leftovers, loadLa
     ...options,
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     isMarked: leftovers !== undefined,
-    leftMs: leftovers === 'end' ? LEFT_MS : 0,
+    leftoversMs: leftovers === 'end' ? LEFTOVERS_MS : 0,
     onOutput(text, stream) {
       size += text.length
       if (size > limit) end('output')
@@ -89,31 +89,31 @@ export const run: Run = async (command, args, { input, onLine, leftovers, loadLa
   } satisfies StartOptions
   const program = start(command, args, starting, await loadLaunch?.())
   if (input !== undefined) program.child.stdin?.end(input)
-  const callOff = afterAwake(options.timeoutMs, () => end('timeout'))
-  const { code, signal } = await program.ended.finally(callOff)
-  const left = leftovers ? program.left() : []
+  const cancel = afterAwake(options.timeoutMs, () => end('timeout'))
+  const { code, signal } = await program.ended.finally(cancel)
+  const found = leftovers ? program.leftovers() : []
   if (leftovers && (code !== 0 || leftovers === 'end')) program.kill()
-  if (leftovers === 'end') for (const { pid } of left) signalIfThere(pid, 'SIGKILL')
+  if (leftovers === 'end') for (const { pid } of found) signalIfThere(pid, 'SIGKILL')
   const stderr = printed.stderr.split('\n').map(lastState).join('\n')
-  return { code, signal, stdout: lines?.end() ?? printed.stdout, stderr, endedBy, left }
+  return { code, signal, stdout: lines?.end() ?? printed.stdout, stderr, endedBy, leftovers: found }
 }
 
-/** Starts a program, for those that talk to it while it runs. */
+/** Starts a program, for callers that talk to it while it runs. */
 export function start(
   command: string,
   args: readonly string[],
   options: StartOptions,
   launch: Launch = spawn,
 ) {
-  const { cwd = '/', stdio, isAttached = false, isMarked = false, leftMs = 0 } = options
+  const { cwd = '/', stdio, isAttached = false, isMarked = false, leftoversMs = 0 } = options
   const env = isMarked ? markEnvironment(options.env) : options.env
   const child = launch(command, args, { cwd, env, stdio, detached: !isAttached })
   const { pid } = child
   const forget = pid === undefined || isAttached ? () => undefined : adoptGroup(pid)
   let killTimer: NodeJS.Timeout | undefined
   let abandon: () => void = () => undefined
-  let found: readonly Left[] | undefined
-  const left = (): readonly Left[] => found ?? (pid === undefined ? [] : processesLeft(pid, env))
+  let found: readonly Leftover[] | undefined
+  const leftovers = (): readonly Leftover[] => found ?? (pid === undefined ? [] : leftoversOf(pid, env))
   const signalGroup = (signal: NodeJS.Signals | 0) => pid !== undefined && signalIfThere(-pid, signal)
   const kill = () => {
     clearTimeout(killTimer)
@@ -126,32 +126,32 @@ export function start(
       chunks += 1
       options.onOutput?.(text, name)
     })
-  for (const stream of child.stdio) stream?.on('error', () => undefined) // it may leave without reading: its exit tells
-  const leftInTime = async () => {
-    const deadline = performance.now() + leftMs
-    let now = left()
+  for (const stream of child.stdio) stream?.on('error', () => undefined) // it may exit without reading its input
+  const leftoversInTime = async () => {
+    const deadline = performance.now() + leftoversMs
+    let now = leftovers()
     while (now.length > 0 && !killTimer && performance.now() < deadline) {
       await delay(LOOK_MS)
-      now = left()
+      now = leftovers()
     }
     return now
   }
   const closePipes = () => {
-    if (isMarked) found ??= left() // who still writes to them ends by that
+    if (isMarked) found ??= leftovers() // a closed pipe ends processes that still write to it
     for (const stream of child.stdio) stream?.destroy()
   }
   const ended = new Promise<Pick<RunResult, 'code' | 'signal'>>((resolve, reject) => {
     child.on('error', (cause) => {
       const hint = existsSync(cwd)
-        ? `${command === 'git' ? INSTALL_GIT : 'is it installed?'} It is searched in PATH=${env.PATH} (deployment.path adds to it)`
-        : `there is no folder ${cwd}`
+        ? `${command === 'git' ? INSTALL_GIT : `install ${command}`}, or add its folder to deployment.path; PATH=${env.PATH}`
+        : `create the folder ${cwd}`
       reject(
         new TelecError(kindOf(cause), `cannot start ${command}`, { because: cause.message, hint, cause }),
       )
     })
     child.on('exit', async (code, signal) => {
       const closed = new Promise((done) => child.on('close', done))
-      if (leftMs > 0) found = await leftInTime()
+      if (leftoversMs > 0) found = await leftoversInTime()
       const stop = whenQuiet(() => chunks, closePipes)
       await closed
       stop()
@@ -170,9 +170,9 @@ export function start(
   }
   return {
     child,
-    /** It has ended, and its pipes are closed. Rejects where it cannot be started. */
+    /** Resolves when it has exited and its pipes are closed. Rejects where it does not start. */
     ended: ended.finally(groupEnded),
-    /** Ends its process group: SIGTERM, and SIGKILL after a grace; `kill` does not wait. */
+    /** Ends its process group: SIGTERM, then SIGKILL; `kill` sends SIGKILL at once. */
     end() {
       if (pid === undefined || killTimer) return
       signalGroup('SIGTERM')
@@ -182,12 +182,12 @@ export function start(
       }, GRACE_MS)
     },
     kill,
-    /** What it started and is running; once it has ended: what it left running. */
-    left,
+    /** The running processes that it started. */
+    leftovers,
   }
 }
 
-/** Acts when `count` has stood still for a moment, or did not for long. @returns how to leave it. */
+/** Acts when `count` stands still for a moment, or after a maximum time. @returns how to cancel. */
 function whenQuiet(count: () => number, act: () => void): () => void {
   let before = count()
   let waitedMs = 0
@@ -196,11 +196,11 @@ function whenQuiet(count: () => number, act: () => void): () => void {
     if (count() === before || waitedMs >= LONGEST_DRAIN_MS) act()
     before = count()
   }
-  const timer = setInterval(() => setImmediate(look), QUIET_MS) // what came while telec was busy is read first
+  const timer = setInterval(() => setImmediate(look), QUIET_MS) // first reads the output that came while telec was busy
   return () => clearInterval(timer)
 }
 
-/** Runs a program for the person at the terminal, to its exit code (0 for a signal). A Ctrl-C is for it. */
+/** Runs a program in the user's terminal, which gets Ctrl-C. @returns its exit code, 0 for a signal. */
 export async function runAttached(
   command: string,
   args: readonly string[],

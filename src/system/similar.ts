@@ -1,6 +1,6 @@
 import leven from 'leven'
 
-/** The names that are closest to one that there is not, closest first: what a person may have meant. Pure. */
+/** The names that a user may have meant by an unknown one, closest first. Pure. */
 export function similarTo(given: string, names: readonly string[]): string[] {
   const most = Math.max(2, Math.ceil(given.length / 3))
   return names

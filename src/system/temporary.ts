@@ -5,16 +5,13 @@ import { verifyPrivate } from './trust.ts'
 
 const folders = new Set<string>()
 
-/**
- * Gives `use` an empty folder of mode 0700, which is gone with all that is in it when that is over, or a signal ends telec. Throws
- * `config` where others could replace it.
- */
+/** Gives `use` an empty folder of mode 0700, and removes it afterwards. Throws `config` where others could replace it. */
 export async function inTemporaryFolder<Result>(
   name: string,
   use: (folder: string) => Promise<Result>,
 ): Promise<Result> {
   const path = join(tmpdir(), `telec-${name}-`)
-  verifyPrivate(path, true, undefined, 'TMPDIR') // sudo -E keeps it, and whose it is could put another folder there
+  verifyPrivate(path, true, undefined, 'TMPDIR') // sudo -E keeps TMPDIR, whose owner could replace the folder
   const folder = mkdtempSync(path)
   folders.add(folder)
   try {
@@ -25,7 +22,7 @@ export async function inTemporaryFolder<Result>(
   }
 }
 
-/** For one that a signal ends. */
+/** For a program that a signal ends. */
 export function removeTemporaryFolders(): void {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
 }

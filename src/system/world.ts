@@ -7,7 +7,7 @@ import { createLog, type Log, printable, printableDocument } from './log.ts'
 import { createNotifier } from './notify.ts'
 import { type Run, run } from './process.ts'
 
-/** All that a program needs from outside itself, made once in `main`: so that tests can pass their own. */
+/** All that a program needs from outside itself, made once in `main`; tests pass their own. */
 export interface World {
   readonly env: NodeJS.ProcessEnv
   readonly cwd: string
@@ -19,9 +19,8 @@ export interface World {
   readonly pid: number
   readonly program: {
     readonly name: string
-    /** The bundle that is running, links resolved: its neighbours are the other bundles. */
+    /** The running bundle, links resolved; the other bundles are beside it. */
     readonly path: string
-    /** What it was asked for. */
     readonly args: readonly string[]
     readonly node: string
     readonly nodeVersion: string
@@ -30,23 +29,19 @@ export interface World {
   now(): number
   /** Milliseconds that never jump, for measuring and for deadlines. */
   monotonic(): number
-  /** When the computer was started, by the clock as it is now. */
+  /** When the computer started, by today's clock. */
   bootedAt(): number
-  /** Which boot of the computer this is, whatever its clock says (random(4)); null where the system does not tell. */
+  /** An id of the computer's boot, independent of its clock (random(4)); null where the system has none. */
   bootId(): string | null
   sleep(ms: number): Promise<void>
   readonly run: Run
-  /**
-   * Writes to standard output: a text with its control characters escaped, data as JSON with its version.
-   *
-   * @param before goes in front of it as it is: a colour, or what clears the screen.
-   */
+  /** Prints a text with control characters escaped, or data as JSON with its version. @param before is not escaped. */
   out(what: string | object, before?: string): void
 }
 
 export function realWorld(programName: string): World {
   const notify = createNotifier(process.env)
-  delete process.env.NOTIFY_SOCKET // what is said to systemd is not for the install command or a migration to say
+  delete process.env.NOTIFY_SOCKET // install commands and migrations must not write to systemd
   return {
     env: process.env,
     cwd: process.cwd(),
@@ -68,7 +63,7 @@ export function realWorld(programName: string): World {
     monotonic: () => Number(process.hrtime.bigint()) / 1e6, // CLOCK_MONOTONIC, as systemd counts
     bootedAt: () => Date.now() - uptime() * 1000,
     bootId: () => readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null,
-    // Not that of node:timers/promises, which takes a poll two milliseconds to load.
+    // node:timers/promises would cost a poll two milliseconds to load.
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     run,
     out: (what, before = '') =>
@@ -78,13 +73,13 @@ export function realWorld(programName: string): World {
   }
 }
 
-/** The reader of our output may have closed it (`| head`): no reason to stop in the middle of work. */
+/** The reader of the output may close it (`| head`): that must not end the work. */
 export function withoutReader<Stream extends NodeJS.WriteStream>(stream: Stream): Stream {
-  if (!stream.listeners('error').includes(passOver)) stream.on('error', passOver)
+  if (!stream.listeners('error').includes(ignoreClosedPipe)) stream.on('error', ignoreClosedPipe)
   return stream
 }
 
-function passOver(error: unknown): void {
+function ignoreClosedPipe(error: unknown): void {
   if (systemErrorCode(error) !== 'EPIPE') throw error
 }
 
@@ -92,29 +87,29 @@ function userName(): string {
   try {
     return userInfo().username
   } catch {
-    return `uid ${process.getuid?.()}` // a container may have no entry for it
+    return `uid ${process.getuid?.()}` // in a container a user may have no name
   }
 }
 
-/** One of telec's programs beside the one that is running, as it is on disk now; null where there is none. */
+/** The text of one of telec's programs as it is on disk now, to compare: a hash would take longer. */
 export function programText({ program }: World, path = program.path): string | null {
-  return readText(path) // not its hash: that takes longer than to compare the whole
+  return readText(path)
 }
 
-/** The front door, which has the commands that telec-update has not. */
+/** The path of the program `telec`. */
 export function frontDoor({ program }: World): string {
   return join(dirname(program.path), 'telec')
 }
 
-/** The latest time that there is in JavaScript (ECMA-262). */
+/** JavaScript has no later time (ECMA-262). */
 const LATEST_MS = 8.64e15
 
-/** Seconds since 1970 as somebody else wrote them, ISO 8601, whatever is there. Pure. */
+/** Seconds since 1970 that another program wrote, as ISO 8601; any text gives a time. Pure. */
 export function isoOfSeconds(text: string): string {
   return new Date(Math.min(Math.max(0, (Number(text) || 0) * 1000), LATEST_MS)).toISOString()
 }
 
-/** The time of day, ISO 8601, as state files have it. */
+/** The time now, ISO 8601, for state files. */
 export function isoTime(world: World): string {
   return new Date(world.now()).toISOString()
 }

@@ -161,7 +161,7 @@ async function updateTo(
   try {
     const state = await settle(context, before, target.commit)
     const update = takeUp(state, config.deployment.channel, target, options.permits, isoTime(world))
-    world.log.parting(
+    world.log.onKill(
       `stopped: the update to ${nameOf(target)} goes on at the next poll; at once: telec-update`,
     )
     const done = await runSequence(context, { ...state, halted: null, held: null }, update)
@@ -171,7 +171,7 @@ async function updateTo(
     await gate.leave(kind === 'later' || kind === 'restart' ? kind : 'halted')
     throw error
   } finally {
-    world.log.parting(null)
+    world.log.onKill(null)
   }
   await gate.leave('updated')
   return true

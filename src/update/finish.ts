@@ -74,7 +74,7 @@ export async function halt(
     error: error.message,
     because: error.because ?? null,
     hint: error.hint ?? null,
-    go_on: error.goOn,
+    go_on: error.retryCommand,
     migration: error.migration ?? null,
     transient: error.kind === 'later',
     at: isoTime(world),

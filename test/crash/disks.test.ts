@@ -211,7 +211,7 @@ describe('a disk that takes nothing more:', () => {
     expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(head)
     expectFailure(await computer.telec('telec-update', ['--retry']), 75, [
       'is full',
-      'an update wants 64 MiB and 1000 files at least',
+      'an update needs 64 MiB and 1000 files',
       'df -h',
     ])
     await grow('size=200m')

@@ -28,7 +28,7 @@ test('one that is broken does not hold up an update, which says so once', async 
   await computer.push(version('1.1.0'))
   const ended = await watchAndUpdate(computer)
   expect(ended, ended.stderr).toMatchObject({ code: 42 })
-  expect(ended.stderr.match(/not every disk was written/g), ended.stderr).toHaveLength(1)
+  expect(ended.stderr.match(/cannot sync every disk/g), ended.stderr).toHaveLength(1)
   expect(ended.stderr).toContain(`'${disk}': Input/output error`)
 })
 

@@ -74,7 +74,7 @@ const paths = pathsOf(folder, null)
 /** A world in which every program prints this, and ends so. */
 function saying(text: string, ended: Partial<RunResult> = {}): World {
   const result: RunResult = {
-    ...{ code: 0, signal: null, stdout: text, stderr: text, endedBy: null, left: [] },
+    ...{ code: 0, signal: null, stdout: text, stderr: text, endedBy: null, leftovers: [] },
     ...ended,
   }
   let clock = 0
@@ -189,7 +189,7 @@ export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
       ...saying(''),
       run: async (_, args) => ({
         ...{ code: args.includes('verify-tag') ? 1 : 0, signal: null, stdout: said(args) },
-        ...{ stderr: 'No principal matched.', endedBy: null, left: [] },
+        ...{ stderr: 'No principal matched.', endedBy: null, leftovers: [] },
       }),
     }
     await verifySignatures(repositoryOf(world), { ...deployment, verify: 'signed-tag' }, 'a', target)

@@ -306,7 +306,7 @@ describe('a state file that cannot be understood is left as it is', () => {
     await computer.telec('telec-watch')
     writeFileSync(join(computer.home, file), text)
     const ended = await computer.telec(program, args)
-    expectFailure(ended, 1, [join(computer.home, file), 'was left as it is', part])
+    expectFailure(ended, 1, [join(computer.home, file), 'was not changed', part])
     expect(readFileSync(join(computer.home, file), 'utf8')).toBe(text)
     expect(existsSync(join(computer.home, 'update_signal.json'))).toBe(true)
   })

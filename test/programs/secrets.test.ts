@@ -321,7 +321,7 @@ describe('what others could change is refused', () => {
       chmodSync(computer.home, 0o777)
       const before = readTree(computer.home)
       expectFailure(await computer.telec(program, args), 78, [
-        `others can change what is in ${computer.home} (mode 777)`,
+        `others can change ${computer.home} (mode 777)`,
         `chmod go-w ${computer.home}`,
       ])
       expect(readTree(computer.home)).toEqual(before)

@@ -5,7 +5,7 @@ import type { World } from '../../src/system/world.ts'
 import { pureWorld } from '../helpers/world.ts'
 
 const PLACE = '/proc' // a file system of its own everywhere, so that `/` is another one
-const done: RunResult = { code: 0, signal: null, stdout: '', stderr: '', endedBy: null, left: [] }
+const done: RunResult = { code: 0, signal: null, stdout: '', stderr: '', endedBy: null, leftovers: [] }
 const hangs: RunResult = { ...done, code: null, signal: 'SIGKILL', endedBy: 'timeout' }
 const fails: RunResult = { ...done, code: 1, stderr: "sync: error syncing '/proc': Input/output error\n" }
 
@@ -43,7 +43,7 @@ describe('what programs wrote is written to the disks', () => {
       ['sync', '-f', '--', PLACE],
     ])
     expect(warnings).toEqual([
-      `not every disk was written, and telec goes on with that of ${PLACE}, /proc/self: sync did not end within 60 s`,
+      `cannot sync every disk, from now on only that of ${PLACE}, /proc/self: sync did not exit within 60 s`,
     ])
   })
 
@@ -51,7 +51,7 @@ describe('what programs wrote is written to the disks', () => {
     const { sync } = syncing([fails, fails])
     await expect(sync()).rejects.toMatchObject({
       kind: 'later',
-      message: `the disk of ${PLACE}, /proc/self was not written`,
+      message: `cannot sync the disk of ${PLACE}, /proc/self`,
       because: "sync: error syncing '/proc': Input/output error",
       interrupted: true,
     })

@@ -29,7 +29,7 @@ function launchd(answer: (asked: string, nowMs: number) => Answer, root: RootUni
       asked.push(args.join(' '))
       const [code, stdout = ''] = answer(args.join(' '), nowMs)
       const endedBy = code === null ? 'timeout' : null
-      return { code, signal: null, stdout, stderr: 'as launchctl says', endedBy, left: [] }
+      return { code, signal: null, stdout, stderr: 'as launchctl says', endedBy, leftovers: [] }
     },
   }
   const manager = launchdManager(world, LABEL, root ? 'system' : 'user', root)

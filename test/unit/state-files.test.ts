@@ -210,7 +210,7 @@ async function expectNoHarm(path: string, text: string, read: () => unknown): Pr
     if (!(error instanceof TelecError)) throw error
     expect(error).toMatchObject({ kind: 'halted', hint: expect.stringMatching(/\S/) })
     expect(error.message).toContain(`${path}`)
-    expect(error.message).toContain('cannot be understood; it was left as it is')
+    expect(error.message).toContain('cannot be understood; it was not changed')
     expect(readFileSync(path, 'utf8')).toBe(Buffer.from(text).toString('utf8'))
     return false
   }

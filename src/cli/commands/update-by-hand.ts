@@ -48,7 +48,7 @@ const LOOK_EVERY_MS = 200
 /** Until the other telec has ended, however it did: what is left to do, or to be said, is found by an update after it. */
 async function follow({ world, paths }: Service): Promise<void> {
   world.log.notice('another telec is at work; what it does:')
-  world.log.parting('the other telec goes on without this terminal: telec status')
+  world.log.onKill('the other telec goes on without this terminal: telec status')
   let shown = ''
   for (let isAtWork = true; isAtWork; ) {
     isAtWork = isHeld(world, paths.lock)
@@ -58,5 +58,5 @@ async function follow({ world, paths }: Service): Promise<void> {
     shown = line
     if (isAtWork) await world.sleep(LOOK_EVERY_MS)
   }
-  world.log.parting(null)
+  world.log.onKill(null)
 }

@@ -160,6 +160,6 @@ function wouldOverwrite({ workTree }: Repository, paths: readonly string[]): Tel
   return new TelecError('halted', `the update would overwrite ${paths.length} local file(s) in submodules`, {
     because: paths.join('\n'),
     hint: `commit and push them, or move them away (git -C ${workTree} submodule foreach git status); or let telec put them aside: telec-update --stash`,
-    goOn: 'telec-update --stash',
+    retryCommand: 'telec-update --stash',
   })
 }

@@ -26,10 +26,10 @@ export const executableRuntime: Runtime = (migration, { cwd, env, onLine }) => (
 })
 
 /** What is wrong with how a call ended; null where it answered. */
-function faultIn({ code, signal, endedBy, left }: RunResult, name: FunctionName): string | null {
+function faultIn({ code, signal, endedBy, leftovers }: RunResult, name: FunctionName): string | null {
   if (endedBy === 'output') return PRINTED_TOO_MUCH
   if (endedBy === 'timeout') return `it was still running after ${CALL_TIMEOUT_MS / 1000} s`
-  if (left.length > 0) return `it left processes running: ${namesOf(left)}`
+  if (leftovers.length > 0) return `it left processes running: ${namesOf(leftovers)}`
   if (code === 0 || code === 1) return null
   return `it ended with ${signal ?? `exit code ${code}`}; ${name} takes 0 or 1`
 }

@@ -2,9 +2,9 @@ import type { Readable, Writable } from 'node:stream'
 import * as v from 'valibot'
 import { NOT_FOUND, searched } from '../../service/programs-found.ts'
 import type { TelecError } from '../../system/errors.ts'
-import { type Left, namesOf, signalIfThere } from '../../system/groups.ts'
+import { type Leftover, namesOf, signalIfThere } from '../../system/groups.ts'
 import { collectLines } from '../../system/lines.ts'
-import { LEFT_MS, start } from '../../system/process.ts'
+import { LEFTOVERS_MS, start } from '../../system/process.ts'
 import { NumberSchema } from '../../system/schemas.ts'
 import { callFailure } from '../failure.ts'
 import { ANSWERS_FD, type Answer, LOADER_FD, REQUESTS_FD, type TimeLimit } from './protocol.ts'
@@ -45,7 +45,7 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
       env,
       stdio: Array(program.loader ? 6 : 5).fill('pipe'),
       isMarked: true,
-      leftMs: LEFT_MS,
+      leftoversMs: LEFTOVERS_MS,
       onOutput(text, stream) {
         printed += text.length
         if (printed > MOST_OUTPUT) breakOff(PRINTED_TOO_MUCH)
@@ -68,15 +68,15 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
     let onAnswer: (answer: Answer | TimeLimit) => void = () => undefined
     eachLine(child.stdio[ANSWERS_FD] as Readable, (line) => onAnswer(readAnswer(line)))
 
-    let ending: Promise<readonly Left[]> | null = null
+    let ending: Promise<readonly Leftover[]> | null = null
     /** Ends it with all that it started; after that all of its output has come. @returns what it had left running. */
     const end = (isDone: boolean) => {
       ending ??= (async () => {
         requests.end() // by that it ends itself, as a program does: what its language started for it goes with it
-        const timer = setTimeout(() => host.end(), isDone ? LEFT_MS : 0)
+        const timer = setTimeout(() => host.end(), isDone ? LEFTOVERS_MS : 0)
         child.on('exit', () => clearTimeout(timer)) // from then on what it left is given its time
         await ended.finally(() => clearTimeout(timer))
-        const left = host.left()
+        const left = host.leftovers()
         host.kill()
         for (const { pid } of left) signalIfThere(pid, 'SIGKILL')
         return left

@@ -33,9 +33,9 @@ async function runInstall(context: StepContext, command: string): Promise<string
     onLine: (line) => world.log.info(`  | ${line}`),
     leftovers: 'keep',
   })
-  if (result.code === 0 && result.left.length > 0)
+  if (result.code === 0 && result.leftovers.length > 0)
     world.log.warning(
-      `the install command left processes running: ${namesOf(result.left)}; under systemd they end with telec-update`,
+      `the install command left processes running: ${namesOf(result.leftovers)}; under systemd they end with telec-update`,
     )
   if (result.code === 0) {
     await createSyncFor(context)()

@@ -84,7 +84,7 @@ async function verifyFastForward({ config, repository, update }: StepContext): P
       {
         because: `${old}, which is deployed, is no ancestor of ${head}, the new head`,
         hint: `look at both: git -C ${repository.workTree} log --oneline --graph ${old} ${head}; to take it: telec-update --accept-rewrite. A new head that descends from what is deployed is taken by itself`,
-        goOn: 'telec-update --accept-rewrite',
+        retryCommand: 'telec-update --accept-rewrite',
       },
     )
   await keepCommit(repository, 'replaced', from.commit)
@@ -98,7 +98,7 @@ async function verifyRelease({ repository, paths, update }: StepContext): Promis
     throw new TelecError('halted', `${nameOf(target)} has no history in common with what is deployed`, {
       because: `it does not come from ${nameOf(from)}: another project, or a new history of this one`,
       hint: `look at it: git -C ${repository.workTree} log ${target.commit.slice(0, 12)}; to take it: telec-update --accept-rewrite`,
-      goOn: 'telec-update --accept-rewrite',
+      retryCommand: 'telec-update --accept-rewrite',
     })
   const isOlder =
     from.version !== null && target.version !== null && compare(target.version, from.version) < 0
@@ -107,7 +107,7 @@ async function verifyRelease({ repository, paths, update }: StepContext): Promis
   throw new TelecError('halted', `${nameOf(target)} is older than ${nameOf(from)}, which is deployed`, {
     ...(!isOlder && { because: 'what is deployed was made from it, whatever its name says' }),
     hint: `telec does not go back by itself: publish a newer release, pass this one over (telec hold ${shortName(target)}), or telec-update --allow-downgrade`,
-    goOn: 'telec-update --allow-downgrade',
+    retryCommand: 'telec-update --allow-downgrade',
   })
 }
 
@@ -148,7 +148,7 @@ async function verifyNothingInTheWay(context: StepContext, head: string): Promis
     throw new TelecError('halted', `the update would overwrite ${paths.length} local file(s)`, {
       because: paths.join('\n'),
       hint: `commit them, move them away, or put them back: git -C ${repository.workTree} restore -- PATH; or let telec put them aside: telec-update --stash`,
-      goOn: 'telec-update --stash',
+      retryCommand: 'telec-update --stash',
     })
   if (paths.length > 0) {
     await context.writeDown()
