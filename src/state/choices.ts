@@ -7,20 +7,20 @@ import { stateFile } from './file.ts'
 const ChoiceSchema = v.object({ ...TargetSchema.entries, since: TimeSchema })
 
 const ChoicesSchema = v.object({
-  /** The only target that is taken; null: whatever the channel offers is. */
+  /** The only target that this computer takes; null: any that its channel accepts. */
   pin: v.nullable(ChoiceSchema),
-  /** None of these is taken. */
+  /** It takes none of these. */
   held: v.array(ChoiceSchema),
 })
 
-/** What a person said of versions, and when; see channel/choices.ts. */
+/** The versions that the user pinned or held, and when; see channel/choices.ts. */
 export type RecordedChoices = v.InferOutput<typeof ChoicesSchema>
 export type Choice = RecordedChoices['held'][number]
 
 const { read, write } = stateFile(
   'choices',
   ChoicesSchema,
-  'remove it, which ends what was pinned and held (rm FILE), and say it anew: telec pin, telec hold',
+  'remove it, which ends every pin and hold: rm FILE; then set them again: telec pin, telec hold',
 )
 
 export function readChoices(paths: Paths): RecordedChoices {
@@ -29,7 +29,7 @@ export function readChoices(paths: Paths): RecordedChoices {
 
 export const writeChoices = write
 
-/** A pinned computer that a person took back stays pinned, to what it went back to. */
+/** A pinned computer that is rolled back stays pinned, to the older target. */
 export async function movePin(paths: Paths, target: Target, at: string): Promise<void> {
   const choices = readChoices(paths)
   if (choices.pin === null || choices.pin.commit === target.commit) return

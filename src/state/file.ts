@@ -1,23 +1,19 @@
 import type * as v from 'valibot'
 import type { Paths, StateFile } from '../config/paths.ts'
-import { readJson, type WriteOptions, writeJson } from '../system/files.ts'
-import { forgetQuiet } from './quiet.ts'
+import type { Service } from '../config/service.ts'
+import { readJson, remove, touch, type WriteOptions, writeInPlace, writeJson } from '../system/files.ts'
 
-/** A quiet poll takes them for granted: to write one has the next poll be a whole one. */
+/** quiet.sh relies on these: a write makes the next poll a full one. */
 const ASKED_BY_POLLS = new Set(['signal', 'updateState', 'watchState', 'pause', 'choices'])
 
-/**
- * How a file of telec's home is read, and written anew as a whole.
- *
- * @param hint what to do with one that cannot be understood; FILE stands for its path.
- */
+/** Reads and writes a file of telec's home. @param hint what to do with an invalid one; FILE stands for its path. */
 export function stateFile<Schema extends v.GenericSchema>(
   name: StateFile,
   schema: Schema,
-  hint = 'remove it: telec writes it anew (rm FILE)',
+  hint = 'remove it, telec writes it again: rm FILE',
 ) {
   return {
-    /** Null where there is none. Throws where it cannot be understood. */
+    /** Null where it is missing. Throws where it is invalid. */
     read: ({ [name]: path }: Paths): v.InferOutput<Schema> | null =>
       readJson(
         path,
@@ -29,4 +25,15 @@ export function stateFile<Schema extends v.GenericSchema>(
       await writeJson(paths[name], data, options)
     },
   }
+}
+
+/** Writes the command and the answer that quiet.sh compares; see watch/quiet.ts. */
+export async function writeQuiet({ world, paths }: Service, text: string): Promise<void> {
+  writeInPlace(paths.quiet, text)
+  await touch(paths.quiet, world.now() + 1) // must be later than the folder, whose time tells of a replaced file
+}
+
+/** Makes the next poll a full one. */
+export function forgetQuiet(paths: Paths): Promise<void> {
+  return remove(paths.quiet, { folder: 'synced later' }) // quiet.sh ignores a file that is older than the others
 }

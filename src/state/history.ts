@@ -11,17 +11,16 @@ const EntrySchema = v.object({
   target: TargetSchema,
   started_at: TimeSchema,
   ended_at: TimeSchema,
-  /** A person went back. */
   rollback: v.optional(v.boolean(), false),
-  /** A person had pinned it. */
+  /** The target was pinned. */
   pinned: v.optional(v.boolean(), false),
-  /** How many times it was begun or gone on with. */
+  /** How often it was started or resumed. */
   attempts: CountSchema,
-  /** How long each step took the last time, by its name, in seconds. */
+  /** The last duration of each step. */
   seconds: v.record(v.string(), NumberSchema),
-  /** What was somebody's and in the way, and how to have it back. */
+  /** The local work that was stashed, and how to get it back. */
   put_aside: v.optional(v.array(v.string()), []),
-  /** Where it halted; null: it is deployed. */
+  /** The step where it halted; null: it is deployed. */
   halted: v.nullable(v.object({ step: v.string(), error: v.string() })),
 })
 
@@ -34,7 +33,7 @@ const { read, write } = stateFile('history', v.array(EntrySchema))
 /** The last updates, oldest first; empty before the first one. */
 export const readHistory = (paths: Paths): HistoryEntry[] => read(paths) ?? []
 
-/** Records how an update ended, for now: one that is tried again replaces what was said of it. Durable with the next write. */
+/** Records the result of an update; a retry replaces it. Durable with the next write. */
 export async function recordEnd(paths: Paths, update: Update, halt: Halt | null, at: string): Promise<void> {
   const entry: HistoryEntry = {
     from: update.from,

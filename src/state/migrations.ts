@@ -7,24 +7,24 @@ import { TelecError } from '../system/errors.ts'
 import { readJson, readText, remove, syncFolder, writeFailure, writeJson } from '../system/files.ts'
 import { NumberSchema } from '../system/schemas.ts'
 
-/** The shape of migration_state.json that this telec writes; a file without a number has the first one. */
+/** The version of migration_state.json that this telec writes; a file without the key is of version 1. */
 const SCHEMA = 1
 
 const DetailSchema = v.object({
   /** When it was recorded, ISO 8601. */
   at: v.string(),
-  /** How long it took; null where a person marked it. */
+  /** Its duration; null where the user marked it. */
   ms: v.nullable(NumberSchema),
   how: v.picklist(['run', 'satisfied', 'marked']),
   /** The version of telec that recorded it. */
   telec: v.string(),
-  /** SHA-256 of the script, in hex; null where there was none. */
+  /** SHA-256 of the script, in hex; null where it was missing. */
   sha256: v.nullable(v.string()),
 })
 
 const EntrySchema = v.object({
   id: v.string(),
-  /** The boot in which it was recorded; null where that is not known. */
+  /** The id of the computer's boot; null where it is unknown. */
   boot: v.optional(v.nullable(v.string()), null),
   ...DetailSchema.entries,
 })
@@ -39,21 +39,20 @@ const FileSchema = v.looseObject({
 export type Detail = v.InferOutput<typeof DetailSchema>
 export type Entry = v.InferOutput<typeof EntrySchema>
 
-/** What was applied on this computer. */
 export interface MigrationRecord {
-  /** In the order of their application; null for one of which no more than its id is known. */
+  /** In the order in which they ran; null where the file has only the id. */
   readonly applied: ReadonlyMap<string, Detail | null>
-  /** Undefined where none was recorded yet; null: at no version. */
+  /** The version at which telec was set up, or null for none; undefined: not recorded yet. */
   readonly baseline: string | null | undefined
-  /** Recorded by a run that did not end, and in which boot. */
+  /** Recorded by a run that was killed, with the id of its boot. */
   readonly unsettled: ReadonlyMap<string, string | null>
-  /** Keys of the file that are not telec's, kept as they are. */
+  /** Foreign keys of the file, which telec keeps. */
   readonly more: Readonly<Record<string, unknown>>
 }
 
 const HINT = 'restore it from a backup; without it telec cannot know which migrations ran here'
 
-/** The record; an empty one where nothing was recorded yet. Includes what a run that was killed had recorded. */
+/** Includes the records of a killed run; empty on a new computer. */
 export function readMigrationRecord(paths: Paths): MigrationRecord {
   const file = readJson(paths.migrationState, FileSchema, HINT)
   const { schema: _, applied = [], baseline, details = {}, ...more } = file ?? {}
@@ -65,21 +64,17 @@ export function readMigrationRecord(paths: Paths): MigrationRecord {
   return { applied: known, baseline, unsettled: new Map(journal.map(({ id, boot }) => [id, boot])), more }
 }
 
-/** The migration that was recorded last; null where none was. */
 export function lastRecorded({ applied }: MigrationRecord): string | null {
   return [...applied.keys()].at(-1) ?? null
 }
 
-/**
- * What was recorded after `last`, in its order. All of it where that is not there: it was forgotten by hand since, and
- * what came after it cannot be told.
- */
+/** The ids that were recorded after `last`; all of them where the user has removed `last` from the record. */
 export function recordedSince({ applied }: MigrationRecord, last: string | null): string[] {
   const ids = [...applied.keys()]
   return ids.slice(last === null ? 0 : ids.indexOf(last) + 1)
 }
 
-/** Replaces the file by a record, which takes in the journal. */
+/** Writes the record to the file, and removes the journal, which the record includes. */
 export async function writeMigrationRecord(paths: Paths, record: MigrationRecord): Promise<void> {
   const known = [...record.applied].filter((entry): entry is [string, Detail] => entry[1] !== null)
   await writeJson(paths.migrationState, {
@@ -93,15 +88,14 @@ export async function writeMigrationRecord(paths: Paths, record: MigrationRecord
 }
 
 /**
- * Records one migration after the other: a synced line in a journal, which does not grow dearer with what is recorded
- * already, and at the end the file anew. The journal of a run that was killed is gone on with, so that it stays known
- * which migrations that run recorded. Only for the holder of telec's lock.
+ * Records migrations one by one, each as a synced line in a journal, whose cost does not grow with the record; `close`
+ * writes the file. Keeps the lines of a killed run, which stay `unsettled`. Only for the holder of telec's lock.
  */
 export async function openRecorder(paths: Paths, record: MigrationRecord) {
   const journal = paths.migrationJournal
   const before = readText(journal)
   if (before !== null) truncateSync(journal, Buffer.byteLength(before.slice(0, before.lastIndexOf('\n') + 1)))
-  let isThere = before !== null
+  let hasJournal = before !== null
   const applied = new Map(record.applied)
   return {
     /** Records one; durable when it returns. */
@@ -114,21 +108,20 @@ export async function openRecorder(paths: Paths, record: MigrationRecord) {
         } finally {
           closeSync(fd)
         }
-        if (!isThere) syncFolder(dirname(journal))
-        isThere = true
+        if (!hasJournal) syncFolder(dirname(journal))
+        hasJournal = true
       } catch (error) {
         throw writeFailure(journal, error)
       }
       applied.set(id, detail)
     },
-    /** Takes the journal into the file. */
     async close(): Promise<void> {
-      if (isThere) await writeMigrationRecord(paths, { ...record, applied })
+      if (hasJournal) await writeMigrationRecord(paths, { ...record, applied })
     },
   }
 }
 
-/** The entries of a journal. Its last line may be cut short: that migration was not recorded before the end came. */
+/** The last line may be incomplete: a kill came before that migration was recorded. */
 function readJournal(path: string): Entry[] {
   const lines = (readText(path)?.split('\n') ?? []).filter(Boolean)
   return lines.flatMap((line, index) => {

@@ -2,34 +2,33 @@ import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import { remove } from '../system/files.ts'
 import { TimeSchema } from '../system/schemas.ts'
-import { stateFile } from './file.ts'
-import { forgetQuiet } from './quiet.ts'
+import { forgetQuiet, stateFile } from './file.ts'
 
 const PauseSchema = v.object({
   since: TimeSchema,
-  /** When it ends by itself, ISO 8601; null: when somebody says so. */
+  /** Null: until `telec resume`. */
   until: v.nullable(TimeSchema),
 })
 
-/** While it lasts nothing is updated; what is new is detected all the same. */
+/** A time without updates; polls still find new versions. */
 export type Pause = v.InferOutput<typeof PauseSchema>
 
 const { read, write } = stateFile('pause', PauseSchema, 'remove it, which ends the pause: rm FILE')
 
 export const writePause = write
 
-/** The pause that a person asked for; null where there is none, or it is over. */
+/** Null where there is no pause, or it is over. */
 export function readPause(paths: Paths, nowMs: number): Pause | null {
   const pause = read(paths)
   const isOver = pause?.until != null && Date.parse(pause.until) <= nowMs
   return isOver ? null : pause
 }
 
-/** So much a clock is put right by itself now and then. */
+/** NTP corrects a clock by less. */
 const CLOCK_TOLERANCE_MS = 60_000
 
-/** A pause that began in what is now the future, by a clock that was turned back since, counts from now. */
-export async function mendPause(paths: Paths, nowMs: number): Promise<void> {
+/** A pause that begins in the future counts from now: the clock was set back. */
+export async function correctPause(paths: Paths, nowMs: number): Promise<void> {
   const pause = readPause(paths, nowMs)
   if (!pause?.until || Date.parse(pause.since) <= nowMs + CLOCK_TOLERANCE_MS) return
   const until = nowMs + Date.parse(pause.until) - Date.parse(pause.since)

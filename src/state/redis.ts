@@ -4,16 +4,15 @@ import { CountSchema, TimeSchema } from '../system/schemas.ts'
 import { stateFile } from './file.ts'
 
 const RedisStateSchema = v.object({
-  /** Which status was sent last; see `statusId`. */
+  /** The id of the last status that was sent; see `statusId`. */
   sent: v.nullable(v.string()),
-  /** When Redis last took something from this computer, ISO 8601. */
+  /** When Redis last accepted data from this computer. */
   reached_at: v.nullable(TimeSchema),
-  /** Attempts since then. */
+  /** The number of failed attempts since then. */
   failures: CountSchema,
   last_failure: v.nullable(v.string()),
 })
 
-/** How this computer stands with Redis. */
 export type RedisState = v.InferOutput<typeof RedisStateSchema>
 
 export const NO_REDIS_YET: RedisState = { sent: null, reached_at: null, failures: 0, last_failure: null }
@@ -22,3 +21,14 @@ const { read, write } = stateFile('redis', RedisStateSchema)
 
 export const readRedisState = (paths: Paths): RedisState => read(paths) ?? NO_REDIS_YET
 export const writeRedisState = write
+
+const PositionSchema = v.object({
+  /** The id of the last announcement that the listener read. */
+  last_id: v.pipe(v.string(), v.regex(/^\d{1,20}-\d{1,20}$/)),
+})
+
+export const { read: readPosition, write: writePosition } = stateFile(
+  'listen',
+  PositionSchema,
+  'remove it: rm FILE',
+)

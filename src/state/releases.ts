@@ -11,15 +11,15 @@ const PageSchema = v.object({
 export type Page = v.InferOutput<typeof PageSchema>
 
 const CacheSchema = v.object({
-  /** Of the list; another repository's pages are not taken for this one's. */
+  /** The URL of the list, as the cache is for one repository. */
   url: v.string(),
   pages: v.array(PageSchema),
-  /** The server asked to be left alone until then by those with that token: each has a limit of its own. */
+  /** The server takes no requests until then; each token has its own limit. */
   wait: v.nullable(v.object({ until: TimeSchema, token: v.nullable(v.string()) })),
 })
 export type ReleasesCache = v.InferOutput<typeof CacheSchema>
 
-/** It saves requests, and is no state: one that cannot be understood is as good as none, and replaced. */
+/** An empty cache for another URL, and for a file that cannot be understood: a cache is no state. */
 export function readReleases(paths: Paths, url: string): ReleasesCache {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), CacheSchema), readText(paths.releases) ?? '')
   return parsed.success && parsed.output.url === url ? parsed.output : { url, pages: [], wait: null }

@@ -11,9 +11,9 @@ const SignalSchema = v.object({
   channel: v.picklist(['alpha', 'beta', 'stable']),
   from: v.object({ version: v.nullable(VersionSchema), commit: CommitSchema }),
   target: TargetSchema,
-  /** When telec-watch first saw the target, ISO 8601. */
+  /** When telec-watch first saw the target. */
   detected_at: TimeSchema,
-  /** Which program asks. */
+  /** The program that wrote it. */
   source: v.string(),
 })
 
@@ -22,10 +22,9 @@ export type Signal = v.InferOutput<typeof SignalSchema>
 
 const { read, write } = stateFile('signal', SignalSchema)
 
-/** The signal; null when nothing is asked for. */
 export const readSignal = read
 
-/** Asks for the update of a computer that runs `from`; `source` says which program asks. */
+/** Asks for an update to `target` on a computer that runs the first target. */
 export async function writeSignal(
   { world, config, paths }: Service,
   { version, commit }: Target,
@@ -37,19 +36,19 @@ export async function writeSignal(
   if (world.platform === 'darwin') touchOrCreate(paths.wake, world.now())
 }
 
-/** Has whoever watches for signals look again: after a power cut, a change that was missed, a wait that is over. */
+/** Makes the service manager start telec-update again: after a power cut, a missed change, or a wait that is over. */
 export async function wakeUpdater({ world, paths }: Pick<Service, 'world' | 'paths'>): Promise<void> {
   await touch(paths.signal, world.now())
   if (world.platform === 'darwin') touchOrCreate(paths.wake, world.now())
 }
 
-/** Whether that would be in vain, as launchd need not see a file come. */
+/** Whether that has no effect: launchd may not notice a new file. */
 export function isUnwatchable({ world, paths }: Service): boolean {
   return world.platform === 'darwin' && modifiedAt(paths.wake) === null
 }
 
-/** Removes the signal that asked for `commit`; a newer one that came meanwhile stays. */
+/** Removes the signal for `commit`, and keeps a newer one. */
 export async function removeSignal(paths: Paths, commit: string): Promise<void> {
-  // A signal written between the look and the removal is lost, and written again by the next poll.
+  // If telec-watch writes a signal in between, it is lost, and the next poll writes it again.
   if (readSignal(paths)?.target.commit === commit) await remove(paths.signal)
 }

@@ -31,21 +31,20 @@ const StatusSchema = v.object({
   /** The version of telec, and the commit that it was built from. */
   telec: v.string(),
   telec_commit: v.optional(v.string(), 'unknown'),
-  /** What the service runs; `version` and `commit` are what it is on the way to, where the status is not `updated`. */
+  /** The version that the service runs; during and after a failed update `version` and `commit` are its target. */
   runs: v.optional(v.nullable(v.object({ version: v.nullable(v.string()), commit: v.string() })), null),
-  /** What the commits of the update are about, once it has ended or halted and where somebody is told of it. */
+  /** The subjects of the update's commits, once it is done or halted, for Redis and `on_status`. */
   commits: v.optional(v.nullable(v.object({ subjects: v.array(v.string()), more: CountSchema })), null),
-  /** Why polls take nothing although they reach the remote; null: they do, or nothing is new. */
+  /** Why polls reach the remote and take no version; null: no problem. */
   problem: v.optional(v.nullable(v.string()), null),
-  /** A person pinned it to a version. */
   pinned: v.optional(v.boolean(), false),
 })
 
-/** What other tools read: the last status of this computer. */
+/** The last status of this computer, which other tools read. */
 export type StatusRecord = v.InferOutput<typeof StatusSchema>
 export type Status = StatusRecord['status']
 
-/** The status of a computer that was set up and never updated since. */
+/** The status of a computer before its first update. */
 export function statusOfDeployed(
   { computer, deployment }: Config,
   { version, commit, at }: Target & { readonly at: string },
@@ -73,9 +72,9 @@ export function statusOfDeployed(
 
 export const { read: readStatus, write: writeStatus } = stateFile('status', StatusSchema)
 
-/** Where a status goes beside the file. What fails there never fails an update, nor holds it up. */
+/** Another place for a status than the file. Its failures neither fail nor delay an update. */
 export interface StatusSink {
   publish(record: StatusRecord): void
-  /** Waits a little for what is still on its way. */
+  /** Waits a short time for the last ones to arrive. */
   close(): Promise<void>
 }

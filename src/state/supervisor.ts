@@ -10,7 +10,7 @@ const RecordSchema = v.object({
   last_exit: v.nullable(v.string()),
 })
 
-/** What `telec run` says of the service that it supervises; true only while its lock is held. */
+/** The service that `telec run` supervises; valid only while it holds its lock. */
 export type SupervisorRecord = v.InferOutput<typeof RecordSchema>
 
 export const { read: readSupervisorRecord, write: writeSupervisorRecord } = stateFile(

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { CommitSchema, type Target, TargetSchema } from '../channel/target.ts'
 import { RETRY } from '../system/errors.ts'
 import { printableName } from '../system/log.ts'
+import { count } from '../system/plural.ts'
 import { CountSchema, TimeSchema } from '../system/schemas.ts'
 import { stateFile } from './file.ts'
 
@@ -9,33 +10,33 @@ const StepSchema = v.object({
   name: v.string(),
   began_at: TimeSchema,
   ended_at: v.nullable(TimeSchema),
-  /** What came of it, for people. */
+  /** Its result, for messages. */
   note: v.nullable(v.string()),
 })
 
-/** What a person permitted for one target: to take what was rewritten, to go back, to put local changes aside. */
+/** The user permits for one target: a rewritten branch or tag, an older version, stashing local changes. */
 export const PERMITS = ['rewrite', 'downgrade', 'stash'] as const
 export type Permit = (typeof PERMITS)[number]
 
 const RollbackSchema = v.object({
-  /** What was recorded as applied since the target was deployed; it is not undone. */
+  /** Those applied since the target was deployed; a rollback does not undo them. */
   migrations: v.array(v.string()),
-  /** What is not taken again by itself once this is done. */
+  /** Not taken again automatically after the rollback. */
   held: v.array(TargetSchema),
 })
 
 const ChangedFileSchema = v.object({
   path: v.string(),
-  /** As git records modes; 0 where it is gone. */
+  /** As git records it; 0: the file is missing. */
   mode: CountSchema,
-  /** Of its bytes, or of where it leads. */
+  /** Of its bytes, or of a link's target. */
   sha256: v.string(),
 })
 
 const RestartSchema = v.object({
   /** The unit's main process before the restart. */
   before: v.nullable(v.string()),
-  /** Whether that was asked to leave. */
+  /** Whether telec asked it to restart. */
   asked: v.boolean(),
 })
 
@@ -44,29 +45,29 @@ const UpdateKeys = v.object({
   from: TargetSchema,
   target: TargetSchema,
   started_at: TimeSchema,
-  /** How many times it was begun or gone on with. */
+  /** How often it was started or resumed. */
   attempts: CountSchema,
   /** How many of them failed; a kill is no failure. */
   failures: v.optional(CountSchema, 0),
   steps: v.array(StepSchema),
-  /** Where an update before this one, which did not end, left the checkout. */
+  /** The commit of the checkout after an unfinished update before this one. */
   left_at: v.nullable(CommitSchema),
-  /** What an update before this one, which did not end, had the service restarted to; null: nothing. */
+  /** The target to which an unfinished update before this one restarted the service. */
   left_running: v.optional(v.nullable(TargetSchema), null),
   permits: v.optional(v.array(v.picklist(PERMITS)), []),
-  /** Where it is a person's way back. */
+  /** Null: it is no rollback. */
   rollback: v.optional(v.nullable(RollbackSchema), null),
-  /** What was somebody's and in the way, and how to have it back; for people. */
+  /** The local work that was stashed, and how to get it back; for messages. */
   put_aside: v.optional(v.array(v.string()), []),
-  /** Tracked files that differed before the update touched anything; null: nobody has looked. */
+  /** Tracked files that differed before the update changed anything; null: not looked at yet. */
   local: v.optional(v.nullable(v.array(v.string())), null),
-  /** What the last install command changed in tracked files, and as what it left them. */
+  /** The tracked files that the last install command changed. */
   changed: v.optional(v.array(ChangedFileSchema), []),
-  /** Units that ran when the update began, and that it has not asked to restart yet. */
+  /** Units that ran when the update began, and are not asked to restart yet. */
   running: v.optional(v.array(v.string()), []),
-  /** Of each unit, in the order in which they are restarted; see steps/restart.ts. */
+  /** One for each unit, in the order of their restarts; see steps/restart.ts. */
   restarts: v.optional(v.array(v.object({ unit: v.nullable(v.string()), ...RestartSchema.entries })), []),
-  /** What an older telec wrote of the only unit that it knew; it takes no journal without the key. */
+  /** The only unit of an older telec, which requires this key in a journal. */
   service: v.nullable(RestartSchema),
 })
 
@@ -85,38 +86,38 @@ const HaltSchema = v.object({
   error: v.string(),
   because: v.nullable(v.string()),
   hint: v.nullable(v.string()),
-  /** The command that goes on, once the cause is mended. */
+  /** The command that continues the update, once the cause is fixed. */
   go_on: v.optional(v.string(), RETRY),
   migration: v.nullable(v.string()),
   transient: v.boolean(),
   at: TimeSchema,
-  /** How many attempts failed so far; those that were killed do not count. */
+  /** How many attempts failed so far; a kill is no failure. */
   attempts: CountSchema,
-  /** When it is tried again by itself; null: not before a new target or `--retry`. */
+  /** When telec retries automatically; null: not before a new target or `--retry`. */
   next_try_at: v.nullable(TimeSchema),
 })
 
 const DeploymentSchema = v.object({
   ...TargetSchema.entries,
-  /** The migration that was recorded last by then; null: none was. */
+  /** The last migration that was recorded before it was deployed; null: none. */
   last_migration: v.optional(v.nullable(v.string())),
 })
 
 const UpdateStateSchema = v.pipe(
   v.object({
     deployed: v.object({ ...DeploymentSchema.entries, at: TimeSchema }),
-    /** What was deployed before, newest last: along this a rollback goes back. */
+    /** The deployments before, newest last, to which a rollback can return. */
     previous: v.optional(v.array(DeploymentSchema)),
-    /** From what a person went back, newest last: none of it is taken again before there is another target. */
+    /** The targets of which a rollback got rid, newest last: not taken again before there is another one. */
     rolled_back: v.optional(v.nullable(v.object({ targets: v.array(TargetSchema), at: TimeSchema })), null),
     update: v.nullable(UpdateSchema),
     /** The journal of the update that led to `deployed`. */
     last: v.nullable(UpdateSchema),
     halted: v.nullable(HaltSchema),
-    /** Why the update that is signalled has to wait for others of the fleet. */
+    /** Why the signalled update has to wait for other computers of the fleet. */
     held: v.optional(v.nullable(v.object({ reason: v.string(), at: TimeSchema })), null),
   }),
-  // One that an older telec wrote knows of one at most.
+  // A state of an older telec has one previous deployment at most.
   v.transform(({ previous, ...state }) => {
     const before: Deployment[] = previous ?? (state.last ? [state.last.from] : [])
     return { ...state, previous: before }
@@ -129,16 +130,15 @@ export type Restart = Update['restarts'][number]
 export type Deployment = v.InferOutput<typeof DeploymentSchema>
 export type Halt = v.InferOutput<typeof HaltSchema>
 export type ChangedFile = v.InferOutput<typeof ChangedFileSchema>
-export type StepRecord = v.InferOutput<typeof StepSchema>
 
-/** What this computer has deployed and what it is doing about it; null before the first run. */
+/** The deployment and the update of this computer; null before the first run. */
 export const { read: readUpdateState, write: writeUpdateState } = stateFile(
   'updateState',
   UpdateStateSchema,
   'restore it from a backup, or move it away and let telec adopt the checkout as it is: mv FILE FILE.broken',
 )
 
-/** The record of a computer on which nothing was ever updated. */
+/** The state of a computer before its first update. */
 export function firstState(deployed: Deployment, at: string): UpdateState {
   return {
     deployed: { ...deployed, at },
@@ -151,8 +151,8 @@ export function firstState(deployed: Deployment, at: string): UpdateState {
   }
 }
 
-/** The update to `target`: the one under way where it has the same target, else a new one. Counts the attempt. */
-export function takeUp(
+/** Resumes the unfinished update where it has the same target, else starts a new one. Counts the attempt. */
+export function startUpdate(
   state: UpdateState,
   channel: string,
   target: Target,
@@ -168,63 +168,59 @@ export function takeUp(
     }
   return {
     channel,
-    from: named(state.deployed),
+    from: asTarget(state.deployed),
     target,
     started_at: at,
     attempts: 1,
     failures: 0,
     steps: [],
-    left_at: leftAt(update),
-    left_running: leftRunning(update),
+    left_at: lastCheckout(update),
+    left_running: lastRestart(update),
     permits: [...permits],
     rollback: null,
-    // What was put aside on the way to a target that another one replaced is told all the same.
-    put_aside: update?.put_aside ?? [],
+    put_aside: update?.put_aside ?? [], // a replaced update did stash it
     local: null,
     changed: [...lastChanged(state)],
-    // What a migration stopped before its update halted is started by the update that replaces it.
-    running: update?.running ?? [],
+    running: update?.running ?? [], // a migration of a replaced update may have stopped them
     restarts: [],
     service: null,
   }
 }
 
-/** What the service runs: what is deployed, or what an update that is not done has had it restarted to. */
-export function whatRuns({ deployed, update }: Pick<UpdateState, 'deployed' | 'update'>): Target {
-  return leftRunning(update) ?? named(deployed)
+/** The target that the service runs: `deployed`, or that of an unfinished update which has restarted it. */
+export function runningTarget({ deployed, update }: Pick<UpdateState, 'deployed' | 'update'>): Target {
+  return lastRestart(update) ?? asTarget(deployed)
 }
 
-/** The last thing that an update, or one before it, had the service restarted to, without having ended; null: nothing. */
-export function leftRunning(update: Update | null): Target | null {
+/** The target to which an unfinished update last restarted the service; null: none did. */
+export function lastRestart(update: Update | null): Target | null {
   return update?.restarts.some(({ asked }) => asked) ? update.target : (update?.left_running ?? null)
 }
 
-/** Of a record the target alone. */
-export function named({ version, ref, commit }: Target): Target {
+/** The commit to which an unfinished update last moved the checkout; null: none did. */
+export function lastCheckout(update: Update | null): string | null {
+  return update && isEnded(update, 'checkout') ? update.target.commit : (update?.left_at ?? null)
+}
+
+/** A target without the other keys of a record. */
+export function asTarget({ version, ref, commit }: Target): Target {
   return { version, ref, commit }
 }
 
-/** What the install command that ran last changed in tracked files. */
+/** The tracked files that the last install command changed. */
 export function lastChanged({ update, last }: UpdateState): readonly ChangedFile[] {
   return (update ?? last)?.changed ?? []
 }
 
-/** What the install command did to tracked files, for people. */
 export function describeChanged(files: readonly ChangedFile[]): string {
   const names = files.map(({ path }) => printableName(path)).join(', ')
-  return `the install command changed ${files.length} tracked file(s): ${names}`
+  return `the install command changed ${count(files.length, 'tracked file')}: ${names}`
 }
 
-/** What a person can do about it. */
 export const CHANGED_HINT =
-  'they are put back before the next update; use a command that leaves them alone (npm ci, not npm install), or have git ignore them (git rm --cached PATH, .gitignore)'
+  'use a command that changes no tracked file (npm ci, not npm install), or let git ignore them (git rm --cached PATH, .gitignore); the next update restores them'
 
-/** Where an update that did not end left the checkout. */
-export function leftAt(update: Update | null): string | null {
-  return update && isEnded(update, 'checkout') ? update.target.commit : (update?.left_at ?? null)
-}
-
-/** What is recorded of a unit's restart. What an older telec wrote names none: it is that of the only one. */
+/** The restart of a unit. An older telec recorded no name of its only unit. */
 export function restartOf({ restarts }: Update, unit: string, isOnly: boolean): Restart | null {
   return restarts.find((one) => one.unit === unit || (one.unit === null && isOnly)) ?? null
 }
@@ -233,44 +229,44 @@ export function isEnded(update: Update, name: string): boolean {
   return update.steps.some((step) => step.name === name && step.ended_at !== null)
 }
 
-/** A step that was begun and not ended, because what ran it was killed. */
+/** Whether telec was killed during the step. */
 export function wasInterrupted(update: Update, name: string): boolean {
   return update.steps.some((step) => step.name === name && step.ended_at === null)
 }
 
-/** When the first step began of those that did not end; null: there is none. */
+/** When the first interrupted step began; null: none was interrupted. */
 export function interruptedSinceMs({ steps }: Update): number | null {
   const began = steps.filter((step) => step.ended_at === null).map((step) => Date.parse(step.began_at))
   return began.length > 0 ? Math.min(...began) : null
 }
 
-/** The step failed and is over: unlike one that was killed it left nothing half-done of which telec knows. */
+/** Removes a step that failed: unlike a killed one it left nothing half-done. */
 export function failed(update: Update, name: string): Update {
   return { ...update, steps: update.steps.filter((step) => step.name !== name) }
 }
 
-/** Whether it has begun to change the checkout: from there on it is not left half-way. */
+/** Whether it has begun to change the checkout, from where telec always completes it. */
 export function hasMoved(update: Update): boolean {
   return update.steps.some(({ name }) => name === 'checkout')
 }
 
-/** Whether it is to be gone on with although nobody asks for it any more: it has begun, or a person went back. */
+/** Whether telec resumes it even without a signal: it has changed the checkout, or is a rollback. */
 export function isUnderWay(update: Update): boolean {
   return update.rollback !== null || hasMoved(update)
 }
 
-/** Whether that is the update to this commit: no window holds it any more. */
+/** Whether it is the update to this commit; such an update waits for no window. */
 export function isUnderWayTo(update: Update | null, commit: string): boolean {
   return update?.target.commit === commit && isUnderWay(update)
 }
 
-/** The way back that goes before whatever is signalled; one that is stuck leaves room for a newer target. */
+/** The unfinished rollback, which comes before any signal; null where it halted, so that a newer target can replace it. */
 export function rollbackUnderWay({ update, halted }: UpdateState): Update | null {
   const isStuck = halted !== null && !halted.transient
   return update?.rollback && !isStuck ? update : null
 }
 
-/** What a person rolled back from is not taken again by itself. */
+/** Whether a rollback got rid of the target: it is not taken again automatically. */
 export function isRolledBack({ rolled_back }: UpdateState, { commit }: Target): boolean {
   return rolled_back?.targets.some((target) => target.commit === commit) ?? false
 }

@@ -7,30 +7,30 @@ import { CountSchema, TimeSchema } from '../system/schemas.ts'
 import { stateFile } from './file.ts'
 
 const WatchStateSchema = v.object({
-  /** The last poll that reached the remote, and what came of it. */
+  /** The last poll that reached the remote, and its result. */
   polled_at: v.nullable(TimeSchema),
   outcome: v.nullable(v.picklist(['update', 'current', 'held', 'refused', 'missing'])),
   reason: v.nullable(v.string()),
   target: v.nullable(TargetSchema),
-  /** Which permission of a person would make it take the target all the same. */
+  /** The permission with which it would take the target. */
   refusal: v.optional(v.nullable(v.picklist(['rewrite', 'downgrade'])), null),
-  /** What to do where nothing is there that could be taken. */
+  /** What to do where the outcome is `missing`. */
   hint: v.optional(v.nullable(v.string()), null),
   seen: v.optional(v.array(SightingSchema), []),
-  /** Tags that look like a version and are none. */
+  /** Tags that look like a version, and are invalid. */
   malformed: v.optional(v.array(v.string()), []),
-  /** The mirror that answered for the remote. */
+  /** The mirror that answered instead of the remote. */
   via: v.optional(v.nullable(v.string()), null),
-  /** Polls since then that did not reach it. */
+  /** The number of failed polls since then. */
   failures: CountSchema,
   last_failure: v.nullable(v.string()),
-  /** What a person does about it; null: it passes by itself. */
+  /** What the user has to do about the failure; null: it may pass. */
   repair: v.optional(v.nullable(v.string()), null),
-  /** Before that the timer's polls do nothing; null: the next one polls. */
+  /** The timer's polls wait until then; null: the next one polls. */
   next_poll_at: v.optional(v.nullable(TimeSchema), null),
 })
 
-/** What telec-watch leaves behind, so that quiet is told from dead. */
+/** The result of the last polls; status and doctor tell by its time whether telec-watch still runs. */
 export type WatchState = v.InferOutput<typeof WatchStateSchema>
 
 const { read, write } = stateFile('watchState', WatchStateSchema)
@@ -43,13 +43,10 @@ export function readWatchState(paths: Paths): WatchState | null {
   return isLater ? { ...state, polled_at: touchedAt.toISOString() } : state
 }
 
-/** Between the time that is written and the one at which it was written. */
+/** A file may be written this much later than the time in it. */
 const WRITING_MS = 1_000
 
-/**
- * Records a poll. Where it found what the one before found, the time of the file says when that was: a thousand polls a
- * day need not be a thousand writes.
- */
+/** Records a poll. Where its result equals the one before, only the file's time changes, which spares a thousand writes a day. */
 export async function recordPoll(
   paths: Paths,
   state: WatchState,
@@ -58,29 +55,28 @@ export async function recordPoll(
 ): Promise<void> {
   const isSame =
     JSON.stringify({ ...state, polled_at: null }) === JSON.stringify({ ...before, polled_at: null }) &&
-    Date.parse(before?.polled_at ?? '') <= nowMs // else the clock was turned back, and what is written is wrong
+    Date.parse(before?.polled_at ?? '') <= nowMs // else the clock was set back, and the time in the file is wrong
   if (isSame) await touch(paths.watchState, nowMs)
   else await writeWatchState(paths, state)
 }
 
 export async function writeWatchState(paths: Paths, state: WatchState): Promise<void> {
   await write(paths, state)
-  if (state.polled_at) await touch(paths.watchState, Date.parse(state.polled_at)) // its time is that of the poll
+  if (state.polled_at) await touch(paths.watchState, Date.parse(state.polled_at))
 }
 
-/** Why nothing is taken, for people, where that does not pass by itself. */
+/** Why this computer takes no version until the user acts; null: no problem. */
 export function problemOf(watch: WatchState | null): string | null {
   if (watch && needsRepair(watch)) return watch.last_failure
   if (watch?.outcome === 'missing') return `nothing to follow: ${watch.reason}`
   return watch?.outcome === 'refused' ? `not taken: ${watch.reason}` : null
 }
 
-/** Whether polls fail until a person does something: the remote is in reach, and refuses a login, say. */
+/** Whether polls fail until the user acts: the remote refuses a login, for example. */
 export function needsRepair({ failures, repair }: WatchState): boolean {
   return failures > 0 && repair !== null
 }
 
-/** Of a computer that never polled. */
 export const NEVER_POLLED = v.parse(WatchStateSchema, {
   polled_at: null,
   outcome: null,

@@ -21,7 +21,7 @@ import {
   type Permit,
   readUpdateState,
   rollbackUnderWay,
-  takeUp,
+  startUpdate,
   type Update,
   type UpdateState,
   wasInterrupted,
@@ -160,7 +160,7 @@ async function updateTo(
   const gate = await enter(context, before, target, options)
   try {
     const state = await settle(context, before, target.commit)
-    const update = takeUp(state, config.deployment.channel, target, options.permits, isoTime(world))
+    const update = startUpdate(state, config.deployment.channel, target, options.permits, isoTime(world))
     world.log.onKill(
       `stopped: the update to ${nameOf(target)} goes on at the next poll; at once: telec-update`,
     )

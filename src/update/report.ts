@@ -1,7 +1,7 @@
 import { nameOf } from '../channel/target.ts'
 import { subjectsBetween } from '../git/subjects.ts'
 import { type Status, statusOfDeployed, writeStatus } from '../state/status.ts'
-import { type Halt, type Update, type UpdateState, whatRuns } from '../state/update-state.ts'
+import { type Halt, runningTarget, type Update, type UpdateState } from '../state/update-state.ts'
 import { orNull } from '../system/errors.ts'
 import type { WriteOptions } from '../system/files.ts'
 import { orWarn } from '../system/limit.ts'
@@ -19,7 +19,7 @@ export function createReport(
   const { from, target } = update
   const durationMs = () => Math.max(0, world.now() - Date.parse(update.started_at))
   const publish = async (status: Status, step: string, write: WriteOptions | null, halt?: Halt) => {
-    const runs = status === 'updated' ? target : whatRuns({ deployed, update })
+    const runs = status === 'updated' ? target : runningTarget({ deployed, update })
     const isTold = sinks.length > 0 && (status === 'updated' || halt)
     const record = {
       ...statusOfDeployed(config, { ...target, at: isoTime(world) }),

@@ -5,14 +5,14 @@ import { readChoices } from '../state/choices.ts'
 import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
 import { readSignal, type Signal, writeSignal } from '../state/signal.ts'
 import {
+  asTarget,
   type Deployment,
   hasMoved,
   lastChanged,
-  leftAt,
-  leftRunning,
-  named,
+  lastCheckout,
+  lastRestart,
   type Permit,
-  takeUp,
+  startUpdate,
   type Update,
   type UpdateState,
   writeUpdateState,
@@ -82,8 +82,8 @@ export function planRollback(
       hint: 'push a commit that reverts what is wrong: git revert',
     })
   return {
-    from: named(isHalfWay ? update.target : deployed),
-    target: named(target),
+    from: asTarget(isHalfWay ? update.target : deployed),
+    target: asTarget(target),
     migrations: recordedSince(record, target.last_migration ?? null),
   }
 }
@@ -159,12 +159,12 @@ function rollbackOf(
   const left = [update?.rollback?.held ?? [], since, update?.target ?? []]
   // What is signalled is known to whoever goes back: to take it a moment later would be no rollback.
   const known = [rolled_back?.targets ?? [], ...left, pending?.target ?? []].flat()
-  const held = known.filter(({ commit }) => commit !== target.commit).map(named)
+  const held = known.filter(({ commit }) => commit !== target.commit).map(asTarget)
   const rollback = { migrations: [...migrations], held: newestOnce(held) }
-  const fresh = takeUp({ ...state, update: null }, channel, target, permits, at)
+  const fresh = startUpdate({ ...state, update: null }, channel, target, permits, at)
   const { put_aside = [], running = [] } = update ?? {}
-  const kept = { put_aside, running, left_running: leftRunning(update), changed: [...lastChanged(state)] }
-  return { ...fresh, from, attempts: 0, left_at: leftAt(update), ...kept, rollback }
+  const kept = { put_aside, running, left_running: lastRestart(update), changed: [...lastChanged(state)] }
+  return { ...fresh, from, attempts: 0, left_at: lastCheckout(update), ...kept, rollback }
 }
 
 /** Each commit once, where it stands last. */

@@ -4,7 +4,13 @@ import { headCommit } from '../git/checkout.ts'
 import { isHalfWay } from '../git/move.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
-import { isEnded, type Update, type UpdateState, wasInterrupted, whatRuns } from '../state/update-state.ts'
+import {
+  isEnded,
+  runningTarget,
+  type Update,
+  type UpdateState,
+  wasInterrupted,
+} from '../state/update-state.ts'
 import { orNull } from '../system/errors.ts'
 
 export type AfterHalt = Awaited<ReturnType<typeof afterHalt>>
@@ -30,7 +36,7 @@ export async function afterHalt({ world, config, paths }: Service, state: Update
 function whatStarts(state: UpdateState, head: string | null, at: Place): string | null {
   const { update, halted } = state
   if (at === 'half-way') return 'a restart now starts a mixture of two versions'
-  if (head === null || head === whatRuns(state).commit) return null
+  if (head === null || head === runningTarget(state).commit) return null
   if (update === null || at !== 'target') return `a restart now starts ${head.slice(0, 12)}`
   const lacks = [
     ...(halted?.step === 'migrate' ? ['not yet migrated'] : []), // one that was killed had not written that down

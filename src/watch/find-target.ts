@@ -8,7 +8,7 @@ import { listRemote, parseOffers } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
 import { declaredBy } from '../git/target.ts'
 import { readSignal } from '../state/signal.ts'
-import { named, type UpdateState } from '../state/update-state.ts'
+import { asTarget, type UpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 
@@ -21,7 +21,7 @@ export async function findTarget(
 ): Promise<Target> {
   const name = parseName(text)
   // On alpha many commits may have one version: most often that which runs is meant.
-  if ('version' in name && isCalled(state.deployed, name)) return named(state.deployed)
+  if ('version' in name && isCalled(state.deployed, name)) return asTarget(state.deployed)
   const known = distinct([...recorded(service, state), ...(await local(service, repository, name))])
   const here = known.filter((one) => isCalled(one, name))
   if (here.length > 0) return theOnly(here, text)
@@ -48,7 +48,7 @@ export async function fetchNamed(
   const name = parseName(text)
   const isDeployed = isCalled(deployed, name)
   const others = (await local(service, repository, name)).filter(({ commit }) => commit !== deployed.commit)
-  if (isDeployed && others.length === 0) return named(deployed)
+  if (isDeployed && others.length === 0) return asTarget(deployed)
   const { head, releases } = await offered(service, repository)
   if (head) await fetchTarget(repository, deployment, head)
   const [tagged] = 'version' in name ? releases.filter((one) => isCalled(one, name)) : []
@@ -102,7 +102,7 @@ function recorded({ paths }: Service, { deployed, previous, rolled_back, update 
   const heads = (watch?.seen ?? []).filter(({ ref }) => ref.startsWith('refs/heads/')).toReversed()
   const seen = heads.map(({ ref, commit }) => ({ version: null, ref, commit }))
   const before = [update?.target ?? [], rolled_back?.targets ?? [], previous.toReversed()].flat()
-  return distinct([deployed, ...before, ...signalled, ...seen].map(named))
+  return distinct([deployed, ...before, ...signalled, ...seen].map(asTarget))
 }
 
 /** Commits of the repository; of a version nobody knows which they are. */

@@ -7,7 +7,7 @@ import type { Service } from '../config/service.ts'
 import { asAsked } from '../config/services.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { readChoices } from '../state/choices.ts'
-import { mendPause } from '../state/pause.ts'
+import { correctPause } from '../state/pause.ts'
 import { isUnwatchable, readSignal, removeSignal, wakeUpdater, writeSignal } from '../state/signal.ts'
 import { hasMoved, readUpdateState, rollbackUnderWay, type UpdateState } from '../state/update-state.ts'
 import {
@@ -48,7 +48,7 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
   const state = readUpdateState(paths) ?? (await adoptFirst(service, repository))
   const before = readWatchState(paths)
   if (scheduled) verifyNotPausing(service, before)
-  if (!dryRun) await mendPause(paths, world.now()).catch(() => undefined) // what is wrong with it holds updates, not polls
+  if (!dryRun) await correctPause(paths, world.now()).catch(() => undefined) // what is wrong with it holds updates, not polls
   if (!dryRun && (isUpdateDue(service) || isUnwatchable(service))) await wakeUpdater(service)
   try {
     const isNews = before === null || (before.failures === 0 && before.via === null)

@@ -36,7 +36,7 @@ describe('what the install command changed in tracked files', () => {
     configure(computer, CHANGES)
     await computer.push({ ...version('1.1.0'), ...FILES })
     const ended = await watchAndUpdate(computer)
-    const said = 'the install command changed 3 tracked file(s): gone.txt, lock.json, run.sh'
+    const said = 'the install command changed 3 tracked files: gone.txt, lock.json, run.sh'
     expect(ended.stderr).toContain(said)
     for (const command of ['status', 'doctor']) {
       const { stdout } = await computer.telec('telec', [command])
@@ -53,7 +53,7 @@ describe('what the install command changed in tracked files', () => {
     expect(await watchAndUpdate(computer)).toMatchObject({ signal: 'SIGKILL' })
     const ended = await computer.telec('telec-update')
     expect(ended, ended.stderr).toMatchObject({ code: 42 })
-    expect(ended.stderr).toContain('the install command changed 3 tracked file(s)')
+    expect(ended.stderr).toContain('the install command changed 3 tracked files')
     await computer.push({ ...version('1.3.0'), 'lock.json': '{"lock":11}\n' })
     expect(await watchAndUpdate(computer)).toMatchObject({ code: 42 })
   })
@@ -145,7 +145,7 @@ export const migrate = () => { writeFileSync(path, 'migrated\\n'); return true }
     configure(computer, 'echo more >>lock.json')
     await computer.push(version('1.2.0'))
     await computer.gitInCheckout('config', 'core.splitIndex', 'true')
-    expect((await watchAndUpdate(computer)).stderr).toContain('changed 1 tracked file(s): lock.json')
+    expect((await watchAndUpdate(computer)).stderr).toContain('changed 1 tracked files: lock.json')
   })
 
   test('costs no git more where it changed nothing: eight, in every format of the index', async () => {

@@ -6,11 +6,11 @@ import {
   failed,
   firstState,
   isEnded,
-  takeUp,
+  runningTarget,
+  startUpdate,
   type Update,
   type UpdateState,
   wasInterrupted,
-  whatRuns,
 } from '../../src/state/update-state.ts'
 import { commit, head } from '../helpers/commits.ts'
 
@@ -18,7 +18,7 @@ const AT = '2026-05-04T12:00:00.000Z'
 const LATER = '2026-05-04T12:01:00.000Z'
 const SETUP: UpdateState = firstState(head('one', '1.0.0'), AT)
 
-const fresh = (): Update => takeUp(SETUP, 'alpha', head('two'), [], AT)
+const fresh = (): Update => startUpdate(SETUP, 'alpha', head('two'), [], AT)
 const under = (update: Update): UpdateState => ({ ...SETUP, update })
 
 describe('an update', () => {
@@ -46,21 +46,21 @@ describe('an update', () => {
 
   test('that was interrupted goes on where it was, and counts the attempt', () => {
     const before = ended(began(fresh(), 'fetch', AT), 'fetch', AT, 'done')
-    expect(takeUp(under(before), 'alpha', head('two'), [], LATER)).toEqual({ ...before, attempts: 2 })
+    expect(startUpdate(under(before), 'alpha', head('two'), [], LATER)).toEqual({ ...before, attempts: 2 })
   })
 
   test('keeps what a person permitted for its target, over kills, and no longer', () => {
-    const permitted = takeUp(SETUP, 'alpha', head('two'), ['rewrite'], AT)
-    expect(takeUp(under(permitted), 'alpha', head('two'), ['stash'], LATER).permits).toEqual([
+    const permitted = startUpdate(SETUP, 'alpha', head('two'), ['rewrite'], AT)
+    expect(startUpdate(under(permitted), 'alpha', head('two'), ['stash'], LATER).permits).toEqual([
       'rewrite',
       'stash',
     ])
-    expect(takeUp(under(permitted), 'alpha', head('three'), [], LATER).permits).toEqual([])
+    expect(startUpdate(under(permitted), 'alpha', head('three'), [], LATER).permits).toEqual([])
   })
 
   test('to a newer target begins anew', () => {
     const before = ended(began(fresh(), 'fetch', AT), 'fetch', AT, 'done')
-    expect(takeUp(under(before), 'alpha', head('three'), [], LATER)).toMatchObject({
+    expect(startUpdate(under(before), 'alpha', head('three'), [], LATER)).toMatchObject({
       target: head('three'),
       from: head('one', '1.0.0'),
       started_at: LATER,
@@ -72,26 +72,26 @@ describe('an update', () => {
 
   test('to a newer target knows where the one before it left the checkout', () => {
     const moved = ended(began(fresh(), 'checkout', AT), 'checkout', AT, 'done')
-    const next = takeUp(under(moved), 'alpha', head('three'), [], LATER)
+    const next = startUpdate(under(moved), 'alpha', head('three'), [], LATER)
     expect(next.left_at).toBe(commit('two'))
-    expect(takeUp(under(next), 'alpha', head('four'), [], LATER).left_at).toBe(commit('two'))
+    expect(startUpdate(under(next), 'alpha', head('four'), [], LATER).left_at).toBe(commit('two'))
   })
 
   test('that had the service restarted left it running that, until another one restarts it', () => {
     const restarts = [{ unit: 'web.service', before: '1@1', asked: true }]
-    const state = (update: Update | null) => whatRuns({ ...SETUP, update })
+    const state = (update: Update | null) => runningTarget({ ...SETUP, update })
     expect(state(null)).toEqual(head('one', '1.0.0'))
     expect(state(fresh())).toEqual(head('one', '1.0.0'))
     const restarted = { ...fresh(), restarts }
     expect(state(restarted)).toEqual(head('two'))
-    const next = takeUp(under(restarted), 'alpha', head('three'), [], LATER)
+    const next = startUpdate(under(restarted), 'alpha', head('three'), [], LATER)
     expect(state(next)).toEqual(head('two'))
     expect(state({ ...next, restarts })).toEqual(head('three'))
   })
 
   test('that was killed before it moved the checkout left it nowhere', () => {
     const interrupted = began(fresh(), 'checkout', AT)
-    expect(takeUp(under(interrupted), 'alpha', head('three'), [], LATER).left_at).toBeNull()
+    expect(startUpdate(under(interrupted), 'alpha', head('three'), [], LATER).left_at).toBeNull()
   })
 })
 

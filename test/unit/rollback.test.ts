@@ -7,7 +7,7 @@ import {
   began,
   ended,
   firstState,
-  takeUp,
+  startUpdate,
   type Update,
   type UpdateState,
 } from '../../src/state/update-state.ts'
@@ -26,7 +26,7 @@ const STATE: UpdateState = {
   ...firstState({ ...TWO, last_migration: 'b' }, AT),
   previous: [{ ...ONE, last_migration: 'a' }],
 }
-const toThree = (): Update => takeUp(STATE, 'alpha', THREE, [], AT)
+const toThree = (): Update => startUpdate(STATE, 'alpha', THREE, [], AT)
 const moved = (update: Update): Update => ended(began(update, 'checkout', AT), 'checkout', AT, null)
 const HALT = {
   target: THREE,
@@ -44,7 +44,7 @@ const HALT = {
 
 const ZERO = head('zero', '0.9.0')
 const backToOne = (): Update => ({
-  ...moved(takeUp(STATE, 'alpha', ONE, [], AT)),
+  ...moved(startUpdate(STATE, 'alpha', ONE, [], AT)),
   from: TWO,
   rollback: { migrations: [], held: [TWO] },
 })

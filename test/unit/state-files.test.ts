@@ -17,16 +17,15 @@ import { pendingMigrations } from '../../src/migrate/plan.ts'
 import { readChoices } from '../../src/state/choices.ts'
 import { readHistory } from '../../src/state/history.ts'
 import { readInstalled } from '../../src/state/installed.ts'
-import { readPosition } from '../../src/state/listen.ts'
 import { readMigrationRecord } from '../../src/state/migrations.ts'
 import { readPause } from '../../src/state/pause.ts'
-import { readRedisState } from '../../src/state/redis.ts'
+import { readPosition, readRedisState } from '../../src/state/redis.ts'
 import { readReleases } from '../../src/state/releases.ts'
 import { takeRequest } from '../../src/state/request.ts'
 import { readSignal } from '../../src/state/signal.ts'
 import { readStatus } from '../../src/state/status.ts'
 import { readSupervisorRecord } from '../../src/state/supervisor.ts'
-import { readUpdateState, restartOf, takeUp } from '../../src/state/update-state.ts'
+import { readUpdateState, restartOf, startUpdate } from '../../src/state/update-state.ts'
 import { readWatchState } from '../../src/state/watch-state.ts'
 import { TelecError } from '../../src/system/errors.ts'
 import type { World } from '../../src/system/world.ts'
@@ -111,7 +110,7 @@ const READERS: Record<StateFile, () => unknown> = {
     show({ deployed, update, last, held, rolled_back, halted: halted && { ...halted, left } })
     if (halted) expect(retryDelayMs(halted.attempts, 'studio')).toBeGreaterThan(0)
     if (halted) isDue(halted, NOW_MS, 'studio')
-    takeUp(state, 'alpha', head('new'), [], '2026-05-04T12:30:00.000Z')
+    startUpdate(state, 'alpha', head('new'), [], '2026-05-04T12:30:00.000Z')
     const refs = [{ name: 'refs/tags/v1.4.1', commit: commit('x') }]
     const known = { deployed, seen: [], rolledBack: rolled_back?.targets ?? [], now: NOW_MS }
     for (const channel of ['alpha', 'beta', 'stable'] as const)

@@ -6,7 +6,7 @@ import { openService } from '../../config/service.ts'
 import { asAsked, commandFor } from '../../config/services.ts'
 import { locateRepository } from '../../git/repository.ts'
 import { type Choice, readChoices, writeChoices } from '../../state/choices.ts'
-import { isUnderWay, named, readUpdateState, type UpdateState } from '../../state/update-state.ts'
+import { asTarget, isUnderWay, readUpdateState, type UpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { isHeld } from '../../system/lock.ts'
 import { isoTime } from '../../system/world.ts'
@@ -48,7 +48,7 @@ Examples:
       const { pin, state } = await choosePin(service, text)
       world.out(
         json
-          ? { pin, deployed: named(state.deployed) }
+          ? { pin, deployed: asTarget(state.deployed) }
           : asAsked(world, `pinned to ${nameOf(pin)}: ${whatFollows(pin, state, service.paths)}\n`),
       )
     })
@@ -96,7 +96,7 @@ Examples:
       const { paths } = service
       const state = verifyDeployed(readUpdateState(paths))
       const repository = locateRepository(world, service.config.deployment.checkout)
-      const target = named(await findTarget(service, repository, state, text))
+      const target = asTarget(await findTarget(service, repository, state, text))
       const choices = readChoices(paths)
       if (choices.pin?.commit === target.commit)
         throw new TelecError('halted', `this computer is pinned to ${nameOf(target)}`, {
@@ -106,7 +106,7 @@ Examples:
       await writeChoices(paths, { ...choices, held: [...others, { ...target, since: isoTime(world) }] })
       world.out(
         json
-          ? { held: target, deployed: named(state.deployed) }
+          ? { held: target, deployed: asTarget(state.deployed) }
           : asAsked(world, describeHold(target, state, isHeld(world, paths.lock))),
       )
     })
@@ -135,7 +135,7 @@ export const unholdCommand: DefineCommand = (world) =>
       const choices = readChoices(paths)
       const found = theHeld(choices.held, text)
       await writeChoices(paths, { ...choices, held: choices.held.filter((one) => one !== found) })
-      world.out(json ? { unheld: named(found) } : `${nameOf(found)} is no longer held\n`)
+      world.out(json ? { unheld: asTarget(found) } : `${nameOf(found)} is no longer held\n`)
     })
 
 function theHeld(held: readonly Choice[], text: string): Choice {

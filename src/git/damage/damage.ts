@@ -1,5 +1,5 @@
 import type { Config } from '../../config/schema.ts'
-import { leftAt, type UpdateState } from '../../state/update-state.ts'
+import { lastCheckout, type UpdateState } from '../../state/update-state.ts'
 import { moveAside, replaceFile } from '../leftovers.ts'
 import type { Repository } from '../repository.ts'
 
@@ -37,7 +37,7 @@ export const CLONE_HINT = 'clone it anew beside it, and move what git does not t
 export function knownHead(state: UpdateState | null): Patient['known'] {
   if (state === null) return null
   const { deployed, update } = state
-  const commit = leftAt(update) ?? deployed.commit
+  const commit = lastCheckout(update) ?? deployed.commit
   const ref = update?.target.commit === commit ? update.target.ref : deployed.ref
   return { commit, branch: ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : null }
 }
