@@ -14,13 +14,13 @@ export interface Migration {
   readonly language: Language
 }
 
-/** What there is in the folder of the migrations: a `VERSION`, or a `VERSION/FILE`. */
+/** An entry in the folder of the migrations: `VERSION`, or `VERSION/FILE`. */
 export interface Found {
   readonly name: string
   readonly kind: 'file' | 'executable' | 'folder'
 }
 
-/** Migrations in their order, and what looks like one and is not named like one. */
+/** The migrations in their order, and faults for files that look like one and have an invalid name. */
 export interface Discovered {
   readonly migrations: readonly Migration[]
   readonly faults: readonly string[]
@@ -35,12 +35,12 @@ const LANGUAGES: Readonly<Record<string, Language>> = {
   '.py': 'python',
 }
 
-/** What a file of this name is written in; null: its name does not say. */
+/** The language of a file by its name; null where the name does not tell. */
 export function languageOf(file: string): Language | null {
   return LANGUAGES[extname(file)] ?? null
 }
 
-/** Files that lie beside migrations: documents, types, tests, maps, what editors and interpreters leave. */
+/** Files beside migrations: documents, types, tests, maps, leftovers of editors and interpreters. */
 const BESIDE = [
   /^[._#]/,
   /[~#]$/,
@@ -50,12 +50,12 @@ const BESIDE = [
 ]
 
 /**
- * The migrations among what is in `folder`, in the order in which they run: by version as semver orders it, then by
- * number. What does not begin with a digit is a neighbour that migrations may import. Pure.
+ * The migrations among the entries of `folder`, in the order in which they run: by version as semver orders it, then by
+ * number. Skips names that do not begin with a digit: migrations may import them. Pure.
  */
 export function discoverMigrations(folder: string, all: readonly Found[]): Discovered {
   const faults: string[] = []
-  // Thousands of files share a few versions: only those are compared. Build metadata makes no other version.
+  // Thousands of files share a few versions, so only versions are compared. Build metadata makes no other version.
   const groups = new Map<string, Migration[]>()
   const versions = new Map<string, string | null>()
   for (const found of all) {
@@ -80,12 +80,12 @@ export function discoverMigrations(folder: string, all: readonly Found[]): Disco
   return { migrations, faults }
 }
 
-/** Throws `halted` where something looks like a migration and is not named like one; its message lists all of them. */
+/** Throws `halted`, with all faults, where a migration has an invalid name. */
 export function verifyNames(folder: string, { faults }: Discovered): void {
   if (faults.length === 0) return
-  throw new TelecError('halted', `migrations in ${folder} are not named as they must be`, {
+  throw new TelecError('halted', `migrations in ${folder} have invalid names`, {
     because: faults.join('\n'),
-    hint: 'name them vMAJOR.MINOR.PATCH/NNN_description.EXT, each number once in a version',
+    hint: 'name them vMAJOR.MINOR.PATCH/NNN_description.EXT, with each number once in a version',
   })
 }
 
@@ -99,10 +99,10 @@ function versionOf(name: string, faults: string[]): string | null {
   return version ?? null
 }
 
-/** What is named so is a migration, whatever else its name may look like. */
+/** Always a migration, even if `BESIDE` matches. */
 const PLAIN = /^\d{3,}_[A-Za-z0-9][\w-]*\.([mc]?js|m?ts|py)$/
 
-/** Whether a file that is no migration lies beside them for people and programs, and not to be imported. */
+/** Whether a file beside the migrations is neither one of them nor for their imports. */
 export function isBeside(file: string): boolean {
   return !PLAIN.test(file) && BESIDE.some((pattern) => pattern.test(file))
 }

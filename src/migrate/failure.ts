@@ -2,7 +2,7 @@ import { TelecError } from '../system/errors.ts'
 import type { Migration } from './discover.ts'
 import type { FunctionName } from './runtimes/protocol.ts'
 
-/** Characters; the whole of it went to the log. */
+/** In characters; the log has the whole message. */
 const LONGEST_MESSAGE = 8_000
 
 export function migrationFailure(
@@ -18,7 +18,7 @@ export function migrationFailure(
   })
 }
 
-/** A call failed: `at` says in which function, if that is known; `output` is the end of what it printed. */
+/** @param at the function that failed; null: unknown. @param output the end of its output. */
 export function callFailure(
   migration: Migration,
   at: FunctionName | null,

@@ -6,7 +6,7 @@ import * as errors from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
 import { type Found, languageOf } from './discover.ts'
 
-/** What the folder of the migrations has on the disk, whether git knows it or not. */
+/** The entries on the disk, also those that git does not know. */
 export function foundOnDisk(folder: string): Found[] {
   return list(folder).flatMap((version): Found[] => {
     const kind = kindOf(folder, version)
@@ -19,7 +19,7 @@ export function foundOnDisk(folder: string): Found[] {
   })
 }
 
-/** What a commit has in it, by its trees. */
+/** The entries in a commit, by its trees. */
 export function foundIn({ files, prefix, repository }: Committed): Found[] {
   const all = new Map<string, Found>()
   for (const [path, { mode }] of files) {

@@ -4,25 +4,26 @@ import type { Detail } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
 import { localTime } from '../system/local-time.ts'
 import type { World } from '../system/world.ts'
+import type { Migration } from './discover.ts'
 import type { MigrationPlan } from './plan.ts'
 import { hashOf, type Surroundings, withMigration } from './run.ts'
 
-/** `gone`: recorded, and no longer in the checkout. `before`: came with the version at which telec was set up. */
+/** `gone`: recorded, but no longer in the checkout. `before`: telec was set up at that version or a newer one. */
 export type State = 'applied' | 'pending' | 'late' | 'gone' | 'before' | 'later'
 
 export interface Row {
   readonly id: string
   readonly state: State
   readonly detail: Detail | null
-  /** The script differs from the one that was applied. */
+  /** The file differs from the one that was applied. */
   readonly changed: boolean
-  /** What `check()` says against the record; null where they agree, or it was not asked. */
+  /** How `check()` contradicts the record; null: it does not, or was not asked. */
   readonly drift: 'no longer true' | 'true, but not recorded' | 'check() failed' | null
-  /** Why `check()` gave no answer. */
+  /** Why `check()` failed. */
   readonly error: string | null
 }
 
-/** Every migration that is known here: those of the checkout in their order, then those that are gone. */
+/** The migrations of the checkout in their order, then those that are gone. */
 export function migrationRows({
   record,
   migrations,
@@ -35,8 +36,8 @@ export function migrationRows({
     const changed = detail?.sha256 != null && (!existsSync(path) || detail.sha256 !== hashOf(migration))
     const row = { id, detail, changed, drift: null, error: null }
     if (record.applied.has(id)) return { ...row, state: 'applied' }
-    const due = planned.get(id)
-    if (due) return { ...row, state: due.late ? 'late' : 'pending' }
+    const pendingOne = planned.get(id)
+    if (pendingOne) return { ...row, state: pendingOne.late ? 'late' : 'pending' }
     const isBefore = record.baseline != null && compare(version, record.baseline) <= 0
     return { ...row, state: isBefore ? 'before' : 'later' }
   })
@@ -46,55 +47,58 @@ export function migrationRows({
   return [...here, ...gone.map(([id, detail]): Row => ({ id, state: 'gone', detail, ...nothing }))]
 }
 
-/** The same rows with what each script's `check()` says of this computer now. */
-export async function askForDrift(
-  world: World,
-  rows: readonly Row[],
-  { migrations }: MigrationPlan,
-  surroundings: Surroundings,
-): Promise<Row[]> {
-  const asked: Row[] = []
-  for (const row of rows) {
-    const script = migrations.find(({ id }) => id === row.id)
-    if (!script || row.state === 'before' || row.state === 'later') {
-      asked.push(row)
-      continue
-    }
-    try {
-      const isTrue = await withMigration(world, surroundings, script, (call) => call('check'))
-      const drift = isTrue ? 'true, but not recorded' : 'no longer true'
-      asked.push({ ...row, drift: isTrue === (row.state === 'applied') ? null : drift })
-    } catch (error) {
-      // The others are asked all the same.
-      if (!(error instanceof TelecError)) throw error
-      asked.push({ ...row, drift: 'check() failed', error: error.because ?? error.message })
-    }
-  }
-  return asked
-}
-
-/** What `check()` says of a migration that is pending. */
+/** The answer of a migration's `check()`. */
 export interface Answer {
   readonly id: string
   readonly says: 'true' | 'false' | 'failed'
   readonly error: string | null
 }
 
-/** Asks each of those that are pending; runs nothing else. */
-export async function askPending(
+/** Asks the `check()` of each migration, also after a failure; runs nothing else. */
+export async function askChecks(
   world: World,
-  plan: MigrationPlan,
+  migrations: readonly Migration[],
   surroundings: Surroundings,
 ): Promise<Answer[]> {
-  const pending = new Set(plan.pending.map(({ id }) => id))
-  const rows = migrationRows(plan).filter(({ id }) => pending.has(id))
-  return (await askForDrift(world, rows, plan, surroundings)).map(({ id, drift, error, state }) => {
-    const isTrue = (drift === null) === (state === 'applied')
-    return { id, error, says: drift === 'check() failed' ? 'failed' : isTrue ? 'true' : 'false' }
-  })
+  const answers: Answer[] = []
+  for (const migration of migrations) {
+    const { id } = migration
+    try {
+      const isTrue = await withMigration(world, surroundings, migration, (call) => call('check'))
+      answers.push({ id, says: isTrue ? 'true' : 'false', error: null })
+    } catch (error) {
+      if (!(error instanceof TelecError)) throw error
+      answers.push({ id, says: 'failed', error: error.because ?? error.message })
+    }
+  }
+  return answers
 }
 
-/** The rows for people, one a line, and below it why its `check()` gave no answer. */
+/** The same rows, compared with the `check()` of each migration that is applied or pending. */
+export async function askForDrift(
+  world: World,
+  rows: readonly Row[],
+  { migrations }: MigrationPlan,
+  surroundings: Surroundings,
+): Promise<Row[]> {
+  const isAsked = ({ state }: Row) => state !== 'before' && state !== 'later'
+  const ids = new Set(rows.filter(isAsked).map(({ id }) => id))
+  const asked = migrations.filter(({ id }) => ids.has(id))
+  const answers = new Map(
+    (await askChecks(world, asked, surroundings)).map((answer) => [answer.id, answer] as const),
+  )
+  return rows.map((row) => ({ ...row, ...driftOf(row, answers.get(row.id)) }))
+}
+
+function driftOf({ state }: Row, answer: Answer | undefined): Pick<Row, 'drift' | 'error'> {
+  if (answer === undefined) return { drift: null, error: null }
+  if (answer.says === 'failed') return { drift: 'check() failed', error: answer.error }
+  const isTrue = answer.says === 'true'
+  const drift = isTrue ? 'true, but not recorded' : 'no longer true'
+  return { drift: isTrue === (state === 'applied') ? null : drift, error: null }
+}
+
+/** One line for each row, followed by the error of its `check()`. */
 export function showRows(rows: readonly Row[]): string {
   if (rows.length === 0) return 'there are no migrations\n'
   const width = Math.max(...rows.map(({ id }) => id.length))

@@ -11,50 +11,48 @@ import { type Discovered, discoverMigrations, isBeside, type Migration, verifyNa
 import { foundIn, foundOnDisk } from './found.ts'
 
 export interface Planned extends Migration {
-  /** It joined a version that this computer runs already. */
+  /** It was added to a version that this computer already runs. */
   readonly late: boolean
-  /** It is recorded as applied, in a run that the computer did not outlive: its effect may be lost. */
+  /** It is recorded, but the computer went down during that run: its effect may be lost. */
   readonly again: boolean
 }
 
 export interface MigrationPlan {
   readonly record: MigrationRecord
-  /** All that there are. */
   readonly migrations: readonly Migration[]
   readonly pending: readonly Planned[]
-  /** Files on the disk that would be pending, and that the commit does not have. */
+  /** Files on the disk that are not in the commit, and would be pending. */
   readonly unknown: readonly string[]
-  /** What the commit has; null where git was not asked. */
+  /** The files of the commit; null where telec did not need them. */
   readonly committed: Committed | null
 }
 
-/** Where migrations are read from: a commit, which is found where it is wanted, or for their authors the work tree. */
-export type Source = (() => Promise<readonly [Repository, commit: string]>) | 'worktree'
+/** Where migrations come from: a commit, looked up only when needed, or the work tree. */
+type Source = (() => Promise<readonly [Repository, commit: string]>) | 'worktree'
 
 interface PlanBounds {
-  /** What this computer runs; a script at or below it is late. */
+  /** The version that this computer runs: a migration at or below it is late. */
   readonly deployed: string | null
-  /** Narrow the plan to (from, to]; the baseline bounds it anyway. */
+  /** Only migrations above it, and above the baseline. */
   readonly from: string | null
-  /** Null: the newest that there is. */
+  /** Only migrations up to it; null: all. */
   readonly to: string | null
 }
 
 export interface PlanInputs extends PlanBounds {
   readonly applied: { has(id: string): boolean }
-  /** The version at which telec was set up: what came with it or before was done by hand. Null: nothing was. */
+  /** The version at which telec was set up: older migrations never run here. Null: at none. */
   readonly baseline: string | null
 }
 
-/** The folder of the checkout's migrations. */
 export function migrationsFolder({ deployment }: Config): string {
   return join(deployment.checkout, deployment.migrations)
 }
 
 /**
- * What is to be migrated on this computer, by its record and by what the commit has; runs nothing.
+ * The pending migrations of this computer, by its record and the files of the commit; runs nothing.
  *
- * @param isWhole whether the disk is taken to have all that the commit has: where nothing there is pending, git is not asked.
+ * @param isWhole the disk has all files of the commit: where none of them is pending, git is not asked.
  */
 export async function planMigrations(
   { world, config, paths }: Service,
@@ -87,8 +85,8 @@ export async function planMigrations(
 }
 
 /**
- * Throws `halted` where a pending migration, or what it may import beside it, is not on the disk as the commit has it:
- * what was reviewed and signed is what runs.
+ * Throws `halted` where a pending migration, or a file that it may import, differs on the disk from the commit: only
+ * reviewed and signed code runs.
  */
 export async function verifyAsCommitted({ config }: Service, plan: MigrationPlan): Promise<void> {
   const { committed, pending, migrations } = plan
@@ -104,19 +102,19 @@ export async function verifyAsCommitted({ config }: Service, plan: MigrationPlan
   const lines = (await differenceOf(committed, first)).split('\n').slice(0, LONGEST_DIFFERENCE)
   const migration = pending.find((one) => pathOf(one) === first)
   const file = join(committed.repository.workTree, first)
-  throw new TelecError('halted', `${file} is not as the commit has it`, {
+  throw new TelecError('halted', `${file} differs from the commit`, {
     because: lines.join('\n').trim(),
     ...(migration ? { migration: migration.id } : {}),
-    hint: `take the file of the commit: git -C ${committed.repository.workTree} checkout -- ${first}; or try yours: telec-migrate --worktree`,
+    hint: `restore it: git -C ${committed.repository.workTree} checkout -- ${first}; or run yours: telec-migrate --worktree`,
   })
 }
 
-/** Lines that are shown. */
+/** In lines. */
 const LONGEST_DIFFERENCE = 20
 
 /**
- * The migrations to run, in their order: not applied yet, above the baseline, at or below `to`. Not "those between
- * two versions": on alpha a second script may join a version that this computer runs already. Pure.
+ * The migrations to run, in their order: not applied yet, above the baseline, at or below `to`. Their bound is not the
+ * deployed version: on alpha a migration may be added to a version that this computer already runs. Pure.
  */
 export function pendingMigrations(migrations: readonly Migration[], inputs: PlanInputs): Planned[] {
   const { applied, baseline, deployed, from, to } = inputs
@@ -128,27 +126,20 @@ export function pendingMigrations(migrations: readonly Migration[], inputs: Plan
     .map((migration) => ({ ...migration, late: isUpTo(migration.version, deployed), again: false }))
 }
 
-/**
- * What a run recorded that did not end, before the computer was started: a disk that lost power may have lost what it had
- * said to have written.
- */
+/** The records of a killed run in an earlier boot: in a power cut a disk may lose synced data. */
 function recordedInDoubt({ applied, unsettled }: MigrationRecord, world: World): Set<string> {
   const now = world.bootId()
   const isOlder = ([id, boot]: readonly [string, string | null]) =>
     boot !== null && now !== null
-      ? boot !== now // a clock without a battery goes back in a power cut
+      ? boot !== now // without a battery, a power cut sets the clock back
       : Date.parse(applied.get(id)?.at ?? '') < world.bootedAt()
   return new Set([...unsettled].filter(isOlder).map(([id]) => id))
 }
 
-/** Without a version there is no telling which of a target's migrations are due. */
+/** Throws `halted` where the target has migrations and no version: which of them are pending is unknown. */
 export function verifyVersionIsKnown({ migrations }: MigrationPlan, version: string | null): void {
   if (migrations.length === 0 || version !== null) return
-  throw new TelecError(
-    'halted',
-    'the checkout has migrations, but no version that says which of them are due',
-    {
-      hint: 'name the file that holds the version: deployment.version_file',
-    },
-  )
+  throw new TelecError('halted', 'the checkout has migrations, but declares no version', {
+    hint: 'set deployment.version_file to the file that holds the version',
+  })
 }

@@ -1,10 +1,9 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import * as fs from 'node:fs'
+import { dirname, join, relative, resolve, sep } from 'node:path'
 import { withoutTokens } from '../service/environment.ts'
 import { TelecError } from '../system/errors.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
 import type { World } from '../system/world.ts'
-import { copyWhole } from './copy.ts'
 import type { Migration } from './discover.ts'
 import { hashOf, withMigration } from './run.ts'
 
@@ -12,13 +11,13 @@ export interface Verdict {
   readonly id: string
   /** Null: it is idempotent. */
   readonly fault: string | null
-  /** Paths of the copy that the second `migrate()` changed, added or removed. */
+  /** The paths that the second `migrate()` changed, added or removed. */
   readonly differences: readonly string[]
 }
 
 /**
- * Proves that migrations are idempotent, on a throw-away copy of `home` (as TELEC_HOME) and of the checkout: check,
- * migrate, check is true, migrate again, check is true and not a byte differs.
+ * Proves that migrations are idempotent, on a temporary copy of `home` (as TELEC_HOME) and of the checkout: check, migrate,
+ * check is true, migrate again, check is true and not a byte differs.
  */
 export async function verifyMigrations(
   world: World,
@@ -28,8 +27,8 @@ export async function verifyMigrations(
 ): Promise<Verdict[]> {
   return inTemporaryFolder('verify', async (folder) => {
     const copies = { home: join(folder, 'home'), checkout: join(folder, 'checkout') }
-    copyWhole(home, copies.home, folder)
-    copyWhole(checkout, copies.checkout, folder)
+    copyFolderTo(home, copies.home, folder)
+    copyFolderTo(checkout, copies.checkout, folder)
     const verdicts: Verdict[] = []
     for (const migration of migrations) {
       const path = join(copies.checkout, relative(checkout, migration.path))
@@ -55,7 +54,7 @@ async function verifyOne(
     to: migration.version,
   }
   try {
-    hashOf(migration) // says it better than its runtime where the file cannot be read
+    hashOf(migration) // where the file is unreadable, its error is clearer than the runtime's
     return await withMigration(world, surroundings, migration, async (call) => {
       await call('check')
       if (!(await call('migrate'))) return verdict('migrate() returned false')
@@ -74,30 +73,30 @@ async function verifyOne(
 
 interface Entry {
   readonly kind: string
-  /** The content of a file, where a link points. */
+  /** The content of a file, or the target of a link. */
   readonly text: string
 }
 
-/** All that is below the copies, by its path there (`home/…`, `checkout/…`). */
+/** The entries of the copies by their paths (`home/…`, `checkout/…`). */
 function contents(copies: Readonly<Record<string, string>>): Map<string, Entry> {
   const found = new Map<string, Entry>()
   for (const [name, folder] of Object.entries(copies))
-    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    for (const entry of fs.readdirSync(folder, { recursive: true, withFileTypes: true })) {
       const path = join(entry.parentPath, entry.name)
-      const mode = (lstatSync(path).mode & 0o777).toString(8)
+      const mode = (fs.lstatSync(path).mode & 0o777).toString(8)
       found.set(join(name, path.slice(folder.length)), {
         kind: `${entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other'} ${mode}`,
         text: entry.isFile()
-          ? readFileSync(path, 'latin1')
+          ? fs.readFileSync(path, 'latin1')
           : entry.isSymbolicLink()
-            ? readlinkSync(path)
+            ? fs.readlinkSync(path)
             : '',
       })
     }
   return found
 }
 
-/** One line per path, what it is now where that is something else, and the first line in which a text differs. */
+/** For each path that differs: its name, a changed kind or mode, and the first line that differs. */
 function differing(before: ReadonlyMap<string, Entry>, after: ReadonlyMap<string, Entry>): string[] {
   const paths = [...new Set([...before.keys(), ...after.keys()])].sort()
   return paths.flatMap((path) => {
@@ -117,4 +116,77 @@ function firstDifference(old: readonly string[], now: readonly string[]): string
     `    line ${at + 1}: - ${(old[at] ?? '').slice(0, 200)}`,
     `    line ${at + 1}: + ${(now[at] ?? '').slice(0, 200)}`,
   ]
+}
+
+/**
+ * Copies a folder so that no change to the copy reaches the original: a link out of it becomes a copy of its target, one
+ * within it leads to the copy. Skips repositories (large, and not for migrations), sockets, pipes, dead links out of it,
+ * and `except`.
+ */
+function copyFolderTo(from: string, to: string, except: string): void {
+  try {
+    if (!fs.statSync(from, { throwIfNoEntry: false })?.isDirectory())
+      throw new TelecError('usage', `there is no folder ${from}`, {
+        hint: `check the path: ls -l ${dirname(from)}`,
+      })
+    const root = fs.realpathSync(from)
+    copyFolder({ root, to, except: fs.realpathSync(except) }, root, to, [])
+  } catch (error) {
+    if (error instanceof TelecError) throw error
+    throw new TelecError('halted', `cannot copy ${from}`, {
+      because: (error as Error).message,
+      hint: `check who may read it, and the free space: ls -l ${from}; df -h ${dirname(to)}`,
+      cause: error,
+    })
+  }
+}
+
+interface Copying {
+  readonly root: string
+  readonly to: string
+  readonly except: string
+}
+
+/** @param above the folders outside the root through which links have led here. */
+function copyFolder(copying: Copying, from: string, to: string, above: readonly string[]): void {
+  fs.mkdirSync(to)
+  fs.chmodSync(to, fs.lstatSync(from).mode | 0o700) // telec writes into the copy, and removes it
+  for (const entry of fs.readdirSync(from, { withFileTypes: true })) {
+    const path = join(from, entry.name)
+    if (entry.name !== '.git' && path !== copying.except)
+      copyEntry(copying, entry, path, join(to, entry.name), above)
+  }
+}
+
+function copyEntry(
+  copying: Copying,
+  entry: Pick<fs.Dirent, 'isFile' | 'isDirectory' | 'isSymbolicLink'>,
+  path: string,
+  to: string,
+  above: readonly string[],
+): void {
+  if (entry.isFile()) fs.copyFileSync(path, to)
+  else if (entry.isDirectory()) copyFolder(copying, path, to, above)
+  else if (entry.isSymbolicLink()) copyLink(copying, path, to, above)
+}
+
+function copyLink(copying: Copying, path: string, to: string, above: readonly string[]): void {
+  const stat = fs.statSync(path, { throwIfNoEntry: false })
+  const target = stat ? fs.realpathSync(path) : resolve(dirname(path), fs.readlinkSync(path))
+  if (isWithin(target, copying.root)) {
+    const inCopy = join(copying.to, relative(copying.root, target))
+    fs.symlinkSync(relative(dirname(to), inCopy) || '.', to)
+    return
+  }
+  if (!stat) return
+  if ([copying.root, ...above].some((folder) => isWithin(folder, target)))
+    throw new TelecError('halted', `${path} links to a folder that contains it`, {
+      because: target,
+      hint: 'remove the link: verify copies the targets of links',
+    })
+  copyEntry(copying, stat, target, to, stat.isDirectory() ? [...above, target] : above)
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
 }

@@ -4,15 +4,16 @@ import { setFlagsFromString } from 'node:v8'
 import type { Config } from '../config/schema.ts'
 import { createSyncFor, type Service } from '../config/service.ts'
 import { commandEnvironment, serviceEnvironment } from '../service/environment.ts'
+import { howToFind, NOT_FOUND, searched } from '../service/programs-found.ts'
 import { openRecorder } from '../state/migrations.ts'
-import { kindOf } from '../system/errors.ts'
+import { kindOf, TelecError } from '../system/errors.ts'
 import { sha256 } from '../system/hash.ts'
+import { loadLaunch } from '../system/launch.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
-import { runBefore } from './before.ts'
 import type { Language, Migration } from './discover.ts'
 import { migrationFailure } from './failure.ts'
-import { type MigrationPlan, verifyAsCommitted } from './plan.ts'
+import { type MigrationPlan, type Planned, verifyAsCommitted } from './plan.ts'
 import { verifyRunnable } from './runnable.ts'
 import { executableRuntime } from './runtimes/executable.ts'
 import { nodeRuntime, pythonRuntime } from './runtimes/hosts.ts'
@@ -23,17 +24,16 @@ export interface Versions {
   readonly to: string | null
 }
 
-/** What migrations find in their environment, and where they run. */
+/** The folders, the environment and the interpreter of migrations. */
 export interface Surroundings extends Versions {
   readonly home: string
   readonly checkout: string
-  /** The files that they come with: the checkout, or a copy of it. */
+  /** The folder with their files: the checkout, or a copy of it. */
   readonly code: string
   readonly env: NodeJS.ProcessEnv
   readonly python: string
 }
 
-/** Those of this computer's service. */
 export async function surroundingsOf(service: Service, versions: Versions): Promise<Surroundings> {
   const { config, paths } = service
   const { checkout } = config.deployment
@@ -41,7 +41,7 @@ export async function surroundingsOf(service: Service, versions: Versions): Prom
   return { home: paths.home, checkout, code: checkout, env, python: pythonOf(config), ...versions }
 }
 
-/** The program that `deployment.python` means. */
+/** The interpreter of `deployment.python`, which may be a virtual environment. */
 function pythonOf({ deployment: { python, checkout } }: Config): string {
   if (!python.includes('/') && !existsSync(join(checkout, python, 'pyvenv.cfg'))) return python
   const path = resolve(checkout, python)
@@ -49,18 +49,17 @@ function pythonOf({ deployment: { python, checkout } }: Config): string {
 }
 
 /**
- * Runs the pending migrations in turn: `check()`, and where that is not true `migrate()` and `check()` again. Each is
- * recorded durably, once its effect is on the disk, before the next begins. Throws `halted`, naming the migration, at the
- * first that fails.
+ * Runs the pending migrations one by one: `check()`, and where that is false `migrate()` and `check()` again. Records each
+ * before the next begins, once its effect is synced. Throws `halted` at the first that fails.
  *
- * @returns how many were run and how many were found to be satisfied.
+ * @returns how many ran, and how many needed nothing.
  */
 export async function runPlan(
   service: Service,
   plan: MigrationPlan,
   versions: Versions,
 ): Promise<{ run: number; satisfied: number }> {
-  setFlagsFromString('--optimize-for-size') // its heap grows less with each process that was started
+  setFlagsFromString('--optimize-for-size') // else the heap grows with each process
   const { world, paths } = service
   const { record, pending, unknown } = plan
   for (const path of unknown) world.log.warning(`migrate: ${path} is not in the commit, and is not run`)
@@ -72,7 +71,7 @@ export async function runPlan(
   const counts = { run: 0, satisfied: 0 }
   const recorder = await openRecorder(paths, record)
   const sync = createSyncFor(service)
-  let isSynced = false // what a run that was killed had done may not be on the disk yet
+  let isSynced = false // the effects of a killed run may not be on the disk yet
   try {
     for (const [index, migration] of pending.entries()) {
       const { id } = migration
@@ -106,6 +105,37 @@ export async function runPlan(
   return counts
 }
 
+/** Runs `deployment.before_migrate`, such as a backup, with the pending migrations as JSON on its input. */
+async function runBefore(
+  { world, config }: Service,
+  env: NodeJS.ProcessEnv,
+  pending: readonly Planned[],
+): Promise<void> {
+  const { before_migrate: command, install_timeout: timeoutMs, checkout } = config.deployment
+  if (!command || pending.length === 0) return
+  world.log.progress('running before_migrate')
+  const { code, signal, endedBy, stdout } = await world.run('/bin/sh', ['-c', command], {
+    cwd: checkout,
+    env,
+    timeoutMs,
+    loadLaunch,
+    input: JSON.stringify(pending.map(({ id, path, late }) => ({ id, path, late }))),
+    onLine: (line) => world.log.info(`  | ${line}`),
+  })
+  if (code === 0) return
+  const how =
+    endedBy === 'timeout'
+      ? `did not end within ${timeoutMs / 1000} s, and was killed`
+      : `failed with ${signal ?? `exit code ${code}`}`
+  const isMissing = code === NOT_FOUND
+  throw new TelecError('halted', `the before_migrate command ${how}: ${command}`, {
+    because: isMissing ? `${stdout.trim()}\n${searched(env)}` : stdout,
+    hint: isMissing
+      ? `${howToFind(world, env, stdout)}; then: telec-update --retry`
+      : `run it by hand: cd ${checkout} && ${command}; then: telec-update --retry`,
+  })
+}
+
 async function apply(migration: Migration, call: Call): Promise<'run' | 'satisfied'> {
   if (await call('check')) return 'satisfied'
   if (!(await call('migrate'))) throw migrationFailure(migration, 'failed', 'migrate() returned false')
@@ -123,7 +153,7 @@ const RUNTIMES: Readonly<Record<Language, Runtime>> = {
   executable: executableRuntime,
 }
 
-/** Takes up a migration for as long as `use` calls it, in a process of its own; nothing of it is at work after that. */
+/** Prepares a migration for `use`, in its own process, which has ended with all its leftovers when this resolves. */
 export async function withMigration<Result>(
   world: World,
   surroundings: Surroundings,
@@ -146,10 +176,10 @@ function environmentIn({ env, home, checkout, from, to }: Surroundings): NodeJS.
   return { ...env, TELEC_HOME: home, TELEC_CHECKOUT: checkout, TELEC_FROM: from ?? '', TELEC_TO: to ?? '' }
 }
 
-/** SHA-256 of a migration's file, in hex. Throws `halted` where it cannot be read. */
+/** SHA-256 of a migration's file, in hex. */
 export function hashOf(migration: Migration): string {
   try {
-    if (!statSync(migration.path).isFile()) throw new Error('it is no plain file') // a pipe, a device
+    if (!statSync(migration.path).isFile()) throw new Error('it is not a plain file')
     return sha256(readFileSync(migration.path))
   } catch (error) {
     throw migrationFailure(migration, 'cannot be read', (error as Error).message, kindOf(error))

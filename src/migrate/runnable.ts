@@ -5,15 +5,11 @@ import { mayAccess } from '../system/files.ts'
 import type { Migration } from './discover.ts'
 import { migrationFailure } from './failure.ts'
 
-/** What a migration would be run with. */
-export interface Needs {
-  readonly checkout: string
-  readonly env: NodeJS.ProcessEnv
-  readonly python: string
-}
-
-/** Throws `halted`, naming the migration, where its file or its interpreter cannot be started: the system says only ENOENT. */
-export function verifyRunnable(migration: Migration, { checkout, env, python }: Needs): void {
+/** Throws `halted` where the migration's file or interpreter cannot start: the system would say only ENOENT. */
+export function verifyRunnable(
+  migration: Migration,
+  { checkout, env, python }: { checkout: string; env: NodeJS.ProcessEnv; python: string },
+): void {
   const fault =
     migration.language === 'executable'
       ? faultOfExecutable(migration.path, env, checkout)
@@ -23,7 +19,7 @@ export function verifyRunnable(migration: Migration, { checkout, env, python }: 
   if (fault !== null) throw migrationFailure(migration, 'cannot be run', fault)
 }
 
-/** execve(2) looks at this much of a script's first line. */
+/** In bytes: the part of a script that execve(2) reads. */
 const FIRST_LINE = 256
 const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf'
 
@@ -32,9 +28,9 @@ function faultOfExecutable(path: string, env: NodeJS.ProcessEnv, checkout: strin
     return `its file is not executable here: chmod +x ${path}, or mount its disk without noexec`
   const start = startOf(path)
   if (start.startsWith(`${BYTE_ORDER_MARK}#!`))
-    return 'a byte order mark stands before its #!: save it without one'
+    return 'a byte order mark precedes its #!: save it without one'
   if (!start.startsWith('#!'))
-    return start.includes('\0') ? null : 'its first line is not one such as #!/bin/sh'
+    return start.includes('\0') ? null : 'its first line names no interpreter, such as #!/bin/sh'
   const [line = ''] = start.slice(2).split('\n', 1)
   if (line.includes('\r'))
     return 'its first line ends with a carriage return, as on Windows: write *.sh text eol=lf into .gitattributes'
@@ -46,7 +42,7 @@ function faultOfExecutable(path: string, env: NodeJS.ProcessEnv, checkout: strin
     : `its interpreter is missing: ${program}; ${searched(env)}`
 }
 
-/** The program that env(1) looks up, given all the rest of the line as one argument; null where that takes env to tell. */
+/** The program that env(1) looks up: the rest of the line is one argument. Null where only env can tell. */
 function programOfEnv(rest: string): string | null {
   if (!rest.startsWith('-')) return rest
   const [, program = null] =
@@ -64,7 +60,7 @@ function startOf(path: string): string {
   }
 }
 
-/** Whether there is a program of this name on the PATH, or at this path. */
+/** Whether the program exists at its path, or in PATH. */
 function isFound(program: string, { PATH = '' }: NodeJS.ProcessEnv, folder: string): boolean {
   if (program.includes('/')) return isProgram(resolve(folder, program))
   return PATH.split(':').some((one) => isProgram(resolve(folder, one, program)))

@@ -14,7 +14,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 
 const marker = \`\${process.env.TELEC_HOME}/what-this-migration-leaves\`
 
-/** true: there is nothing to do (any more). */
+/** true: there is nothing left to do. */
 export function check(): boolean {
   return existsSync(marker)
 }
@@ -33,7 +33,7 @@ MARKER = pathlib.Path(os.environ["TELEC_HOME"]) / "what-this-migration-leaves"
 
 
 def check() -> bool:
-    """True: there is nothing to do (any more)."""
+    """True: there is nothing left to do."""
     return MARKER.exists()
 
 
@@ -48,7 +48,7 @@ set -eu
 marker=$TELEC_HOME/what-this-migration-leaves
 
 case $1 in
-  check) test -e "$marker" ;; # 0: there is nothing to do (any more); 1: there is
+  check) test -e "$marker" ;; # 0: there is nothing left to do; 1: there is
   migrate) touch "$marker" ;; # 0: done
 esac
 `,
@@ -56,10 +56,10 @@ esac
 
 const FILE_MODE = { ts: 0o644, py: 0o644, sh: 0o755 } as const
 
-/** Characters of a description in the file's name. */
+/** In characters. */
 const LONGEST_NAME = 60
 
-/** Writes a working template with the next free number of its version. */
+/** Writes a working template with the next number of its version. */
 export async function newMigration(
   folder: string,
   migrations: readonly Migration[],
@@ -72,8 +72,8 @@ export async function newMigration(
     .slice(0, LONGEST_NAME)
     .replace(/^_+|_+$/g, '')
   if (name === '')
-    throw new TelecError('usage', `"${description}" has no letter or digit to name a file by`, {
-      hint: "telec-migrate new 'rename the cache key'",
+    throw new TelecError('usage', `"${description}" has no letter or digit for the file's name`, {
+      hint: "describe it in words: telec-migrate new 'rename the cache key'",
     })
   const numbers = migrations.filter((one) => compare(one.version, version) === 0).map(({ number }) => number)
   const number = String(Math.max(0, ...numbers) + 1).padStart(3, '0')
@@ -81,7 +81,7 @@ export async function newMigration(
   const path = join(folder, `v${id}`)
   const text = TEMPLATES[language](description.replace(/\s+/g, ' '))
   try {
-    mkdirSync(dirname(path), { recursive: true }) // not private, as the folders of telec's own state are
+    mkdirSync(dirname(path), { recursive: true }) // not private, unlike telec's own folders
   } catch (error) {
     throw writeFailure(path, error)
   }

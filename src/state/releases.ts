@@ -11,7 +11,7 @@ const PageSchema = v.object({
 export type Page = v.InferOutput<typeof PageSchema>
 
 const CacheSchema = v.object({
-  /** The URL of the list, as the cache is for one repository. */
+  /** The URL of the list: each repository needs its own cache. */
   url: v.string(),
   pages: v.array(PageSchema),
   /** The server takes no requests until then; each token has its own limit. */

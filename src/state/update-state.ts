@@ -14,7 +14,7 @@ const StepSchema = v.object({
   note: v.nullable(v.string()),
 })
 
-/** The user permits for one target: a rewritten branch or tag, an older version, stashing local changes. */
+/** The permissions of a user for a target: to take a rewritten branch or tag, or an older version, and to stash local changes. */
 export const PERMITS = ['rewrite', 'downgrade', 'stash'] as const
 export type Permit = (typeof PERMITS)[number]
 

@@ -10,7 +10,7 @@ import { locateRepository, type Repository } from '../git/repository.ts'
 import { verifySignatures } from '../git/signatures.ts'
 import { declaredBy } from '../git/target.ts'
 import { committedBelow, exportTree } from '../git/tree.ts'
-import { type Answer, askPending } from '../migrate/overview.ts'
+import { type Answer, askChecks } from '../migrate/overview.ts'
 import { migrationsFolder, planMigrations } from '../migrate/plan.ts'
 import { surroundingsOf } from '../migrate/run.ts'
 import { findService } from '../service/find.ts'
@@ -73,7 +73,7 @@ async function askOfCopy(
     const bounds = { from: null, to: target.version, deployed: deployed.version }
     const plan = await planMigrations(copy, bounds, 'worktree')
     const versions = { from: deployed.version, to: target.version }
-    return await askPending(world, plan, { ...(await surroundingsOf(service, versions)), code })
+    return await askChecks(world, plan.pending, { ...(await surroundingsOf(service, versions)), code })
   })
 }
 

@@ -101,13 +101,10 @@ describe('what is not on the disk as the commit has it halts before anything run
     for (const file of ['v1.1.0/helper.mjs', 'lib/deep/helper.mjs'])
       place(computer, `migrations/${file}`, '// as it was\n')
     writeFileSync(join(computer.checkout, 'migrations', name), '// edited\n', { flag: 'a' })
-    expectFailure(await migrate(computer), 1, [
-      `migrations/${name} is not as the commit has it`,
-      '+// edited',
-    ])
+    expectFailure(await migrate(computer), 1, [`migrations/${name} differs from the commit`, '+// edited'])
     expect(timesRun(computer, ID)).toBe(0)
     await computer.gitInCheckout('update-index', '--assume-unchanged', `migrations/${name}`)
-    expectFailure(await migrate(computer), 1, [`migrations/${name} is not as the commit has it`])
+    expectFailure(await migrate(computer), 1, [`migrations/${name} differs from the commit`])
     expect((await migrate(computer, '--worktree')).code).toBe(0)
     expect(timesRun(computer, ID)).toBe(1)
   })
@@ -116,7 +113,7 @@ describe('what is not on the disk as the commit has it halts before anything run
     const computer = await freshComputer()
     for (const id of [ID, '1.1.0/002_b.mjs']) placeMarker(computer, id)
     rmSync(join(computer.checkout, `migrations/v${ID}`))
-    expectFailure(await migrate(computer), 1, [`migrations/v${ID} is not as the commit has it`])
+    expectFailure(await migrate(computer), 1, [`migrations/v${ID} differs from the commit`])
     expect(timesRun(computer, '1.1.0/002_b.mjs')).toBe(0)
   })
 
@@ -130,9 +127,7 @@ describe('what is not on the disk as the commit has it halts before anything run
       )
       const [command = '', ...args] = [...how, `migrations/v${ID}`]
       await succeed(command, args, { cwd: computer.checkout })
-      expectFailure(await computer.telec('telec-update', ['--retry']), 1, [
-        `${ID} is not as the commit has it`,
-      ])
+      expectFailure(await computer.telec('telec-update', ['--retry']), 1, [`${ID} differs from the commit`])
     }
   })
 
@@ -141,7 +136,7 @@ describe('what is not on the disk as the commit has it halts before anything run
     expect((await update(computer, { [`migrations/v${ID}`]: RETURNS_FALSE })).code).toBe(42)
     await computer.gitInCheckout('rm', '--quiet', '-r', 'migrations')
     const ended = await update(computer, { 'package.json': '{"name": "web", "version": "1.1.0"}\n' })
-    expectFailure(ended, 1, [`${ID} is not as the commit has it`])
+    expectFailure(ended, 1, [`${ID} differs from the commit`])
   })
 
   test('an update says so, too, and the status has its id', async () => {
@@ -153,7 +148,7 @@ export const migrate = () => (appendFileSync('migrations/v${ID}', '// edited'), 
     const failed = await update(computer, { ...UPDATE, 'migrations/v1.1.0/000_first.mjs': first })
     expectMigrationFailure(failed, '1.1.0/000_first.mjs', ['migrate() returned false'])
     const again = await computer.telec('telec-update', ['--retry'])
-    expectFailure(again, 1, [`migrations/v${ID} is not as the commit has it`, '+// edited'])
+    expectFailure(again, 1, [`migrations/v${ID} differs from the commit`, '+// edited'])
     expect(computer.state('status.json')).toMatchObject({ migration: ID })
   })
 })
@@ -196,10 +191,7 @@ test('the folder may be in a submodule, whose commit is that of the checkout', a
   computer.writeConfig(config.replace(/^deployment:$/m, 'deployment:\n  migrations: db/migrations'))
   drop(computer, `db/migrations/v${DRAFT}`, RUNS_NEVER)
   writeFileSync(join(checkout, `db/migrations/v${ID}`), '// edited\n', { flag: 'a' })
-  expectFailure(await migrate(computer), 1, [
-    `db/migrations/v${ID} is not as the commit has it`,
-    '+// edited',
-  ])
+  expectFailure(await migrate(computer), 1, [`db/migrations/v${ID} differs from the commit`, '+// edited'])
   await git('-C', 'db', 'checkout', '--quiet', '--', '.')
   const ended = await migrate(computer)
   expect(ended, ended.stderr).toMatchObject({ code: 0 })
@@ -249,7 +241,7 @@ describe('deployment.before_migrate', () => {
   })
 
   test.each([
-    ['echo no space; exit 3', ['ended with exit code 3', 'no space']],
+    ['echo no space; exit 3', ['failed with exit code 3', 'no space']],
     ['nosuchbackup', ['exit code 127', 'searched: PATH=']],
   ])('that fails halts an update, and nothing ran: %s', async (command, parts) => {
     const computer = await freshComputer()

@@ -19,7 +19,7 @@ describe('what a link leads to is as the commit has it, or nothing runs:', () =>
     symlinkSync('../../shared/b.mjs', join(computer.checkout, 'migrations/v1.1.0/002_b.mjs'))
     commit(computer, 'migrations')
     writeFileSync(join(computer.checkout, 'shared/b.mjs'), RUNS_NEVER)
-    expectFailure(await migrate(computer), 1, ['002_b.mjs is not as the commit has it', '+throw new Error'])
+    expectFailure(await migrate(computer), 1, ['002_b.mjs differs from the commit', '+throw new Error'])
     await computer.gitInCheckout('checkout', '--', 'shared')
     expect((await migrate(computer)).code).toBe(0)
   })
@@ -31,7 +31,7 @@ describe('what a link leads to is as the commit has it, or nothing runs:', () =>
     symlinkSync('../../../b.mjs', join(computer.checkout, 'migrations/v1.1.0/002_b.mjs'))
     commit(computer, 'migrations')
     const why = `it leads to ${join(computer.folder, 'b.mjs')}, which no commit has`
-    expectFailure(await migrate(computer), 1, ['002_b.mjs is not as the commit has it', why])
+    expectFailure(await migrate(computer), 1, ['002_b.mjs differs from the commit', why])
   })
 
   test('a neighbour that is a link to a folder, by the files in it', async () => {
@@ -41,10 +41,7 @@ describe('what a link leads to is as the commit has it, or nothing runs:', () =>
     symlinkSync('../src/lib', join(computer.checkout, 'migrations/lib'))
     commit(computer, 'migrations')
     writeFileSync(join(computer.checkout, 'src/lib/b.mjs'), RUNS_NEVER)
-    expectFailure(await migrate(computer), 1, [
-      'migrations/lib is not as the commit has it',
-      '+throw new Error',
-    ])
+    expectFailure(await migrate(computer), 1, ['migrations/lib differs from the commit', '+throw new Error'])
     await computer.gitInCheckout('checkout', '--', 'src')
     expect((await migrate(computer)).code).toBe(0)
   })

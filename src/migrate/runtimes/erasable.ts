@@ -10,7 +10,7 @@ export function isNode(value: unknown): value is Node {
   return typeof value === 'object' && value !== null && typeof (value as Node).type === 'string'
 }
 
-/** Whether nothing of it is there when the program runs. */
+/** Whether the node is only a type, which JavaScript does not have. */
 export function isErased(node: Node): boolean {
   const { type, declare, importKind, exportKind, declaration } = node
   if (TYPES.has(type) || declare === true) return true
@@ -33,10 +33,10 @@ const TYPES = new Set([
   'TSNamespaceExportDeclaration',
 ])
 
-/** A namespace of types alone, which TypeScript makes nothing of. */
+/** A namespace with types only, for which TypeScript makes no code. */
 function isErasedBlock(block: unknown): boolean {
   if (!isNode(block)) return false
-  if (block.type === 'TSModuleDeclaration') return isErasedBlock(block.body) // of A in A.B
+  if (block.type === 'TSModuleDeclaration') return isErasedBlock(block.body) // B of A.B
   return Array.isArray(block.body) && block.body.every((one) => isNode(one) && isErased(one))
 }
 
@@ -45,13 +45,13 @@ interface Refusal {
   readonly instead: string
 }
 
-/** Why syntax is more than a type, or newer than the oldest Node.js that telec runs on; null where it is neither. */
+/** Why telec refuses the node: it is more than a type, or newer than the oldest Node.js of telec; null: it does not. */
 export function refusal(node: Node, text: string): Refusal | null {
   if (isErased(node)) return null
   const source = (part: unknown) => (isNode(part) ? text.slice(part.start, part.end) : '')
   const name = source(node.id)
-  const needsCode = (what: string) => `${what} is more than a type: JavaScript has nothing like it`
-  const tooNew = (what: string) => `${what} is not in every version of Node.js that telec runs on`
+  const needsCode = (what: string) => `${what} is more than a type, and JavaScript has none`
+  const tooNew = (what: string) => `${what} is not in every version of Node.js that telec supports`
   switch (node.type) {
     case 'TSEnumDeclaration':
       return { because: needsCode('an enum'), instead: `write an object: const ${name} = { … } as const` }
@@ -83,7 +83,7 @@ export function refusal(node: Node, text: string): Refusal | null {
       }
     case 'TSTypeAssertion':
       return {
-        because: 'a type in angle brackets before a value cannot be told from other syntax',
+        because: 'a type in angle brackets before a value is ambiguous',
         instead: `write: ${source(node.expression)} as ${source(node.typeAnnotation)}`,
       }
     case 'Decorator':

@@ -1,26 +1,26 @@
-// Takes the types out of TypeScript. It does so itself, for what Node.js takes differs from version to version.
+// Removes the types from TypeScript. Node.js can do it, but each version accepts different syntax.
 import { parse } from '@babel/parser'
 import { isErased, isNode, type Node, refusal } from './erasable.ts'
 
-/** Words before a member of a class that JavaScript does not have. */
+/** Words before a member of a class, which JavaScript does not have. */
 const MODIFIERS = new Set(['public', 'private', 'protected', 'readonly', 'override', 'abstract', 'declare'])
 
-/** Where a line break may end them, and so a `(` on the next line must not go on with them. */
+/** Nodes that a line break may end: without their type, a `(` on the next line would continue them. */
 const ENDED_BY_LINE_BREAK =
   /^(ExpressionStatement|ReturnStatement|ThrowStatement|VariableDeclaration|ExportDefaultDeclaration|Class(Private)?Property)$/
 
 type Token = Readonly<Record<'start' | 'end', number> & { type: string | object }>
 
 /**
- * JavaScript with each type replaced by spaces, so that lines and columns stay what they are. Throws a SyntaxError that
- * shows the line, the reason and what to write instead, where something is more than a type.
+ * JavaScript with each type replaced by spaces, so that lines and columns do not change. For syntax that is more than a
+ * type it throws a SyntaxError with the line, the reason and a replacement.
  */
 export function eraseTypes(text: string, file: string): string {
   const { program, tokens } = read(text, file)
   const out = text.split('')
   const textOf = (token: Token | undefined) => (token ? text.slice(token.start, token.end) : '')
 
-  /** Where the first token is that begins at or after a place. */
+  /** The index of the first token that begins at or after a place. */
   const indexFrom = (place: number) => {
     let [low, high] = [0, tokens.length]
     while (low < high) {
@@ -49,7 +49,7 @@ export function eraseTypes(text: string, file: string): string {
         parent !== null &&
         /^(Program|BlockStatement|ClassBody|StaticBlock|SwitchCase|TSModuleBlock)$/.test(parent.type)
       )
-        out[node.start] = ';' // a line break alone may not part what stands before and after it
+        out[node.start] = ';' // a line break alone may not separate the code around it
       return
     }
     eraseParts(node)
@@ -59,7 +59,7 @@ export function eraseTypes(text: string, file: string): string {
     if (ENDED_BY_LINE_BREAK.test(node.type) && !isHead && wasBlanked) out[node.end - 1] = ';'
   }
 
-  /** What of a node is a type and no node of its own. */
+  /** Erases the types of a node that are not nodes themselves. */
   const eraseParts = (node: Node): void => {
     const { start, end, type } = node
     if (type === 'TSAsExpression' || type === 'TSSatisfiesExpression')
@@ -84,7 +84,7 @@ export function eraseTypes(text: string, file: string): string {
     if (type === 'ArrowFunctionExpression') eraseArrow(node)
   }
 
-  /** The `?` or `!` of a name, which stands before its type or at its end. */
+  /** Erases the `?` or `!` of a name, before its type or at its end. */
   const eraseMark = (node: Node): void => {
     const { typeAnnotation } = node
     if (isNode(typeAnnotation) && !node.type.startsWith('TS'))
@@ -99,13 +99,13 @@ export function eraseTypes(text: string, file: string): string {
       const token = tokens[at] as Token
       if (!MODIFIERS.has(textOf(token))) continue
       blank(token.start, token.end)
-      if (token.start === node.start) out[token.start] = ';' // the line above may not end with one
+      if (token.start === node.start) out[token.start] = ';' // the line above may lack one
     }
     const after = indexFrom(key.end) + (node.computed ? 1 : 0)
     if (node.optional || node.definite) blankToken(tokens[after], '?', '!')
   }
 
-  /** No line break may stand between `async` and `(`, nor before `=>`: the parentheses are moved to where there is none. */
+  /** Moves a parenthesis, where erased types would leave a line break after `async` or before `=>`. */
   const eraseArrow = (node: Node): void => {
     const { typeParameters, returnType } = node
     if (isNode(typeParameters)) {
@@ -124,7 +124,7 @@ export function eraseTypes(text: string, file: string): string {
         out[returnType.end - 1] = ')'
       }
     }
-    // What was put there must stay.
+    // The visit of these nodes would erase it again.
     node.typeParameters = node.returnType = null
   }
 
@@ -139,7 +139,7 @@ function read(text: string, file: string): { program: Node; tokens: readonly Tok
       tokens: true,
       attachComment: false,
       createParenthesizedExpressions: true,
-      // So that they can be refused by their names.
+      // Parsed only so that `refusal` can name them.
       plugins: ['typescript', 'decorators', 'decoratorAutoAccessors', 'explicitResourceManagement'],
     })
     const isCode = ({ type }: Token) => typeof type !== 'string' // the others are comments

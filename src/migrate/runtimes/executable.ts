@@ -7,14 +7,14 @@ import { callFailure } from '../failure.ts'
 import type { FunctionName } from './protocol.ts'
 import { CALL_TIMEOUT_MS, MOST_OUTPUT, PRINTED_TOO_MUCH, type Runtime } from './runtime.ts'
 
-/** Any executable file: `FILE check` leaves with 0 (applied) or 1 (not yet), `FILE migrate` with 0 (done). */
+/** Any executable file: `FILE check` exits with 0 (applied) or 1 (not yet), `FILE migrate` with 0 (done). */
 export const executableRuntime: Runtime = (migration, { cwd, env, onLine }) => ({
   async call(name) {
     const bounds = { timeoutMs: CALL_TIMEOUT_MS, maxOutput: MOST_OUTPUT, leftovers: 'end' } as const
     const result = await run(migration.path, [name], { cwd, env, onLine, loadLaunch, ...bounds }).catch(
       (error: unknown) => {
         if (!(error instanceof TelecError)) throw error
-        throw callFailure(migration, name, `cannot be started: ${error.because}`, '')
+        throw callFailure(migration, name, `it did not start: ${error.because}`, '')
       },
     )
     const fault = faultIn(result, name)
@@ -25,11 +25,11 @@ export const executableRuntime: Runtime = (migration, { cwd, env, onLine }) => (
   close: async () => undefined, // each call is a process of its own
 })
 
-/** What is wrong with how a call ended; null where it answered. */
+/** Why the call failed; null: it answered. */
 function faultIn({ code, signal, endedBy, leftovers }: RunResult, name: FunctionName): string | null {
   if (endedBy === 'output') return PRINTED_TOO_MUCH
   if (endedBy === 'timeout') return `it was still running after ${CALL_TIMEOUT_MS / 1000} s`
   if (leftovers.length > 0) return `it left processes running: ${namesOf(leftovers)}`
   if (code === 0 || code === 1) return null
-  return `it ended with ${signal ?? `exit code ${code}`}; ${name} takes 0 or 1`
+  return `it failed with ${signal ?? `exit code ${code}`}; ${name} must exit with 0 or 1`
 }

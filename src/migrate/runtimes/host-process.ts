@@ -16,19 +16,19 @@ import {
   type RuntimeOptions,
 } from './runtime.ts'
 
-/** A program that calls functions of the migration that its last argument names; see protocol.ts. */
+/** A program that calls functions of the migration in its last argument; see protocol.ts. */
 interface HostProgram {
   readonly command: string
   readonly args: readonly string[]
-  /** Written to its standard input. */
+  /** Its standard input. */
   readonly input: string | Buffer
-  /** What it may read at LOADER_FD. */
+  /** The text at LOADER_FD. */
   readonly loader?: Buffer
-  /** How to get the interpreter, where it is not there. */
+  /** How to get a missing interpreter. */
   readonly hint: string
 }
 
-/** Runs each migration in a process of its own. */
+/** Runs each migration in its own process. */
 export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram): Runtime {
   return (migration, options) => {
     const { cwd, env, onLine } = options
@@ -58,7 +58,7 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
     )
     child.on('exit', (code, signal) =>
       breakOff(
-        `it ended the process that it ran in, with ${signal ?? `exit code ${code}`}${code === NOT_FOUND ? `\n${searched(env)}` : ''}`,
+        `it ended its process, with ${signal ?? `exit code ${code}`}${code === NOT_FOUND ? `\n${searched(env)}` : ''}`,
       ),
     )
     child.stdin?.end(program.input)
@@ -69,12 +69,12 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
     eachLine(child.stdio[ANSWERS_FD] as Readable, (line) => onAnswer(readAnswer(line)))
 
     let ending: Promise<readonly Leftover[]> | null = null
-    /** Ends it with all that it started; after that all of its output has come. @returns what it had left running. */
+    /** Ends the process and all that it started, and reads the rest of the output. @returns its leftovers. */
     const end = (isDone: boolean) => {
       ending ??= (async () => {
-        requests.end() // by that it ends itself, as a program does: what its language started for it goes with it
+        requests.end() // the host then exits normally, with the helpers that its language started
         const timer = setTimeout(() => host.end(), isDone ? LEFTOVERS_MS : 0)
-        child.on('exit', () => clearTimeout(timer)) // from then on what it left is given its time
+        child.on('exit', () => clearTimeout(timer)) // now its leftovers have time to exit
         await ended.finally(() => clearTimeout(timer))
         const left = host.leftovers()
         host.kill()
@@ -100,7 +100,7 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
         const at = 'at' in answer ? answer.at : 'value' in answer ? null : name
         const error =
           'value' in answer
-            ? `it left work behind that it did not wait for: ${answer.left.join(', ')}`
+            ? `it left work behind, without waiting for it: ${answer.left.join(', ')}`
             : answer.error
         await end(false)
         throw callFailure(migration, at, error, output.end())
@@ -108,7 +108,7 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
       async close() {
         const hasFailed = ending !== null
         const left = await end(true)
-        output.end() // logs a last line that does not end
+        output.end() // logs an incomplete last line
         if (hasFailed || left.length === 0) return
         throw callFailure(migration, null, `it left processes running: ${namesOf(left)}`, output.end())
       },
@@ -126,7 +126,7 @@ const AnswerSchema = v.pipe(
   ]),
 )
 
-/** A migration can write where only its host should. */
+/** A migration can write to the host's descriptor, so any text may come. */
 export function readAnswer(line: string): Answer | TimeLimit {
   const answer = v.safeParse(AnswerSchema, line)
   if (answer.success) return answer.output

@@ -1,5 +1,5 @@
-// Runs a migration in a Node.js process of its own: one that hangs, exits or crashes takes this process with it, not
-// telec. Given to `node -` as text, so that an update which replaces telec's bundles does not change it half-way.
+// Runs a migration in its own Node.js process: if it hangs, exits or crashes, telec survives. telec passes this file to
+// `node -` as text, so that an update that replaces telec's bundles cannot change it half-way.
 import { existsSync, readFileSync, writeSync } from 'node:fs'
 import * as modules from 'node:module'
 import { Socket } from 'node:net'
@@ -17,31 +17,31 @@ import {
 
 const file = process.argv.pop() as string
 
-// Those that a script from standard input has as globals are not there for an ES module.
+// A script from standard input has these globals, and an ES module does not.
 for (const name of ['require', 'module', 'exports', '__filename', '__dirname'])
   Reflect.deleteProperty(globalThis, name)
 
-/** What a file imports is looked up from where the file lies. */
+/** Imports are relative to the migration's file. */
 const requireFile = modules.createRequire(file)
 
 /** Node.js keeps time in 32 bits of milliseconds. */
 const LONGEST_TIMEOUT_S = 2_147_483
 
-/** What is closing at the end of a function may take a moment to be closed; a process that it left has as long. */
+/** A file or socket may take a moment to close; the same time as LEFTOVERS_MS. */
 const SETTLE_MS = 2_000
 
 const requests = new Socket({ fd: REQUESTS_FD, readable: true })
-// Without this Node.js keeps in memory what a loop prints, and loses it where the process ends early.
+// Else Node.js buffers the output of a loop, and loses it where the process ends early.
 for (const stream of [process.stdout, process.stderr])
   (stream as { _handle?: { setBlocking?(on: boolean): void } })._handle?.setBlocking?.(true)
 const own = count(process.getActiveResourcesInfo())
-// telec asks for one thing at a time, and awaits its answer.
+// telec sends one request at a time.
 requests.setEncoding('utf8').on('data', (name: string) => void answer(name.trim() as FunctionName).then(send))
-requests.on('end', () => process.exit()) // telec is gone
-// Rejections that nobody handles come here, too.
+requests.on('end', () => process.exit()) // telec has closed its end, or exited
+// Also gets unhandled rejections.
 process.on('uncaughtException', (error) =>
   send({
-    error: `an error that nobody caught: ${error instanceof Error ? described(error) : error}`,
+    error: `an uncaught error: ${error instanceof Error ? described(error) : error}`,
     at: null,
   }),
 )
@@ -67,7 +67,7 @@ async function answer(name: FunctionName): Promise<Answer> {
 }
 
 async function callFunction(exports: Record<string, unknown>, name: FunctionName): Promise<boolean> {
-  // A CommonJS module's exports are its default export where Node cannot tell their names.
+  // Where Node cannot tell the names of a CommonJS module's exports, they are in its default export.
   const found = exports[name] ?? (exports.default as Record<string, unknown> | undefined)?.[name]
   if (typeof found !== 'function') throw `it exports no function ${name}()` // not an Error: it has no stack to show
   const value: unknown = await found()
@@ -75,7 +75,7 @@ async function callFunction(exports: Record<string, unknown>, name: FunctionName
   throw `${name}() returned ${typeof value}; it must return true or false`
 }
 
-/** By require, which is four times as fast as import() and takes ES modules, too; what it cannot take is imported. */
+/** require() is four times as fast as import(), and loads most ES modules, too; import() loads the others. */
 async function load(): Promise<Record<string, unknown>> {
   if (hookLoading()) registerLoader = () => undefined
   else if (MAY_IMPORT_TYPESCRIPT.test(readFileSync(file, 'utf8'))) registerLoader()
@@ -88,7 +88,7 @@ async function load(): Promise<Record<string, unknown>> {
   return (await import(pathToFileURL(file).href)) as Record<string, unknown>
 }
 
-/** Later, by itself or by a file of the project's that it imports. */
+/** The migration, or a file that it imports, may import TypeScript later. */
 const MAY_IMPORT_TYPESCRIPT = /\bimport\s*\(|\.m?ts\b|['"`](\.|#|file:)/
 
 const MUST_BE_IMPORTED = new Set([
@@ -118,7 +118,7 @@ function typeScript(): Loader {
   return loader
 }
 
-/** Has TypeScript loaded by typescript-loader.ts. @returns whether that goes for import, too, and not for require alone. */
+/** Makes require() load TypeScript by typescript-loader.ts. @returns whether import does so, too. */
 function hookLoading(): boolean {
   const { registerHooks } = modules as { registerHooks?(hooks: object): void } // not in the types of 20
   if (registerHooks) {
@@ -128,7 +128,7 @@ function hookLoading(): boolean {
     return true
   }
   const { _extensions: extensions } = modules.Module as unknown as { _extensions: object }
-  // Not enumerable: require('./name') must not find name.ts, which it does not elsewhere.
+  // Not enumerable: require('./name') must not find name.ts, as in no other Node.js.
   for (const extension of ['.ts', '.mts', '.cts'])
     Object.defineProperty(extensions, extension, {
       configurable: true,
@@ -141,7 +141,7 @@ function hookLoading(): boolean {
   return false
 }
 
-/** Node.js before 22.15 takes the hook for import into a thread of its own, which takes twice as long as all the rest. */
+/** Node.js before 22.15 runs the hook for import in a thread, whose start takes twice as long as all the rest. */
 let registerLoader = (): void => {
   const module = `const module={},require=process.getBuiltinModule;${loaderText()};`
   const text = `${module}export const load=async(...args)=>module.exports.load(...args)`
@@ -149,9 +149,9 @@ let registerLoader = (): void => {
   registerLoader = () => undefined
 }
 
-/** What keeps this process busy beyond its own channels: a promise nobody waits for, a timer, a child. */
+/** The work that keeps this process busy, besides its own channels: a pending promise, a timer, a child. */
 async function workLeft(): Promise<string[]> {
-  await new Promise((resolve) => setImmediate(resolve)) // also lets a rejection that nobody handles end the process
+  await new Promise((resolve) => setImmediate(resolve)) // an unhandled rejection comes first
   let left = more()
   for (let waited = 0; left.length > 0 && waited < SETTLE_MS; waited += 10) {
     await delay(10)
@@ -171,7 +171,7 @@ function count(kinds: readonly string[]): Map<string, number> {
   return counts
 }
 
-/** A stack without the lines of telec and of Node.js, which are none of the author's business. */
+/** A stack without the lines of telec and of Node.js. */
 function ownFrames(stack: string): string {
   return stack
     .split('\n')
@@ -179,13 +179,13 @@ function ownFrames(stack: string): string {
     .join('\n')
 }
 
-/** An error as Node.js shows it, with what caused it, and what to write instead. */
+/** An error with its stack, its causes, and advice. */
 function described(error: Error): string {
   const cause = error.cause instanceof Error ? `\ncaused by: ${described(error.cause)}` : ''
   return ownFrames(error.stack ?? error.message) + cause + advice(error)
 }
 
-/** What to write instead, where an import of TypeScript fails for what every Node.js would say in its own words. */
+/** What to write instead, where an import of TypeScript fails. */
 function advice({ message }: Error): string {
   const [, name] = /does not provide an export named '(\w+)'/.exec(message) ?? []
   if (name) return `\nwhere ${name} is a type, import it as one: import { type ${name} } from …`

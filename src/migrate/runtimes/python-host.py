@@ -1,15 +1,15 @@
-# Runs a Python migration in a process of its own, as telec's node-host.ts runs one in JavaScript (protocol.ts).
+# Runs a Python migration in its own process, as node-host.ts does in JavaScript; see protocol.ts.
 import sys
 
 IS_SAFE = sys.path[:1] != [""]  # PYTHONSAFEPATH
 if not IS_SAFE:
-    sys.path.pop(0)  # a json.py there is not the one meant here
+    sys.path.pop(0)  # this file must not import a json.py from the checkout
 import contextlib, importlib.machinery, importlib.util, inspect, json, os, threading, time, traceback, types
 
 os.set_inheritable(3, False)
 os.set_inheritable(4, False)
 for stream in (sys.stdout, sys.stderr):
-    stream.reconfigure(line_buffering=True)  # else what it printed is lost where it hangs or is killed
+    stream.reconfigure(line_buffering=True)  # else the output is lost where it hangs or is killed
 LONGEST_TIMEOUT_S = 2_147_483  # Node.js keeps time in 32 bits of milliseconds
 SETTLE_S = 2
 PATH = sys.argv.pop()
@@ -22,11 +22,11 @@ module = None
 
 
 class SpecInFolder(importlib.machinery.ModuleSpec):
-    parent = "neighbours"  # so that "from . import neighbour" works, too
+    parent = "neighbours"  # makes "from . import neighbour" work
 
 
 def load():
-    """By its own name, which the processes of multiprocessing find on their path."""
+    """Imports it by its own name, which the processes of multiprocessing need."""
     global module
     if module is None:
         neighbours = sys.modules[SpecInFolder.parent] = types.ModuleType(SpecInFolder.parent)
@@ -40,7 +40,7 @@ def load():
 
 
 class Refusal(Exception):
-    """What is wrong with a migration itself: there are no lines of it to show."""
+    """A fault of the migration itself, without a traceback."""
 
 
 def call(name):
@@ -76,7 +76,7 @@ def answer(name):
 
 
 def threads_left():
-    """As of a process that it left: what ends by itself in a moment does not count."""
+    """The threads that do not end in a moment."""
     until = time.monotonic() + SETTLE_S
     while True:
         left = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
@@ -86,16 +86,16 @@ def threads_left():
 
 
 def send(message):
-    while os.getpid() != PID:  # a fork that came back here: one answers, and telec finds the other one
+    while os.getpid() != PID:  # a fork returned here, too: only the parent answers, and telec finds the child
         time.sleep(1)
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):  # the migration has none any more, or closed it
+        with contextlib.suppress(AttributeError, ValueError):  # the migration removed or closed it
             stream.flush()
     os.write(4, (json.dumps(message) + "\n").encode())
 
 
 def own_frames(error):
-    """What Python prints of it, causes included, without the lines of telec and of importlib."""
+    """The traceback with its causes, without the lines of telec and importlib."""
     shown = traceback.TracebackException.from_exception(error)
     parts = [shown]
     for part in parts:

@@ -1,5 +1,5 @@
-// How Node.js loads TypeScript in a migration: as a hook of `module.registerHooks`, or of `module.register` before 22.15.
-// Either way it is this file's text, which the host makes a module of only where one is wanted.
+// Loads TypeScript in a migration, as a hook of `module.registerHooks`, or of `module.register` before Node.js 22.15. The
+// host gets this file as text, and compiles it only when needed.
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { eraseTypes } from './erase-types.ts'
@@ -10,10 +10,7 @@ export interface Loaded {
   readonly shortCircuit: true
 }
 
-/**
- * A `.ts` is an ES module here, also where package.json says `"type": "commonjs"`, as npm init writes it: one rule for
- * every Node.js, and what people write who never saw what tsc makes of it.
- */
+/** A `.ts` is always an ES module, even if package.json has `"type": "commonjs"`, as npm init writes it. */
 export function load<Result>(
   url: string,
   context: object,
@@ -23,11 +20,9 @@ export function load<Result>(
   return { format: 'module', source: readTypeScript(fileURLToPath(url)), shortCircuit: true }
 }
 
-/** The JavaScript of a file in TypeScript, its byte order mark left out. */
+/** The JavaScript of a TypeScript file, without its byte order mark. */
 export function readTypeScript(file: string): string {
   if (file.endsWith('.cts'))
-    throw new SyntaxError(
-      `${file} is CommonJS, which TypeScript is not here: name it .ts, and write import and export`,
-    )
+    throw new SyntaxError(`${file} would be CommonJS: rename it to .ts, and use import and export`)
   return eraseTypes(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''), file)
 }

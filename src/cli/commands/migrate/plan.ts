@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { type Answer, askPending, migrationRows } from '../../../migrate/overview.ts'
+import { type Answer, askChecks, migrationRows } from '../../../migrate/overview.ts'
 import { type MigrationPlan, type Planned, verifyAsCommitted } from '../../../migrate/plan.ts'
 import { surroundingsOf } from '../../../migrate/run.ts'
 import { EXIT } from '../../../system/errors.ts'
@@ -27,7 +27,11 @@ export const planCommand: DefineCommand = (world, leave) =>
       if (check) await verifyAsCommitted(service, plan)
       const to = wanted.to ?? plan.migrations.at(-1)?.version ?? null
       const answers = check
-        ? await askPending(world, plan, await surroundingsOf(service, { from: wanted.from ?? deployed, to }))
+        ? await askChecks(
+            world,
+            plan.pending,
+            await surroundingsOf(service, { from: wanted.from ?? deployed, to }),
+          )
         : []
       world.out(json ? { ...planAsData(plan), ...(check ? { answers } : {}) } : showPlan(plan, answers))
       if (answers.some(({ says }) => says === 'failed')) leave(EXIT.halted)
