@@ -1,7 +1,11 @@
-import { extname } from 'node:path'
+import { type Dirent, readdirSync, statSync } from 'node:fs'
+import { extname, join } from 'node:path'
 import compare from 'semver/functions/compare'
 import parse from 'semver/functions/parse'
-import { TelecError } from '../system/errors.ts'
+import { LINK } from '../git/content.ts'
+import type { Committed } from '../git/tree.ts'
+import { kindOf, systemErrorCode, TelecError } from '../system/errors.ts'
+import { mayAccess } from '../system/files.ts'
 
 export type Language = 'node' | 'python' | 'executable'
 
@@ -36,7 +40,7 @@ const LANGUAGES: Readonly<Record<string, Language>> = {
 }
 
 /** The language of a file by its name; null where the name does not tell. */
-export function languageOf(file: string): Language | null {
+function languageOf(file: string): Language | null {
   return LANGUAGES[extname(file)] ?? null
 }
 
@@ -125,4 +129,55 @@ function migrationOf(
   const language = languageOf(file) ?? (kind === 'executable' ? 'executable' : null)
   if (!language) return fail('is not executable (chmod +x), nor .ts .mts .js .mjs .cjs or .py')
   return { id: `${version}/${file}`, version, number: Number(number), path: `${folder}/${name}`, language }
+}
+
+/** The entries on the disk, also those that git does not know. */
+export function foundOnDisk(folder: string): Found[] {
+  return list(folder).flatMap((version): Found[] => {
+    const kind = entryKind(folder, version)
+    const files = kind === 'folder' ? list(join(folder, version.name)) : []
+    const below = files.map((file) => ({
+      name: `${version.name}/${file.name}`,
+      kind: entryKind(join(folder, version.name), file),
+    }))
+    return [{ name: version.name, kind }, ...below]
+  })
+}
+
+/** The entries in a commit, by its trees. */
+export function foundIn({ files, prefix, repository }: Committed): Found[] {
+  const all = new Map<string, Found>()
+  for (const [path, { mode }] of files) {
+    const [version = '', file, ...deeper] = path.slice(prefix.length).split('/')
+    all.set(version, { name: version, kind: file === undefined ? 'file' : 'folder' })
+    if (file === undefined) continue
+    const kind = deeper.length > 0 ? 'folder' : mode === LINK ? kindAt(join(repository.workTree, path)) : null
+    const name = `${version}/${file}`
+    all.set(name, { name, kind: kind ?? (mode === '100755' ? 'executable' : 'file') })
+  }
+  return [...all.values()]
+}
+
+function kindAt(path: string): Found['kind'] {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return 'folder'
+  return mayAccess(path, 'run') ? 'executable' : 'file'
+}
+
+function entryKind(folder: string, entry: Dirent): Found['kind'] {
+  if (entry.isDirectory()) return 'folder'
+  return entry.isFile() && languageOf(entry.name) ? 'file' : kindAt(join(folder, entry.name))
+}
+
+function list(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch (error) {
+    const code = systemErrorCode(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR') return []
+    throw new TelecError(kindOf(error), `cannot list ${folder}`, {
+      because: (error as Error).message,
+      hint: `check who owns it and its mode: ls -ld ${folder}`,
+      cause: error,
+    })
+  }
 }

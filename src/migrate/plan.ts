@@ -7,8 +7,15 @@ import { type Committed, committedBelow, differenceOf, differingFiles } from '..
 import { type MigrationRecord, readMigrationRecord } from '../state/migrations.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
-import { type Discovered, discoverMigrations, isBeside, type Migration, verifyNames } from './discover.ts'
-import { foundIn, foundOnDisk } from './found.ts'
+import {
+  type Discovered,
+  discoverMigrations,
+  foundIn,
+  foundOnDisk,
+  isBeside,
+  type Migration,
+  verifyNames,
+} from './discover.ts'
 
 export interface Planned extends Migration {
   /** It was added to a version that this computer already runs. */
@@ -50,7 +57,7 @@ export function migrationsFolder({ deployment }: Config): string {
 }
 
 /**
- * The pending migrations of this computer, by its record and the files of the commit; runs nothing.
+ * The pending migrations of this computer, by its record and the files of the source; runs nothing.
  *
  * @param isWhole the disk has all files of the commit: where none of them is pending, git is not asked.
  */

@@ -43,7 +43,11 @@ export async function recordEnd(paths: Paths, update: Update, halt: Halt | null,
     rollback: update.rollback !== null,
     pinned: readChoices(paths).pin?.commit === update.target.commit && update.rollback === null,
     attempts: update.attempts,
-    seconds: secondsOf(update),
+    seconds: Object.fromEntries(
+      update.steps.flatMap(({ name, began_at, ended_at }) =>
+        ended_at === null ? [] : [[name, Math.max(0, Date.parse(ended_at) - Date.parse(began_at)) / 1000]],
+      ),
+    ),
     put_aside: update.put_aside,
     halted: halt && { step: halt.step, error: halt.error },
   }
@@ -51,13 +55,4 @@ export async function recordEnd(paths: Paths, update: Update, halt: Halt | null,
     ({ started_at, target }) => started_at !== entry.started_at || target.commit !== entry.target.commit,
   )
   await write(paths, [...others, entry].slice(-KEPT), { folder: 'synced later' })
-}
-
-function secondsOf({ steps }: Update): Record<string, number> {
-  const ended = steps.flatMap(({ name, began_at, ended_at }) =>
-    ended_at === null
-      ? []
-      : [[name, Math.max(0, Date.parse(ended_at) - Date.parse(began_at)) / 1000] as const],
-  )
-  return Object.fromEntries(ended)
 }

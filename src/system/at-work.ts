@@ -7,60 +7,52 @@ import type { World } from './world.ts'
 /** A process of any user, and the user's name. */
 export type AtWork = Readonly<{ pid: number; name: string; user: string }>
 
+type IsMeant = (name: string, args: readonly string[]) => boolean
+
 /**
  * The processes that `isMeant` accepts and that run in one of the folders, or have one in their arguments or GIT_*
  * variables. A process of root that telec may not inspect counts, too: an unnecessary wait does no harm.
  */
 export async function processesAtWork(
   world: World,
-  isMeant: (name: string, args: readonly string[]) => boolean,
+  isMeant: IsMeant,
   folders: readonly string[],
 ): Promise<AtWork[]> {
   if (world.platform !== 'linux') return listOpenFiles(world, isMeant, folders)
-  return readdirSync('/proc')
-    .filter((pid) => /^\d+$/.test(pid))
-    .flatMap((pid) => look(pid, isMeant, folders))
+  const pids = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid))
+  return pids.flatMap((pid) => look(pid, isMeant, folders))
 }
 
-function look(
-  pid: string,
-  isMeant: (name: string, args: readonly string[]) => boolean,
-  folders: readonly string[],
-): AtWork[] {
-  const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'latin1')
+function look(pid: string, isMeant: IsMeant, folders: readonly string[]): AtWork[] {
   try {
-    const name = read('comm').trim()
-    const args = read('cmdline').split('\0')
-    if (args[0] === '' || !isMeant(name, args)) return [] // a process without arguments has exited
+    const name = read(pid, 'comm').trim()
+    const args = read(pid, 'cmdline').split('\0')
     const { uid } = lstatSync(`/proc/${pid}`)
-    if (!isAtWork(uid, args)) return []
+    if (args[0] === '' || !isMeant(name, args)) return [] // a process without arguments has exited
+    if (!placesOf(pid, uid, args).some((path) => path === null || isBelow(path, folders))) return []
     return [{ pid: Number(pid), name: printableName(name), user: accountOf(uid)?.name ?? `uid ${uid}` }]
   } catch {
     return [] // it has exited, or is hidden from other users
   }
+}
 
-  function isAtWork(uid: number, args: readonly string[]): boolean {
-    try {
-      const told = [
-        ...args,
-        ...read('environ')
-          .split('\0')
-          .filter((one) => one.startsWith('GIT_')),
-      ]
-      const places = [readlinkSync(`/proc/${pid}/cwd`), ...told.map((one) => one.replace(/^[^/]*=/, ''))]
-      return places.some((path) => isBelow(path, folders))
-    } catch (error) {
-      return uid === 0 && systemErrorCode(error) === 'EACCES' // any other process has just exited
-    }
+function read(pid: string, file: string): string {
+  return readFileSync(`/proc/${pid}/${file}`, 'latin1')
+}
+
+/** The working folder of a process, and the paths that it was given; null: telec may not inspect it. */
+function placesOf(pid: string, uid: number, args: readonly string[]): (string | null)[] {
+  try {
+    const variables = read(pid, 'environ').split('\0')
+    const given = [...args, ...variables.filter((one) => one.startsWith('GIT_'))]
+    return [readlinkSync(`/proc/${pid}/cwd`), ...given.map((one) => one.replace(/^[^/]*=/, ''))]
+  } catch (error) {
+    return uid === 0 && systemErrorCode(error) === 'EACCES' ? [null] : [] // any other process has just exited
   }
 }
 
 /** macOS has no /proc: lsof(8) lists the working folders of the user's own processes. */
-async function listOpenFiles(
-  world: World,
-  isMeant: (name: string, args: readonly string[]) => boolean,
-  folders: readonly string[],
-): Promise<AtWork[]> {
+async function listOpenFiles(world: World, isMeant: IsMeant, folders: readonly string[]): Promise<AtWork[]> {
   const { env } = world
   const { stdout } = await world.run('lsof', ['-w', '-d', 'cwd', '-F', 'pcLn'], { env, timeoutMs: 10_000 })
   return stdout.split(/^p/m).flatMap((entry) => {

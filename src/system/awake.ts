@@ -3,17 +3,17 @@ const SLICE_MS = 5_000
 
 /** Acts once the computer was awake for `ms`: a closed lid is not the fault of a command. @returns how to cancel. */
 export function afterAwake(ms: number, act: () => void): () => void {
-  let leftMs = ms
+  let remainingMs = ms
   let sinceMs = performance.now()
   let timer: NodeJS.Timeout
   const wait = () => {
-    timer = setTimeout(look, Math.min(leftMs, SLICE_MS))
+    timer = setTimeout(look, Math.min(remainingMs, SLICE_MS))
   }
   const look = () => {
     const nowMs = performance.now()
-    leftMs -= Math.min(nowMs - sinceMs, 2 * SLICE_MS)
+    remainingMs -= Math.min(nowMs - sinceMs, 2 * SLICE_MS)
     sinceMs = nowMs
-    if (leftMs > 0) wait()
+    if (remainingMs > 0) wait()
     else act()
   }
   wait()

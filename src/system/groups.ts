@@ -25,22 +25,19 @@ for group in $groups; do kill -s KILL -- "-$group"; done`
 
 /** From now on the groups end with telec even where it is killed: a shell waits for its pipe to close. @returns how to stop. */
 export function guardGroups(): () => void {
-  const { stdin } = startGuardian() // before the first group: a kill may come right after that
+  // Started before the first group: a kill may come right after that.
+  const guardian = spawn('/bin/sh', ['-c', GUARDIAN], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+  const { stdin } = guardian
+  guardian.on('error', () => undefined) // no shell: a kill leaves the groups running
+  stdin.on('error', () => undefined)
+  guardian.unref()
+  ;(stdin as unknown as ChildProcess).unref()
   tellGuardian = () => stdin.write(`${[...groups].join(' ')}\n`)
   tellGuardian()
   return () => {
     tellGuardian = () => undefined
     stdin.end('\n')
   }
-}
-
-function startGuardian() {
-  const guardian = spawn('/bin/sh', ['-c', GUARDIAN], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
-  guardian.on('error', () => undefined) // no shell: a kill leaves the groups running
-  guardian.stdin.on('error', () => undefined)
-  guardian.unref()
-  ;(guardian.stdin as unknown as ChildProcess).unref()
-  return guardian
 }
 
 /** Sends `signal` to every group that is running. */

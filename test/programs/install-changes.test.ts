@@ -145,7 +145,7 @@ export const migrate = () => { writeFileSync(path, 'migrated\\n'); return true }
     configure(computer, 'echo more >>lock.json')
     await computer.push(version('1.2.0'))
     await computer.gitInCheckout('config', 'core.splitIndex', 'true')
-    expect((await watchAndUpdate(computer)).stderr).toContain('changed 1 tracked files: lock.json')
+    expect((await watchAndUpdate(computer)).stderr).toContain('changed 1 tracked file: lock.json')
   })
 
   test('costs no git more where it changed nothing: eight, in every format of the index', async () => {

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { discoverMigrations, verifyNames } from '../../src/migrate/discover.ts'
-import { foundOnDisk } from '../../src/migrate/found.ts'
+import { discoverMigrations, foundOnDisk, verifyNames } from '../../src/migrate/discover.ts'
 import { TelecError } from '../../src/system/errors.ts'
 
 /** Writes a tree, discovers its migrations, and removes it. */

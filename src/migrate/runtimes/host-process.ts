@@ -76,10 +76,10 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
         const timer = setTimeout(() => host.end(), isDone ? LEFTOVERS_MS : 0)
         child.on('exit', () => clearTimeout(timer)) // now its leftovers have time to exit
         await ended.finally(() => clearTimeout(timer))
-        const left = host.leftovers()
+        const leftovers = host.leftovers()
         host.kill()
-        for (const { pid } of left) signalIfThere(pid, 'SIGKILL')
-        return left
+        for (const { pid } of leftovers) signalIfThere(pid, 'SIGKILL')
+        return leftovers
       })()
       return ending
     }
@@ -96,21 +96,21 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
           requests.write(`${name}\n`)
         })
         const answer = await Promise.race([broken, answering]).finally(() => clearTimeout(timer))
-        if ('value' in answer && answer.left.length === 0) return answer.value
+        if ('value' in answer && answer.unfinished.length === 0) return answer.value
         const at = 'at' in answer ? answer.at : 'value' in answer ? null : name
         const error =
           'value' in answer
-            ? `it left work behind, without waiting for it: ${answer.left.join(', ')}`
+            ? `it left work behind, without waiting for it: ${answer.unfinished.join(', ')}`
             : answer.error
         await end(false)
         throw callFailure(migration, at, error, output.end())
       },
       async close() {
         const hasFailed = ending !== null
-        const left = await end(true)
+        const leftovers = await end(true)
         output.end() // logs an incomplete last line
-        if (hasFailed || left.length === 0) return
-        throw callFailure(migration, null, `it left processes running: ${namesOf(left)}`, output.end())
+        if (hasFailed || leftovers.length === 0) return
+        throw callFailure(migration, null, `it left processes running: ${namesOf(leftovers)}`, output.end())
       },
     }
   }
@@ -120,7 +120,7 @@ const AnswerSchema = v.pipe(
   v.string(),
   v.parseJson(),
   v.union([
-    v.object({ value: v.boolean(), left: v.array(v.string()) }),
+    v.object({ value: v.boolean(), unfinished: v.array(v.string()) }),
     v.object({ error: v.string(), at: v.nullable(v.picklist(['check', 'migrate'])) }),
     v.object({ timeout: NumberSchema }),
   ]),

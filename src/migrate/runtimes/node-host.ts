@@ -57,7 +57,7 @@ async function answer(name: FunctionName): Promise<Answer> {
     if (typeof exports.timeout === 'number' && exports.timeout > 0)
       send({ timeout: Math.min(exports.timeout, LONGEST_TIMEOUT_S) })
     at = name
-    return { value: await callFunction(exports, name), left: await workLeft() }
+    return { value: await callFunction(exports, name), unfinished: await unfinishedWork() }
   } catch (error) {
     return {
       error: error instanceof Error ? described(error) : String(error),
@@ -150,14 +150,14 @@ let registerLoader = (): void => {
 }
 
 /** The work that keeps this process busy, besides its own channels: a pending promise, a timer, a child. */
-async function workLeft(): Promise<string[]> {
+async function unfinishedWork(): Promise<string[]> {
   await new Promise((resolve) => setImmediate(resolve)) // an unhandled rejection comes first
-  let left = more()
-  for (let waited = 0; left.length > 0 && waited < SETTLE_MS; waited += 10) {
+  let unfinished = more()
+  for (let waited = 0; unfinished.length > 0 && waited < SETTLE_MS; waited += 10) {
     await delay(10)
-    left = more()
+    unfinished = more()
   }
-  return left
+  return unfinished
 }
 
 function more(): string[] {

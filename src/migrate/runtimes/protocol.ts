@@ -11,8 +11,8 @@ export const LOADER_FD = 5
 export type FunctionName = 'check' | 'migrate'
 
 export type Answer =
-  /** `left`: unfinished work after the function has returned, by the language's own names. */
-  | { readonly value: boolean; readonly left: readonly string[] }
+  /** `unfinished`: work after the function has returned, by the language's own names. */
+  | { readonly value: boolean; readonly unfinished: readonly string[] }
   /** `at`: the function that failed; null: none. */
   | { readonly error: string; readonly at: FunctionName | null }
 

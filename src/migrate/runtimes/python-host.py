@@ -66,7 +66,7 @@ def answer(name):
             send({"timeout": min(timeout, LONGEST_TIMEOUT_S)})
         at = name
         value = call(name)
-        return {"value": value, "left": threads_left()}
+        return {"value": value, "unfinished": unfinished_threads()}
     except Refusal as refusal:
         return {"error": str(refusal), "at": at}
     except SystemExit as error:
@@ -75,13 +75,13 @@ def answer(name):
         return {"error": own_frames(error), "at": at}
 
 
-def threads_left():
+def unfinished_threads():
     """The threads that do not end in a moment."""
     until = time.monotonic() + SETTLE_S
     while True:
-        left = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
-        if not left or time.monotonic() > until:
-            return left
+        unfinished = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+        if not unfinished or time.monotonic() > until:
+            return unfinished
         time.sleep(0.01)
 
 

@@ -23,6 +23,6 @@ export function load<Result>(
 /** The JavaScript of a TypeScript file, without its byte order mark. */
 export function readTypeScript(file: string): string {
   if (file.endsWith('.cts'))
-    throw new SyntaxError(`${file} would be CommonJS: rename it to .ts, and use import and export`)
+    throw new SyntaxError(`${file} would be CommonJS: name it .ts, and use import and export`)
   return eraseTypes(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''), file)
 }

@@ -1,7 +1,6 @@
 import { relative, resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import { discoverMigrations, verifyNames } from '../../../migrate/discover.ts'
-import { foundOnDisk } from '../../../migrate/found.ts'
+import { discoverMigrations, foundOnDisk, verifyNames } from '../../../migrate/discover.ts'
 import { migrationsFolder } from '../../../migrate/plan.ts'
 import { type Verdict, verifyMigrations } from '../../../migrate/prove.ts'
 import { newMigration, TEMPLATE_LANGUAGES, type TemplateLanguage } from '../../../migrate/scaffold.ts'
