@@ -2,19 +2,18 @@ import { TelecError } from '../system/errors.ts'
 import { nameOf, type Target } from './target.ts'
 import { normalVersion } from './versions.ts'
 
-/** How a person names a target: by its version, or by its commit, of which the beginning is enough. */
+/** How a user names a target: by its version, or by the first digits of its commit. */
 export type Name = { readonly version: string } | { readonly commit: string }
 
-/** What a name may be. */
-export const NAME_OF_TARGET = 'a version such as 1.2.3, or a commit, of which 4 digits or more are enough'
+export const NAME_OF_TARGET = 'a version such as 1.2.3, or at least 4 digits of a commit'
 
-/** Throws `usage` where it is neither. */
+/** Throws `usage` where the text is neither. */
 export function parseName(text: string): Name {
   if (/^[0-9a-f]{4,64}$/i.test(text)) return { commit: text.toLowerCase() }
   const version = text.includes('.') ? normalVersion(text) : null
   if (version !== null) return { version }
   throw new TelecError('usage', `${text} is neither a version nor a commit`, {
-    hint: `name ${NAME_OF_TARGET}`,
+    hint: `give ${NAME_OF_TARGET}`,
   })
 }
 
@@ -22,32 +21,30 @@ export function isCalled({ version, commit }: Pick<Target, 'version' | 'commit'>
   return 'version' in name ? version === name.version : commit.startsWith(name.commit)
 }
 
-/** The name by which a person finds it again. */
+/** The name to give on a command line. */
 export function shortName({ version, commit }: Pick<Target, 'version' | 'commit'>): string {
   return version ?? commit.slice(0, 12)
 }
 
-/** Each commit once, where it stands first. */
+/** The first target of each commit. */
 export function distinct<One extends Target>(targets: readonly One[]): One[] {
   return [...new Map(targets.toReversed().map((one) => [one.commit, one])).values()].toReversed()
 }
 
-/** What a person said of versions; it goes before whatever the channel says. */
+/** What the user chose. The channel has no say against it. */
 export interface Choices {
-  /** The only one that is taken; null: what the channel offers is. */
+  /** The only target that is taken. Null: the channel decides. */
   readonly pin: Target | null
   /** None of these is taken. */
   readonly held: readonly Target[]
 }
 
-export const NO_CHOICES: Choices = { pin: null, held: [] }
-
-/** Why a person's choices keep a target from being taken, to follow its name; null: they do not. Pure. */
-export function ruleOf({ pin, held }: Choices = NO_CHOICES, target: Target): string | null {
+/** Why the user's choices exclude a target: the end of a sentence that begins with its name. Null: they do not. */
+export function ruleOf({ pin, held }: Choices, target: Target): string | null {
   if (pin?.commit === target.commit) return null
-  if (pin) return `is not ${nameOf(pin)}, to which this computer is pinned: telec unpin`
-  const isHeld = (one: Target) =>
-    one.commit === target.commit || (one.version !== null && one.version === target.version)
-  const found = held.find(isHeld)
-  return found ? `is held by a person: telec unhold ${shortName(found)}` : null
+  if (pin) return `is not ${nameOf(pin)}, the pinned version: telec unpin`
+  const found = held.find(
+    ({ version, commit }) => commit === target.commit || (version !== null && version === target.version),
+  )
+  return found ? `is held: telec unhold ${shortName(found)}` : null
 }

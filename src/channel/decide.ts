@@ -5,30 +5,30 @@ import { malformedTags, type Ref, type Release, releasesIn, targetOf } from './r
 import { firstSeen, type Sighting } from './sightings.ts'
 import { nameOf, type Target } from './target.ts'
 
-/** What a person can permit telec-update to do all the same: take what was rewritten, or go back. */
+/** What the user can permit: a tag or branch that was rewritten, or an older version. */
 export type Refusal = 'rewrite' | 'downgrade'
 
-/** What was offered, and the rule that held it; null: none did. */
 export interface Considered {
   readonly target: Target
+  /** Why it is not taken; null: nothing excludes it. */
   readonly rule: string | null
-  /** When the rule ends by itself, ISO 8601; null: it does not. */
+  /** When the rule ends, ISO 8601; null: only the user ends it, or another version. */
   readonly until: string | null
 }
 
 export type Decision = {
   readonly reason: string
-  /** The newest that were offered, newest first. */
+  /** The newest at the remote, newest first. */
   readonly considered: readonly Considered[]
-  /** Tags that look like a version and are none, which somebody may have meant to be released. */
+  /** Tags that look like a version but do not parse as one: probably a mistake. */
   readonly malformed: readonly string[]
 } & (
   | { readonly kind: 'update'; readonly target: Target }
   | { readonly kind: 'current' }
-  /** Newer ones are offered, and none of them old enough yet, or all rolled back from. */
+  /** There are newer ones, and a rule excludes each. */
   | { readonly kind: 'held'; readonly target: Target }
   | { readonly kind: 'refused'; readonly target: Target; readonly refusal: Refusal }
-  /** The remote has nothing of what the channel follows: that is not the same as nothing new. */
+  /** The remote lacks what the channel follows, which is not the same as nothing new. */
   | { readonly kind: 'missing'; readonly hint: string }
 )
 
@@ -37,90 +37,85 @@ export type ChannelConfig = Pick<
   'channel' | 'branch' | 'pinned_minor' | 'prereleases' | 'min_age'
 >
 
-/** What telec knows beside what is offered. */
+/** What this computer knows, beside the refs of the remote. */
 export interface Known {
   readonly deployed: Target
-  /** When it first saw which commit behind a name. */
   readonly seen: readonly Sighting[]
-  /** From what a person went back. */
   readonly rolledBack?: readonly Target[]
-  /** What a person said of versions. */
   readonly choices?: Choices
-  /** The branch that the remote's HEAD names, asked for where the configured one is missing. */
+  /** The branch of the remote's HEAD, if the configured branch is missing. */
   readonly defaultBranch?: string | null
   /** Milliseconds since 1970. */
   readonly now: number
 }
 
-/** What this computer should do about what the remote offers. Pure: the same inputs, the same decision. */
-export function decide(channel: ChannelConfig, offers: readonly Ref[], known: Known): Decision {
-  const decide = channel.channel === 'alpha' ? decideByBranch : decideByRelease
-  const decision = decide(channel, offers, known)
+/** What this computer does about the refs of the remote. Pure. */
+export function decide(channel: ChannelConfig, refs: readonly Ref[], known: Known): Decision {
+  const decision =
+    channel.channel === 'alpha' ? decideByBranch(channel, refs, known) : decideByRelease(channel, refs, known)
   return known.choices?.pin ? decidePinned(known.choices.pin, decision, known) : decision
 }
 
-/** A person's word: no age, and nothing that the channel or a rollback says, holds it. */
+/** Neither the channel, nor its age, nor a rollback holds back the version that the user pinned. */
 function decidePinned(pin: Target, { considered, malformed }: Decision, { deployed }: Known): Decision {
-  const isThere = pin.commit === deployed.commit
+  const isDeployed = pin.commit === deployed.commit
   const others = considered.filter(({ target }) => target.commit !== pin.commit)
-  const own = { target: pin, rule: isThere ? 'is deployed' : null, until: null }
-  const reason = `this computer is pinned to ${nameOf(pin)}${isThere ? ', which is deployed' : ''}`
+  const own = { target: pin, rule: isDeployed ? DEPLOYED : null, until: null }
+  const reason = `this computer is pinned to ${nameOf(pin)}${isDeployed ? ', which is deployed' : ''}`
   const explanation = { reason, considered: [own, ...others], malformed }
-  return isThere ? { kind: 'current', ...explanation } : { kind: 'update', target: pin, ...explanation }
+  return isDeployed ? { kind: 'current', ...explanation } : { kind: 'update', target: pin, ...explanation }
 }
 
-function decideByBranch(channel: ChannelConfig, offers: readonly Ref[], known: Known): Decision {
+function decideByBranch(channel: ChannelConfig, refs: readonly Ref[], known: Known): Decision {
   const { branch } = channel
-  const { deployed } = known
   const ref = `refs/heads/${branch}`
-  const head = offers.find(({ name }) => name === ref)
+  const head = refs.find(({ name }) => name === ref)
   if (!head) return missingBranch(branch, known.defaultBranch ?? null)
-  // A head that another one has followed may be old enough where the newest is not.
-  const followed = channel.min_age > 0 ? known.seen.filter((seen) => seen.ref === ref).toReversed() : []
-  const heads = [head.commit, ...followed.map(({ commit }) => commit)]
-  const considered = [...new Set(heads)].map((commit): Considered => {
+  const judge = (commit: string): Considered => {
+    if (commit === known.deployed.commit) return { target: known.deployed, rule: DEPLOYED, until: null }
     const target = { version: null, ref, commit }
-    if (commit === deployed.commit) return { target: deployed, rule: 'is deployed', until: null }
-    const chosen = ruleOf(known.choices, target)
-    if (chosen !== null) return { target, rule: chosen, until: null }
     const back = known.rolledBack?.find((one) => one.commit === commit)
-    if (back) return { target: back, rule: ROLLED_BACK, until: null }
-    return { target, ...tooYoung(channel, target, known) }
-  })
-  if (head.commit === deployed.commit)
-    return { kind: 'current', reason: `${branch} is what is deployed`, considered, malformed: [] }
-  return { ...choose(considered, `${branch} has moved on`), considered, malformed: [] }
+    return excludedByUser(target, known, back) ?? { target, ...tooYoung(channel, target, known) }
+  }
+  // An earlier head may be old enough while the newest is not.
+  const earlier = channel.min_age > 0 ? known.seen.filter((seen) => seen.ref === ref).toReversed() : []
+  const others = earlier.filter(({ commit }) => commit !== head.commit).map(({ commit }) => judge(commit))
+  const newest = judge(head.commit)
+  const explanation = { considered: [newest, ...others], malformed: [] }
+  if (newest.rule === DEPLOYED)
+    return { kind: 'current', reason: `the head of ${branch} is deployed`, ...explanation }
+  return { ...choose(newest, explanation.considered, `${branch} has a new head`), ...explanation }
 }
 
-function missingBranch(branch: string, other: string | null): Decision {
-  const reason = `the remote has no branch ${branch}`
-  const [what, hint] =
-    other === null
-      ? [
-          ' and names no other',
-          'is it the right remote, and is it the one that answers? git ls-remote --heads',
-        ]
-      : [`; its default branch is ${other}`, `to follow that one, set deployment.branch: ${other}`]
-  return { kind: 'missing', reason: `${reason}${what}`, hint, considered: [], malformed: [] }
+function missingBranch(branch: string, defaultBranch: string | null): Decision {
+  const [end, hint] =
+    defaultBranch === null
+      ? ['', 'check deployment.remote and deployment.branch: git ls-remote --heads']
+      : [`; its default branch is ${defaultBranch}`, `to follow it, set deployment.branch: ${defaultBranch}`]
+  const reason = `the remote has no branch ${branch}${end}`
+  return { kind: 'missing', reason, hint, considered: [], malformed: [] }
 }
 
-const ROLLED_BACK =
-  'was rolled back from, and waits for another target to follow it; to take it again: telec-update --retry'
+const DEPLOYED = 'is deployed'
+const ROLLED_BACK = 'was rolled back; to deploy it again: telec-update --retry'
 
-type Choice =
-  | { readonly kind: 'update' | 'held'; readonly target: Target; readonly reason: string }
-  | { readonly kind: 'current'; readonly reason: string }
+/** Held, pinned elsewhere, or rolled back. */
+function excludedByUser(target: Target, { choices }: Known, back: Target | undefined): Considered | null {
+  const rule = choices ? ruleOf(choices, target) : null
+  if (rule !== null) return { target, rule, until: null }
+  return back ? { target: back, rule: ROLLED_BACK, until: null } : null
+}
 
-/** The newest that no rule holds. */
-function choose(considered: readonly Considered[], reason: string): Choice {
+type Choice = { readonly kind: 'update' | 'held'; readonly target: Target; readonly reason: string }
+
+/** The first that no rule excludes. */
+function choose(newest: Considered, considered: readonly Considered[], reason: string): Choice {
   const free = considered.find(({ rule }) => rule === null)
   if (free) return { kind: 'update', target: free.target, reason }
-  const [newest] = considered
-  if (!newest) return { kind: 'current', reason: 'nothing is offered' }
   return { kind: 'held', target: newest.target, reason: `${nameOf(newest.target)} ${newest.rule}` }
 }
 
-/** `min_age`: how long this computer has to have known of a target. A clock that was turned back does not add to it. */
+/** Whether this computer knows a target for less than `min_age`. A clock that was set back does not add to it. */
 function tooYoung(
   { min_age }: ChannelConfig,
   { ref, commit }: Target,
@@ -129,58 +124,47 @@ function tooYoung(
   const sinceMs = Math.min(firstSeen(seen, ref, commit) ?? now, now)
   if (now - sinceMs >= min_age) return { rule: null, until: null }
   const until = new Date(sinceMs + min_age).toISOString()
-  return { rule: `is younger than deployment.min_age: it is taken from ${localTime(until)}`, until }
+  return { rule: `is younger than deployment.min_age until ${localTime(until)}`, until }
 }
 
-/** So many of the newest are explained. */
+/** Releases that `considered` has at most. */
 const EXPLAINED = 10
-/** So many of those newer than what is deployed are looked at, and remembered. */
-const LOOKED_AT = 100
+/** Releases newer than the deployed one that telec examines and records at most. */
+const EXAMINED = 100
 
-function decideByRelease(channel: ChannelConfig, offers: readonly Ref[], known: Known): Decision {
+function decideByRelease(channel: ChannelConfig, refs: readonly Ref[], known: Known): Decision {
   const { deployed } = known
-  const releases = releasesIn(offers)
+  const releases = releasesIn(refs)
   const explanation = {
     considered: releases.slice(0, EXPLAINED).map((release) => judge(channel, release, known)),
-    malformed: malformedTags(offers).slice(0, EXPLAINED),
+    malformed: malformedTags(refs).slice(0, EXPLAINED),
   }
   const fitting = releases.filter((release) => misfit(channel, release) === null)
   const [first] = fitting
   if (!first) {
     const reason = `no release fits ${describe(channel)}`
     if (!deployed.ref.startsWith('refs/tags/')) return { kind: 'current', reason, ...explanation }
-    return {
-      kind: 'missing',
-      reason: `${reason}, and ${nameOf(deployed)} was one`,
-      hint: LOOK,
-      ...explanation,
-    }
+    const was = `${reason}; the deployed ${nameOf(deployed)} is a release`
+    return { kind: 'missing', reason: was, hint: CHECK_RELEASES, ...explanation }
   }
   if (first.commit === deployed.commit)
     return { kind: 'current', reason: `${first.version} is the newest release`, ...explanation }
-  const isFree = (release: Release) => ruleOf(known.choices, targetOf(release)) === null
+  // A release that the user excludes causes no refusal, and does not lead to an older one.
+  const isFree = (release: Release) => !known.choices || ruleOf(known.choices, release) === null
   const newest = fitting.find((release) => isFree(release) || release.commit === deployed.commit)
-  // What a person holds speaks for nothing else: neither for a refusal nor for anything older.
-  if (!newest || newest.commit === deployed.commit) {
-    const above = newest ? fitting.slice(0, fitting.indexOf(newest)) : fitting
-    return {
-      ...choose(
-        above.map((release) => judge(channel, release, known)),
-        '',
-      ),
-      ...explanation,
-    }
-  }
-  const reason = `${newest.version} is the newest release${newest === first ? '' : ' that nobody holds'}`
-  const refusal = refusalOf(channel, newest, known)
-  if (refusal) return { kind: 'refused', target: targetOf(newest), ...refusal, ...explanation }
-  const newer = newerReleases(channel, releases, deployed).map((release) => judge(channel, release, known))
-  return { ...choose(newer, reason), ...explanation }
+  const isExcluded = !newest || newest.commit === deployed.commit
+  const refusal = isExcluded ? null : refusalOf(channel, newest, known)
+  if (newest && refusal) return { kind: 'refused', target: targetOf(newest), ...refusal, ...explanation }
+  const reason = `${newest?.version} is the newest release${newest === first ? '' : ' that is not held'}`
+  const newer = isExcluded ? [] : newerReleases(channel, releases, deployed)
+  const judged = newer.map((release) => judge(channel, release, known))
+  return { ...choose(judge(channel, first, known), judged, reason), ...explanation }
 }
 
-const LOOK = 'look at its releases, and at the channel: telec watch --explain --dry-run; git ls-remote --tags'
+const CHECK_RELEASES =
+  'check the releases of the remote, and deployment.channel: telec watch --explain --dry-run; git ls-remote --tags'
 
-/** The newest releases that the channel takes and that are newer than what is deployed. */
+/** The newest releases that the channel takes and that are newer than the deployed one. */
 export function newerReleases(
   channel: ChannelConfig,
   releases: readonly Release[],
@@ -188,37 +172,35 @@ export function newerReleases(
 ): Release[] {
   return releases
     .filter((release) => misfit(channel, release) === null && isNewer(release, deployed))
-    .slice(0, LOOKED_AT)
+    .slice(0, EXAMINED)
 }
 
 function isNewer({ parsed }: Release, deployed: Target): boolean {
   return deployed.version === null || parsed.compare(deployed.version) > 0
 }
 
-/** Why a release is not taken, if it is the newest; each says so that a person understands. */
+/** Why the newest release needs the user's permission. */
 function refusalOf(
   channel: ChannelConfig,
   newest: Release,
   { deployed, seen }: Known,
 ): { reason: string; refusal: Refusal } | null {
+  const { version, ref, commit, parsed } = newest
   const moved = movedFrom(newest, seen)
-  if (moved !== null) return { refusal: 'rewrite', reason: `the tag of ${newest.version} has moved ${moved}` }
-  if (isNewer(newest, deployed) || deployed.version === null) return null
-  if (newest.parsed.compare(deployed.version) < 0)
-    return {
-      refusal: 'downgrade',
-      reason: `${newest.version}, the newest release for ${describe(channel)}, is older than ${deployed.version}, which is deployed`,
-    }
-  return {
-    refusal: 'rewrite',
-    reason:
-      deployed.ref === newest.ref
-        ? `the tag of ${newest.version} has moved ${fromTo(deployed.commit, newest.commit)}`
-        : `${newest.version} is deployed already, from another commit (${deployed.commit.slice(0, 12)})`,
+  if (moved !== null) return { refusal: 'rewrite', reason: `the tag of ${version} has moved ${moved}` }
+  if (deployed.version === null || isNewer(newest, deployed)) return null
+  if (parsed.compare(deployed.version) < 0) {
+    const reason = `${version}, the newest release for ${describe(channel)}, is older than ${deployed.version}, which is deployed`
+    return { refusal: 'downgrade', reason }
   }
+  const reason =
+    deployed.ref === ref
+      ? `the tag of ${version} has moved ${fromTo(deployed.commit, commit)}`
+      : `${version} is deployed already, from another commit (${deployed.commit.slice(0, 12)})`
+  return { refusal: 'rewrite', reason }
 }
 
-/** A tag that this computer knows at another commit. */
+/** How a tag moved since this computer first saw it; null: it did not. */
 function movedFrom({ ref, commit }: Target, seen: readonly Sighting[]): string | null {
   const known = seen.find((one) => one.ref === ref)
   return known && known.commit !== commit ? fromTo(known.commit, commit) : null
@@ -231,18 +213,21 @@ function fromTo(from: string, to: string): string {
 function judge(channel: ChannelConfig, release: Release, known: Known): Considered {
   const { deployed, seen, rolledBack = [] } = known
   const target = targetOf(release)
-  const held = (rule: string) => ({ target, rule, until: null })
-  if (release.commit === deployed.commit) return held('is deployed')
+  const excluded = (rule: string) => ({ target, rule, until: null })
+  if (release.commit === deployed.commit) return excluded(DEPLOYED)
   const unfit = misfit(channel, release)
-  if (unfit !== null) return held(unfit)
-  if (!isNewer(release, deployed)) return held(`is not newer than ${nameOf(deployed)}, which is deployed`)
-  const chosen = ruleOf(known.choices, target)
-  if (chosen !== null) return held(chosen)
-  if (rolledBack.some(({ commit }) => commit === release.commit)) return held(ROLLED_BACK)
-  const newer = rolledBack.find((one) => !isNewer(release, one))
-  if (newer) return held(`is not newer than ${nameOf(newer)}, which was rolled back from`)
+  if (unfit !== null) return excluded(unfit)
+  if (!isNewer(release, deployed)) return excluded(`is not newer than ${nameOf(deployed)}, which is deployed`)
+  const byUser = excludedByUser(
+    target,
+    known,
+    rolledBack.find(({ commit }) => commit === release.commit),
+  )
+  if (byUser) return byUser
+  const back = rolledBack.find((one) => !isNewer(release, one))
+  if (back) return excluded(`is not newer than ${nameOf(back)}, which was rolled back`)
   const moved = movedFrom(release, seen)
-  if (moved !== null) return held(`has a tag that moved ${moved}`)
+  if (moved !== null) return excluded(`has a tag that moved ${moved}`)
   return { target, ...tooYoung(channel, release, known) }
 }
 
@@ -253,7 +238,7 @@ function misfit(
 ): string | null {
   if (prerelease && !prereleases) return 'is a prerelease, and deployment.prereleases is false'
   const isPatch = channel !== 'stable' || `${parsed.major}.${parsed.minor}` === pinned_minor
-  return isPatch ? null : `is no patch of ${pinned_minor}, which deployment.pinned_minor says`
+  return isPatch ? null : `is no patch of ${pinned_minor} (deployment.pinned_minor)`
 }
 
 function describe({ channel, pinned_minor }: ChannelConfig): string {

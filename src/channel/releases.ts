@@ -2,12 +2,12 @@ import type { SemVer } from 'semver'
 import parse from 'semver/functions/parse'
 import type { Target } from './target.ts'
 
-/** A name of the remote and the commit behind it. */
+/** A ref of the remote and its commit. */
 export interface Ref {
   /** In full: `refs/heads/main`, `refs/tags/v1.2.0`. */
   readonly name: string
   readonly commit: string
-  /** It was published as a prerelease, whatever its version says. */
+  /** The forge marks it as a prerelease, although its version is none. */
   readonly prerelease?: boolean
 }
 
@@ -21,28 +21,24 @@ export function targetOf({ version, ref, commit }: Release): Target {
   return { version, ref, commit }
 }
 
-/** The releases among the tags, newest first by semver; ties (`v1.0.0` and `1.0.0`) go to the `v`. */
-export function releasesIn(offers: readonly Ref[]): Release[] {
-  return offers
-    .flatMap((ref) => release(ref))
-    .sort((a, b) => b.parsed.compare(a.parsed) || (a.ref < b.ref ? 1 : -1))
+/** The releases among the tags, newest first; of `v1.0.0` and `1.0.0` the one with the `v` comes first. */
+export function releasesIn(refs: readonly Ref[]): Release[] {
+  const releases = refs.flatMap(({ name, commit, prerelease = false }): Release[] => {
+    const parsed = parse(TAG.exec(name)?.[1])
+    if (!parsed) return []
+    const isPrerelease = prerelease || parsed.prerelease.length > 0
+    return [{ version: parsed.version, parsed, ref: name, commit, prerelease: isPrerelease }]
+  })
+  return releases.sort((a, b) => b.parsed.compare(a.parsed) || (a.ref < b.ref ? 1 : -1))
 }
 
-function release({ name, commit, prerelease = false }: Ref): Release[] {
-  const [, tag] = TAG.exec(name) ?? []
-  const parsed = tag === undefined ? null : parse(tag)
-  if (!parsed) return []
-  const isPrerelease = prerelease || parsed.prerelease.length > 0
-  return [{ version: parsed.version, parsed, ref: name, commit, prerelease: isPrerelease }]
-}
-
-/** `v1.2.3` and `1.2.3`, and what looks like one of them. */
+/** `v1.2.3`, `1.2.3`, and tags that look like them. */
 const TAG = /^refs\/tags\/v?(\d+\.\d.*)$/
 
-/** Tags that look like a version and are none. */
-export function malformedTags(offers: readonly Ref[]): string[] {
-  return offers.flatMap(({ name }) => {
-    const [, tag] = TAG.exec(name) ?? []
+/** Tags that look like a version but do not parse as one. */
+export function malformedTags(refs: readonly Ref[]): string[] {
+  return refs.flatMap(({ name }) => {
+    const tag = TAG.exec(name)?.[1]
     return tag === undefined || parse(tag) ? [] : [name.slice('refs/tags/'.length)]
   })
 }

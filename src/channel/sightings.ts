@@ -6,41 +6,42 @@ export const SightingSchema = v.object({
   /** In full: `refs/heads/main`, `refs/tags/v1.2.0`. */
   ref: v.string(),
   commit: CommitSchema,
-  /** When this computer first saw that commit there, ISO 8601. */
+  /** When this computer first saw the ref at that commit, ISO 8601. */
   at: TimeSchema,
 })
 
-/** What a computer remembers of what was offered: of a tag the first commit only, of a branch each head in turn. */
+/** telec records the first commit of a tag, and each head of a branch. */
 export type Sighting = v.InferOutput<typeof SightingSchema>
 
-/** Of so many it is remembered; of those seen longest ago it is forgotten first. */
-const REMEMBERED = 500
+/** The oldest are forgotten first. */
+const MOST_SIGHTINGS = 500
 
-/** When it first saw a commit behind a name, in milliseconds since 1970; null: it never did. */
+/** When this computer first saw a ref at a commit, in milliseconds since 1970; null: never. */
 export function firstSeen(seen: readonly Sighting[], ref: string, commit: string): number | null {
   const found = seen.find((one) => one.ref === ref && one.commit === commit)
   return found ? Date.parse(found.at) : null
 }
 
 /**
- * What is to be remembered once these were offered. A name without a commit of its own yet is added; of a tag that
- * moved the first commit stays. Heads up to the deployed one have had their time. What was seen in what is now the
- * future, by a clock that was turned back since, is seen now: else it would be too young until then. Pure.
+ * Adds the commits that a poll found. A tag that moved keeps its first commit; heads up to the deployed one are forgotten.
+ * A time in the future, from a clock that was set back, becomes now: else `min_age` would wait for it.
  */
 export function remember(
   seen: readonly Sighting[],
-  offered: readonly { readonly ref: string; readonly commit: string }[],
+  found: readonly { readonly ref: string; readonly commit: string }[],
   deployed: string,
   at: string,
 ): Sighting[] {
-  const passed = seen.findIndex(({ ref, commit }) => ref.startsWith('refs/heads/') && commit === deployed)
+  const isBranch = (ref: string) => ref.startsWith('refs/heads/')
+  const deployedAt = seen.findIndex(({ ref, commit }) => isBranch(ref) && commit === deployed)
   const kept = seen
-    .filter(({ ref }, index) => !ref.startsWith('refs/heads/') || index > passed)
+    .filter(({ ref }, index) => !isBranch(ref) || index > deployedAt)
     .map((one) => (Date.parse(one.at) > Date.parse(at) ? { ...one, at } : one))
-  const isKnown = ({ ref, commit }: { ref: string; commit: string }) =>
-    kept.some((one) => one.ref === ref && (one.commit === commit || ref.startsWith('refs/tags/')))
-  const added = offered
-    .filter((one) => one.commit !== deployed && !isKnown(one))
+  const added = found
+    .filter(({ ref, commit }) => {
+      const isKnown = kept.some((one) => one.ref === ref && (one.commit === commit || !isBranch(ref)))
+      return commit !== deployed && !isKnown
+    })
     .map(({ ref, commit }) => ({ ref, commit, at }))
-  return [...kept, ...added].slice(-REMEMBERED)
+  return [...kept, ...added].slice(-MOST_SIGHTINGS)
 }

@@ -1,8 +1,8 @@
 import parse from 'semver/functions/parse'
 
 /**
- * A version as semver writes it, from what projects write: a leading `v`, Python's `1.2.0rc1`, a minor
- * version alone (`1.4` is 1.4.0). Null when it is none.
+ * A version as semver writes it. Also takes a leading `v`, Python's `1.2.0rc1` and a minor version alone (`1.4` is 1.4.0).
+ * Null: the text is no version.
  */
 export function normalVersion(text: string): string | null {
   const trimmed = text.trim().replace(/^v/, '')
@@ -10,13 +10,13 @@ export function normalVersion(text: string): string | null {
   return parse(full, { loose: true })?.version ?? null
 }
 
-/** Where a checkout's version is looked for, in this order. */
+/** The files that may declare a checkout's version: the first that does counts. */
 export const VERSION_FILES = ['package.json', 'pyproject.toml', 'Cargo.toml', 'VERSION'] as const
 
 /**
- * The version that a file of a checkout declares; null when it declares none or does not parse.
+ * The version that a file declares; null: none, or the file does not parse.
  *
- * @param name decides how it is read: `.json`, `.toml`, or any text with a version in it.
+ * @param name decides the format: `.json`, `.toml`, or any text with a version in it.
  */
 export async function versionIn(name: string, text: string): Promise<string | null> {
   if (name.endsWith('.json')) return declared(() => JSON.parse(text), [[]])
@@ -30,7 +30,7 @@ export async function versionIn(name: string, text: string): Promise<string | nu
 
 const TOML_TABLES = [['project'], ['tool', 'poetry'], ['package'], ['workspace', 'package']]
 
-/** The `version` in the first of these tables; a file that does not parse declares none: the next one may. */
+/** The `version` in the first of these tables. */
 function declared(parseText: () => unknown, tables: readonly (readonly string[])[]): string | null {
   let data: unknown
   try {

@@ -39,10 +39,7 @@ describe('telec rollback --to', () => {
       rolled_back: { targets: [{ commit: two }, { commit: three }] },
     })
     await stays(computer)
-    expectFailure(await telec(computer, 'rollback', '--to', '1.1.0'), 1, [
-      'is what is deployed',
-      'telec pin 1.1.0',
-    ])
+    expectFailure(await telec(computer, 'rollback', '--to', '1.1.0'), 1, ['is deployed', 'telec pin 1.1.0'])
     const four = await publish(computer, '1.4.0')
     await updated(computer)
     expect(await headOf(computer)).toBe(four)
@@ -121,7 +118,7 @@ describe('telec hold', () => {
     expect(await status(computer)).toMatch(
       /^held +1\.2\.0 \(\w+\): never taken, since .* telec unhold 1\.2\.0$/m,
     )
-    expect(await status(computer)).toMatch(/^offered +not yet: 1\.2\.0 \(\w+\) is held by a person/m)
+    expect(await status(computer)).toMatch(/^offered +not yet: 1\.2\.0 \(\w+\) is held/m)
     expect((await telec(computer, 'doctor')).stdout).toMatch(/1\.1\.0 .* is deployed, never taken: 1\.2\.0/)
 
     expectFailure(await telec(computer, 'unhold', '1.3.0'), 2, ['1.3.0 is not held', '1.2.0'])
@@ -137,7 +134,7 @@ describe('telec hold', () => {
     const { stdout } = await telec(computer, 'hold', commit.slice(0, 8), '--json')
     expect(JSON.parse(stdout)).toMatchObject({ held: { commit }, deployed: { version: '1.0.0' } })
     const ended = await computer.telec('telec-update')
-    expect(ended).toMatchObject({ code: 0, stderr: expect.stringContaining('is held by a person') })
+    expect(ended).toMatchObject({ code: 0, stderr: expect.stringContaining('is held') })
     expect(computer.state('update_signal.json')).toBeNull()
     await stays(computer)
     await computer.push(version('1.2.0'))
@@ -190,9 +187,7 @@ describe('telec pin', () => {
     })
     expect((await telec(computer, 'history')).stdout).toMatch(/→ 1\.1\.0 \(\w+\): updated, as pinned$/m)
     const explained = await computer.telec('telec-watch', ['--explain', '--dry-run'])
-    expect(explained.stdout).toMatch(
-      /1\.2\.0 \(\w+\) at \S+ is not 1\.1\.0 \(\w+\), to which this computer is pinned/,
-    )
+    expect(explained.stdout).toMatch(/1\.2\.0 \(\w+\) at \S+ is not 1\.1\.0 \(\w+\), the pinned version/)
 
     expect((await telec(computer, 'unpin')).stdout).toMatch(/^no longer pinned to 1\.1\.0/)
     expect((await telec(computer, 'unpin')).stdout).toBe('it was not pinned\n')
@@ -275,7 +270,7 @@ describe('telec pin', () => {
     expectFailure(await telec(computer, 'pin', 'dead4bad'), 1, ['knows of dead4bad'])
     const next = await computer.push(version('1.1.0'))
     expect((await telec(computer, 'hold', next)).code).toBe(0)
-    expectFailure(await telec(computer, 'pin', next), 1, ['is held by a person: telec unhold'])
+    expectFailure(await telec(computer, 'pin', next), 1, ['is held: telec unhold'])
     expect((await telec(computer, 'unhold', next)).code).toBe(0)
     expect((await telec(computer, 'pin', next)).code).toBe(0)
     expectFailure(await telec(computer, 'hold', next), 1, ['is pinned to', 'telec unpin'])

@@ -71,9 +71,7 @@ describe('telec hold', () => {
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ held: { commit: waiting, ref: 'refs/heads/main' } })
     const explained = await computer.telec('telec-watch', ['--explain', '--dry-run'])
-    expect(explained.stdout).toMatch(
-      new RegExp(`${waiting.slice(0, 12)}.* is held by a person: telec unhold`),
-    )
+    expect(explained.stdout).toMatch(new RegExp(`${waiting.slice(0, 12)}.* is held: telec unhold`))
   })
 
   test('says that an update which is at it already is not stopped', async () => {

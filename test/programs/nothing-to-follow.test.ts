@@ -95,7 +95,7 @@ test.each<[string, readonly string[], (computer: Computer) => unknown, RegExp]>(
     'whose releases are all gone',
     ['--channel', 'beta'],
     ({ git }) => git('push', '--quiet', 'origin', ':v1.1.0'),
-    /no release fits beta, and 1\.1\.0 .* was one/,
+    /no release fits beta; the deployed 1\.1\.0 .* is a release/,
   ],
   [
     'that pins a minor version of which there is none',
@@ -104,7 +104,7 @@ test.each<[string, readonly string[], (computer: Computer) => unknown, RegExp]>(
       computer.writeConfig(
         `deployment:\n  checkout: ${computer.checkout}\n  channel: stable\n  pinned_minor: "11.1"\n`,
       ),
-    /no release fits stable \(11\.1\), and 1\.1\.0 .* was one/,
+    /no release fits stable \(11\.1\); the deployed 1\.1\.0 .* is a release/,
   ],
 ])('a computer with a release %s is told so', async (_, initArgs, change, said) => {
   const computer = await freshComputer({ initArgs })

@@ -78,11 +78,11 @@ describe('telec-update rollback', () => {
     )
 
     const explained = await computer.telec('telec-watch', ['--explain'])
-    expect(explained.stdout).toMatch(/^not yet: 1\.1\.0 .* was rolled back from.*telec-update --retry$/m)
+    expect(explained.stdout).toMatch(/^not yet: 1\.1\.0 .* was rolled back.*telec-update --retry$/m)
     expect((await computer.telec('telec-watch')).stderr).toBe('') // it was said
     expect((await computer.telec('telec-update')).code).toBe(0)
     expect(await headOf(computer)).toBe(one)
-    expect(await status(computer)).toMatch(/^offered +not yet: 1\.1\.0 .* was rolled back from/m)
+    expect(await status(computer)).toMatch(/^offered +not yet: 1\.1\.0 .* was rolled back/m)
     expectFailure(await rollback(computer), 1, ['no deployment before 1.0.0'])
 
     const three = await computer.push(version('1.2.0'))
@@ -106,7 +106,7 @@ describe('telec-update rollback', () => {
     }
     computer.writeState('update_signal.json', JSON.stringify(signal)) // as a poll that had begun before it
     const ended = await computer.telec('telec-update')
-    expect(ended).toMatchObject({ code: 0, stderr: expect.stringContaining('was rolled back from') })
+    expect(ended).toMatchObject({ code: 0, stderr: expect.stringContaining('was rolled back') })
     expect(computer.state('update_signal.json')).toBeNull()
     expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
     expect(await headOf(computer)).toBe(two)
@@ -169,9 +169,7 @@ describe('telec-update rollback', () => {
     expect((await rollback(computer)).code).toBe(42)
     expect(await headOf(computer)).toBe(one)
     const explained = await computer.telec('telec-watch', ['--explain'])
-    expect(explained.stdout).toMatch(
-      /^ {2}1\.2\.0 .* is not newer than 1\.3\.0 .*, which was rolled back from$/m,
-    )
+    expect(explained.stdout).toMatch(/^ {2}1\.2\.0 .* is not newer than 1\.3\.0 .*, which was rolled back$/m)
     expect((await computer.telec('telec-update')).code).toBe(0)
     const four = await publish('1.3.1')
     await updated(computer)

@@ -21,7 +21,7 @@ test('telec update polls first, then updates, and shows both', async () => {
   expect(deployed(computer)).toBe(commit)
   expect(await computer.telec('telec', ['update'])).toMatchObject({
     code: 0,
-    stderr: 'nothing new: main is what is deployed\n',
+    stderr: 'nothing new: the head of main is deployed\n',
   })
 })
 
@@ -88,11 +88,11 @@ test('telec watch says in a terminal what it found, and nothing elsewhere', asyn
   const computer = await freshComputer()
   const watch = [join(DIST, 'telec'), 'watch']
   expect((await inTerminal([], watch, { env: computer.env })).stdout).toContain(
-    'nothing new: main is what is deployed',
+    'nothing new: the head of main is deployed',
   )
   await computer.push(version('1.1.0'))
   expect((await inTerminal([], watch, { env: computer.env })).stdout).toContain(
-    'an update: main has moved on',
+    'an update: main has a new head',
   )
   expect(await execute(watch[0] ?? '', ['watch'], { env: computer.env })).toMatchObject({
     code: 0,

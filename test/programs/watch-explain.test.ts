@@ -39,7 +39,7 @@ describe('telec-watch --explain', () => {
     configure(computer, '  min_age: 2h\n')
     const commit = await computer.push(version('1.1.0'))
     const { stdout, stderr } = await computer.telec('telec-watch', ['--explain'])
-    expect(stdout).toMatch(/^not yet: [0-9a-f]{12} is younger than deployment\.min_age: it is taken from 20/)
+    expect(stdout).toMatch(/^not yet: [0-9a-f]{12} is younger than deployment\.min_age until 20/)
     expect(stderr).toContain(`not yet: ${commit.slice(0, 12)}`)
     expect((await computer.telec('telec', ['status'])).stdout).toContain('not yet:')
   })
@@ -60,7 +60,7 @@ describe('telec-watch --explain', () => {
     configure(computer, '  channel: stable\n  pinned_minor: "1.0"\n')
     const { stdout, stderr } = await computer.telec('telec-watch', ['--explain'])
     expect(stdout).toContain('nothing new: no release fits stable (1.0)')
-    expect(stdout).toContain('is no patch of 1.0, which deployment.pinned_minor says')
+    expect(stdout).toContain('is no patch of 1.0 (deployment.pinned_minor)')
     expect(stderr).toContain('taken back')
     expect((await computer.telec('telec-update')).code).toBe(0)
   })
@@ -75,7 +75,7 @@ describe('telec-watch --json', () => {
     expect(JSON.parse(stdout)).toEqual({
       version: 1,
       kind: 'update',
-      reason: 'main has moved on',
+      reason: 'main has a new head',
       target,
       considered: [{ target, rule: null, until: null }],
       malformed: [],

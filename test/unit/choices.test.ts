@@ -53,12 +53,12 @@ describe('what a person chose', () => {
   test.each<[string, Choices, Target, string | null]>([
     ['nothing', holding(), release('1.0.0'), null],
     ['another one', holding(release('1.1.0')), release('1.0.0'), null],
-    ['it', holding(release('1.0.0')), release('1.0.0'), 'is held by a person: telec unhold 1.0.0'],
+    ['it', holding(release('1.0.0')), release('1.0.0'), 'is held: telec unhold 1.0.0'],
     [
       'it, whose tag has moved',
       holding(release('1.0.0')),
       { ...release('1.0.0'), commit: commit('moved') },
-      'is held by a person: telec unhold 1.0.0',
+      'is held: telec unhold 1.0.0',
     ],
     ['a commit without a version', holding(head('a')), head('b'), null],
     ['to pin it, and held it before', pinning(release('1.0.0'), release('1.0.0')), release('1.0.0'), null],

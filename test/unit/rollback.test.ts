@@ -192,7 +192,7 @@ describe('what was rolled back from', () => {
     const known = knowing(ONE, [TWO])
     const held = decide(ALPHA, main('two'), known)
     expect(held).toMatchObject({ kind: 'held', target: TWO })
-    expect(held.reason).toContain('rolled back from')
+    expect(held.reason).toContain('rolled back')
     expect(held.reason).toContain('telec-update --retry')
     expect(decide(ALPHA, main('three'), known)).toMatchObject({
       kind: 'update',

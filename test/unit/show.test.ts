@@ -25,7 +25,7 @@ const CURRENT: Overview = {
   watch: {
     polled_at: at(-20),
     outcome: 'current',
-    reason: 'main is what is deployed',
+    reason: 'the head of main is deployed',
     target: null,
     refusal: null,
     hint: null,
@@ -102,7 +102,7 @@ describe('telec status', () => {
       `1.0.0 (${commit('one').slice(0, 12)}), 60 min ago`,
     ],
     ['says that nothing was recorded yet', 'deployed', { deployed: null }, 'nothing is recorded yet'],
-    ['says that there is nothing new', 'offered', {}, 'nothing new: main is what is deployed'],
+    ['says that there is nothing new', 'offered', {}, 'nothing new: the head of main is deployed'],
     [
       'says nothing of what was deployed before',
       'offered',
