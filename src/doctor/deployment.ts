@@ -23,7 +23,7 @@ import { isHeld } from '../system/lock.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { afterHalt } from '../view/after-halt.ts'
 import { verifyCheckout } from '../view/checkout.ts'
-import { branchInstead, onlyPublished } from '../watch/offers.ts'
+import { defaultIfMissing, onlyPublished } from '../watch/refs.ts'
 import { listAsTimer } from './as-timer.ts'
 import type { Checks } from './check.ts'
 import { verifyUndamaged } from './repair.ts'
@@ -63,7 +63,7 @@ async function remote(service: Service): Promise<string> {
     deployed: readUpdateState(paths)?.deployed ?? (await headTarget(repository, deployment)),
     seen: [],
     now: world.now(),
-    defaultBranch: await branchInstead(repository, deployment, refs),
+    defaultBranch: await defaultIfMissing(repository, deployment, refs),
   })
   if (decision.kind === 'missing')
     throw new TelecError('config', `${name}: ${decision.reason}`, { hint: decision.hint })

@@ -8,23 +8,23 @@ import { problemOf, readWatchState } from '../state/watch-state.ts'
 import { orWarn } from '../system/limit.ts'
 import { writeMetrics } from '../view/metrics.ts'
 
-/** Tells others, after a poll, about this computer, and what is new since the signal `before`. A fault is a warning. */
+/** Writes metrics, and tells Redis about this computer and about a signal that differs from `before`. */
 export function tellOthers(service: Service, before: Signal | null): Promise<void> {
   const { world, config, paths } = service
-  return orWarn(world, 'not passed on', async () => {
+  return orWarn(world, 'the poll was not reported', async () => {
     await writeMetrics(service)
     if (!config.redis) return
     const now = readSignal(paths)
-    const isNews = now !== null && now.target.commit !== before?.target.commit
-    await sendHeartbeat(service, statusForOthers(service), isNews ? announcementOf(service, now) : null)
+    const isNew = now !== null && now.target.commit !== before?.target.commit
+    await sendHeartbeat(service, statusForOthers(service), isNew ? announcementOf(service, now) : null)
   })
 }
 
-/** The last status, under the name that this computer has now, which may be another one than at that update. */
+/** The last status, under the present name of this computer, which may have changed since. */
 export function statusForOthers({ config, paths }: Service): StatusRecord | null {
   const { computer } = config
   const deployed = readUpdateState(paths)?.deployed
-  // Of a computer that was set up and never updated what it runs is worth knowing, too.
+  // A computer without an update so far reports its deployed version, too.
   const known = readStatus(paths) ?? (deployed ? statusOfDeployed(config, deployed) : null)
   const pinned = readChoices(paths).pin !== null
   return known && { ...known, computer, problem: problemOf(readWatchState(paths)), pinned }

@@ -5,11 +5,18 @@ import { nameOf, type Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { asAsked } from '../config/services.ts'
+import { windowOpensAt } from '../config/weekly-hours.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { readChoices } from '../state/choices.ts'
-import { correctPause } from '../state/pause.ts'
+import { correctPause, readPause } from '../state/pause.ts'
 import { isUnwatchable, readSignal, removeSignal, wakeUpdater, writeSignal } from '../state/signal.ts'
-import { hasMoved, readUpdateState, rollbackUnderWay, type UpdateState } from '../state/update-state.ts'
+import {
+  hasMoved,
+  isUnderWayTo,
+  readUpdateState,
+  rollbackUnderWay,
+  type UpdateState,
+} from '../state/update-state.ts'
 import {
   NEVER_POLLED,
   readWatchState,
@@ -21,25 +28,23 @@ import { type Backoff, backoffMs, isWaitOver } from '../system/backoff.ts'
 import { TelecError } from '../system/errors.ts'
 import { localTime } from '../system/local-time.ts'
 import { acquireLock } from '../system/lock.ts'
+import { count } from '../system/plural.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
-import { isUpdateDue } from './next-poll.ts'
-import { isOutOfReach, readOffers } from './offers.ts'
+import { isDue } from '../update/retry.ts'
 import type { Polled } from './quiet.ts'
+import { isUnreachable, readRefs } from './refs.ts'
 
 export interface PollOptions {
-  /** Look and tell; write neither the signal nor what was seen. */
+  /** Write neither the signal nor the state. */
   readonly dryRun: boolean
-  /** As the timer polls: less and less often while the remote is out of reach, which it reports once. */
+  /** Poll as the timer does: less and less often while the remote is out of reach, and report that once. */
   readonly scheduled: boolean
-  /** What quiet.sh heard from the remote just now; null: nothing. */
+  /** What quiet.sh just read from the remote. */
   readonly heard: string | null
 }
 
-/** So long a remote that is back may go unnoticed. */
-const LONGEST_PAUSE_MS = 15 * 60_000
-
-/** Polls once: writes the signal where the channel wants something else than what is deployed. Throws `later` out of reach. */
+/** Polls once, and writes the signal if the decision is an update. Throws `later` if the remote is out of reach. */
 export async function poll(service: Service, options: PollOptions): Promise<Polled> {
   const { dryRun, scheduled, heard } = options
   const { world, config, paths } = service
@@ -47,23 +52,26 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
   const repository = locateRepository(world, deployment.checkout)
   const state = readUpdateState(paths) ?? (await adoptFirst(service, repository))
   const before = readWatchState(paths)
-  if (scheduled) verifyNotPausing(service, before)
-  if (!dryRun) await correctPause(paths, world.now()).catch(() => undefined) // what is wrong with it holds updates, not polls
-  if (!dryRun && (isUpdateDue(service) || isUnwatchable(service))) await wakeUpdater(service)
+  if (scheduled) verifyPollDue(service, before)
+  if (!dryRun) {
+    await correctPause(paths, world.now()).catch(() => undefined) // an invalid pause.json stops updates, not polls
+    if (isUpdatePending(service) || isUnwatchable(service)) await wakeUpdater(service)
+  }
   try {
-    const isNews = before === null || (before.failures === 0 && before.via === null)
     const { deployed, rolled_back, halted } = state
-    const { refs, via, list, defaultBranch } = await readOffers(service, repository, {
-      deployed,
-      isNews,
-      heard,
-    })
-    const newest = offered(deployment, refs, deployed)
-    const seen = remember(before?.seen ?? [], newest, deployed.commit, isoTime(world))
+    const isNews = before === null || (before.failures === 0 && before.via === null)
+    const remote = await readRefs(service, repository, { deployed, isNews, heard })
+    const { refs, via, list, defaultBranch } = remote
+    const seen = remember(
+      before?.seen ?? [],
+      refsToRecord(deployment, refs, deployed),
+      deployed.commit,
+      isoTime(world),
+    )
     const rolledBack = rolled_back?.targets ?? []
     const choices = readChoices(paths)
-    const past = { deployed, seen, rolledBack, choices, now: world.now(), defaultBranch }
-    const decision = tellHalt(decide(deployment, refs, past), halted)
+    const known = { deployed, seen, rolledBack, choices, now: world.now(), defaultBranch }
+    const decision = withHalt(decide(deployment, refs, known), halted)
     if (dryRun) return { decision, list }
     await act(service, state, decision)
     const after: WatchState = {
@@ -81,26 +89,39 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
     await recordPoll(paths, after, before, world.now())
     if (via !== null && via !== before?.via)
       world.log.notice(`the mirror ${via} answers instead of the remote`)
-    tell(world, decision, before, scheduled)
+    report(world, decision, before, scheduled)
     return { decision, list }
   } catch (error) {
-    // What worked is refused: a token has expired. At the first poll of all a person is there to read it.
+    // A remote that refused the first poll never worked: the user reads the error.
     const isRefused =
       error instanceof TelecError && (error.isRefused || (before !== null && error.kind === 'config'))
-    if (dryRun || !(isOutOfReach(error) || isRefused)) throw error
+    if (dryRun || !(isUnreachable(error) || isRefused)) throw error
     await recordFailure(service, before ?? NEVER_POLLED, error)
-    const isKnown = scheduled && isSaid(before, error)
+    const isKnown = scheduled && wasReported(before, error)
     throw isKnown ? new TelecError('later', error.message, { quiet: true }) : error
   }
 }
 
-/** Whether the log has it from the poll before: a refusal that is another one is news. */
-function isSaid(before: WatchState | null, error: TelecError): boolean {
+/** Whether telec-update would act on the signal now. A halted target waits for its retry. */
+export function isUpdatePending({ world, config, paths }: Service): boolean {
+  const pending = readSignal(paths)
+  if (pending?.channel !== config.deployment.channel) return false // a poll replaces another channel's signal
+  const state = readUpdateState(paths)
+  const { halted = null, update = null } = state ?? {}
+  const isRollback = state !== null && rollbackUnderWay(state) !== null
+  if (!isRollback && readPause(paths, world.now()) !== null) return false
+  if (!isUnderWayTo(update, pending.target.commit) && windowOpensAt(config, world.now()) !== null)
+    return false
+  return halted?.target.commit !== pending.target.commit || isDue(halted, world.now(), config.computer)
+}
+
+/** Whether the poll before reported the same failure. Another refusal is news. */
+function wasReported(before: WatchState | null, error: TelecError): boolean {
   if (before === null || before.failures === 0) return false
   return error.kind === 'later' || (error.isRefused && before.last_failure === error.message)
 }
 
-/** The timer's polls pause: not after the first failure, but at once where the server may count failed logins. */
+/** Scheduled polls wait after the second failure, and after the first refused login: the server may count those. */
 async function recordFailure(
   { world, config, paths }: Service,
   before: WatchState,
@@ -108,65 +129,64 @@ async function recordFailure(
 ): Promise<void> {
   const failures = before.failures + 1
   const repair = error.kind === 'later' ? null : (error.hint ?? null)
-  const isPausing = error.isRefused || (failures > 1 && isOutOfReach(error))
-  const pauseMs = isPausing ? backoffMs(pausesOf(config, repair), failures, config.computer) : 0
+  const waits = error.isRefused || (failures > 1 && isUnreachable(error))
+  const waitMs = waits ? backoffMs(backoffOf(config, repair), failures, config.computer) : 0
   await writeWatchState(paths, {
     ...before,
     failures,
-    last_failure: (isOutOfReach(error) ? error.because : null) ?? error.message,
+    last_failure: (isUnreachable(error) ? error.because : null) ?? error.message,
     repair,
-    next_poll_at: pauseMs === 0 ? null : new Date(world.now() + pauseMs).toISOString(),
+    next_poll_at: waits ? new Date(world.now() + waitMs).toISOString() : null,
   })
 }
 
-/** fail2ban(1) locks a computer out that fails to log in five times in ten minutes. */
-const REFUSED_POLLS = 5
+/** Time that may pass until a scheduled poll notices that the remote is back. */
+const LONGEST_WAIT_MS = 15 * 60_000
+/** fail2ban(1) bans a computer after five failed logins in ten minutes. */
+const REFUSED_INTERVALS = 5
 
-/** @param repair what a person has to do; null: it passes by itself. */
-function pausesOf({ deployment }: Config, repair: string | null): Backoff {
-  const firstMs = deployment.poll_every * (repair === null ? 1 : REFUSED_POLLS)
-  return { firstMs, longestMs: Math.max(LONGEST_PAUSE_MS, deployment.poll_every) }
+/** @param repair what the user has to do; null: nothing. */
+function backoffOf({ deployment }: Config, repair: string | null): Backoff {
+  const firstMs = deployment.poll_every * (repair === null ? 1 : REFUSED_INTERVALS)
+  return { firstMs, longestMs: Math.max(LONGEST_WAIT_MS, deployment.poll_every) }
 }
 
-/** Throws where a remote that is out of reach, or refuses a login, is given time. */
-function verifyNotPausing({ world, config }: Service, watch: WatchState | null): void {
+/** Throws `later`, quietly, while scheduled polls wait after failures. */
+function verifyPollDue({ world, config }: Service, watch: WatchState | null): void {
   if (!watch?.next_poll_at) return
   const { failures, next_poll_at, repair } = watch
-  if (isWaitOver(pausesOf(config, repair), failures, config.computer, next_poll_at, world.now())) return
-  const why = `${failures} polls failed; the next is due at ${localTime(next_poll_at)}`
+  if (isWaitOver(backoffOf(config, repair), failures, config.computer, next_poll_at, world.now())) return
+  const why = `${count(failures, 'poll')} failed; next poll: ${localTime(next_poll_at)}`
   throw new TelecError('later', why, { quiet: true })
 }
 
-/** A halt holds a target, too; whether it is over is telec-update's to decide. */
-function tellHalt(decision: Decision, halted: UpdateState['halted']): Decision {
+/** Explains the halted target. Only telec-update decides whether its halt is over. */
+function withHalt(decision: Decision, halted: UpdateState['halted']): Decision {
   if (halted === null) return decision
-  const then = halted.next_try_at
-    ? `it is tried again from ${localTime(halted.next_try_at)}`
-    : 'telec-update --retry'
-  const rule = `halted at ${halted.step}: ${then}`
+  const { step, next_try_at: until } = halted
+  const rule = `halted at ${step}: ${until ? `next attempt: ${localTime(until)}` : 'telec-update --retry'}`
   const considered = decision.considered.map((one) =>
-    one.target.commit === halted.target.commit ? { ...one, rule, until: halted.next_try_at } : one,
+    one.target.commit === halted.target.commit ? { ...one, rule, until } : one,
   )
   return { ...decision, considered }
 }
 
-/** What was offered that is worth remembering. */
-function offered(deployment: Config['deployment'], refs: readonly Ref[], deployed: Target) {
+function refsToRecord(deployment: Config['deployment'], refs: readonly Ref[], deployed: Target) {
   if (deployment.channel === 'alpha') return refs.map(({ name, commit }) => ({ ref: name, commit }))
   return newerReleases(deployment, releasesIn(refs), deployed).toReversed()
 }
 
 async function act(service: Service, state: UpdateState, decision: Decision): Promise<void> {
-  // While the remote was asked an update may have ended: what was decided is outdated, and the next poll decides anew.
+  // An update ended during this poll: the decision is outdated, and the next poll decides.
   if (readUpdateState(service.paths)?.deployed.commit !== state.deployed.commit) return
   const rollback = rollbackUnderWay(state)
   if (rollback) await signal(service, rollback.from, rollback.target, 'telec-update rollback')
   else if (decision.kind === 'update') await signal(service, state.deployed, decision.target)
   else if (decision.kind === 'current' || decision.kind === 'held')
-    await takeBack(service, state, asAsked(service.world, decision.reason))
+    await withdrawSignal(service, state, asAsked(service.world, decision.reason))
 }
 
-/** Signals a target that polls refuse, if there is one and a person permits it. */
+/** Signals the target that polls refuse, if there is one and the user permits it. */
 export async function signalRefused(service: Service, permits: readonly string[]): Promise<void> {
   const { paths } = service
   const state = readUpdateState(paths)
@@ -174,7 +194,7 @@ export async function signalRefused(service: Service, permits: readonly string[]
   const { target, refusal } = watch ?? { target: null, refusal: null }
   if (!state || !watch || !target || !refusal || !permits.includes(refusal)) return
   await signal(service, state.deployed, target)
-  // From now on this is the commit that the tag is known at.
+  // This is now the known commit of the tag.
   const seen = watch.seen.map((one) => (one.ref === target.ref ? { ...one, commit: target.commit } : one))
   await writeWatchState(paths, { ...watch, seen })
 }
@@ -189,15 +209,15 @@ async function adoptFirst(service: Service, repository: Repository): Promise<Upd
   }
 }
 
-/** Writes the signal where it asks for something else so far; its time is that of the detection. */
+/** Keeps a signal for the same target: its time says when telec-watch first saw it. */
 async function signal(service: Service, from: Target, target: Target, source = 'telec-watch'): Promise<void> {
   if (readSignal(service.paths)?.target.commit === target.commit) return
   await writeSignal(service, from, target, source)
   service.world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(from)} is deployed`)
 }
 
-/** What was signalled is wanted no more, and nothing of it has reached the checkout yet: there is nothing to do. */
-async function takeBack(
+/** Removes a signal for a target that is no longer wanted, unless its update has begun to change the checkout. */
+async function withdrawSignal(
   { world, paths }: Service,
   { deployed, update }: UpdateState,
   reason: string,
@@ -205,23 +225,23 @@ async function takeBack(
   const pending = readSignal(paths)
   if (!pending || pending.target.commit === deployed.commit || (update && hasMoved(update))) return
   await removeSignal(paths, pending.target.commit)
-  world.log.notice(`taken back: ${nameOf(pending.target)}: ${reason}`)
+  world.log.notice(`withdrawn: ${nameOf(pending.target)}: ${reason}`)
 }
 
-/** One line where something changed, the others for those who debug: a timer's poll that found nothing leaves none. */
-function tell(world: World, decision: Decision, before: WatchState | null, scheduled: boolean): void {
-  const told = before?.malformed ?? []
-  const malformed = decision.malformed.filter((tag) => !told.includes(tag))
+/** Logs news, and the rest for debugging: a scheduled poll that found nothing new logs nothing. */
+function report(world: World, decision: Decision, before: WatchState | null, scheduled: boolean): void {
+  const known = before?.malformed ?? []
+  const malformed = decision.malformed.filter((tag) => !known.includes(tag))
   if (malformed.length > 0)
-    world.log.notice(`passed over: ${malformed.join(', ')}: a release is tagged like v1.2.3 (semver.org)`)
+    world.log.notice(`skipped ${malformed.join(', ')}: name a tag of a release like v1.2.3 (semver.org)`)
   const isNews = before?.reason !== decision.reason
   const reason = asAsked(world, decision.reason)
   if (decision.kind === 'refused' && isNews) world.log.warning(`not taken: ${reason}`)
   else if (decision.kind === 'missing' && isNews && scheduled)
-    world.log.warning(`nothing to follow: ${decision.reason}; ${decision.hint}`) // by hand it is an error, each time
+    world.log.warning(`nothing to follow: ${decision.reason}; ${decision.hint}`) // unscheduled, it is an error
   else if (decision.kind === 'held' && before?.target?.commit !== decision.target.commit)
     world.log.notice(`not yet: ${reason}`)
   else if (!scheduled || world.env.TELEC_DEBUG) world.log.debug(`polled: ${decision.kind}: ${reason}`)
   if (before && before.failures > 0)
-    world.log.notice(`the remote is back after ${before.failures} poll(s) without it`)
+    world.log.notice(`the remote is back after ${count(before.failures, 'failed poll')}`)
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The poll of most minutes, without Node.js. A poll that finds nothing to do leaves the file `quiet` (see quiet.ts), a line
-# each: from when until when it holds, git's memory in KiB, the checkout's .git, the configuration, how many lines the remote
-# said, these lines, and the variables and the command that ask it. Every doubt is left to Node.js.
+# Polls without Node.js while nothing changes. A poll that finds nothing new writes the file `quiet` (see quiet.ts), a line
+# each: valid from, valid until, git's memory in KiB, the checkout's .git, the configuration, the number of lines of the
+# remote's answer, these lines, then the variables and the command that ask the remote. In doubt Node.js polls.
 # shellcheck disable=SC2046,SC3013,SC3045,SC3067 # lines become words; dash, bash, busybox have -nt, -O, ulimit -d
 home=${TELEC_HOME:-$HOME/.teleclaude} quiet=${TELEC_HOME:-$HOME/.teleclaude}/quiet IFS='
 '

@@ -10,21 +10,22 @@ import { readRedisState } from '../state/redis.ts'
 import { readSignal } from '../state/signal.ts'
 import { readUpdateState } from '../state/update-state.ts'
 import { statusForOthers } from './after-poll.ts'
-import { nextPollDue } from './next-poll.ts'
 
 export interface Polled {
   readonly decision: Decision
-  /** What the remote said, where nothing else had a say; null: something had. */
+  /** The remote's list of refs. Null: a mirror or an API has a say, too. */
   readonly list: string | null
 }
 
-/** A longer list takes a shell longer than it takes Node.js. */
+/** A shell compares a longer list more slowly than Node.js does. */
 const LONGEST_LIST = 256 * 1024
-/** The kernel's clock for files is behind by that at most. */
+/** Then a poll in Node.js, even if nothing changes. */
+const LONGEST_QUIET_MS = 60 * 60_000
+/** File times lag behind the clock by at most this. */
 const TICK_MS = 10
 
-/** Leaves what quiet.sh needs to skip polls that would find nothing. `startedMs`: before this poll read anything. */
-export async function leaveQuiet(service: Service, polled: Polled, startedMs: number): Promise<void> {
+/** Writes the file by which quiet.sh skips polls that would find nothing. `startedMs`: before this poll read anything. */
+export async function allowQuiet(service: Service, polled: Polled, startedMs: number): Promise<void> {
   const { paths } = service
   const text = await quietText(service, polled, startedMs)
   if (text === null) return forgetQuiet(paths)
@@ -35,31 +36,31 @@ export async function leaveQuiet(service: Service, polled: Polled, startedMs: nu
   if (isChanged) await forgetQuiet(paths)
 }
 
-/** Null: the next poll has to be a whole one. */
+/** Null: the next poll needs Node.js. */
 async function quietText(
   service: Service,
   { decision, list }: Polled,
   startedMs: number,
 ): Promise<string | null> {
   const { world, config, paths } = service
-  // On macOS there is no timeout(1), and metrics say when the last poll was.
+  // macOS has no timeout(1), and metrics report the last poll.
   if (world.platform !== 'linux' || config.metrics) return null
   if (decision.kind !== 'current' || list === null || list.length > LONGEST_LIST) return null
   const { update, halted } = readUpdateState(paths) ?? {}
   if (update !== null || halted !== null || readSignal(paths) !== null) return null
-  const untilMs = Math.min(nextPollDue(service, decision), heartbeatDue(service))
+  const untilMs = Math.min(world.now() + LONGEST_QUIET_MS, nextReport(service))
   const command = listInShell(locateRepository(world, config.deployment.checkout), config.deployment)
   if (command === null || untilMs <= world.now()) return null
   const times = [startedMs, untilMs].map((ms) => Math.floor(ms / 1000))
-  const said = `${list}.`.split('\n')
+  const answer = `${list}.`.split('\n')
   const files = [join(config.deployment.checkout, '.git'), paths.config]
-  return `${[...times, MEMORY_KIB, ...files, said.length, ...said, ...command].join('\n')}\n`
+  return `${[...times, MEMORY_KIB, ...files, answer.length, ...answer, ...command].join('\n')}\n`
 }
 
-/** When Redis is to hear of this computer, in milliseconds since 1970. */
-function heartbeatDue(service: Service): number {
+/** When this computer next reports to Redis, in milliseconds since 1970. */
+function nextReport(service: Service): number {
   const { world, paths, config } = service
   if (!config.redis) return Number.POSITIVE_INFINITY
-  const link = readRedisState(paths)
-  return isHeartbeatDue(link, statusForOthers(service), world.now()) ? world.now() : nextHeartbeat(link)
+  const state = readRedisState(paths)
+  return isHeartbeatDue(state, statusForOthers(service), world.now()) ? world.now() : nextHeartbeat(state)
 }

@@ -50,7 +50,7 @@ test('telec pin says what has halted half-way, and does not call it deployed', a
   expectFailure(await watchAndUpdate(computer), 1)
   expectFailure(await telec(computer, 'pin', '1.1.0'), 1, [
     'is older than 1.2.0',
-    'to which an update has begun',
+    'whose update has begun',
     'telec rollback --to 1.1.0',
   ])
   expect((await telec(computer, 'pin', '1.2.0')).stdout).toMatch(

@@ -61,7 +61,7 @@ describe('telec-watch --explain', () => {
     const { stdout, stderr } = await computer.telec('telec-watch', ['--explain'])
     expect(stdout).toContain('nothing new: no release fits stable (1.0)')
     expect(stdout).toContain('is no patch of 1.0 (deployment.pinned_minor)')
-    expect(stderr).toContain('taken back')
+    expect(stderr).toContain('withdrawn')
     expect((await computer.telec('telec-update')).code).toBe(0)
   })
 })

@@ -170,7 +170,7 @@ describe('polls that find nothing, again and again', () => {
   test('tell those who debug what a whole poll tells', async () => {
     const computer = await quiet()
     const debugged = await poll(computer, [], { TELEC_DEBUG: '1' })
-    expect(debugged.stderr).toBe('polled: current: main is what is deployed\n')
+    expect(debugged.stderr).toBe('polled: current: the head of main is deployed\n')
   })
 
   test.each<[string, readonly string[], (computer: Computer) => Promise<unknown> | unknown, number, string]>([
@@ -203,7 +203,7 @@ describe('polls that find nothing, again and again', () => {
       [],
       (it) => it.writeConfig('deployment: x\n'),
       78,
-      'the configuration is wrong',
+      'the configuration is invalid',
     ],
     [
       'a record that is broken now',
@@ -260,7 +260,7 @@ describe('telec-watch without the remote', () => {
     const ended = await computer.telec('telec-watch')
     expect(ended).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining('the remote is back after 1 poll'),
+      stderr: expect.stringContaining('the remote is back after 1 failed poll'),
     })
     expect(computer.state('watch_state.json')).toMatchObject({ failures: 0, last_failure: null })
   })
@@ -281,7 +281,7 @@ describe('telec-watch without the remote', () => {
     const byHand = await computer.telec('telec-watch')
     expect(byHand).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining('the remote is back after 2 poll'),
+      stderr: expect.stringContaining('the remote is back after 2 failed polls'),
     })
     expect((await computer.telec('telec-watch', ['--scheduled'])).code).toBe(0)
   })

@@ -131,7 +131,10 @@ describe('mirrors', () => {
     await computer.push(version('1.1.0'), { tag: 'v1.1.0' })
     expect((await watchAndUpdate(computer)).code).toBe(42)
     renameSync(computer.remote, `${computer.remote}-away`)
-    expectFailure(await computer.telec('telec-watch'), 75, ['old.git lacks what is deployed', 'out of reach'])
+    expectFailure(await computer.telec('telec-watch'), 75, [
+      'old.git: it lacks the deployed version',
+      'out of reach',
+    ])
     expect(computer.state('update_signal.json')).toBeNull()
     renameSync(`${computer.remote}-away`, computer.remote)
     await refresh(computer, 'old.git')

@@ -10,8 +10,8 @@ import { asTarget, isUnderWay, readUpdateState, type UpdateState } from '../../s
 import { TelecError } from '../../system/errors.ts'
 import { isHeld } from '../../system/lock.ts'
 import { isoTime } from '../../system/world.ts'
-import { choosePin } from '../../watch/choose-pin.ts'
-import { findTarget } from '../../watch/find-target.ts'
+
+import { choosePin, findTarget } from '../../watch/named-target.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 

@@ -7,7 +7,7 @@ import { remove } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
 import { tellOthers } from '../../watch/after-poll.ts'
 import { type PollOptions, poll } from '../../watch/poll.ts'
-import { leaveQuiet } from '../../watch/quiet.ts'
+import { allowQuiet } from '../../watch/quiet.ts'
 
 const TITLES: Record<Decision['kind'], string> = {
   update: 'an update',
@@ -37,7 +37,7 @@ export async function runPoll(world: World, options: PollOptions): Promise<Decis
   const polling = poll(service, options)
   const polled = await polling.finally(() => (options.dryRun ? undefined : tellOthers(service, before)))
   if (!options.dryRun) {
-    await leaveQuiet(service, polled, startedMs)
+    await allowQuiet(service, polled, startedMs)
     await remove(join(paths.home, 'config.parsed.json')) // telec 0.1 kept the configuration there, too
   }
   return polled.decision

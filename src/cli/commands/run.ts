@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { openService } from '../../config/service.ts'
 import { supervise } from '../../service/run/supervise.ts'
 import type { World } from '../../system/world.ts'
-import { isUpdateDue } from '../../watch/next-poll.ts'
+import { isUpdatePending } from '../../watch/poll.ts'
 import type { DefineCommand } from '../main.ts'
 
 export const runCommand: DefineCommand = (world, leave) =>
@@ -23,7 +23,7 @@ Examples:
     .action(async (command: string[]) => {
       warnFirstProcess(world)
       const service = await openService(world)
-      leave(await supervise(service, command, () => isUpdateDue(service)))
+      leave(await supervise(service, command, () => isUpdatePending(service)))
     })
 
 /** Started as `node telec run` it is process 1 itself, and Node.js waits for no children but its own. */

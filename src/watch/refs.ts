@@ -9,40 +9,40 @@ import { type Published, publishedReleases } from '../releases/published.ts'
 import { orNull, TelecError } from '../system/errors.ts'
 import { withoutLogins } from '../system/logins.ts'
 
-export interface Offers {
+export interface RemoteRefs {
   readonly refs: readonly Ref[]
-  /** The mirror that had to answer for the remote, as it may be shown. */
+  /** The mirror that answered instead of the remote, without a login. */
   readonly via: string | null
-  /** What the remote said, where nothing else had a say; null: something had. */
+  /** The remote's own list. Null: a mirror or an API has a say, too. */
   readonly list: string | null
-  /** The branch that the remote's HEAD names; asked for only where the branch that it should have is missing. */
+  /** The branch of the remote's HEAD, if the configured branch is missing. */
   readonly defaultBranch: string | null
 }
 
 interface Known {
   readonly deployed: Target
-  /** Whether it is worth a warning that a mirror is passed over; else it was said before. */
+  /** A skipped mirror is a warning; else a poll before has warned already. */
   readonly isNews: boolean
-  /** What quiet.sh heard from the remote just now; null: nothing. */
+  /** What quiet.sh just read from the remote. */
   readonly heard: string | null
 }
 
-/** What the remote offers, or the first mirror in reach that has what is deployed. Throws `later` where none is in reach. */
-export async function readOffers(service: Service, repository: Repository, known: Known): Promise<Offers> {
+/** The refs of the remote, or of the first mirror that answers and has the deployed target. Throws `later` if none does. */
+export async function readRefs(service: Service, repository: Repository, known: Known): Promise<RemoteRefs> {
   const { deployment } = service.config
-  const offers = await listRemote(repository, deployment, deployment.remote, known.heard)
+  const found = await listRemote(repository, deployment, deployment.remote, known.heard)
     .then(async (list) => {
       const refs = parseOffers(list)
-      return { refs, via: null, list, defaultBranch: await branchInstead(repository, deployment, refs) }
+      return { refs, via: null, list, defaultBranch: await defaultIfMissing(repository, deployment, refs) }
     })
-    .catch((error: unknown) => offersOfMirror(service, repository, known, error))
-  if (deployment.releases === 'tags') return offers
+    .catch((error: unknown) => readMirrors(service, repository, known, error))
+  if (deployment.releases === 'tags') return found
   const published = await publishedReleases(service, repository, deployment.releases)
-  return { ...offers, refs: onlyPublished(offers.refs, published), list: null }
+  return { ...found, refs: onlyPublished(found.refs, published), list: null }
 }
 
-/** What a person may have meant by a branch that is missing; a remote that does not say it is no reason to know less. */
-export async function branchInstead(
+/** The default branch, for a message about a missing branch. A remote that does not name it is no error. */
+export async function defaultIfMissing(
   repository: Repository,
   deployment: Config['deployment'],
   refs: readonly Ref[],
@@ -51,33 +51,32 @@ export async function branchInstead(
   return orNull(() => defaultBranch(repository, deployment, deployment.remote))
 }
 
-/** @param error why the remote did not answer: thrown where no mirror does, either. */
-async function offersOfMirror(
+/** @param error why the remote did not answer: thrown if no mirror answers. */
+async function readMirrors(
   { world, config: { deployment } }: Service,
   repository: Repository,
   { deployed, isNews }: Known,
   error: unknown,
-): Promise<Offers> {
-  if (!isOutOfReach(error) && !isRefused(error)) throw error
+): Promise<RemoteRefs> {
+  if (!isUnreachable(error) && !isRefused(error)) throw error
   if (isRefused(error) && isNews && deployment.mirrors.length > 0)
     world.log.warning([error.message, error.hint].join('; what to do: '))
   for (const mirror of deployment.mirrors) {
     const list = await listRemote(repository, deployment, mirror).catch((fault: unknown) => {
-      if (isOutOfReach(fault) || isRefused(fault)) return null
+      if (isUnreachable(fault) || isRefused(fault)) return null
       throw fault
     })
     const refs = list === null ? null : parseOffers(list)
     const via = withoutLogins(mirror)
     if (refs && (await hasDeployed(repository, refs, deployed)))
       return { refs, via, list: null, defaultBranch: null }
-    const why = refs ? 'lacks what is deployed' : 'does not answer, either'
     const say = isNews ? world.log.warning : world.log.debug
-    say(`the mirror ${via} ${why}: it is passed over`)
+    say(`skipped the mirror ${via}: it ${refs ? 'lacks the deployed version' : 'does not answer'}`)
   }
   throw error
 }
 
-/** An API says which tags are releases; the commit behind one is always the remote's own word. */
+/** The API decides which tags are releases. Their commits always come from the remote. */
 export function onlyPublished(refs: readonly Ref[], published: readonly Published[]): Ref[] {
   const byName = new Map(published.map(({ tag, prerelease }) => [`refs/tags/${tag}`, prerelease]))
   return refs.flatMap((ref) => {
@@ -86,7 +85,7 @@ export function onlyPublished(refs: readonly Ref[], published: readonly Publishe
   })
 }
 
-export function isOutOfReach(error: unknown): error is TelecError {
+export function isUnreachable(error: unknown): error is TelecError {
   return error instanceof TelecError && error.kind === 'later'
 }
 
@@ -94,13 +93,11 @@ function isRefused(error: unknown): error is TelecError {
   return error instanceof TelecError && error.isRefused
 }
 
-/** A mirror that lags behind would look like a withdrawn release, or a branch that was set back. */
+/** Without this check a mirror that lags behind would look like a removed release, or a branch that was reset. */
 async function hasDeployed(repository: Repository, refs: readonly Ref[], deployed: Target): Promise<boolean> {
   if (refs.length === 0) return false
-  if (deployed.ref.startsWith('refs/tags/'))
-    return refs.some(({ name, commit }) => name === deployed.ref && commit === deployed.commit)
-  for (const { name, commit } of refs)
-    if (name === deployed.ref && commit !== deployed.commit)
-      return !(await areBehind(repository, [commit], deployed.commit))
-  return true
+  const ref = refs.find(({ name }) => name === deployed.ref)
+  if (deployed.ref.startsWith('refs/tags/')) return ref?.commit === deployed.commit
+  if (!ref || ref.commit === deployed.commit) return true
+  return !(await areBehind(repository, [ref.commit], deployed.commit))
 }
