@@ -7,11 +7,7 @@ import { similarTo } from '../system/similar.ts'
 import type { World } from '../system/world.ts'
 import { type Config, ConfigSchema } from './schema.ts'
 
-/**
- * The configuration in a text. Throws a TelecError of kind `config` that names every fault and its line.
- *
- * @param path names the file in messages.
- */
+/** Parses a configuration. Throws `config` with every fault and its line. @param path names the file in messages. */
 export function parseConfig(world: World, path: string, text: string): Config {
   verifySize(path, text)
   const lines = new LineCounter()
@@ -26,21 +22,21 @@ export function parseConfig(world: World, path: string, text: string): Config {
     )
   const { deployment, redis, ...rest } = result.output
   return {
-    ...expandHomes(rest, ['metrics'], world.home),
+    ...expandHomes(rest, world.home),
     computer: rest.computer ?? defaultComputer(world),
-    deployment: expandHomes(deployment, DEPLOYMENT_PATHS, world.home),
-    ...(redis && { redis: expandHomes(redis, REDIS_PATHS, world.home) }),
+    deployment: expandHomes(deployment, world.home),
+    ...(redis && { redis: expandHomes(redis, world.home) }),
   }
 }
 
-/** More than a configuration needs, and few enough for yaml, whose time may grow with the square of it. */
+/** More than a configuration needs. The time of yaml may grow with the square of it. */
 export const MOST_BYTES = 64 * 1024
-/** The configuration nests 4 deep. yaml recurses as deep as a text nests, and V8 may end the program before its stack does. */
+/** A configuration nests 4 deep. yaml recurses, and a deep text would end the program. */
 const MOST_LEVELS = 64
 
 function verifySize(path: string, text: string): void {
   if (Buffer.byteLength(text) > MOST_BYTES)
-    throw faulty(path, [[1, `the file takes at most ${MOST_BYTES / 1024} KiB`]])
+    throw faulty(path, [[1, `the file is larger than ${MOST_BYTES / 1024} KiB`]])
   const parser = new Parser()
   for (const lexeme of new Lexer().lex(text)) {
     Array.from(parser.next(lexeme))
@@ -53,8 +49,9 @@ function verifySize(path: string, text: string): void {
 function syntaxFaults(document: Document.Parsed, lines: LineCounter): Fault[] {
   const faults = document.errors.map(({ pos, code, message }): Fault => {
     const [first = ''] = message.split('\n', 1)
-    const said = first.replace(/ at line \d+, column \d+:?$|(?<=\w): .*$|(?<=escape sequence) .*$/g, '') // not what it found
-    const what = code === 'TAG_RESOLVE_FAILED' ? 'a ! at the start of a value needs quotes' : said
+    // Without the value that yaml found, which may be a secret.
+    const fault = first.replace(/ at line \d+, column \d+:?$|(?<=\w): .*$|(?<=escape sequence) .*$/g, '')
+    const what = code === 'TAG_RESOLVE_FAILED' ? 'a ! at the start of a value needs quotes' : fault
     return [lines.linePos(pos[0]).line, what]
   })
   const anchors = new Set<string>()
@@ -65,7 +62,7 @@ function syntaxFaults(document: Document.Parsed, lines: LineCounter): Fault[] {
     Alias(_, alias) {
       if (anchors.has(alias.source)) return
       const { line } = lines.linePos(alias.range?.[0] ?? 0)
-      faults.push([line, 'there is no such alias; a * at the start of a value needs quotes'])
+      faults.push([line, 'no such alias; a * at the start of a value needs quotes'])
     },
   })
   return faults
@@ -73,21 +70,21 @@ function syntaxFaults(document: Document.Parsed, lines: LineCounter): Fault[] {
 
 function toData(path: string, document: Document.Parsed): unknown {
   if (document.contents !== null && !isMap(document.contents))
-    throw faulty(path, [[1, 'the file takes keys and values (deployment: …)']])
+    throw faulty(path, [[1, 'the file must have keys and values (deployment: …)']])
   try {
     return document.toJS() ?? {}
   } catch (error) {
-    throw faulty(path, [[1, (error as Error).message]]) // aliases that multiply without end
+    throw faulty(path, [[1, (error as Error).message]]) // too many aliases
   }
 }
 
-/** Of a file that is something else each line is one. */
+/** A file of another format has a fault in each line. */
 const MOST_FAULTS = 20
 
 type Fault = readonly [line: number, message: string]
 
 function faulty(path: string, faults: readonly Fault[]): TelecError {
-  return new TelecError('config', `${path}:${faults[0]?.[0] ?? 1}: the configuration is wrong`, {
+  return new TelecError('config', `${path}:${faults[0]?.[0] ?? 1}: the configuration is invalid`, {
     because: faults
       .slice(0, MOST_FAULTS)
       .map(([line, message]) => `line ${line}: ${message}`)
@@ -100,21 +97,21 @@ function describe(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue) ?? 'the whole file'
   const isSecret = SECRET.test(path)
   const key = isSecret ? path.replace(/[^.]*[^a-z_.][^.]*$/, '…') : path
-  // Of a rule across keys the input is the whole group; the path names the key that it is about.
+  // The input of a rule across keys is the whole group; the path ends with the key.
   const got = show(issue.path?.at(-1)?.value, isSecret)
   if (issue.type !== 'strict_object') return `${key}: got ${got}; takes ${issue.message}`
-  if (issue.expected === 'never') return `${key}: there is no such key${suggestion(key)}`
-  if (issue.received === 'undefined') return `${key}: is missing`
+  if (issue.expected === 'never') return `${key}: no such key${suggestion(key)}`
+  if (issue.received === 'undefined') return `${key}: missing`
   return `${key}: got ${got}; takes a group of keys`
 }
 
-/** What a schema of valibot has of those below it, whatever its kind. */
+/** The properties by which schemas of valibot hold others. */
 interface Group {
   readonly entries?: Readonly<Record<string, Group>>
   readonly wrapped?: Group
 }
 
-/** Every key that there is, with its group: `deployment.checkout`. */
+/** Every key, with its group: `deployment.checkout`. */
 function keysOf({ entries, wrapped }: Group, before = ''): string[] {
   if (wrapped) return keysOf(wrapped, before)
   return Object.entries(entries ?? {}).flatMap(([name, value]) => [
@@ -123,29 +120,27 @@ function keysOf({ entries, wrapped }: Group, before = ''): string[] {
   ])
 }
 
-/** The key that was meant: by its name one of another group, or one that is spelled nearly so. */
+/** The key that the user probably meant: the same name in another group, or a similar one. */
 function suggestion(key: string): string {
+  const nameOf = (path: string) => path.slice(path.lastIndexOf('.') + 1)
   const keys = keysOf(ConfigSchema as Group)
-  const group = key.slice(0, key.lastIndexOf('.') + 1)
-  const name = key.slice(group.length)
-  const beside = keys.filter((one) => one.startsWith(group)).map((one) => one.slice(group.length))
-  const [similar] = similarTo(name, beside).map((one) => `${group}${one}`)
-  const meant = keys.find((one) => one === name || one.endsWith(`.${name}`)) ?? similar
+  const [name] = similarTo(nameOf(key), keys.map(nameOf))
+  const meant = keys.find((one) => nameOf(one) === name)
   return meant === undefined ? '' : `; did you mean ${meant}?`
 }
 
-/** In the place of these a password, a token or a URL with one may stand, also where something else is taken. */
+/** Their values may contain a password or a token, also by mistake. */
 const SECRET = /^redis(\.|$)|_file(\.|$)|(^|\.)token|^deployment\.(remote|mirrors)(\.|$)/
 
 function show(value: unknown, isSecret: boolean): string {
   if (value === undefined) return 'nothing'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object' && value !== null) return 'a group of keys'
-  if (isSecret) return 'what is not shown here'
+  if (isSecret) return 'a value that is not shown'
   return withoutLogins(JSON.stringify(value)).slice(0, 80)
 }
 
-/** The line of the key that an issue is about, or of the nearest key around it that is there. */
+/** The line of an issue's key, or of the nearest group around it. */
 function lineOf(document: Document, lines: LineCounter, issue: v.BaseIssue<unknown>): number {
   let node: unknown = document.contents
   let offset = 0
@@ -159,7 +154,9 @@ function lineOf(document: Document, lines: LineCounter, issue: v.BaseIssue<unkno
   return lines.linePos(offset).line
 }
 
-const DEPLOYMENT_PATHS = [
+/** The keys, in all groups, whose values are paths. */
+const PATHS = new Set([
+  'metrics',
   'checkout',
   'token_file',
   'allowed_signers',
@@ -168,26 +165,22 @@ const DEPLOYMENT_PATHS = [
   'path',
   'env_file',
   'python',
-] as const
-const REDIS_PATHS = ['password_file', 'ca_file'] as const
+  'password_file',
+  'ca_file',
+])
 
-/** A group with `~/` replaced in those of its keys that hold a path. */
-function expandHomes<Group extends object>(
-  group: Group,
-  keys: readonly (keyof Group)[],
-  home: string,
-): Group {
+/** A group with `~/` replaced in its paths. */
+function expandHomes<Group extends object>(group: Group, home: string): Group {
   const expand = (path: unknown) =>
     typeof path === 'string' && path.startsWith('~/') ? join(home, path.slice(2)) : path
-  const expanded = keys.flatMap((key) => {
-    const given = group[key]
-    if (given === undefined) return []
-    return [[key, Array.isArray(given) ? given.map(expand) : expand(given)]]
+  const expanded = Object.entries(group).map(([key, value]) => {
+    if (!PATHS.has(key)) return [key, value]
+    return [key, Array.isArray(value) ? value.map(expand) : expand(value)]
   })
-  return { ...group, ...Object.fromEntries(expanded) }
+  return Object.fromEntries(expanded) as Group
 }
 
-/** The host name as a computer's name: what that does not take becomes a dash. */
+/** The host name, with a dash for each character that a computer's name cannot have. */
 export function defaultComputer({ hostname }: World): string {
   return (
     hostname

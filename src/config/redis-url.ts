@@ -2,21 +2,18 @@ export const REDIS_URL_FORMS =
   'redis://HOST:6379, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST (rediss…: over TLS)'
 
 const FORM = /^redis(s?)(?:\+(sentinel|cluster))?:\/\/([^@/]*@)?([^@/?#]+)(?:\/(.*))?$/
-/** What follows the hosts. A cluster has only the database 0. */
-const PLACE = {
+/** The path after the hosts. A cluster has only database 0. */
+const PATHS = {
   single: /^(?<database>\d{0,4})$/,
   sentinel: /^(?<master>[^/]+)\/?(?<database>\d{0,4})$/,
   cluster: /^0?$/,
 }
 
-/**
- * Where Redis is, and as whom to ask it: `REDIS_URL_FORMS`, each with USER:PASSWORD@ and /DATABASE; ioredis knows only
- * the first. Null: it is none of these.
- */
+/** Parses `REDIS_URL_FORMS`, each with USER:PASSWORD@ and /DATABASE; null: invalid. ioredis parses only the first. */
 export function parseRedisUrl(url: string) {
   const [, tls, form, login = '', hosts = '', path = ''] = FORM.exec(url) ?? []
   const kind = form === 'sentinel' || form === 'cluster' ? form : 'single'
-  const place = PLACE[kind].exec(path)
+  const place = PATHS[kind].exec(path)
   try {
     const nodes = hosts.split(',').map((host) => new URL(`redis://${login}${host}`))
     const [first] = nodes
@@ -25,7 +22,7 @@ export function parseRedisUrl(url: string) {
     return {
       kind,
       isTls: tls === 's',
-      /** Of Redis itself, of the sentinels, or of some of the cluster's nodes. */
+      /** Redis itself, the sentinels, or some nodes of the cluster. */
       nodes: nodes.map(({ hostname, port }) => ({
         host: hostname.replace(/^\[|\]$/g, ''),
         port: Number(port || (kind === 'sentinel' ? 26379 : 6379)),
@@ -36,6 +33,6 @@ export function parseRedisUrl(url: string) {
       master: place.groups?.master ?? '',
     }
   } catch {
-    return null // a host, a port or a % that is none
+    return null // an invalid host, port or % escape
   }
 }

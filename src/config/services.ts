@@ -16,24 +16,21 @@ import {
   SYSTEM_HOME,
 } from './paths.ts'
 
-/** Stands for the service without a name, where somebody has to say which one. */
+/** Stands for the service without a name on a command line. */
 export const UNNAMED = '-'
 
-/** The services that are configured, the one without a name first. */
+/** The configured services; the one without a name is the first. */
 export function listServices(world: World): Paths[] {
   return servicesIn(folderOf(world))
 }
 
-/** Has all that is run from here on look for services in that scope alone. A home that was named is the user's. */
+/** Limits this process to services of one scope. `$TELEC_HOME` is a home of the user's. */
 export function chooseScope({ env, home }: World, scope: Scope): void {
   if (scope === 'system') env.TELEC_HOME = SYSTEM_HOME
   else env.TELEC_HOME ||= userHome(home)
 }
 
-/**
- * The service that is meant, as `locateOfAnybody` finds it. Throws `usage` where root means that of another user: telec
- * never acts for somebody else, nor reads with more rights than theirs.
- */
+/** As `locateOfAnybody`. Throws `usage` if root asks for another user's service: telec never uses more rights than its owner has. */
 export function locate(world: World): Paths {
   const paths = own(world, locateOfAnybody(world))
   if (paths.scope === 'system' && closedTo(paths)) throw noConfiguration(world, paths)
@@ -41,9 +38,8 @@ export function locate(world: World): Paths {
 }
 
 /**
- * The service that is meant: `$TELEC_NAME`, where the command line's `--name` is, too; without it the only one that is
- * configured. Throws `usage` where that is not clear, and `config` where others could write there: whoever can decides
- * what telec runs, and as whom.
+ * The service that `$TELEC_NAME` or `--name` names; without a name the only configured one. Throws `usage` if that is
+ * ambiguous, and `config` if others can write its files: they would decide what telec runs, and as which user.
  */
 export function locateOfAnybody(world: World): Paths {
   const named = nameIn(world)
@@ -55,52 +51,53 @@ export function locateOfAnybody(world: World): Paths {
     const ofComputer = pathsOf(SYSTEM_HOME, named)
     if ((folder === SYSTEM_HOME || !world.env.TELEC_HOME) && closedTo(ofComputer))
       throw noConfiguration(world, ofComputer)
-    const there = services.length === 0 ? 'none yet' : services.map(shownName).join(', ')
-    throw new TelecError('usage', `there is no service named ${named}`, {
-      hint: `configure it (telec init --name ${named}), or name one of those that there are: ${there}`,
+    const configured = services.map(shownName).join(', ') || 'none'
+    throw new TelecError('usage', `no service has the name ${named}`, {
+      because: `configured services: ${configured}`,
+      hint: `create it: telec init --name ${named}`,
     })
   }
   if (meant.length > 1)
     throw new TelecError('usage', `this computer has ${meant.length} services`, {
-      because: `they are: ${meant.map(shownName).join(', ')}`,
-      hint: `say which one: --name NAME${meant[0]?.name === null ? ` (${UNNAMED} is the one without a name)` : ''}`,
+      because: meant.map(shownName).join(', '),
+      hint: `choose one: --name NAME${meant[0]?.name === null ? ` (${UNNAMED} has no name)` : ''}`,
     })
   return trusted(world, paths)
 }
 
-/** Where a service is or would be, whether it is configured or not. Without a name the first one is meant. */
+/** As `locate`, also for a service that is not configured; without a name the one that has none. */
 export function locateAny(world: World): Paths {
   const name = nameIn(world) ?? null
   return trusted(world, pathsOf(folderOf(world, name), name))
 }
 
-/** All services, where none is named, also those of others; else the one that is. Throws as `locate` does. */
+/** The named service; without a name all, also those of other users. Throws as `locate` does. */
 export function locateAll(world: World): Paths[] {
   const services = nameIn(world) === undefined ? listServices(world) : []
   return services.length > 1 ? services.map((paths) => trusted(world, paths)) : [locate(world)]
 }
 
-/** Whose service it is, where telec is root and that is another user. Null: it is telec's own, or nobody's yet. */
+/** The other user who owns a service, if telec runs as root. Null: it belongs to root, or nobody yet. */
 export function ownerInsteadOfRoot({ uid }: World, { home, name }: Paths): string | null {
   if (uid !== 0) return null
   const owner = homeOwner({ home, name })
   return owner === 0 ? null : (accountOf(owner)?.name ?? `#${owner}`) // as sudo(8) takes an id
 }
 
-/** Whose home it is, or, before a named service has one, whose it will be: the one around it says so. */
+/** The owner of a home. A named service without one will have the owner of the folder around it. */
 function homeOwner({ home, name }: Pick<Paths, 'home' | 'name'>): number {
   const folders = [home, ...(name === null ? [] : [folderOfHome(home)])]
   const folder = folders.find(existsSync)
   return folder === undefined ? 0 : lstatSync(folder).uid
 }
 
-/** Throws `usage` where root means the service of another user, and `config` where its home could be somebody else's. */
+/** Throws `usage` if root asks for another user's service, and `config` if others can change its home. */
 export function own(world: World, paths: Paths): Paths {
   const owner = ownerInsteadOfRoot(world, paths)
   if (owner === null) {
     const isSystem = paths.scope === 'system'
     verifyPrivate(paths.home, isSystem, isSystem ? homeOwner(paths) : world.uid)
-    // What git reads in the home of somebody else, which sudo -E keeps, can name commands.
+    // git's configuration can name commands, and sudo -E keeps the home of another user.
     for (const folder of [world.home, world.env.XDG_CONFIG_HOME]) if (folder) verifyPrivate(folder, true)
     return paths
   }
@@ -112,23 +109,23 @@ export function own(world: World, paths: Paths): Paths {
   )
 }
 
-/** The same command by somebody else; what writes units is root's. */
+/** The same command, for its user; root installs units. */
 function asUser({ program }: World, user: string, more: readonly string[] = []): string {
   const isOfRoot = /^(un)?install$/.test(program.args.find((word) => !word.startsWith('-')) ?? '')
   return `sudo ${isOfRoot ? '' : `-u ${user} `}${[program.name, ...program.args, ...more].join(' ')}`
 }
 
-/** What of a service this user may not read, if anything. */
+/** A file of a service that this user may not read. */
 function closedTo({ config, home }: Paths): string | undefined {
   return [config, home].find((path) => existsSync(path) && !mayAccess(path, 'read'))
 }
 
-/** There is no configuration that this user may read: says whose the computer's services are. */
+/** The error without a readable configuration: it names the owners of the computer's services. */
 export function noConfiguration(world: World, paths: Paths): TelecError {
   const isSystem = paths.scope === 'system'
   const init = commandFor(paths, `telec init ${isSystem ? '--system ' : ''}--checkout PATH`)
-  const hint = `write one with: ${init}`
-  // Whoever asks for a home, or for the services of a user, does not ask for those of the computer.
+  const hint = `create it: ${init}`
+  // With a home, or --user, the user does not ask for the services of the computer.
   const names = isSystem || !world.env.TELEC_HOME ? [null, ...namesIn(SYSTEM_HOME)] : []
   const ofOthers = names.map((name) => pathsOf(SYSTEM_HOME, name)).filter(closedTo)
   const [meant] = ofOthers.filter(({ config }) => config === paths.config)
@@ -137,15 +134,15 @@ export function noConfiguration(world: World, paths: Paths): TelecError {
   )
   const [owner] = owners
   if (owner === undefined)
-    return new TelecError('config', `there is no configuration: ${paths.config} does not exist`, { hint })
-  const what = meant ? `may not read ${closedTo(meant)}` : 'has no configuration of their own'
+    return new TelecError('config', `no configuration: ${paths.config} does not exist`, { hint })
+  const what = meant ? `may not read ${closedTo(meant)}` : 'has no configuration'
   return new TelecError('config', `${world.user()} ${what}`, {
-    because: `what this computer has in ${SYSTEM_CONFIG} is for: ${[...new Set(owners)].join(', ')}`,
+    because: `the services in ${SYSTEM_CONFIG} belong to: ${[...new Set(owners)].join(', ')}`,
     hint: meant ? asUser(world, owner) : `${asUser(world, owner)}; or ${hint}`,
   })
 }
 
-/** A command of telec's that a person can paste, for this service. */
+/** A command to paste, for this service. */
 export function commandFor(
   { name, scope }: Pick<Paths, 'name'> & Partial<Pick<Paths, 'scope'>>,
   command: string,
@@ -154,32 +151,31 @@ export function commandFor(
   return `${isOfRoot ? 'sudo ' : ''}${command}${name === null ? '' : ` --name ${name}`}`
 }
 
-/** telec's commands in a text for people, meaning the service that this program was asked for, and not any other. */
+/** Adds the name and scope of this program's command line to the commands in a message. */
 export function asAsked({ env, program }: World, text: string): string {
   const scope = program.args.find((arg) => arg === '--user' || arg === '--system')
   const said = [env.TELEC_NAME ? `--name ${env.TELEC_NAME}` : [], scope ?? []].flat()
   return said.length === 0 ? text : text.replace(COMMANDS, (command) => [command, ...said].join(' '))
 }
 
-/** As hints name them, and not as sentences name programs: `telec-update goes on`. One that was typed, or names its service, has it already. */
+/** Commands in a hint. Not programs in a sentence (`telec-update resumes`), and not commands with a name or after sudo. */
 const COMMANDS =
   /(?<!sudo -u \S+ )\btelec(?:-(?:update|watch|migrate)(?= rollback| -|[;,)]|$)| (?:status|doctor|repair|logs|history|pause|resume|(?:un)?pin|(?:un)?hold|rollback|update|watch|(?:un)?install)\b)(?![^;,()\n]* --(?:name|user|system)\b)/gm
 
 /**
- * The home of the service without a name, in which that of a named one lies in system scope; null: it lies in folders of
- * root's. Who has the outer one can put a link in the place of the inner one, so root, and systemd for it, makes none there.
+ * In system scope, the home around that of a named service; null: only root owns folders around it. The outer home's owner
+ * can replace the inner one by a link, so neither root nor systemd may create it.
  */
 export function outerHome({ scope, name }: Paths): string | null {
   const outer = pathsOf(SYSTEM_HOME, null)
   return scope === 'system' && name !== null && existsSync(outer.config) ? outer.home : null
 }
 
-/** The name of a service for people. */
 export function shownName({ name }: Paths): string {
   return name ?? UNNAMED
 }
 
-/** In system scope what root goes by is root's; a user's home is that user's, whoever asks (sudo -E keeps HOME). */
+/** In system scope root must own the configuration; a user must own their home (sudo -E keeps HOME). */
 function trusted(world: World, paths: Paths): Paths {
   const isSystem = paths.scope === 'system'
   if (!isSystem) own(world, paths)
@@ -187,16 +183,15 @@ function trusted(world: World, paths: Paths): Paths {
   return paths
 }
 
-/** Undefined: nobody said which. Null: the one without a name. A home that is a named service's says which, too. */
+/** From `$TELEC_NAME` or `$TELEC_HOME`. Undefined: not given. Null: the service without a name. */
 function nameIn({ env, cwd }: World): string | null | undefined {
   const given = env.TELEC_NAME || (env.TELEC_HOME && pathsOfHome(resolve(cwd, env.TELEC_HOME)).name)
   if (!given) return undefined
   if (!isServiceName(given))
-    throw new TelecError('usage', `TELEC_NAME is ${given}`, { hint: `it takes ${NAME_FORM}` })
+    throw new TelecError('usage', `TELEC_NAME is invalid: ${given}`, { hint: `set ${NAME_FORM}` })
   return given === UNNAMED ? null : given
 }
 
-/** Whether this can say which service is meant. */
 export function isServiceName(text: string): boolean {
   return text === UNNAMED || SERVICE_NAME.test(text)
 }
@@ -204,8 +199,8 @@ export function isServiceName(text: string): boolean {
 export const NAME_FORM = `a name of at most 32 letters, digits, dashes and underscores, or ${UNNAMED} for the service without one`
 
 /**
- * The folder that holds the services. `$TELEC_HOME` decides; without it the user's own, or the computer's where that alone has the
- * service, or any that the user may read.
+ * The folder of the services: `$TELEC_HOME`, else the first of the user's and the computer's with a service of that name,
+ * else the first with any service that the user may read.
  */
 function folderOf({ env, cwd, home }: World, name?: string | null): string {
   if (env.TELEC_HOME) return folderOfHome(resolve(cwd, env.TELEC_HOME))
@@ -221,7 +216,6 @@ function userHome(home: string): string {
   return join(home, '.teleclaude')
 }
 
-/** The folder of the scope that a home belongs to. */
 function folderOfHome(home: string): string {
   return pathsOfHome(home).name === null ? home : dirname(dirname(home))
 }
@@ -230,7 +224,7 @@ function servicesIn(folder: string): Paths[] {
   return (
     [null, ...namesIn(folder)]
       .map((name) => pathsOf(folder, name))
-      // Of the computer's services those of others are nobody's business.
+      // Not the computer's services of other users.
       .filter(({ config }) => (folder === SYSTEM_HOME ? mayAccess(config, 'read') : existsSync(config)))
   )
 }

@@ -1,9 +1,8 @@
 import { stringify } from 'yaml'
 import type { Channel } from './schema.ts'
 
-/** What `telec init` knows about a computer; what it does not know is left to the default, as a comment. */
+/** What `telec init` knows. Each other key becomes a comment with its default. */
 export interface Answers {
-  /** The name of the service, where it has one. */
   readonly name?: string | null
   readonly computer?: string | undefined
   readonly channel: Channel
@@ -16,26 +15,26 @@ export interface Answers {
   readonly scope?: 'user' | 'system' | undefined
 }
 
-/** The text of a new `config.yml`: what was answered, and a comment for each key that a person may want to change. */
+/** The text of a new `config.yml`. */
 export function renderConfig(answers: Answers): string {
-  return `# telec keeps ${answers.name ? `the service ${answers.name}` : 'the service'} of this computer up to date. telec never rewrites this file.
+  return `# telec keeps ${answers.name ? `the service ${answers.name}` : 'the service'} of this computer up to date. It never rewrites this file.
 ${line('', 'computer', answers.computer, 'NAME')} # default: the host name
 deployment:
 ${line('  ', 'channel', answers.channel)} # alpha: head of branch | beta: releases | stable: patches
 ${line('  ', 'pinned_minor', answers.pinnedMinor, '"1.4"')} # stable only: the minor version to stay on
 ${line('  ', 'checkout', answers.checkout)} # the git work tree that the service runs from
 ${line('  ', 'remote', answers.remote, 'origin')} # one of the checkout's remotes, or a URL
-${line('  ', 'branch', answers.branch, 'main')} # alpha follows it
-  # releases: tags                     # tags | github | gitlab | gitea: what is published there
-${line('  ', 'install', answers.install, 'make install')} # run in the checkout after the migrations
-  # path: [~/.local/bin]               # where its programs are, in front of the PATH of the units
-  # env_file: ~/.config/web.env        # lines NAME=VALUE for the commands and migrations
+${line('  ', 'branch', answers.branch, 'main')} # followed by alpha
+  # releases: tags                     # tags | github | gitlab | gitea
+${line('  ', 'install', answers.install, 'make install')} # runs in the checkout after the migrations
+  # path: [~/.local/bin]               # folders with programs, in front of the PATH of the units
+  # env_file: ~/.config/web.env        # lines NAME=VALUE for commands and migrations
   # migrations: migrations             # folder inside the checkout
-  # before_migrate: make backup        # run before pending migrations; reads their list as JSON
-  # python: .venv                      # what runs those in Python; default python3
+  # before_migrate: make backup        # runs before pending migrations
+  # python: .venv                      # interpreter of migrations in Python; default python3
   # poll_every: 60s                    # at least 5s
-  # min_age: 2h                        # how long a target must have been known before it is taken; default 0s
-  # window: "Mon-Fri 02:00-05:00"      # when updates are applied; default: always
+  # min_age: 2h                        # how long a target must be known first; default 0s
+  # window: "Mon-Fri 02:00-05:00"      # when updates run; default: always
 ${answers.service === undefined ? noService(answers) : serviceOf(answers)}
 `
 }
@@ -51,18 +50,18 @@ ${line('  ', 'name', service?.length === 1 ? service[0] : service)} # systemd un
 ${line('  ', 'scope', scope, 'user')} # user | system
   # restart: exit-42                   # exit-42 | manager | none
   # environment: true                  # migrations get Environment= and EnvironmentFile= of the unit
-  # health: curl -fsS http://127.0.0.1:8080/ # a command that exits 0 when the service is well
+  # health: curl -fsS http://127.0.0.1:8080/ # exits 0 when the service works
   # healthy_after: 5s                  # how long the new process must stay up`
 }
 
-/** A key with what was answered, or with what is usual behind a `#`, as wide as the lines around it. */
+/** A key with its answer, or an example in a comment, padded to one width. */
 function line(indent: string, key: string, value: Value | undefined, usual = ''): string {
   return (indent + (value === undefined ? `# ${key}: ${usual}` : `${key}: ${onOneLine(value)}`)).padEnd(38)
 }
 
 type Value = string | readonly string[]
 
-/** A value as YAML writes it on one line, in quotes where it needs them: also around blanks that YAML does not know. */
+/** A value as YAML on one line. Other blanks than YAML's need quotes, too. */
 function onOneLine(value: Value): string {
   const needsQuotes = [value].flat().some((text) => /^[\d.]+$|^\s|\s$/.test(text))
   return stringify(value, {

@@ -1,10 +1,10 @@
-/** A stretch of the week in which updates are applied, by the clock on the wall. */
+/** Hours in which updates are applied, in local time. */
 export interface Window {
-  /** 0 is Sunday. The days on which it opens. */
+  /** The days on which it opens. 0 is Sunday. */
   readonly days: readonly number[]
   /** Minutes after midnight. */
   readonly from: number
-  /** One that is not later than `from` is on the next day. */
+  /** On the next day if it is not later than `from`. */
   readonly to: number
 }
 
@@ -12,7 +12,7 @@ const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat']
 const MINUTES_A_DAY = 24 * 60
 const MINUTE_MS = 60_000
 
-/** `Mon-Fri 02:00-05:00`, `Sat,Sun 22:00-04:00`, `02:00-05:00` (every day); null: it is none. */
+/** `Mon-Fri 02:00-05:00`, `Sat,Sun 22:00-04:00`, `02:00-05:00` (every day); null: invalid. */
 export function parseWindow(text: string): Window | null {
   const [, names, from, to] = /^(?:([a-z,-]+) )?(\d\d:\d\d)-(\d\d:\d\d)$/i.exec(text.trim()) ?? []
   const days = names === undefined ? DAYS.map((_, index) => index) : parseDays(names.toLowerCase())
@@ -41,7 +41,6 @@ function parseTime(text = ''): number | null {
   return minutes < 60 && time <= MINUTES_A_DAY ? time : null
 }
 
-/** Whether `zone` is a time zone of the IANA's, such as Europe/Berlin. */
 export function isTimeZone(zone: string): boolean {
   try {
     new Intl.DateTimeFormat('en-US', { timeZone: zone })
@@ -51,12 +50,11 @@ export function isTimeZone(zone: string): boolean {
   }
 }
 
-/** The part of a configuration that says when updates are applied. */
 interface Windowed {
   readonly deployment: { readonly window: readonly string[]; readonly timezone?: string | undefined }
 }
 
-/** When the configured window opens; null while it is open, and where none is configured. */
+/** When the configured window opens. Null: it is open, or none is configured. */
 export function windowOpensAt({ deployment }: Windowed, nowMs: number): Date | null {
   const windows = deployment.window.flatMap((text) => parseWindow(text) ?? [])
   if (windows.length === 0) return null
@@ -64,15 +62,11 @@ export function windowOpensAt({ deployment }: Windowed, nowMs: number): Date | n
   return atMs > nowMs ? new Date(atMs) : null
 }
 
-/** Offsets change at quarters of an hour, and at nothing shorter (the zones that did are history). */
+/** Offsets from UTC change only at quarters of an hour. */
 const OFFSET_MS = 15 * MINUTE_MS
 const LONGEST_WAIT_MS = 8 * 24 * 60 * MINUTE_MS
 
-/**
- * When the next of these windows is open: `nowMs` while one is. Pure.
- *
- * @param zone a time zone of the IANA's; undefined: the computer's own.
- */
+/** When one of these windows is open next, from `nowMs` on. Pure. @param zone undefined: the computer's own. */
 export function opensAt(windows: readonly Window[], zone: string | undefined, nowMs: number): number {
   const offsetAt = offsets(zone)
   for (let ms = nowMs; ms < nowMs + LONGEST_WAIT_MS; ) {
@@ -81,19 +75,19 @@ export function opensAt(windows: readonly Window[], zone: string | undefined, no
     for (; ms < blockEnd; ms = (Math.floor(ms / MINUTE_MS) + 1) * MINUTE_MS)
       if (windows.some((window) => isWithin(window, new Date(ms + offset)))) return ms
   }
-  throw new Error('a window that never opens was taken for one') // parseWindow takes none
+  throw new Error('a window never opens') // parseWindow refuses it
 }
 
-/** @param wall the time on the wall, as if it were UTC. */
-function isWithin({ days, from, to }: Window, wall: Date): boolean {
-  const time = wall.getUTCHours() * 60 + wall.getUTCMinutes()
-  const today = wall.getUTCDay()
+/** @param local local time, as if it were UTC. */
+function isWithin({ days, from, to }: Window, local: Date): boolean {
+  const time = local.getUTCHours() * 60 + local.getUTCMinutes()
+  const today = local.getUTCDay()
   if (from < to) return days.includes(today) && time >= from && time < to
   const yesterday = (today + 6) % 7
   return (days.includes(today) && time >= from) || (days.includes(yesterday) && time < to)
 }
 
-/** How far the clock on the wall is ahead of UTC, in milliseconds. */
+/** How far local time is ahead of UTC, in milliseconds. */
 function offsets(timeZone: string | undefined): (ms: number) => number {
   const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' })
   return (ms) => {

@@ -77,7 +77,7 @@ describe('the configuration', () => {
 
   test.each<[string, string, number, string[]]>([
     ['that is no YAML', 'deployment: [\n', 2, []],
-    ['that is empty', '', 1, ['deployment: is missing']],
+    ['that is empty', '', 1, ['deployment: missing']],
     [
       'that has an alias to nothing',
       'deployment:\n  checkout: *here\n',
@@ -96,7 +96,7 @@ describe('the configuration', () => {
       'deployment:\n  checkout: /srv\n  remote: ssh://git@gith]ub.com/ann/web.git\n',
       3,
       [
-        'deployment.remote: got what is not shown here',
+        'deployment.remote: got a value that is not shown',
         "takes the name of one of the checkout's remotes, or a URL",
       ],
     ],
@@ -104,13 +104,13 @@ describe('the configuration', () => {
       'that has a mirror with a port that is none',
       'deployment:\n  checkout: /srv\n  mirrors: [https://example.org:99999/web.git]\n',
       3,
-      ['deployment.mirrors.…: got what is not shown here'],
+      ['deployment.mirrors.…: got a value that is not shown'],
     ],
     [
       'of megabytes',
       `deployment:\n  checkout: /srv\n${'# and so on\n'.repeat(500_000)}`,
       1,
-      ['the file takes at most 64 KiB'],
+      ['the file is larger than 64 KiB'],
     ],
     ['that nests without end', `deployment:\n${'{'.repeat(60_000)}`, 2, ['nest more than 64 deep']],
     ['that is wrong on each line', '@\n'.repeat(30_000), 1, []],
@@ -144,7 +144,7 @@ describe('the configuration', () => {
     const computer = await freshComputer()
     const home = join(computer.home, 'config.yml', 'home')
     const ended = await computer.telec(program, args, { env: { TELEC_HOME: home } })
-    expectFailure(ended, 78, ['there is no configuration', home])
+    expectFailure(ended, 78, ['no configuration', home])
   })
 
   test('that is a folder', async () => {

@@ -81,7 +81,7 @@ describe('what is wrong is said, with what to do', () => {
       'a wrong configuration',
       'config',
       (computer) => computer.writeConfig('deployment:\n  channel: gamma\n'),
-      /config\.yml:\d+: the configuration is wrong/,
+      /config\.yml:\d+: the configuration is invalid/,
       /edit/,
     ],
     ['nothing that starts telec', 'manager', () => undefined, /nothing starts telec/, /telec install/],
@@ -175,7 +175,7 @@ describe('what is wrong is said, with what to do', () => {
     await watchAndUpdate(computer)
     const finding = (await diagnose(computer)).get('update')
     expect(finding?.message).toMatch(
-      /^halted at migrate on the way to 1\.1\.0 .*: migration 1\.1\.0\/001_fails\.mjs/,
+      /^the update to 1\.1\.0 .* halted at migrate: migration 1\.1\.0\/001_fails\.mjs/,
     )
     expect(finding?.hint).toContain('telec-update --retry')
   })

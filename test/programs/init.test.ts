@@ -76,7 +76,7 @@ describe('telec init', () => {
   test('explains each key beside it', async () => {
     const computer = await freshComputer()
     const text = readFileSync(join(computer.home, 'config.yml'), 'utf8')
-    expect(text).toContain('telec never rewrites this file')
+    expect(text).toContain('It never rewrites this file')
     for (const key of ['computer', 'channel', 'checkout', 'remote', 'branch', 'install', 'poll_every'])
       expect(text).toMatch(new RegExp(`^ *(# )?${key}: .* # .+$`, 'm'))
   })

@@ -76,7 +76,7 @@ test('an update that has begun is not left half-way when the window closes', asy
 })
 
 test.each([
-  ['window: night', 'deployment.window', 'weekly hours such as "Mon-Fri 02:00-05:00"'],
+  ['window: night', 'deployment.window', 'weekly hours in quotes, such as "Mon-Fri 02:00-05:00"'],
   ['window: ["02:00-05:00", 3]', 'deployment.window', 'weekly hours'],
   ['timezone: Berlin', 'deployment.timezone', "a time zone of the IANA's, such as Europe/Berlin"],
 ])('%s is a wrong configuration', async (line, ...parts) => {

@@ -82,7 +82,7 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
     const other = scope === 'user' ? 'system' : 'user'
     const { code, stderr } = await subscriber.telec(`telec install --${other}`, { allowFailure: true })
     expect(code).toBe(78)
-    expect(stderr).toContain('there is no configuration')
+    expect(stderr).toContain('no configuration')
     await subscriber.telec(`telec install --${scope}`)
     expect(JSON.parse((await subscriber.telec('telec install --json')).stdout)).toMatchObject({
       scope,

@@ -68,7 +68,7 @@ describe('a system-wide telec, and a checkout that belongs to another user', () 
     const asOther = (line: string) =>
       subscriber.box.sh(`/opt/telec/telec ${line}`, { user: 'daemon', allowFailure: true })
     for (const [line, as = '-u web ', more = ''] of [
-      ['status', '-u web ', '; or write one with: telec init --checkout PATH'],
+      ['status', '-u web ', '; or create it: telec init --checkout PATH'],
       ['status --system'],
       ['migrate status --system'],
       ['pause --system'],
@@ -77,13 +77,13 @@ describe('a system-wide telec, and a checkout that belongs to another user', () 
     ])
       expect(await asOther(line ?? ''), line).toMatchObject({
         code: 78,
-        stderr: `telec: daemon ${more ? 'has no configuration of their own' : 'may not read /etc/telec/config.yml'}
-  what this computer has in /etc/telec is for: web
+        stderr: `telec: daemon ${more ? 'has no configuration' : 'may not read /etc/telec/config.yml'}
+  the services in /etc/telec belong to: web
   what to do: sudo ${as}telec ${line}${more}
 `,
       })
     expect((await asOther('status --user')).stderr).toMatch(
-      /^telec: there is no configuration: .*\n {2}what to do: write one with: telec init --checkout PATH\n$/,
+      /^telec: no configuration: .*\n {2}what to do: create it: telec init --checkout PATH\n$/,
     )
     await asWeb('mkdir -m 700 ~/.teleclaude && cp /etc/telec/config.yml ~/.teleclaude/')
     const shown = async (line: string) => (await asWeb(`/opt/telec/telec ${line}`)).stdout
@@ -348,7 +348,7 @@ chown -R bob: /home/bob && chmod 700 /home/bob`)
         user: 'daemon',
         allowFailure: true,
       })
-      expect(stranger.stderr).toMatch(/daemon may not read .*\n.* is for: web\n.*sudo -u web telec status/)
+      expect(stranger.stderr).toMatch(/daemon may not read .*\n.* belong to: web\n.*sudo -u web telec status/)
     }
   })
 })

@@ -277,7 +277,7 @@ describe('what is wrong is named with its line, its key, what it got and what it
     ['a key that is there twice', `${LEAST}  checkout: /srv/other\n`, 3, ['unique']],
     ['a tab for an indent', 'deployment:\n\tcheckout: /srv/web\n', 2, []],
     ['a quote that does not end', 'deployment:\n  checkout: "/srv/web\n', 3, ['quote']],
-    ['an alias to nothing', 'deployment:\n  checkout: *here\n', 2, ['here']],
+    ['an alias to nothing', 'deployment:\n  checkout: *here\n', 2, ['no such alias']],
     ['two documents in one file', `${LEAST}---\n${LEAST}`, 3, []],
   ])('%s', (_, text, line, parts) => {
     const { kind, message, because = '', hint } = fault(text)
