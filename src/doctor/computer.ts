@@ -4,6 +4,7 @@ import type { Service } from '../config/service.ts'
 import { headDate } from '../git/checkout.ts'
 import { verifyGit } from '../git/git.ts'
 import { locateRepository } from '../git/repository.ts'
+import { COMMANDS, verifyProgram } from '../service/programs-found.ts'
 import { readChoices } from '../state/choices.ts'
 import { readHistory } from '../state/history.ts'
 import { readInstalled } from '../state/installed.ts'
@@ -19,11 +20,19 @@ import { isLocked } from '../system/lock.ts'
 import { verifyFree } from '../system/space.ts'
 import type { Checks } from './check.ts'
 
-/** Programs, disk, clock, and telec's own folder. */
+/** Programs, disk, clock, and telec's home. */
 export const COMPUTER_CHECKS: Checks = { node, git, home, state, disk, clock }
 
+/** The programs of the commands in the configuration. */
+export const COMMAND_CHECKS: Checks = Object.fromEntries(
+  (Object.keys(COMMANDS) as (keyof typeof COMMANDS)[]).map((key) => [
+    key,
+    (service) => verifyProgram(service, key),
+  ]),
+)
+
 const LEAST_NODE = '20.19.0'
-/** Clocks of two computers may differ by that without anybody minding. */
+/** Clocks of two computers may differ by this. */
 const CLOCK_TOLERANCE_MS = 60 * 60_000
 
 async function node({ world }: Service): Promise<string> {
@@ -38,12 +47,13 @@ async function git({ world }: Service): Promise<string> {
   return `git ${await verifyGit(world)}`
 }
 
-/** What others can write there telec would believe; what they can read is theirs to know. */
+/** telec trusts the files in its home, and some are secret. */
 async function home({ world, paths }: Service): Promise<string> {
   const { mode } = statSync(paths.home)
-  const wrong = (what: string, hint: string) => new TelecError('config', `${paths.home} ${what}`, { hint })
   if (mode & 0o077)
-    throw wrong(`is open to others (mode ${(mode & 0o777).toString(8)})`, `chmod 700 ${paths.home}`)
+    throw new TelecError('config', `${paths.home} is open to others (mode ${(mode & 0o777).toString(8)})`, {
+      hint: `chmod 700 ${paths.home}`,
+    })
   const isBusy = isLocked(world, paths.lock) // needs flock(1), which may be missing
   return `${paths.home}${isBusy ? ', another telec is at work' : ''}`
 }
@@ -59,30 +69,29 @@ const STATE_FILES = [
   readChoices,
 ]
 
-/** Every file of telec's own can be understood. */
 async function state({ world, paths }: Service): Promise<string> {
   for (const read of STATE_FILES) read(paths)
   readPause(paths, world.now())
-  return 'all state files can be read'
+  return 'all state files are valid'
 }
 
 async function disk({ config, paths }: Service): Promise<string> {
   const least = Math.min(...[paths.home, config.deployment.checkout].map(verifyFree))
-  return `${(least / 2 ** 30).toFixed(1)} GiB are free`
+  return `${(least / 2 ** 30).toFixed(1)} GiB free`
 }
 
-/** A clock that lags behind what it has already seen is wrong: TLS certificates and back-offs depend on it. */
+/** TLS certificates and waiting times depend on the clock. */
 async function clock({ world, config, paths }: Service): Promise<string> {
   const repository = locateRepository(world, config.deployment.checkout)
   const known = {
-    'what is checked out was committed': await headDate(repository),
+    'HEAD was committed': await headDate(repository),
     'the last update ended': readUpdateState(paths)?.deployed.at,
   }
-  for (const [what, date] of Object.entries(known))
+  for (const [event, date] of Object.entries(known))
     if (date && Date.parse(date) > world.now() + CLOCK_TOLERANCE_MS)
-      throw new TelecError('config', `the clock is wrong: it is ${localTime(world.now())}`, {
-        because: `${what} at ${localTime(date)}`,
-        hint: 'set it (timedatectl set-ntp true), and look at the time zone',
+      throw new TelecError('config', `the clock is wrong: ${localTime(world.now())}`, {
+        because: `${event} at ${localTime(date)}`,
+        hint: 'set the clock (timedatectl set-ntp true), and check the time zone',
       })
   return localTime(world.now())
 }

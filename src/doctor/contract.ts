@@ -18,39 +18,34 @@ const CONTRACT = [
   'RestartForceExitStatus',
   'RestartPreventExitStatus',
   'SuccessExitStatus',
-  'NeedDaemonReload',
 ] as const
 
-/** What systemd has loaded for the service's own unit brings it back after exit code 42; throws where it does not. */
-export async function verifyComesBack(world: World, scope: Scope, unit: string): Promise<string> {
-  const shown = await showUnit(world, scope, unit, CONTRACT)
+/** Throws if systemd, by its loaded settings, would not restart the service's own unit after exit code 42. */
+export async function verifyRestarts(world: World, scope: Scope, unit: string): Promise<string> {
+  const shown = await showUnit(world, scope, unit, [...CONTRACT, 'NeedDaemonReload'])
   const has42 = (key: (typeof CONTRACT)[number]) => shown[key].split(' ').includes('42')
-  const reload = `${scope === 'user' ? 'systemctl --user' : 'sudo systemctl'} daemon-reload`
   if (shown.NeedDaemonReload === 'yes')
-    throw new TelecError('config', `${unit} has changed on the disk since systemd read it`, { hint: reload })
-  if (shown.Restart === '') return 'restarted by systemd' // a target, say
+    throw new TelecError('config', `${unit} has changed on the disk since systemd read it`, {
+      hint: `${scope === 'user' ? 'systemctl --user' : 'sudo systemctl'} daemon-reload`,
+    })
+  if (shown.Restart === '') return 'restarted by systemd' // a target, for example
   const isFailure = shown.Restart === 'on-failure' && !has42('SuccessExitStatus')
-  const isBrought = has42('RestartForceExitStatus') || shown.Restart === 'always' || isFailure
-  if (isBrought && !has42('RestartPreventExitStatus')) return 'comes back after exit code 42'
-  throw new TelecError('config', `systemd does not start ${unit} again after exit code 42`, {
-    because: CONTRACT.slice(0, 4)
-      .map((key) => `${key}=${shown[key]}`)
-      .join(' '),
-    hint: `telec install writes a drop-in that says so; what comes after it may say otherwise: systemctl --${scope} cat ${unit}`,
+  const restarts = has42('RestartForceExitStatus') || shown.Restart === 'always' || isFailure
+  if (restarts && !has42('RestartPreventExitStatus')) return 'restarts after exit code 42'
+  throw new TelecError('config', `systemd does not restart ${unit} after exit code 42`, {
+    because: CONTRACT.map((key) => `${key}=${shown[key]}`).join(' '),
+    hint: `run telec install, and remove later drop-ins that override its own: systemctl --${scope} cat ${unit}`,
   })
 }
 
 /** launchd holds back a job that ran for less than 10 s (launchd.plist(5), ThrottleInterval). */
 const PATIENCE_MS = 30_000
-const LOOK_EVERY_MS = 100
+const INTERVAL_MS = 100
 
-/** Leaves with 42 at its first start, and stays at its second. */
+/** Exits with 42 at its first start, and sleeps at its second. */
 const SCRIPT = 'if [ -e "$0" ]; then echo again >"$0"; exec sleep 120; fi; echo once >"$0"; exit 42'
 
-/**
- * Starts a service of its own under the manager that has the real one, with the settings that teach it the contract:
- * one that leaves with exit code 42 is to come back. Leaves nothing behind.
- */
+/** Starts a throw-away unit with the restart settings of the service, and sees it restart after exit code 42. */
 export async function proveRestartContract({ world, config, paths }: Service): Promise<string> {
   const scope = config.service?.scope ?? paths.scope
   const name = `telec-contract-${world.pid}`
@@ -60,23 +55,23 @@ export async function proveRestartContract({ world, config, paths }: Service): P
   const isDarwin = world.platform === 'darwin'
   if (isDarwin) await writeDurably(plist, contractJob(name, command), { mode: 0o644 })
   else await verifySystemd(world, scope)
-  const { manager, start, urge, clearAway } = isDarwin
+  const { manager, start, kickstart, cleanup } = isDarwin
     ? launchdTrial(world, scope, name, plist)
     : systemdTrial(world, scope, name, command)
   try {
     const { code, stderr } = await tryCommand(world, start)
     if (code !== 0)
-      throw new TelecError('halted', `${manager.name} did not start a unit to try it with`, {
+      throw new TelecError('halted', `${manager.name} did not start a unit for the test`, {
         because: stderr.trim(),
-        hint: 'mend what it says, and try again: telec doctor --restart-contract',
+        hint: 'fix that, and retry: telec doctor --restart-contract',
       })
-    if (urge) await tryCommand(world, urge, KICKSTART_MS)
+    if (kickstart) await tryCommand(world, kickstart, KICKSTART_MS)
     const startedMs = world.monotonic()
     const pid = await secondStart(world, manager, mark)
     const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
-    return `a unit that left with exit code 42 came back as pid ${pid} after ${seconds} s (${manager.name})`
+    return `a unit that exited with code 42 restarted as pid ${pid} after ${seconds} s (${manager.name})`
   } finally {
-    for (const argv of clearAway) await tryCommand(world, argv)
+    for (const argv of cleanup) await tryCommand(world, argv)
     for (const path of [mark, plist]) await remove(path)
   }
 }
@@ -88,8 +83,8 @@ function systemdTrial(world: World, scope: Scope, name: string, command: readonl
   return {
     manager: systemdManager(world, unit, scope),
     start: ['systemd-run', `--${scope}`, ...options, ...settings, ...command],
-    urge: null,
-    clearAway: ['stop', 'reset-failed'].map((verb) => ['systemctl', `--${scope}`, verb, unit]),
+    kickstart: null,
+    cleanup: ['stop', 'reset-failed'].map((verb) => ['systemctl', `--${scope}`, verb, unit]),
   }
 }
 
@@ -98,8 +93,8 @@ function launchdTrial(world: World, scope: Scope, label: string, plist: string) 
   return {
     manager: launchdManager(world, label, scope),
     start: ['launchctl', 'bootstrap', domain, plist],
-    urge: ['launchctl', 'kickstart', `${domain}/${label}`],
-    clearAway: [['launchctl', 'bootout', `${domain}/${label}`]],
+    kickstart: ['launchctl', 'kickstart', `${domain}/${label}`],
+    cleanup: [['launchctl', 'bootout', `${domain}/${label}`]],
   }
 }
 
@@ -109,10 +104,10 @@ async function secondStart(world: World, { inspect, name }: ServiceManager, mark
     const { main, activity, lastExit } = await inspect()
     if (main?.pid && readText(mark) === 'again\n') return main.pid
     if (world.monotonic() > deadline)
-      throw new TelecError('halted', `a unit that left with exit code 42 did not come back (${name})`, {
+      throw new TelecError('halted', `a unit that exited with code 42 did not restart (${name})`, {
         because: `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`,
-        hint: 'please report it, with the version of the service manager; until then: service.restart: manager',
+        hint: 'report it with the version of the service manager; until then, set service.restart: manager',
       })
-    await world.sleep(LOOK_EVERY_MS)
+    await world.sleep(INTERVAL_MS)
   }
 }

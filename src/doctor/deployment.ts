@@ -21,6 +21,7 @@ import { readText } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { isHeld } from '../system/lock.ts'
 import { withoutLogins } from '../system/logins.ts'
+import { count } from '../system/plural.ts'
 import { afterHalt } from '../view/after-halt.ts'
 import { verifyCheckout } from '../view/checkout.ts'
 import { defaultIfMissing, onlyPublished } from '../watch/refs.ts'
@@ -28,7 +29,7 @@ import { listAsTimer } from './as-timer.ts'
 import type { Checks } from './check.ts'
 import { verifyUndamaged } from './repair.ts'
 
-/** The checkout, the remote with its credentials, who may sign, and how the last update went. */
+/** The checkout, the remote with its credentials, the keys that may sign, and the last update. */
 export const DEPLOYMENT_CHECKS: Checks = { checkout, remote, signers, update }
 
 async function checkout(service: Service): Promise<string> {
@@ -37,18 +38,19 @@ async function checkout(service: Service): Promise<string> {
   await verifyUndamaged(service)
   const repository = await verifyCheckout(service, state)
   const head = await headCommit(repository)
-  const local = await localChanges(repository)
   const installed = state ? stillAs(repository, lastChanged(state)) : []
-  const byHand = [...local.keys()].filter((path) => !installed.some((file) => file.path === path))
-  const changes = [
-    ...(byHand.length > 0 ? [`, ${byHand.length} file(s) changed by hand`] : []),
-    ...(installed.length > 0 ? [`; ${describeChanged(installed)}: ${CHANGED_HINT}`] : []),
-  ].join('')
+  const local = [...(await localChanges(repository)).keys()]
+  const byUser = local.filter((path) => !installed.some((file) => file.path === path))
   const isRoots = world.uid === 0 && scopeOf(service) === 'system'
-  return `${repository.workTree} is at ${head.slice(0, 12)}${changes}${isRoots ? `; ${OF_ROOT}` : ''}`
+  return [
+    `${repository.workTree} is at ${head.slice(0, 12)}`,
+    ...(byUser.length > 0 ? [count(byUser.length, 'local change')] : []),
+    ...(installed.length > 0 ? [`${describeChanged(installed)}: ${CHANGED_HINT}`] : []),
+    ...(isRoots ? [OF_ROOT] : []),
+  ].join('; ')
 }
 
-/** The remote is asked as the timer's polls ask it, with the same credentials; where an API has a say, it is asked, too. */
+/** Lists the refs of the remote as the timer's polls do, with the same credentials, and asks the API of releases. */
 async function remote(service: Service): Promise<string> {
   const { world, config, paths } = service
   const { deployment } = config
@@ -67,64 +69,61 @@ async function remote(service: Service): Promise<string> {
   })
   if (decision.kind === 'missing')
     throw new TelecError('config', `${name}: ${decision.reason}`, { hint: decision.hint })
-  const offers = deployment.channel === 'alpha' ? deployment.branch : `${refs.length} tag(s)`
-  const releases = published ? `, ${published.length} release(s)` : ''
+  const found = deployment.channel === 'alpha' ? deployment.branch : count(refs.length, 'tag')
+  const releases = published ? `, ${count(published.length, 'release')}` : ''
   const hasPassword = /:\/\/[^/\s@]*:[^/\s]*@/.test(await remoteUrl(repository, deployment.remote))
-  return `${name} answers in ${seconds} s: ${offers}${releases}${hasPassword ? `; ${PASSWORD}` : ''}`
+  return `${name} answers in ${seconds} s: ${found}${releases}${hasPassword ? `; ${PASSWORD}` : ''}`
 }
 
-/** Nothing is wrong; but git hands URLs to programs of its own, whose arguments all users of a computer can read. */
+/** git passes URLs to its own programs as arguments, which all users can read. */
 const PASSWORD =
-  'its URL holds a password, which other users can see while git runs: keep it in a credential helper (git help credentials)'
+  'its URL contains a password, which other users can see while git runs: use a credential helper (git help credentials)'
 
-/** Nothing is wrong where a key has expired: commits that were signed before may be on their way. */
+/** Expired keys are no fault: commits with their signatures may still come. */
 async function signers({ world, config }: Service): Promise<string> {
   const { deployment } = config
   const { verify, allowed_signers, keyring } = deployment
-  if (verify === 'none') return 'whoever can push is believed (deployment.verify is none)'
+  if (verify === 'none') return 'telec trusts every user who can push (deployment.verify is none)'
   verifyTrustFiles(locateRepository(world, deployment.checkout), deployment)
   const files = [allowed_signers ?? [], keyring ?? []].flat().join(' and ')
   const text = allowed_signers === undefined ? '' : readText(allowed_signers)
   const expired = expiredSigners(text ?? '', world.now()).map(
     ({ name, line, at }) => `${name} (line ${line}, ${localTime(at.getTime())})`,
   )
-  if (expired.length === 0) return `${verify}, by the keys of ${files}`
-  return `${verify}, by the keys of ${files}; ${EXPIRED}: ${expired.join(', ')}`
+  const note = expired.length > 0 ? `; ${EXPIRED}: ${expired.join(', ')}` : ''
+  return `${verify}, by the keys of ${files}${note}`
 }
 
-/** What valid-before means to git: it compares it with the date that the commit itself gives. */
+/** git compares valid-before with the date in the commit. */
 const EXPIRED =
-  'these have expired, and still sign what is dated before that: once nothing of theirs is to come, move them to revoked_signers'
+  'these keys have expired, and still sign commits with an older date; once none of those is left to deploy, move the keys to revoked_signers'
 
 async function update(service: Service): Promise<string> {
   const { world, paths } = service
   const state = readUpdateState(paths)
   if (state?.halted) {
     const { step, target, error, because, hint } = state.halted
-    const message = `halted at ${step} on the way to ${nameOf(target)}: ${error}`
+    const message = `the update to ${nameOf(target)} halted at ${step}: ${error}`
     const { starts } = await afterHalt(service, state)
     const why = [because || [], starts ?? []].flat().join('\n')
     throw new TelecError('halted', message, { ...(why && { because: why }), ...(hint && { hint }) })
   }
   if (state?.update && !isHeld(world, paths.lock)) {
     const { starts } = await afterHalt(service, state)
-    throw new TelecError(
-      'later',
-      `the update to ${nameOf(state.update.target)} did not end, and nothing works on it`,
-      {
-        ...(starts && { because: starts }),
-        hint: 'the next poll has it go on, where a timer is active; now: telec-update',
-      },
-    )
+    throw new TelecError('later', `the update to ${nameOf(state.update.target)} was interrupted`, {
+      ...(starts && { because: starts }),
+      hint: 'resume it: telec-update; an active timer does so at the next poll',
+    })
   }
   const watch = readWatchState(paths)
   if (watch?.outcome === 'refused')
-    throw new TelecError('halted', `not taken: ${watch.reason}`, { hint: 'see telec status' })
+    throw new TelecError('halted', `not taken: ${watch.reason}`, { hint: 'run telec status' })
   const pause = readPause(paths, world.now())
-  const paused = pause ? `, updates are paused since ${localTime(pause.since)}` : ''
   const { pin, held } = readChoices(paths)
-  const pinned = pin ? `, pinned to ${nameOf(pin)} since ${localTime(pin.since)}` : ''
-  const never = held.length > 0 ? `, never taken: ${held.map(nameOf).join(', ')}` : ''
-  const deployed = state ? `${nameOf(state.deployed)} is deployed` : 'nothing is recorded yet'
-  return `${deployed}${paused}${pinned}${never}`
+  return [
+    state ? `${nameOf(state.deployed)} is deployed` : 'nothing is deployed yet',
+    ...(pause ? [`paused since ${localTime(pause.since)}`] : []),
+    ...(pin ? [`pinned to ${nameOf(pin)} since ${localTime(pin.since)}`] : []),
+    ...(held.length > 0 ? [`held: ${held.map(nameOf).join(', ')}`] : []),
+  ].join(', ')
 }

@@ -8,27 +8,27 @@ import { readUpdateState } from '../state/update-state.ts'
 import { orNull, TelecError } from '../system/errors.ts'
 import { isoTime } from '../system/world.ts'
 
-/** What came of a repair; `--json` prints it as it is. */
+/** `--json` prints it as it is. */
 export interface RepairReport {
   readonly repaired: readonly string[]
-  /** Each with what telec repair would do about it, or what a person does where telec cannot. */
+  /** `repair` is what telec repair would do, `hint` what the user has to do. */
   readonly left: readonly Readonly<Record<'what' | 'because' | 'repair' | 'hint', string | null>>[]
-  /** Where what was replaced is; null where nothing was tried. */
+  /** The folder of replaced files; null: telec repaired nothing. */
   readonly aside: string | null
 }
 
 async function patientOf({ world, config, paths }: Service, isThorough: boolean): Promise<Patient> {
   const repository = locateRepository(world, config.deployment.checkout)
-  const known = knownHead(await orNull(() => readUpdateState(paths))) // that it cannot be read is said elsewhere
+  const known = knownHead(await orNull(() => readUpdateState(paths))) // another check reports an invalid file
   const aside = asideFolder(repository, isoTime(world).replaceAll(':', '-'))
   return { repository, deployment: config.deployment, known, isThorough, aside }
 }
 
 /**
- * Repairs what can be repaired without losing anything. Some damage shows only once another one is gone, so it looks again
- * until nothing is left to do, or until it finds again what it could not repair. For the holder of telec's lock.
+ * Repairs damage without losing anything. Some damage hides other damage, so it repeats until it finds none, or the same
+ * again. The caller has telec's lock.
  *
- * @param permit is shown what is wrong, each time, and says whether telec may do what it plans.
+ * @param permit gets the damage of each round, and permits its repairs.
  */
 export async function repair(
   service: Service,
@@ -39,13 +39,12 @@ export async function repair(
   const rounds = new Set<string>()
   const tried = new Set<string>()
   for (;;) {
-    const looked = await findDamage(patient)
-    const round = JSON.stringify(looked)
-    const isStuck = rounds.has(round)
+    const damages = await findDamage(patient)
+    const round = JSON.stringify(damages)
+    const found: readonly Damage[] = rounds.has(round)
+      ? damages.map(({ repair: _, ...damage }) => ({ hint: CLONE_HINT, ...damage }))
+      : damages
     rounds.add(round)
-    const found: readonly Damage[] = isStuck
-      ? looked.map(({ repair: _, ...damage }) => ({ hint: CLONE_HINT, ...damage }))
-      : looked
     const planned = found.filter((damage) => damage.repair)
     if (!(await permit(found)) || planned.length === 0) {
       const repaired = [...tried].filter((what) => !found.some((damage) => damage.what === what))
@@ -67,19 +66,18 @@ export async function repair(
   }
 }
 
-/** Throws `halted` where something is wrong in the repository, with each damage and its repair. Changes nothing. */
+/** Throws `halted` with all damage of the repository and its repair. Changes nothing. */
 export async function verifyUndamaged(service: Service): Promise<void> {
   const found = await findDamage(await patientOf(service, false))
   const [first] = found
   if (!first) return
   const isOne = found.length === 1
-  const isPlanned = found.some((damage) => damage.repair)
-  const byHand = found.flatMap((damage) => (damage.hint && !damage.repair ? [damage.hint] : []))
-  const hints = isPlanned ? ['telec repair (it shows what it does first)', ...byHand] : byHand
-  const lines = found.flatMap(({ what, because }) => [isOne ? '' : what, because ?? '']).filter(Boolean)
-  const message = isOne ? first.what : `${found.length} things are wrong in the repository`
-  throw new TelecError('halted', message, {
-    ...(lines.length > 0 ? { because: lines.join('\n') } : {}),
-    hint: [...new Set(hints)].join('; ') || 'telec repair',
+  const hints = found.map(({ repair: planned, hint }) =>
+    planned || !hint ? 'telec repair (it first shows what it will do)' : hint,
+  )
+  const lines = found.flatMap(({ what, because }) => [isOne ? [] : what, because ?? []].flat())
+  throw new TelecError('halted', isOne ? first.what : `the repository has ${found.length} faults`, {
+    ...(lines.length > 0 && { because: lines.join('\n') }),
+    hint: [...new Set(hints)].join('; '),
   })
 }

@@ -24,20 +24,21 @@ import { needsRepair, readWatchState } from '../state/watch-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { modifiedAt, readText } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
+import { count } from '../system/plural.ts'
 import type { World } from '../system/world.ts'
 import type { Checks } from './check.ts'
-import { verifyComesBack } from './contract.ts'
+import { verifyRestarts } from './contract.ts'
 
-/** What starts telec, and what telec restarts. */
-export const UNIT_CHECKS: Checks = { manager, units, runs, polling, service: serviceUnit, redis }
+/** The units that start telec, the service, and Redis. */
+export const UNIT_CHECKS: Checks = { manager, units, runs, polling, service: serviceUnits, redis }
 
-/** How `telec run` starts telec, or what is installed. Throws where nothing starts it. */
+/** Throws if nothing starts telec. */
 export function startedBy(service: Service): Installed | 'telec run' {
   if (findService(service)?.managers[0].name === 'telec run') return 'telec run'
   const installed = readInstalled(service.paths)
   if (installed) return installed
   throw new TelecError('config', 'nothing starts telec on this computer', {
-    hint: `${commandFor(service.paths, 'telec install')}, or in a container: telec run -- COMMAND`,
+    hint: `run ${commandFor(service.paths, 'telec install')}; in a container, telec run -- COMMAND`,
   })
 }
 
@@ -49,24 +50,22 @@ async function manager(service: Service): Promise<string> {
   return by.scope === 'user' ? `${answer}, ${await verifyLinger(service.world)}` : answer
 }
 
-/** The text that is installed is the one that would be written now, and all of it is at work. */
+/** The installed units are those that telec install would write now, and all are active. */
 async function units(service: Service): Promise<string> {
   const by = startedBy(service)
-  if (by === 'telec run') return 'telec run needs none'
+  if (by === 'telec run') return 'telec run has no units'
   verifyUnitsOwn(service.paths, by.files)
-  for (const path of by.files) verifyNodeIsThere(path)
-  // What root installed with another PATH is as good.
+  for (const path of by.files) verifyNodeExists(path)
+  // Root may have installed them with another Node.js on its PATH.
   const isRoots = by.scope === 'system' && service.world.uid !== 0
-  const node = isRoots
-    ? nodeIn(by.files.find((path) => /telec-update\S*\.(service|plist)$/.test(path)) ?? '')
-    : undefined
-  const plan = planInstall(service, by.manager, by.scope, node)
+  const updater = by.files.find((path) => /telec-update\S*\.(service|plist)$/.test(path)) ?? ''
+  const plan = planInstall(service, by.manager, by.scope, isRoots ? nodeIn(updater) : undefined)
   verifyPrograms(service.world, plan.owner)
   const pieces = await stalePieces(service, plan)
   if (pieces.length > 0 && by.manager === 'systemd' && by.scope === 'user')
     await verifyStarted(service, pieces)
   if (pieces.length > 0)
-    throw new TelecError('config', 'the units are not as telec install would make them', {
+    throw new TelecError('config', 'the units differ from what telec install would write', {
       because: pieces.join('\n'),
       hint: commandFor(service.paths, 'telec install'),
     })
@@ -75,30 +74,31 @@ async function units(service: Service): Promise<string> {
   return `${plan.files.length} files, as telec install would write them${note}`
 }
 
-/** A lingering user's manager starts at boot: it knows of no units in a home that is mounted later. */
+/** The manager of a lingering user starts at boot: it finds no units in a home that is mounted later. */
 async function verifyStarted({ world }: Service, pieces: readonly string[]): Promise<void> {
   if (pieces.some((piece) => !piece.includes(' is-active '))) return
   const timer = await showUnit(world, 'user', 'telec-watch.timer', ['StateChangeTimestampMonotonic'])
   if (timer.StateChangeTimestampMonotonic !== '0') return // it was started, and stopped
   throw new TelecError('config', 'the units did not start with the user manager', {
-    because: 'their files were not there yet: is the home folder mounted after the boot?',
+    because: 'their files did not exist yet: is the home folder mounted after the boot?',
     hint: `${START_LATE}; before the next boot: "A home that is mounted late" in docs/operating.md`,
   })
 }
 
-/** Starting a target that is active starts what it wants by now. */
+/** To start an active target also starts the units that it wants by now. */
 const START_LATE =
   'systemctl --user daemon-reload && systemctl --user start default.target timers.target paths.target'
 
-/** The last run of each of them ended well. */
 async function runs(service: Service): Promise<string> {
   const by = startedBy(service)
-  if (by === 'telec run') return 'the log has how they ended: telec logs'
-  const [failure, ...others] = await failedUnits(service)
-  if (failure === undefined) return 'the last run of each unit ended well'
-  throw new TelecError('halted', [failure, ...others].map(describeFailure).join('; '), {
+  if (by === 'telec run') return 'see the log: telec logs'
+  const failures = await failedUnits(service)
+  const [failure] = failures
+  if (failure === undefined) return 'the last run of each unit succeeded'
+  const again = by.manager === 'launchd' ? 'telec watch' : `systemctl --${by.scope} start ${failure.unit}`
+  throw new TelecError('halted', failures.map(describeFailure).join('; '), {
     because: failure.lines.join('\n'),
-    hint: `fix the cause, and try it: ${by.manager === 'launchd' ? 'telec watch' : `systemctl --${by.scope} start ${failure.unit}`}`,
+    hint: `fix the cause, and start it again: ${again}`,
   })
 }
 
@@ -106,48 +106,48 @@ async function runs(service: Service): Promise<string> {
 function nodeIn(path: string): string | undefined {
   const text = readText(path) ?? ''
   const [, quoted, plain] = /^ExecStart=(?:"(\/[^"]+)"|(\/\S+))/m.exec(text) ?? []
-  const [, folder] = /<key>PATH<\/key>\s*<string>([^:<]+)/.exec(text) ?? [] // of a plist: node comes first in its PATH
+  const [, folder] = /<key>PATH<\/key>\s*<string>([^:<]+)/.exec(text) ?? [] // the first folder in the PATH of a plist
   return folder ? `${folder}/node` : (quoted ?? plain)?.replaceAll('%%', '%').replaceAll('$$', '$')
 }
 
-/** nvm, asdf and their kind remove a Node.js that units still name. */
-function verifyNodeIsThere(path: string): void {
+/** nvm, asdf and others remove a Node.js that units still name. */
+function verifyNodeExists(path: string): void {
   const node = nodeIn(path)
   if (node === undefined || existsSync(node)) return
-  throw new TelecError('config', `${path} starts ${node}, which is gone`, {
-    hint: 'run telec install with the Node.js that is there now',
+  throw new TelecError('config', `${path} starts ${node}, which does not exist`, {
+    hint: 'run telec install with the new Node.js',
   })
 }
 
-/** After so many intervals without a poll the timer does not do its work, whatever it says. */
+/** After this many intervals without a poll the timer does not work, although it may be active. */
 const LATE_INTERVALS = 5
-/** After so many without any poll at all it never will. */
+/** The same for the first poll. */
 const FIRST_INTERVALS = 2
-/** A remote that is out of reach is asked every 15 minutes only. */
+/** Polls wait up to 15 minutes while the remote is out of reach. */
 const LATEST_MS = 30 * 60_000
 
 async function polling(service: Service): Promise<string> {
   const { world, config, paths } = service
+  const { poll_every } = config.deployment
   const by = startedBy(service)
   const watch = readWatchState(paths)
-  if (watch && needsRepair(watch))
-    throw new TelecError('halted', `the last ${watch.failures} poll(s) failed: ${watch.last_failure}`, {
-      hint: watch.repair ?? '',
-    })
-  if (watch && watch.failures > 0)
-    throw new TelecError('later', `the last ${watch.failures} poll(s) did not reach the remote`, {
+  if (watch && watch.failures > 0) {
+    const polls = `the last ${watch.failures === 1 ? 'poll' : `${watch.failures} polls`}`
+    if (needsRepair(watch))
+      throw new TelecError('halted', `${polls} failed: ${watch.last_failure}`, { hint: watch.repair ?? '' })
+    throw new TelecError('later', `${polls} did not reach the remote`, {
       because: watch.last_failure ?? '',
-      hint: 'see the check of the remote',
+      hint: 'see the check remote',
     })
+  }
   const agoMs = watch?.polled_at ? world.now() - Date.parse(watch.polled_at) : null
-  const lateMs = Math.max(LATEST_MS, LATE_INTERVALS * config.deployment.poll_every)
-  if (agoMs !== null && Math.abs(agoMs) > lateMs)
-    throw new TelecError('halted', `no poll since ${watch?.polled_at && localTime(watch.polled_at)}`, {
-      hint: 'is the computer asleep most of the time? Look at the log: telec logs',
+  if (agoMs !== null && Math.abs(agoMs) > Math.max(LATEST_MS, LATE_INTERVALS * poll_every))
+    throw new TelecError('halted', `no poll since ${localTime(world.now() - agoMs)}`, {
+      hint: 'look at the log (telec logs); a computer that sleeps does not poll',
     })
   const installedAt = by === 'telec run' ? null : modifiedAt(paths.installed)
   const waitedMs = installedAt === null ? 0 : world.now() - installedAt.getTime()
-  if (agoMs === null && waitedMs > FIRST_INTERVALS * config.deployment.poll_every)
+  if (agoMs === null && waitedMs > FIRST_INTERVALS * poll_every)
     throw new TelecError('halted', `no poll yet, ${Math.round(waitedMs / 1000)} s after telec install`, {
       hint: 'look at the log: telec logs; then run telec install again, which polls once',
     })
@@ -159,15 +159,15 @@ async function polling(service: Service): Promise<string> {
   return `${last}, next in ${Math.max(0, Math.round(inMs / 1000))} s`
 }
 
-async function serviceUnit(service: Service): Promise<string> {
+async function serviceUnits(service: Service): Promise<string> {
   const found = findService(service)
-  if (found === null) return 'none is configured: telec restarts nothing'
+  if (found === null) return 'not configured: telec restarts nothing'
   const units: string[] = []
-  for (const manager of found.managers) units.push(await oneUnit(service, manager, found.restart))
+  for (const manager of found.managers) units.push(await serviceUnit(service, manager, found.restart))
   return units.join('; ')
 }
 
-async function oneUnit(
+async function serviceUnit(
   service: Service,
   { name, service: unit, inspect }: ServiceManager,
   restart: Supervised['restart'],
@@ -179,37 +179,33 @@ async function oneUnit(
     })
   if (activity === 'failed')
     throw new TelecError('halted', `${unit} has failed${lastExit ? `: ${lastExit}` : ''} (${name})`, {
-      hint: 'look at its log; a push that mends it is taken all the same',
+      hint: 'look at its log, and push a fix: telec still updates a failed service',
     })
   const scope = service.config.service?.scope ?? service.paths.scope
   const systemctl = scope === 'user' ? 'systemctl --user' : 'sudo systemctl'
   if (known === 'masked' || activity === 'stopped') {
     const [state, verb] = known === 'masked' ? ['masked', 'unmask'] : ['stopped', 'start']
     throw new TelecError('halted', `${unit} is ${state} (${name})`, {
-      because: `an update leaves it so${lastExit ? `; it ended with ${lastExit}` : ''}`,
+      because: `an update does not start it${lastExit ? `; it ended with ${lastExit}` : ''}`,
       hint: name === 'systemd' ? `${systemctl} ${verb} ${unit}` : 'start it',
     })
   }
   if (name === 'systemd') await verifyStartsAtBoot(service.world, scope, unit, systemctl)
-  const isTaught = name === 'systemd' && restart === 'exit-42' && known === 'yes'
-  const contract = isTaught ? `, ${await verifyComesBack(service.world, scope, unit)}` : ''
+  const isContract = name === 'systemd' && restart === 'exit-42' && known === 'yes'
+  const contract = isContract ? `, ${await verifyRestarts(service.world, scope, unit)}` : ''
   return `${unit} is ${activity}${main?.pid ? `, pid ${main.pid}` : ''}${contract} (${name})`
 }
 
-/** Throws where nothing has systemd start a unit that could be enabled. */
+/** Throws if a unit that can be enabled is disabled, and no other unit starts it. */
 async function verifyStartsAtBoot(
   world: World,
   scope: Scope,
   unit: string,
   systemctl: string,
 ): Promise<void> {
-  const { UnitFileState, ...wanted } = await showUnit(world, scope, unit, [
-    'UnitFileState',
-    'WantedBy',
-    'RequiredBy',
-    'TriggeredBy',
-  ])
-  if (UnitFileState !== 'disabled' || Object.values(wanted).join('') !== '') return
+  const properties = ['UnitFileState', 'WantedBy', 'RequiredBy', 'TriggeredBy'] as const
+  const { UnitFileState, ...starters } = await showUnit(world, scope, unit, properties)
+  if (UnitFileState !== 'disabled' || Object.values(starters).join('') !== '') return
   throw new TelecError('config', `${unit} is disabled: it does not start at boot`, {
     hint: `${systemctl} enable ${unit}`,
   })
@@ -218,19 +214,19 @@ async function verifyStartsAtBoot(
 const REDIS_TIMEOUT_MS = 5_000
 
 async function redis({ world, config, paths }: Service): Promise<string> {
-  if (!config.redis) return 'none is configured: all works without it'
+  if (!config.redis) return 'not configured: telec works without it'
   const startedMs = world.monotonic()
   await withRedis(config.redis, REDIS_TIMEOUT_MS, (client) => client.call(Pong, 'PING')).catch(
     redisFault(
-      'Redis is out of reach; updates go on without it',
-      `look at redis in ${paths.config}, and whether the server runs`,
+      'Redis is out of reach',
+      `check redis in ${paths.config}, and whether its server runs; telec works without it`,
     ),
   )
   const { failures, last_failure } = readRedisState(paths)
   if (failures > 0)
-    throw new TelecError('later', `Redis answers, and did not take the last ${failures} message(s)`, {
+    throw new TelecError('later', `Redis answers, but refused the last ${count(failures, 'message')}`, {
       because: last_failure ?? '',
-      hint: 'its rights, its memory, or a replica: look at the error',
+      hint: 'check its access rights, its memory, and that it is no replica',
     })
-  return `it answers in ${((world.monotonic() - startedMs) / 1000).toFixed(1)} s`
+  return `answers in ${((world.monotonic() - startedMs) / 1000).toFixed(1)} s`
 }

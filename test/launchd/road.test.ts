@@ -479,7 +479,7 @@ test.each([true, false])(
     launchd.startsAtLoad = startsAtLoad
     const { code, stdout } = await telec('doctor', '--restart-contract')
     expect({ code, stdout }).toMatchObject({ code: 0 })
-    expect(stdout).toMatch(/came back as pid \d+ after \d+\.\d s \(launchd\)/)
+    expect(stdout).toMatch(/restarted as pid \d+ after \d+\.\d s \(launchd\)/)
     expect(launchd.labels()).toEqual([LABEL])
   },
 )

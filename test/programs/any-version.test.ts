@@ -119,7 +119,7 @@ describe('telec hold', () => {
       /^held +1\.2\.0 \(\w+\): never taken, since .* telec unhold 1\.2\.0$/m,
     )
     expect(await status(computer)).toMatch(/^offered +not yet: 1\.2\.0 \(\w+\) is held/m)
-    expect((await telec(computer, 'doctor')).stdout).toMatch(/1\.1\.0 .* is deployed, never taken: 1\.2\.0/)
+    expect((await telec(computer, 'doctor')).stdout).toMatch(/1\.1\.0 .* is deployed, held: 1\.2\.0/)
 
     expectFailure(await telec(computer, 'unhold', '1.3.0'), 2, ['1.3.0 is not held', '1.2.0'])
     expect((await telec(computer, 'unhold', '1.2.0')).stdout).toMatch(/no longer held/)

@@ -85,7 +85,7 @@ test('Ctrl-C says how it goes on, status that nobody works on it, and it goes on
     /^stopped {4}to 1\.1\.0 .*, at install\n {11}a restart now starts 1\.1\.0 .*, not yet installed$/m,
   )
   expect(after).toContain('nothing works on it; now: telec-update\n')
-  expect((await wrong(computer)).join('\n')).toContain('did not end, and nothing works on it')
+  expect((await wrong(computer)).join('\n')).toContain('was interrupted')
   computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n`)
   expect((await computer.telec('telec-update')).code).toBe(42)
   expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit } })

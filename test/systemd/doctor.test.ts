@@ -24,7 +24,7 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
     expect(stdout).toMatch(/^✓ polling {3}\d+ s ago, next in \d+ s$/m)
     expect(stdout).toMatch(
       new RegExp(
-        `^✓ service {3}${SERVICE} is running, pid \\d+, comes back after exit code 42 \\(systemd\\)$`,
+        `^✓ service {3}${SERVICE} is running, pid \\d+, restarts after exit code 42 \\(systemd\\)$`,
         'm',
       ),
     )
@@ -42,7 +42,7 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
     await subscriber.sh(`echo '# mine' >>${UNITS[scope]}/telec-watch.timer`)
     await subscriber.systemctl('stop telec-update.path')
     const said = (await wrong()).join('\n')
-    expect(said).toContain('✗ units     the units are not as telec install would make them')
+    expect(said).toContain('✗ units     the units differ from what telec install would write')
     expect(said).toMatch(/telec-watch\.timer is missing, or differs/)
     expect(said).toMatch(/is-active --quiet telec-update\.path fails/)
     await subscriber.telec('telec install')
@@ -54,7 +54,7 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
       `sed -i 's,^ExecStart=[^ ]*,ExecStart=/opt/nvm/v18/bin/node,' ${UNITS[scope]}/telec-update.service`,
     )
     expect((await wrong()).join('\n')).toMatch(
-      /telec-update\.service starts \/opt\/nvm\/v18\/bin\/node, which is gone/,
+      /telec-update\.service starts \/opt\/nvm\/v18\/bin\/node, which does not exist/,
     )
     await subscriber.telec('telec install')
     expect((await doctor()).code).toBe(0)
@@ -87,7 +87,7 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
     expect((await wrong()).join('\n')).toContain(`${SERVICE} has changed on the disk since systemd read it`)
     await subscriber.systemctl('daemon-reload')
     const said = (await wrong()).join('\n')
-    expect(said).toContain(`systemd does not start ${SERVICE} again after exit code 42`)
+    expect(said).toContain(`systemd does not restart ${SERVICE} after exit code 42`)
     expect(said).toContain(
       'Restart=no RestartForceExitStatus= RestartPreventExitStatus= SuccessExitStatus=42',
     )
@@ -107,7 +107,7 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
     const { code, stdout } = await doctor('--restart-contract')
     expect({ code, stdout }).toMatchObject({ code: 0 })
     expect(stdout).toMatch(
-      /^✓ contract {2}a unit that left with exit code 42 came back as pid \d+ after \d\.\d s \(systemd\)$/m,
+      /^✓ contract {2}a unit that exited with code 42 restarted as pid \d+ after \d\.\d s \(systemd\)$/m,
     )
     expect(await subscriber.systemctl('list-units --all --plain --no-legend "telec-contract*"')).toBe('')
   })

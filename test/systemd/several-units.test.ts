@@ -97,7 +97,7 @@ test('each unit has the drop-in, and doctor, status and logs tell of each', asyn
   const doctor = await subscriber.telec('telec doctor --json', { allowFailure: true })
   const findings = JSON.parse(doctor.stdout) as { check: string; message: string }[]
   expect(JSON.stringify(findings)).toMatch(
-    /web\.service is running, pid \d+, comes back after exit code 42 \(systemd\); worker\.service is running, pid \d+, comes back/,
+    /web\.service is running, pid \d+, restarts after exit code 42 \(systemd\); worker\.service is running, pid \d+, restarts/,
   )
   expect((await subscriber.telec('telec status')).stdout).toMatch(
     /^service +web\.service is running, pid \d+ \(systemd\)\n +worker\.service is running, pid \d+ \(systemd\)$/m,
