@@ -3,13 +3,12 @@ import { nameOf } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { headCommit } from '../git/checkout.ts'
 import { remoteUrl } from '../git/git.ts'
+import { unchangedSince } from '../git/index-file.ts'
 import { localChanges } from '../git/local-changes.ts'
-import { parseOffers } from '../git/remote-refs.ts'
+import { parseRefs } from '../git/remote-refs.ts'
 import { locateRepository } from '../git/repository.ts'
-import { verifyTrustFiles } from '../git/signatures.ts'
-import { expiredSigners } from '../git/signers.ts'
+import { expiredSigners, verifyTrustFiles } from '../git/signatures.ts'
 import { headTarget } from '../git/target.ts'
-import { stillAs } from '../git/tracked-changes.ts'
 import { publishedReleases } from '../releases/published.ts'
 import { OF_ROOT, scopeOf } from '../service/installation.ts'
 import { readChoices } from '../state/choices.ts'
@@ -38,7 +37,7 @@ async function checkout(service: Service): Promise<string> {
   await verifyUndamaged(service)
   const repository = await verifyCheckout(service, state)
   const head = await headCommit(repository)
-  const installed = state ? stillAs(repository, lastChanged(state)) : []
+  const installed = state ? unchangedSince(repository, lastChanged(state)) : []
   const local = [...(await localChanges(repository)).keys()]
   const byUser = local.filter((path) => !installed.some((file) => file.path === path))
   const isRoots = world.uid === 0 && scopeOf(service) === 'system'
@@ -56,7 +55,7 @@ async function remote(service: Service): Promise<string> {
   const { deployment } = config
   const repository = locateRepository(world, deployment.checkout)
   const startedMs = world.monotonic()
-  const refs = parseOffers(await listAsTimer(service, repository))
+  const refs = parseRefs(await listAsTimer(service, repository))
   const seconds = ((world.monotonic() - startedMs) / 1000).toFixed(1)
   const name = withoutLogins(deployment.remote)
   const published =

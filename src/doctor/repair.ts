@@ -1,8 +1,8 @@
 import type { Service } from '../config/service.ts'
 import { syncCheckout } from '../git/checkout.ts'
-import { CLONE_HINT, type Damage, knownHead, type Patient } from '../git/damage/damage.ts'
+import { backupFolder } from '../git/checkout-files.ts'
+import { type CheckContext, CLONE_HINT, type Damage, recordedHead } from '../git/damage/damage.ts'
 import { findDamage } from '../git/damage/find.ts'
-import { asideFolder } from '../git/leftovers.ts'
 import { locateRepository } from '../git/repository.ts'
 import { readUpdateState } from '../state/update-state.ts'
 import { orNull, TelecError } from '../system/errors.ts'
@@ -17,11 +17,11 @@ export interface RepairReport {
   readonly aside: string | null
 }
 
-async function patientOf({ world, config, paths }: Service, isThorough: boolean): Promise<Patient> {
+async function contextOf({ world, config, paths }: Service, isThorough: boolean): Promise<CheckContext> {
   const repository = locateRepository(world, config.deployment.checkout)
-  const known = knownHead(await orNull(() => readUpdateState(paths))) // another check reports an invalid file
-  const aside = asideFolder(repository, isoTime(world).replaceAll(':', '-'))
-  return { repository, deployment: config.deployment, known, isThorough, aside }
+  const recorded = recordedHead(await orNull(() => readUpdateState(paths))) // another check reports an invalid file
+  const backup = backupFolder(repository, isoTime(world).replaceAll(':', '-'))
+  return { repository, deployment: config.deployment, recorded, isThorough, backup }
 }
 
 /**
@@ -35,11 +35,11 @@ export async function repair(
   permit: (found: readonly Damage[]) => Promise<boolean>,
 ): Promise<RepairReport> {
   const { log } = service.world
-  const patient = await patientOf(service, true)
+  const context = await contextOf(service, true)
   const rounds = new Set<string>()
   const tried = new Set<string>()
   for (;;) {
-    const damages = await findDamage(patient)
+    const damages = await findDamage(context)
     const round = JSON.stringify(damages)
     const found: readonly Damage[] = rounds.has(round)
       ? damages.map(({ repair: _, ...damage }) => ({ hint: CLONE_HINT, ...damage }))
@@ -51,7 +51,7 @@ export async function repair(
       const left = found.map(({ what, because = null, repair: undone, hint = null }) => {
         return { what, because, repair: undone?.plan ?? null, hint }
       })
-      return { repaired, left, aside: tried.size > 0 ? patient.aside : null }
+      return { repaired, left, aside: tried.size > 0 ? context.backup : null }
     }
     for (const damage of planned) {
       tried.add(damage.what)
@@ -62,13 +62,13 @@ export async function repair(
         for (const line of [error.message, error.because, error.hint]) if (line) log.warning(line)
       }
     }
-    await syncCheckout(patient.repository)
+    await syncCheckout(context.repository)
   }
 }
 
 /** Throws `halted` with all damage of the repository and its repair. Changes nothing. */
 export async function verifyUndamaged(service: Service): Promise<void> {
-  const found = await findDamage(await patientOf(service, false))
+  const found = await findDamage(await contextOf(service, false))
   const [first] = found
   if (!first) return
   const isOne = found.length === 1

@@ -4,39 +4,36 @@ import type { RunResult } from '../system/process.ts'
 import { diskFull, freeSpace } from '../system/space.ts'
 import type { Repository } from './repository.ts'
 
-/** git ends with it whatever went wrong: what ssh said, or which lock is in the way, is what helps. */
-const PLEASANTRIES =
+/** Closing words of git that hide the lines above them, which name the cause. */
+const NOISE =
   /^(Please make sure you have the correct access rights|and the repository exists\.|Another git process seems to be running.*|an editor opened by .*|are terminated then try again.*|may have crashed in this repository earlier:|remove the file manually to continue\.)$/
 
 export function explain(result: RunResult): string {
-  if (result.endedBy === 'timeout') return 'git did not end in time and was stopped'
-  if (result.endedBy === 'output') return 'git printed more than telec is willing to read and was stopped'
-  const said = result.stderr.split('\n').filter((line) => line.trim() !== '' && !PLEASANTRIES.test(line))
-  return (
-    withoutLogins(said.slice(-5).join('\n')) ||
-    `git ended with ${result.signal ?? `exit code ${result.code}`}`
-  )
+  if (result.endedBy === 'timeout') return 'git timed out and was stopped'
+  if (result.endedBy === 'output') return 'git printed more than telec reads and was stopped'
+  const lines = result.stderr.split('\n').filter((line) => line.trim() !== '' && !NOISE.test(line))
+  const end = result.signal ? `was killed by ${result.signal}` : `failed with exit code ${result.code}`
+  return withoutLogins(lines.slice(-5).join('\n')) || `git ${end}`
 }
 
-/** What a server or the way to it is to blame for, also where the repository is well. */
+/** Failures of a server or of the network, with nothing wrong in the repository. */
 export const NETWORK =
   /early EOF|expected flush after|hung up unexpectedly|unexpected disconnect|RPC failed|Could not resolve host|Connection (refused|reset|timed out|closed)|Operation timed out|unable to access '|Could not read from remote repository/
 
-/** The first that git has to have for what telec asks of it: fetch --no-write-fetch-head is of 2.29, its siblings of 2.30. */
+/** The oldest git that telec supports: fetch --no-write-fetch-head came with 2.29, related options with 2.30. */
 export const LEAST_GIT = '2.30'
 
 interface Cause {
   readonly words: RegExp
-  /** `later`: it passes by itself. */
   readonly kind: 'halted' | 'later' | 'config'
   readonly message: (where: string) => string
   readonly hint: (repository: Repository) => string
   readonly lacksObjects?: boolean
-  /** Asking again soon helps nobody. */
+  /** A retry soon does not help. */
   readonly isRefused?: boolean
 }
 
-export const REPAIR_HINT = 'repair it: telec repair (it shows what it does first, and says what it cannot do)'
+export const REPAIR_HINT = 'run telec repair (it shows its plan first, and names what it cannot repair)'
 
 const damaged: Omit<Cause, 'words'> = {
   kind: 'halted',
@@ -52,79 +49,78 @@ const denied: Cause = {
   message: (where) => `git is not allowed to write in ${where}`,
   hint: ({ workTree, world }) => {
     const user = world.user()
-    return `give all of it to one user: sudo chown -R ${user} ${workTree}; what is not theirs: find ${workTree} ! -user ${user}`
+    return `give it to one user: sudo chown -R ${user} ${workTree}; to list files of other users: find ${workTree} ! -user ${user}`
   },
 }
-/** macOS has a stand-in for git, which works once Apple's tools are there; an upgrade of macOS removes them. */
-const standIn: Cause = {
+/** The git of macOS is a stub until Apple's tools are installed; an upgrade of macOS removes them. */
+const macStub = {
   words: /xcrun: error|invalid active developer path|xcode-select: (error|note)/,
-  kind: 'config',
-  message: () => 'git is not there: macOS has only a stand-in for it',
-  hint: () => INSTALL_TOOLS,
+  kind: 'config' as const,
+  message: () => 'git is missing: macOS has only a stub for it',
+  hint: () => "install Apple's command line tools: xcode-select --install",
   isRefused: true,
 }
-const INSTALL_TOOLS = 'install the tools that it is part of: xcode-select --install'
 
-/** What a git that does not say its version is. */
+/** Why git --version failed. */
 export function versionFault(result: RunResult): TelecError {
   const because = explain(result)
-  if (standIn.words.test(result.stderr))
-    return new TelecError(standIn.kind, standIn.message(''), { because, hint: INSTALL_TOOLS })
-  const hint = 'try it by hand: git --version'
-  return new TelecError('later', 'git does not say which version it is', { because, hint })
+  if (macStub.words.test(result.stderr))
+    return new TelecError(macStub.kind, macStub.message(), { because, hint: macStub.hint() })
+  return new TelecError('later', 'git --version failed', { because, hint: 'run it by hand: git --version' })
 }
 
-/** With less, git's own words need not say why it could not write a file. */
+/** With less free space git does not always say that the disk is full. */
 const LEAST_FREE_BYTES = 2 ** 20
 
-/** What is wrong on this computer, by the words in which git and the C library say so (LC_ALL=C); the first that fits. */
+/** Causes on this computer, by the words of git and of the C library (LC_ALL=C); the first match counts. */
 const CAUSES: readonly Cause[] = [
   {
     words: /Too many open files|Cannot allocate memory|Resource temporarily unavailable/,
     kind: 'later',
-    message: () => 'the system has too little left for git',
-    hint: () => 'look at its limits: ulimit -a; free -h',
+    message: () => 'the computer has too little memory, or too few processes or open files, for git',
+    hint: () => 'check its limits: ulimit -a; free -h',
   },
   {
     words: /died of signal/,
     kind: 'later',
     message: (where) => `a program that git started in ${where} was killed`,
-    hint: () => 'it is tried again; where that goes on, look at what kills it: free -h; journalctl -k',
+    hint: () => 'wait for the retry; if it fails again, find what kills git: free -h; journalctl -k',
   },
-  standIn,
+  macStub,
   {
     words: /unknown option `|unknown switch `|is not a git command/,
     kind: 'config',
     message: () => 'this git is too old for telec',
-    hint: () => `install git ${LEAST_GIT} or newer; which one it is: git --version`,
+    hint: () => `install git ${LEAST_GIT} or newer; to see the version: git --version`,
   },
   {
     words: /unknown repository extension|Expected git repo version|requires a newer version of git/,
     kind: 'config',
     message: (where) => `this git is too old for the repository of ${where}`,
-    hint: () => 'install a git as new as the one that made it; which one it is: git --version',
+    hint: () =>
+      'install the version of git that created it, or a newer one; to see the version: git --version',
   },
   {
     words: /detected dubious ownership in repository/,
     kind: 'halted',
     message: () => 'git does not trust the owner of a repository',
-    hint: ({ world }) => `give it to ${world.user()} (chown -R), or trust it with the command that git names`,
+    hint: ({ world }) =>
+      `give it to ${world.user()} (chown -R), or trust it with the command from git's output`,
   },
   {
     words: /\.lock': File exists/,
     kind: 'later',
-    message: (where) => `another git is at work in ${where}, or left a lock`,
-    hint: ({ workTree }) =>
-      `wait for it to end; where no git runs in ${workTree}, remove the lock that is named`,
+    message: (where) => `another git runs in ${where}, or left a lock`,
+    hint: ({ workTree }) => `wait for it to exit; if no git runs in ${workTree}, remove the lock`,
   },
   denied,
   {
     words:
       /cannot lock ref '.*(exists; cannot create|Not a directory)|there are still refs under|refusing to create/,
     kind: 'halted',
-    message: (where) => `one ref is in the way of another in ${where}`,
+    message: (where) => `two refs conflict in ${where}`,
     hint: ({ workTree }) =>
-      `remove the one that is gone at the remote: git -C ${workTree} remote prune origin`,
+      `remove refs that the remote no longer has: git -C ${workTree} remote prune origin`,
   },
   {
     words:
@@ -139,32 +135,31 @@ const CAUSES: readonly Cause[] = [
   },
 ]
 
-/** A commit that is known to have been here, or what belongs to it, is not. */
-export function lacking(repository: Repository, commit: string): TelecError {
+/** The repository had a commit, and now lacks it or some of its objects. */
+export function missingCommit(repository: Repository, commit: string): TelecError {
   return new TelecError('halted', damaged.message(repository.workTree), {
-    because: `${commit.slice(0, 12)} is not there, or not all that belongs to it`,
+    because: `the commit ${commit.slice(0, 12)}, or one of its objects, is missing`,
     hint: damaged.hint(repository),
     lacksObjects: true,
   })
 }
 
-/** What halts where telec, or git, may not read or write these files. */
+/** telec, or git, may not read or write these files. */
 export function notAllowed(repository: Repository, paths: readonly string[]): TelecError {
-  const details = {
+  return new TelecError('halted', denied.message(repository.workTree), {
     because: paths.map((path) => `${path}: Permission denied`).join('\n'),
     hint: denied.hint(repository),
-  }
-  return new TelecError('halted', denied.message(repository.workTree), details)
+  })
 }
 
-/** What of this computer made git fail; null where its words name nothing. `isHalfDone`: it had begun to change something. */
+/** Why git failed, where the cause is on this computer; else null. `isHalfDone`: git may have changed something. */
 export function localCause(repository: Repository, result: RunResult, isHalfDone = false): TelecError | null {
   if (result.code === null) return null
-  const saysFull = FULL.test(result.stderr)
-  const cause = saysFull ? undefined : CAUSES.find(({ words }) => words.test(result.stderr))
+  const isFull = FULL.test(result.stderr)
+  const cause = isFull ? undefined : CAUSES.find(({ words }) => words.test(result.stderr))
   if (!cause) {
-    const isFull = saysFull || freeSpace(repository.workTree).bytes < LEAST_FREE_BYTES
-    return isFull ? diskFull(repository.workTree, { said: explain(result), interrupted: true }) : null
+    if (!isFull && freeSpace(repository.workTree).bytes >= LEAST_FREE_BYTES) return null
+    return diskFull(repository.workTree, { said: explain(result), interrupted: true })
   }
   return new TelecError(cause.kind, cause.message(repository.workTree), {
     because: explain(result),

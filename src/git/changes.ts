@@ -1,28 +1,28 @@
 import { git } from './git.ts'
 import type { Repository } from './repository.ts'
 
-/** What a tree has at a path: git's mode (`100644`, `120000` for a link, `160000` for a submodule), and its object. */
+/** git's mode (`100644`, `120000` for a link, `160000` for a submodule) and object of a path in a tree. */
 export interface TreeEntry {
   readonly mode: string
   readonly id: string
 }
 
-/** A path that differs between two commits; null: one of them has nothing there. */
+/** A path that differs between two commits; null: the commit has nothing there. */
 export interface Change {
   readonly path: string
   readonly before: TreeEntry | null
   readonly after: TreeEntry | null
 }
 
-/** What differs between the trees of two commits, by path. */
+/** The paths that differ between the trees of two commits. */
 export function changesBetween(repository: Repository, from: string, to: string): Promise<Change[]> {
   return changesOf(repository, ['diff-tree', '-r', from, to])
 }
 
-/** What the index has at a path that differs between two commits: what the new one has there, or what somebody staged. */
-export type Staged = 'after' | 'theirs'
+/** The index differs from the commit before a change: it has the new commit's entry, or something that a user staged. */
+export type Staged = 'after' | 'other'
 
-/** Those of the changes at whose paths the index is not as the commit before has it. */
+/** The changed paths whose index entry is not that of the commit before. */
 export async function stagedOver(
   repository: Repository,
   before: string,
@@ -31,13 +31,13 @@ export async function stagedOver(
   const after = new Map(changes.map((change) => [change.path, change.after?.id]))
   const staged = await changesOf(repository, ['diff-index', '--cached', before])
   const found = staged.filter(({ path }) => after.has(path))
-  return new Map(found.map((one) => [one.path, after.get(one.path) === one.after?.id ? 'after' : 'theirs']))
+  return new Map(found.map((one) => [one.path, after.get(one.path) === one.after?.id ? 'after' : 'other']))
 }
 
-/** As git-diff(1), RAW OUTPUT FORMAT, has them. */
-async function changesOf(repository: Repository, [command = '', ...which]: string[]): Promise<Change[]> {
+/** Parses git-diff(1), RAW OUTPUT FORMAT. */
+async function changesOf(repository: Repository, [command = '', ...args]: string[]): Promise<Change[]> {
   const format = ['--raw', '-z', '--no-abbrev', '--no-renames', '--ignore-submodules=none']
-  const output = await git(repository, [command, ...format, ...which])
+  const output = await git(repository, [command, ...format, ...args])
   const records = output.split('\0')
   const entry = (mode = '', id = '') => (mode === '000000' ? null : { mode, id })
   const changes: Change[] = []

@@ -3,40 +3,39 @@ import { join } from 'node:path'
 import { syncPlaces } from '../system/disks.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
-import { lacking } from './causes.ts'
+import { printableName } from '../system/log.ts'
+import { missingCommit } from './causes.ts'
 import { answerOf, askGit, git, gitError, tryGit } from './git.ts'
-import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 
-/** The commit that HEAD names. Throws when there is none (an empty or a broken repository). */
+/** The commit of HEAD. Throws where there is none (an empty or a broken repository). */
 export async function headCommit(repository: Repository): Promise<string> {
   const result = await askGit(repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
   if (result.code === 0) return result.stdout.trim()
   throw new TelecError('config', `deployment.checkout is ${repository.workTree}, which has no commit`, {
-    hint: `check out what the service runs: git -C ${repository.workTree} pull`,
+    hint: `check out the branch of the service: git -C ${repository.workTree} pull`,
   })
 }
 
-/** Whether the repository has this commit with all that belongs to it; a partial clone has what git fetches when needed. */
+/** Whether the repository has this commit with all its objects, except those that a partial clone fetches when needed. */
 export async function hasCommit(repository: Repository, commit: string): Promise<boolean> {
   const whole = ['rev-list', '--quiet', '--objects', '--no-walk', '--exclude-promisor-objects', commit, '--']
   return (await answerOf(repository, whole)) !== null
 }
 
-/** The commit that HEAD names, by its id alone: whether it is there git says where it is asked for more. */
+/** The id of HEAD's commit, most often without a git. The object itself may be missing. */
 export async function headId(repository: Repository): Promise<string> {
   const read = (path: string) => readPlainText(path)?.trim() ?? ''
   const head = read(join(repository.gitDir, 'HEAD'))
-  // Most often a plain file names it (gitrepository-layout(5)).
   const id = head.startsWith('ref: refs/heads/')
     ? read(join(repository.commonDir, head.slice('ref: '.length)))
     : head
   return /^[0-9a-f]{40,64}$/.test(id) ? id : headCommit(repository)
 }
 
-/** The branch that HEAD is on; null when it is detached. */
+/** The branch of HEAD; null where it is detached. */
 export async function currentBranch(repository: Repository): Promise<string | null> {
-  // Most often it is in a plain file (gitrepository-layout(5)); not where refs are in tables, or HEAD is a link.
+  // No plain file where HEAD is a link; `.invalid` where refs are in tables (gitrepository-layout(5)).
   const path = join(repository.gitDir, 'HEAD')
   const [, name] = /^ref: refs\/heads\/(.+)\n$/.exec(readPlainText(path) ?? '') ?? []
   if (name !== undefined && name !== '.invalid') return name
@@ -44,27 +43,9 @@ export async function currentBranch(repository: Repository): Promise<string | nu
   return result.code === 0 ? result.stdout.trim() : null
 }
 
-/** When HEAD was committed, ISO 8601, by the clock of whoever did. */
+/** The commit date of HEAD, ISO 8601. */
 export async function headDate(repository: Repository): Promise<string> {
   return (await git(repository, ['log', '-1', '--no-show-signature', '--format=%cI', 'HEAD', '--'])).trim()
-}
-
-/** Gives the checkout its tag, for `git describe`; `rewrite`: also in place of another one of that name. */
-export async function nameTag(repository: Repository, ref: string, rewrite: boolean): Promise<void> {
-  if (!ref.startsWith('refs/tags/')) return
-  const onlyNew = rewrite ? [] : ['0'.repeat(40)] // git-update-ref(1): where there is none yet
-  await tryGit(repository, ['update-ref', '--', ref, keptRef(ref), ...onlyNew])
-}
-
-/** Keeps a commit from being forgotten, under `refs/telec/KIND/`; the name of the ref. */
-export async function keepCommit(
-  repository: Repository,
-  kind: 'rescued' | 'replaced' | 'stash',
-  commit: string,
-): Promise<string> {
-  const ref = `refs/telec/${kind}/${commit.slice(0, 12)}`
-  await git(repository, ['update-ref', ref, commit])
-  return ref
 }
 
 /** Whether `commit` is `descendant` or one of its ancestors. Throws where the repository lacks one of them. */
@@ -74,11 +55,11 @@ export async function isAncestor(
   descendant: string,
 ): Promise<boolean> {
   const isBefore = await mergeBase(repository, '--is-ancestor', commit, descendant)
-  if (isBefore === null) throw lacking(repository, commit)
+  if (isBefore === null) throw missingCommit(repository, commit)
   return isBefore !== false
 }
 
-/** What git merge-base prints where it succeeds; false where it says no; null where the repository lacks one of the commits. */
+/** The output of git merge-base; false where it answers no; null where the repository lacks one of the commits. */
 async function mergeBase(repository: Repository, ...args: readonly string[]): Promise<string | false | null> {
   const command = ['merge-base', ...args]
   const result = await tryGit(repository, command)
@@ -88,21 +69,18 @@ async function mergeBase(repository: Repository, ...args: readonly string[]): Pr
   throw gitError(repository, command, result)
 }
 
-/** Whether all of these are `descendant` or ancestors of it. False, too, where git cannot tell. */
+/** Whether each of these is `descendant` or one of its ancestors. False where git cannot tell. */
 export async function areBehind(
   repository: Repository,
   commits: readonly string[],
   descendant: string,
 ): Promise<boolean> {
-  const first = ['rev-list', '--max-count=1', ...commits, '--not', descendant, '--']
-  const result = await tryGit(repository, first)
+  const others = ['rev-list', '--max-count=1', ...commits, '--not', descendant, '--']
+  const result = await tryGit(repository, others)
   return result.code === 0 && result.stdout === ''
 }
 
-/**
- * Whether a commit is among the ancestors of another one, or has others in common with it. `related`, too, where a shallow
- * repository cannot tell.
- */
+/** Whether a commit is an ancestor of another one, or shares one with it; `related` also where a shallow repository cannot tell. */
 export async function relationOf(
   repository: Repository,
   commit: string,
@@ -113,14 +91,14 @@ export async function relationOf(
   return base !== false || existsSync(join(repository.commonDir, 'shallow')) ? 'related' : 'unrelated'
 }
 
-/** The commits that are here whose ids begin like this. */
-export async function commitsCalled(repository: Repository, beginning: string): Promise<string[]> {
+/** The commits in the repository whose ids begin like this. */
+export async function commitsStarting(repository: Repository, beginning: string): Promise<string[]> {
   const ids = await git(repository, ['rev-parse', `--disambiguate=${beginning}`])
   const kinds = await git(repository, ['cat-file', '--batch-check'], { input: ids })
   return [...kinds.matchAll(/^([0-9a-f]+) commit /gm)].flatMap(([, commit]) => commit ?? [])
 }
 
-/** One line per commit that `from` does not have and `to` has, newest first, at most `most`. */
+/** One line per commit of `to` that `from` lacks, newest first, at most `most`. */
 export async function commitsBetween(
   repository: Repository,
   from: string,
@@ -130,6 +108,31 @@ export async function commitsBetween(
   const format = ['--oneline', '--no-decorate', '--no-show-signature'] // the last could run another program
   const output = await git(repository, ['log', ...format, `-${most}`, `${from}..${to}`])
   return output.split('\n').filter(Boolean)
+}
+
+/** Subjects of the commits between two versions, newest first, and how many more there are. */
+export interface Subjects {
+  readonly subjects: string[]
+  readonly more: number
+}
+
+/** Each status has them, also in fleets of thousands. */
+const MOST_SUBJECTS = 10
+/** telec stops counting there. */
+const MOST_COUNTED = 1_000
+
+/** Null where there are none, or where the repository lacks one of the commits. */
+export async function subjectsBetween(
+  repository: Repository,
+  from: string,
+  to: string,
+): Promise<Subjects | null> {
+  const format = ['--no-show-signature', '--no-color', '--format=%<(100,trunc)%s'] // a subject has no maximum
+  const range = [`--max-count=${MOST_COUNTED}`, `${from}..${to}`, '--']
+  const lines = (await answerOf(repository, ['log', ...format, ...range]))?.split('\n').slice(0, -1) ?? []
+  if (lines.length === 0) return null
+  const subjects = lines.slice(0, MOST_SUBJECTS).map((line) => printableName(line.trim()) || '(no subject)')
+  return { subjects, more: lines.length - subjects.length }
 }
 
 /** Whether only a part of the tree is checked out. */
@@ -142,8 +145,8 @@ export async function treeHas(repository: Repository, commit: string, path: stri
   return (await git(repository, ['ls-tree', '--name-only', commit, '--', path])) !== ''
 }
 
-/** What git keeps in its folder while an operation of several commands is open, and how it is left (gitrepository-layout(5)). */
-const OPEN: readonly (readonly [file: string, what: string, leave: string])[] = [
+/** Files of git's during an operation of several commands, and the command that aborts it (gitrepository-layout(5)). */
+const OPEN: readonly (readonly [file: string, name: string, abort: string])[] = [
   ['MERGE_HEAD', 'a merge', 'merge --abort'],
   ['CHERRY_PICK_HEAD', 'a cherry-pick', 'cherry-pick --abort'],
   ['REVERT_HEAD', 'a revert', 'revert --abort'],
@@ -153,13 +156,13 @@ const OPEN: readonly (readonly [file: string, what: string, leave: string])[] = 
   ['BISECT_LOG', 'a bisection', 'bisect reset'],
 ]
 
-/** What a person has begun in the checkout and not ended: HEAD must not move under it. Null: nothing. */
-export function openOperation({ gitDir }: Repository): { what: string; leave: string } | null {
-  const found = OPEN.find(([file]) => existsSync(join(gitDir, file)))
-  return found ? { what: found[1], leave: found[2] } : null
+/** A user's unfinished operation in the checkout, during which HEAD must not move; or null. */
+export function openOperation({ gitDir }: Repository): { name: string; abort: string } | null {
+  const [, name, abort] = OPEN.find(([file]) => existsSync(join(gitDir, file))) ?? []
+  return name && abort ? { name, abort } : null
 }
 
-/** Writes the checkout to disk: git does not, and what is recorded as done must survive a power cut. */
+/** Writes the checkout to disk, which git does not do: a recorded step must survive a power cut. */
 export async function syncCheckout({ world, workTree }: Repository): Promise<void> {
   await syncPlaces(world, [workTree])
 }

@@ -1,16 +1,16 @@
 import { TelecError } from '../system/errors.ts'
 import type { RunOptions, RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
-import { accessFault, withoutDetails } from './access.ts'
+import { accessFault, withoutDebugLines } from './access.ts'
 import { explain, LEAST_GIT, localCause, NETWORK, versionFault } from './causes.ts'
 import type { Repository } from './repository.ts'
 
-/** Local work on a large tree; a person's computer may be asleep half of that time. */
+/** Local work on a large tree; a laptop may sleep in between. */
 const LOCAL_TIMEOUT_MS = 10 * 60_000
 
-/** Each line closes a hole through which a repository or a server could run code, prompt, or hang. */
+/** Each line closes a way for a repository or a server to run code, prompt, or hang. */
 const CONFIG = [
-  'core.hooksPath=/dev/null', // hooks, also tracked ones (husky), are the repository's code
+  'core.hooksPath=/dev/null', // hooks are code of the repository, also tracked ones (husky)
   'core.fsmonitor=false', // a command that git status runs
   'submodule.recurse=false',
   'fetch.recurseSubmodules=no',
@@ -26,31 +26,31 @@ const CONFIG = [
   'advice.detachedHead=false',
 ].flatMap((setting) => ['-c', setting])
 
-/** The checkout needs no network: what is not here by then comes without a bound. git-lfs takes this for no URL. */
+/** A checkout must not fetch large files, which would come without a limit: this is no URL for git-lfs. */
 const NO_LFS = ['-c', 'lfs.url=nowhere']
 
 /**
- * The user's ssh (`core.sshCommand`, often with a deploy key), which never asks, gives up on a silent server, and leaves no
- * connection open for others. git hands this to a shell, which asks for the setting only when ssh is needed.
+ * The user's ssh (`core.sshCommand`, often with a deploy key) without prompts, with timeouts, and without a shared
+ * connection. git passes this to a shell, which reads the setting only when ssh is needed.
  */
 const SSH_COMMAND =
   'f() { eval "$(git config --get core.sshCommand || echo ssh) -oBatchMode=yes -oControlMaster=no -oConnectTimeout=15 ' +
   '-oServerAliveInterval=15 -oServerAliveCountMax=3 \\"\\$@\\""; }; f'
 
 export interface GitOptions extends Partial<Pick<RunOptions, 'timeoutMs' | 'input'>> {
-  /** Beside what every git gets. */
+  /** Variables beside those of every git. */
   readonly env?: Readonly<Record<string, string>>
   /**
-   * On Linux, by the options of a shell's ulimit: -d KiB of memory for it and its helpers each (not -v: they reserve more
-   * addresses than there is memory), -f blocks of 512 bytes in a file (setrlimit(2)).
+   * On Linux, options of a shell's ulimit for git and each of its helpers: -d KiB of memory (not -v: they reserve more
+   * addresses than they use), -f blocks of 512 bytes in a file (setrlimit(2)).
    */
   readonly limits?: Readonly<{ d?: number; f?: number }>
 }
 
-/** Without `gitDir` there is no repository: git knows the settings of the user and the computer alone. */
-export type Place = Pick<Repository, 'world' | 'workTree'> & Partial<Repository>
+/** Without `gitDir` git has no repository: only the settings of the user and of the computer count. */
+type Place = Pick<Repository, 'world' | 'workTree'> & Partial<Repository>
 
-/** Runs git and returns what came of it, whatever the exit code. */
+/** Runs git and returns its result, also where it fails. */
 export function tryGit(
   place: Place,
   args: readonly string[],
@@ -63,13 +63,13 @@ export function tryGit(
     ...others,
     env: { ...gitEnvironment(world.env), ...env },
   }
-  const bounds = Object.entries(limits).map(([option, value]) => `ulimit -${option} ${Math.floor(value)}`)
+  const ulimits = Object.entries(limits).map(([option, value]) => `ulimit -${option} ${Math.floor(value)}`)
   const git = ['git', ...foldersOf(place), ...CONFIG, ...(args[0] === 'lfs' ? [] : NO_LFS), ...args]
-  if (bounds.length === 0 || world.platform !== 'linux') return world.run('git', git.slice(1), options)
-  return world.run('/bin/sh', ['-c', [...bounds, 'exec "$@"'].join('; '), 'sh', ...git], options)
+  if (ulimits.length === 0 || world.platform !== 'linux') return world.run('git', git.slice(1), options)
+  return world.run('/bin/sh', ['-c', [...ulimits, 'exec "$@"'].join('; '), 'sh', ...git], options)
 }
 
-/** Whether what git prints begins as a file does, with its first `size` bytes. False where git fails. */
+/** Whether the output of git begins with the first `size` bytes of a file. False where git fails. */
 export async function printsBeginningOf(
   { world, ...repository }: Repository,
   args: readonly string[],
@@ -86,17 +86,17 @@ function foldersOf({ gitDir, workTree }: Pick<Place, 'gitDir' | 'workTree'>): st
   return gitDir === undefined ? [] : [`--git-dir=${gitDir}`, `--work-tree=${workTree}`]
 }
 
-/** How a shell runs git on the repository as `tryGit` does: its variables, and the command, which ends in time. */
+/** The command of `tryGit` for a shell: variables, a time limit, git and its arguments. */
 export function gitInShell(repository: Repository, args: readonly string[], timeoutMs: number): string[] {
   const { PATH } = repository.world.env
   const variables = Object.entries(gitEnvironment({ PATH })).map(([name, value]) => `${name}=${value}`)
-  // SIGKILL reaches git's helpers, too: timeout(1) sends it to its whole group, itself among them.
+  // SIGKILL reaches git's helpers too: timeout(1) sends it to its whole process group.
   const limit = ['timeout', '-s', 'KILL', String(Math.ceil(timeoutMs / 1000))]
   const folders = ['-C', repository.workTree, ...foldersOf(repository)]
   return [...variables, ...limit, 'git', ...folders, ...CONFIG, ...args]
 }
 
-/** Runs git on the repository; its standard output. Throws `halted` with git's own words when it fails. */
+/** Runs git and returns its standard output. Throws `halted` where it fails. */
 export async function git(
   repository: Repository,
   args: readonly string[],
@@ -107,7 +107,7 @@ export async function git(
   throw gitError(repository, args, result)
 }
 
-/** Runs git for an answer, exit code 0 or 1. Throws where there is none: a git that was killed has not said no. */
+/** Runs git for a yes or no, exit code 0 or 1. Throws on any other end. */
 export async function askGit(
   repository: Repository,
   args: readonly string[],
@@ -118,14 +118,14 @@ export async function askGit(
   throw gitError(repository, args, result)
 }
 
-/** What a git says; null where it fails. Throws where it was killed: then it has not said no. */
+/** The output of git; null where it fails. Throws where it was killed. */
 export async function answerOf(repository: Repository, args: readonly string[]): Promise<string | null> {
   const result = await tryGit(repository, args)
   if (result.code === null) throw gitError(repository, args, result)
   return result.code === 0 ? result.stdout : null
 }
 
-/** What a failed git command is to telec, by its cause. `interrupted`: it left something half-done. */
+/** The error for a failed git, by its cause. `interrupted`: git left something half-done. */
 export function gitError(
   repository: Repository,
   args: readonly string[],
@@ -137,29 +137,29 @@ export function gitError(
   const passes = effect !== 'halted' || result.code === null
   return new TelecError(passes ? 'later' : 'halted', `git ${args[0]} failed in ${repository.workTree}`, {
     because: explain(result),
-    hint: `look at it: git -C ${repository.workTree} status`,
-    interrupted: effect === 'interrupted' || result.code === null, // it may have left its locks
+    hint: `check the repository: git -C ${repository.workTree} status`,
+    interrupted: effect === 'interrupted' || result.code === null, // a killed git may leave locks
   })
 }
 
-/** Runs a git command that talks to the remote. Throws by the cause: `later` where it is the remote, or the network. */
+/** Runs a git that asks a remote. Throws `later` where the remote or the network failed, else by the cause. */
 export async function gitRemote(
   repository: Repository,
   remote: string,
   args: readonly string[],
   options: GitOptions,
 ): Promise<string> {
-  // That a key has a passphrase, say, ssh says only with -v; asking a second time would count as another failed login.
+  // Only with -v ssh says, for example, that a key has a passphrase; a second try would count as another failed login.
   const ssh = { GIT_SSH_COMMAND: `${repository.world.env.GIT_SSH_COMMAND ?? SSH_COMMAND} -v` }
   const ended = await tryGit(repository, args, { ...options, env: { ...options.env, ...ssh } })
   if (ended.code === 0) return ended.stdout
-  const result = { ...ended, stderr: withoutDetails(ended.stderr) }
-  // Before what is wrong here: ssh and credential helpers say "Permission denied" and "Read-only file system", too.
+  const result = { ...ended, stderr: withoutDebugLines(ended.stderr) }
+  // First: ssh and credential helpers say "Permission denied" and "Read-only file system" too.
   const refused = result.code === null ? null : await accessRefused(repository, remote, args, ended)
   const cause = refused ?? localCause(repository, result)
   if (cause) throw cause
   await verifyRemoteIsKnown(repository, remote)
-  // Words alone would not do: what git says of a repository that is broken depends on where it noticed.
+  // Ask again, since git has many words for a broken repository: if the remote answers, it is not the cause.
   if (args[0] !== 'ls-remote' && !NETWORK.test(result.stderr) && result.code !== null) {
     const ask = ['ls-remote', '--heads', '--', remote]
     const asked = await tryGit(repository, ask, { timeoutMs: ASK_TIMEOUT_MS })
@@ -174,7 +174,7 @@ export async function gitRemote(
 
 const ASK_TIMEOUT_MS = 45_000
 
-/** Why the remote lets nobody in, by what it and `ssh -v` said; null where it is another fault. An update that waits for it is tried again by itself. */
+/** The error where a remote refuses the login, by its words and those of `ssh -v`; null for another fault. An update retries. */
 async function accessRefused(
   repository: Repository,
   remote: string,
@@ -184,47 +184,46 @@ async function accessRefused(
   const { workTree, world } = repository
   const url = await answerOf(repository, ['ls-remote', '--get-url', '--', remote])
   if (url === null) return null
-  const asked = { remote, url: url.trim(), workTree, user: world.user() }
-  const fault = accessFault(asked, result.stderr)
+  const fault = accessFault({ remote, url: url.trim(), workTree, user: world.user() }, result.stderr)
   if (!fault) return null
   const isPassing = fault.passes || command !== 'ls-remote'
   return new TelecError(isPassing ? 'later' : 'config', fault.message, {
-    because: explain({ ...result, stderr: withoutDetails(result.stderr) }),
+    because: explain({ ...result, stderr: withoutDebugLines(result.stderr) }),
     hint: fault.hint,
     isRefused: !fault.passes,
   })
 }
 
-/** A name that the checkout has no remote of will not come into reach by waiting. */
+/** Throws `config` where the checkout has no remote of this name: a retry would not help. */
 async function verifyRemoteIsKnown(repository: Repository, remote: string): Promise<void> {
   if (/[:/]/.test(remote)) return
   const known = (await git(repository, ['remote'])).split('\n').filter(Boolean)
   if (known.includes(remote)) return
-  throw new TelecError('config', `deployment.remote is ${remote}, which the checkout has no remote of`, {
+  throw new TelecError('config', `the checkout has no remote named ${remote} (deployment.remote)`, {
     because: `git remote in ${repository.workTree} lists: ${known.join(', ') || 'none'}`,
     hint: `add it (git -C ${repository.workTree} remote add ${remote} URL), or set deployment.remote`,
   })
 }
 
-/** The URL of a remote, which may be one itself; what the user's configuration replaces in it is replaced. */
+/** The URL of a remote, or the URL itself, after the user's replacements (url.BASE.insteadOf). */
 export async function remoteUrl(repository: Repository, remote: string): Promise<string> {
   return (await git(repository, ['ls-remote', '--get-url', '--', remote])).trim()
 }
 
-/** What every git gets, whatever telec was started with. */
+/** The environment of every git. */
 function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  // GIT_DIR and its kind would point git elsewhere; SSH_ASKPASS opens a window that nobody sees.
+  // GIT_DIR and the like would point git elsewhere; SSH_ASKPASS opens a window.
   const { PATH = '/bin:/usr/bin' } = env
   const inherited = Object.entries(env).filter(([name]) => !/^(GIT_|SSH_ASKPASS)/.test(name))
   return {
     ...Object.fromEntries(inherited),
-    // git runs in the checkout, where a relative folder, or an empty one, would be one of its own (execvp(3)).
+    // In a relative or empty folder git would find programs of the checkout (execvp(3)).
     PATH: PATH.split(':')
       .filter((folder) => folder.startsWith('/'))
       .join(':'),
     LC_ALL: 'C',
     GIT_TERMINAL_PROMPT: '0',
-    GIT_ASKPASS: 'false', // one that succeeds would be an empty login
+    GIT_ASKPASS: 'false', // `true` would be an empty login
     GIT_OPTIONAL_LOCKS: '0',
     GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
     GIT_SSH_COMMAND: env.GIT_SSH_COMMAND ?? SSH_COMMAND,
@@ -232,7 +231,7 @@ function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   }
 }
 
-/** Throws `config` where the git on the PATH is missing or older than what telec asks of it; else its version. */
+/** The version of git on the PATH. Throws `config` where git is missing or too old. */
 export async function verifyGit(world: World): Promise<string> {
   const options = { cwd: '/', env: gitEnvironment(world.env), timeoutMs: 10_000 }
   const result = await world.run('git', ['--version'], options)
@@ -243,6 +242,6 @@ export async function verifyGit(world: World): Promise<string> {
   if (foundMajor > leastMajor || (foundMajor === leastMajor && foundMinor >= leastMinor)) return version
   throw new TelecError('config', `git ${version} is too old`, {
     because: `telec needs git ${LEAST_GIT} or newer`,
-    hint: 'install it; which one it is: git --version',
+    hint: `install git ${LEAST_GIT} or newer`,
   })
 }

@@ -1,28 +1,28 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
+import { count } from '../system/plural.ts'
 import { mebibytes } from '../system/space.ts'
+import { filesBelow, removeFiles } from './checkout-files.ts'
+import { doesNotFit, roomIn, sizeOf } from './fetch.ts'
 import { askGit, git, gitError, tryGit } from './git.ts'
-import { filesBelow, removeFiles } from './leftovers.ts'
 import type { Repository } from './repository.ts'
-import { doesNotFit, roomIn, sizeOf } from './room.ts'
 
-/** Large files take their time. */
 const TIMEOUT_MS = 30 * 60_000
-/** So many paths fit into the arguments of a program. */
+/** More paths may not fit into the arguments of a program. */
 const MOST_AT_ONCE = 500
-/** Bytes; what git-lfs writes beside the files themselves is no larger. */
+/** Other files of git-lfs are smaller, in bytes. */
 const LEAST_BOUND = 2 ** 20
 
-/** A file that a commit has in git LFS, by what its pointer says. */
+/** A file in git LFS, by its pointer in the commit. */
 interface LargeFile {
   readonly path: string
   readonly bytes: number
 }
 
 /**
- * Fetches what the tree of a commit, which was verified, keeps in git LFS: the checkout then needs no network. A server can
- * send no more than the pointers say, and no more than fits; where it tries to, nothing of it stays.
+ * Fetches the git LFS files of a verified commit: the checkout then needs no network. A server can send no more than the
+ * pointers say, and no more than fits on the disk; files above that are removed.
  */
 export async function fetchLargeFiles(repository: Repository, remote: string, commit: string): Promise<void> {
   const { storage, which } = await largeFileSettings(repository)
@@ -31,8 +31,8 @@ export async function fetchLargeFiles(repository: Repository, remote: string, co
   const sender = `the git LFS of ${remote}`
   const bytes = missing.reduce((sum, file) => sum + file.bytes, 0)
   if (bytes > room()) {
-    const needed = `${missing.length} file(s) have ${mebibytes(bytes)}`
-    throw doesNotFit(repository, sender, `${needed}, and there is room for ${mebibytes(room())}`)
+    const needed = `it needs ${mebibytes(bytes)} for ${count(missing.length, 'file')}`
+    throw doesNotFit(repository, sender, `${needed}, and ${mebibytes(room())} are free`)
   }
   for (let rest = missing; rest.length > 0; ) {
     const files = fitting(rest, room())
@@ -41,14 +41,14 @@ export async function fetchLargeFiles(repository: Repository, remote: string, co
   }
 }
 
-/** As many of these, the smallest first, as fit even where each had the size of the largest of them. */
+/** As many of these files, the smallest first, as fit even if each is as large as the largest of them. */
 function fitting(sorted: readonly LargeFile[], room: number): LargeFile[] {
   const isTooMany = (file: LargeFile, index: number) => index > 0 && (index + 1) * boundOf([file]) > room
   const end = sorted.findIndex((file, index) => index === MOST_AT_ONCE || isTooMany(file, index))
   return sorted.slice(0, end === -1 ? sorted.length : end)
 }
 
-/** What none of these files may exceed. */
+/** The maximum size of each of these files. */
 function boundOf(files: readonly LargeFile[]): number {
   return Math.max(LEAST_BOUND, ...files.map(({ bytes }) => bytes))
 }
@@ -64,7 +64,7 @@ async function fetchFiles(
   const stored = () =>
     ['objects', 'incomplete', 'tmp'].flatMap((name) => filesBelow(join(storage, name), /./))
   const before = new Map(stored().map((path) => [path, sizeOf(path)]))
-  // A tree of these files alone: patterns of paths would not fit every name.
+  // A tree of these files alone, since git-lfs takes paths as patterns, which cannot match every name.
   const list = ['ls-tree', '-z', '--full-tree', commit, '--', ...files.map(({ path }) => `:(literal)${path}`)]
   const entries = (await git(repository, list)).split('\0').filter(Boolean)
   const input = entries.map((entry, index) => `${entry.slice(0, entry.indexOf('\t'))}\t${index}\0`).join('')
@@ -72,16 +72,16 @@ async function fetchFiles(
   const args = ['lfs', 'fetch', '--include=', '--exclude=', remote, tree]
   const result = await tryGit(repository, args, { timeoutMs: TIMEOUT_MS, limits: { f: most / 512 + 1 } })
   if (result.code === 0) return
-  const left = stored().filter((path) => before.get(path) !== sizeOf(path))
-  if (!left.some((path) => sizeOf(path) > most)) throw gitError(repository, args, result, 'later')
-  removeFiles(repository, left)
+  const written = stored().filter((path) => before.get(path) !== sizeOf(path))
+  if (!written.some((path) => sizeOf(path) > most)) throw gitError(repository, args, result, 'later')
+  removeFiles(repository, written)
   throw new TelecError('later', `the git LFS of ${remote} sends more than its pointers say`, {
-    because: `a file that has at most ${most} bytes did not end there`,
-    hint: `look at what it serves: git -C ${repository.workTree} lfs env`,
+    because: `a file of at most ${most} bytes is larger`,
+    hint: `check the server: git -C ${repository.workTree} lfs env`,
   })
 }
 
-/** Where git-lfs keeps files, and which of them it fetches here. Throws `halted` where the checkout would get pointers. */
+/** The folder of git-lfs, and which files it fetches here. Throws `halted` where the checkout would only get pointers. */
 async function largeFileSettings(repository: Repository): Promise<{ storage: string; which: string[] }> {
   const missing = (what: string, hint: string) =>
     new TelecError('halted', `the target has files in git LFS, and ${what}`, {
@@ -101,11 +101,11 @@ async function largeFileSettings(repository: Repository): Promise<{ storage: str
   }
 }
 
-/** What `git lfs ls-files --debug` says of a file, in its lines. */
+/** One file of `git lfs ls-files --debug`. */
 const LISTED =
   /^filepath: ([\s\S]*?)\n *size: (\d+)\n *checkout: \w+\n *download: (true|false)\n *oid: sha256 ([0-9a-f]{64})$/gm
 
-/** Each file of the commit that is not here, once, the smallest first. */
+/** The missing files of the commit, each content once, the smallest first. */
 async function missingFrom(
   repository: Repository,
   commit: string,

@@ -2,31 +2,30 @@ import { existsSync, lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { printableName } from '../system/log.ts'
 import type { Change } from './changes.ts'
-import { keepCommit } from './checkout.ts'
-import { SUBMODULE, standings } from './content.ts'
+import { moveAway, removeFiles } from './checkout-files.ts'
+import { diskStates, SUBMODULE } from './content.ts'
 import { git, tryGit } from './git.ts'
-import { putAside, removeFiles } from './leftovers.ts'
 import { type Fold, foldersOf } from './names.ts'
+import { keepCommit } from './refs.ts'
 import type { Repository } from './repository.ts'
 
-/** Tracked files that differ from HEAD, in the index or on the disk, by path; two letters each, as git-status(1) has them. */
+/** Tracked files that differ from HEAD, in the index or on the disk: path and the two letters of git-status(1). */
 export async function localChanges(repository: Repository): Promise<Map<string, string>> {
   const which = ['--no-renames', '--untracked-files=no', '--ignore-submodules=all']
-  const entries = (await git(repository, ['status', '--porcelain=v1', '-z', ...which]))
-    .split('\0')
-    .filter(Boolean)
+  const output = await git(repository, ['status', '--porcelain=v1', '-z', ...which])
+  const entries = output.split('\0').filter(Boolean)
   return new Map(entries.map((entry) => [entry.slice(3), entry.slice(0, 2)]))
 }
 
-/** What of local changes a move would overwrite, by path. */
+/** Paths with local changes that a move would overwrite. */
 export interface InTheWay {
   readonly modified: readonly string[]
   readonly untracked: readonly string[]
-  /** Of some of them something is staged. */
+  /** Some of them are staged. */
   readonly isStaged: boolean
 }
 
-/** Those that a move over these changes would overwrite; bytes of one of its commits are nobody's work, unless staged. */
+/** The local changes that a move over these changes would overwrite. Content of one of its commits counts only where it is staged. */
 export async function inTheWay(
   repository: Repository,
   local: ReadonlyMap<string, string>,
@@ -36,33 +35,30 @@ export async function inTheWay(
   const touched = [...local.keys()].filter(isTouchedBy(changes, fold))
   const untracked = untrackedInTheWay(repository, changes, fold)
   const isStaged = (path: string) => local.get(path)?.startsWith(' ') === false
-  const asked = new Set([...touched.filter((path) => !isStaged(path)), ...untracked])
-  const found = await standings(
+  const compared = new Set([...touched.filter((path) => !isStaged(path)), ...untracked])
+  const states = await diskStates(
     repository,
-    changes.filter(({ path }) => asked.has(path)),
+    changes.filter(({ path }) => compared.has(path)),
   )
-  const isWork = (path: string) => isStaged(path) || !['before', 'after'].includes(found.get(path) ?? '')
+  const isWork = (path: string) => isStaged(path) || !['before', 'after'].includes(states.get(path) ?? '')
   const modified = touched.filter(isWork)
   return { modified, untracked: untracked.filter(isWork), isStaged: modified.some(isStaged) }
 }
 
-/** All of them, where it is not known what a move touches. */
+/** All local changes, for a move whose changes are not known. */
 export function allOf(local: ReadonlyMap<string, string>): InTheWay {
   const isStaged = [...local.values()].some((letters) => !letters.startsWith(' '))
   return { modified: [...local.keys()], untracked: [], isStaged }
 }
 
-/**
- * Whether a move over these changes touches a path: a file is in the way of itself, of a folder of its name, and of a file by
- * the name of its folder.
- */
+/** Whether a move over these changes touches a path: as the same file, a folder of its name, or a file with the name of its folder. */
 export function isTouchedBy(changes: readonly Change[], fold: Fold): (path: string) => boolean {
   const files = new Set(changes.map(({ path }) => fold(path)))
   const folders = new Set(changes.flatMap(({ path }) => foldersOf(path)).map(fold))
   return (path) => folders.has(fold(path)) || [path, ...foldersOf(path)].some((name) => files.has(fold(name)))
 }
 
-/** What stands where the commits have something new, and is not known to git, by path. */
+/** Untracked files where the commits have something new. */
 export function untrackedInTheWay(
   { workTree }: Repository,
   changes: readonly Change[],
@@ -71,9 +67,10 @@ export function untrackedInTheWay(
   const tracked = new Set(changes.filter(({ before }) => before).map(({ path }) => fold(path)))
   const found = new Set<string>()
   const links = changes.filter(({ before }) => before?.mode === SUBMODULE).map(({ path }) => path)
-  // What is in a submodule is cleared with it.
-  const isOfLink = (path: string) => links.some((link) => path === link || path.startsWith(`${link}/`))
-  const isWritten = ({ path, after }: Change) => after !== null && after.mode !== SUBMODULE && !isOfLink(path)
+  // The submodule step clears these.
+  const isInSubmodule = (path: string) => links.some((link) => path === link || path.startsWith(`${link}/`))
+  const isWritten = ({ path, after }: Change) =>
+    after !== null && after.mode !== SUBMODULE && !isInSubmodule(path)
   for (const { path } of changes.filter(isWritten))
     for (const name of [...foldersOf(path).slice(1), path]) {
       const stat = lstatSync(join(workTree, name), { throwIfNoEntry: false })
@@ -87,7 +84,7 @@ export function untrackedInTheWay(
   return [...found]
 }
 
-/** All but folders below a folder, by their paths in the work tree; a repository of its own as one, with a slash. */
+/** The files below a folder, by their paths in the work tree; a repository in it as one path, with a slash at the end. */
 function allBelow(workTree: string, folder: string): string[] {
   if (existsSync(join(workTree, folder, '.git'))) return [`${folder}/`]
   return readdirSync(join(workTree, folder), { withFileTypes: true }).flatMap((entry) => {
@@ -96,37 +93,43 @@ function allBelow(workTree: string, folder: string): string[] {
   })
 }
 
-const TELEC_IDENTITY = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
+/** `stash`: a user asked for it; `rescued`: telec completes an interrupted move. */
+type Kind = 'stash' | 'rescued'
 
-/** Keeps what is staged as a commit on HEAD; its ref, or null where nothing is, or git cannot read it. */
-export async function keepIndex(repository: Repository, kind: 'stash' | 'rescued'): Promise<string | null> {
+async function commitTree(
+  repository: Repository,
+  tree: string,
+  kind: Kind,
+  message: string,
+): Promise<string> {
+  const identity = ['-c', 'user.name=telec', '-c', 'user.email=telec@localhost']
+  const commit = [...identity, 'commit-tree', '-p', 'HEAD', '-m', message, tree]
+  return keepCommit(repository, kind, (await git(repository, commit)).trim())
+}
+
+/** Keeps staged changes as a commit on HEAD, and returns its ref; null where there are none, or git cannot read the index. */
+export async function keepIndex(repository: Repository, kind: Kind): Promise<string | null> {
   const { code, stdout } = await tryGit(repository, ['write-tree'])
   const tree = stdout.trim()
   if (code !== 0 || (await git(repository, ['diff-tree', '--name-only', 'HEAD', tree])) === '') return null
-  if ((await git(repository, ['ls-tree', tree])) === '') return null // of an index that was cut short
-  const commit = ['commit-tree', '-p', 'HEAD', '-m', 'What was staged', tree]
-  return keepCommit(repository, kind, (await git(repository, [...TELEC_IDENTITY, ...commit])).trim())
+  if ((await git(repository, ['ls-tree', tree])) === '') return null // a truncated index
+  return commitTree(repository, tree, kind, 'Staged changes')
 }
 
-/** Keeps what the disk has at these paths as a commit on HEAD, and returns its ref. */
-async function keepPaths(
-  repository: Repository,
-  paths: readonly string[],
-  kind: 'stash' | 'rescued',
-  message: string,
-): Promise<string> {
-  const indexFile = join(repository.gitDir, 'telec-stash-index') // git's own has what a person staged
+/** Keeps the content of these files as a commit on HEAD, and returns its ref. */
+async function keepPaths(repository: Repository, paths: readonly string[], kind: Kind): Promise<string> {
+  const indexFile = join(repository.gitDir, 'telec-stash-index') // git's own has what a user staged
   const env = { GIT_INDEX_FILE: indexFile }
   const removeIndex = () => removeFiles(repository, [indexFile, `${indexFile}.lock`])
-  await removeIndex()
+  removeIndex()
   try {
     await git(repository, ['read-tree', 'HEAD'], { env })
     await git(repository, literal(['add', '--force', '--all']), { ...inputOf(paths), env })
     const tree = (await git(repository, ['write-tree'], { env })).trim()
-    const commit = [...TELEC_IDENTITY, 'commit-tree', '-p', 'HEAD', '-m', message, tree]
-    return await keepCommit(repository, kind, (await git(repository, commit)).trim())
+    const message = `Local changes in the way of an update${kind === 'stash' ? '' : ' that telec completed'}`
+    return await commitTree(repository, tree, kind, message)
   } finally {
-    await removeIndex()
+    removeIndex()
   }
 }
 
@@ -139,44 +142,45 @@ function literal(args: readonly string[]): string[] {
 }
 
 /**
- * Keeps files of somebody's, and what is staged, under refs; a repository of its own is moved away whole, since git takes
- * nothing of what is in one. `tell` is told what is kept where, before it is gone.
+ * Keeps files and staged changes under refs. A repository among them is moved away whole: git adds no files of another
+ * repository. `report` is told each place before anything is overwritten.
  */
 export async function keepAll(
   repository: Repository,
   paths: readonly string[],
   isStaged: boolean,
-  kind: 'stash' | 'rescued',
-  tell: (what: string) => Promise<void>,
+  kind: Kind,
+  report: (kept: string) => Promise<void>,
 ): Promise<void> {
   const { workTree } = repository
-  const back = `to have them back: git -C ${workTree} cherry-pick --no-commit`
+  const restore = `to restore them: git -C ${workTree} cherry-pick --no-commit`
   const files = paths.filter((path) => !isRepository(path))
-  const message = `What was in the way of an update${kind === 'stash' ? '' : ' that was completed'}`
   if (files.length > 0) {
-    const ref = await keepPaths(repository, files, kind, message)
-    await tell(`${files.map(printableName).join(', ')}; ${back} ${ref}`)
+    const ref = await keepPaths(repository, files, kind)
+    await report(`${files.map(printableName).join(', ')}; ${restore} ${ref}`)
   }
   const staged = isStaged ? await keepIndex(repository, kind) : null
-  if (staged) await tell(`what was staged; ${back} ${staged}`)
-  for (const path of paths.filter(isRepository)) await putAside(repository, join(workTree, path), kind, tell)
+  if (staged) await report(`staged changes; ${restore} ${staged}`)
+  for (const path of paths.filter(isRepository))
+    await moveAway(repository, join(workTree, path), kind, report)
 }
 
 function isRepository(path: string): boolean {
   return path.endsWith('/')
 }
 
-/** Puts local changes aside as `keepAll` does. Done again after a kill, it puts aside what was left. */
+/** Stashes local changes by `keepAll`. Repeated after a kill, it stashes the rest. */
 export async function stashPaths(
   repository: Repository,
   { modified, untracked, isStaged }: InTheWay,
-  tell: (what: string) => Promise<void>,
+  report: (kept: string) => Promise<void>,
 ): Promise<void> {
-  await keepAll(repository, [...modified, ...untracked], isStaged, 'stash', tell)
+  await keepAll(repository, [...modified, ...untracked], isStaged, 'stash', report)
   const restore = ['restore', '--source=HEAD', '--staged', '--worktree']
   if (modified.length > 0) await git(repository, literal(restore), inputOf(modified))
+  const files = untracked.filter((path) => !isRepository(path))
   removeFiles(
     repository,
-    untracked.filter((path) => !isRepository(path)).map((path) => join(repository.workTree, path)),
+    files.map((path) => join(repository.workTree, path)),
   )
 }

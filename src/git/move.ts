@@ -3,10 +3,11 @@ import { dirname, join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
+import { count } from '../system/plural.ts'
 import { localCause, notAllowed } from './causes.ts'
 import { type Change, changesBetween, type Staged, stagedOver } from './changes.ts'
 import { currentBranch, headId, syncCheckout } from './checkout.ts'
-import { SUBMODULE, standings } from './content.ts'
+import { diskStates, SUBMODULE } from './content.ts'
 import { git, gitError, tryGit } from './git.ts'
 import { keepAll, untrackedInTheWay } from './local-changes.ts'
 import { foldersOf, foldOf } from './names.ts'
@@ -14,30 +15,30 @@ import type { Repository } from './repository.ts'
 
 interface Move {
   readonly commit: string
-  /** Brings what belongs to the commit and is not in its tree. */
+  /** Updates the submodules. */
   bringMore(): Promise<unknown>
-  /** Is told what was somebody's in the way of a half-made move and what has it now, before it is overwritten. */
-  putAside(what: string): Promise<void>
+  /** Is told which local changes are in the way of an interrupted move and where they are kept, before they are overwritten. */
+  report(kept: string): Promise<void>
 }
 
-/** How far a move from one commit to another has come, by what is on the disk and in the index. */
+/** The progress of a move between two commits, by the disk and the index. */
 interface Progress {
   readonly from: string
   readonly to: string
   readonly changes: readonly Change[]
-  /** Something of it is done; else git had not begun, or refused before it touched anything. */
+  /** git changed something. */
   readonly hasBegun: boolean
-  /** Files in its way that are in neither commit, and no half of what git was writing. */
-  readonly theirs: readonly string[]
-  /** Somebody staged there what is in neither commit. */
+  /** Files in the way whose content is of neither commit. */
+  readonly others: readonly string[]
+  /** Something of neither commit is staged there. */
   readonly isStaged: boolean
 }
 
 /**
- * Moves the checkout to a commit: files and index first, then their way to the disk, HEAD last. So what HEAD names is there,
- * whenever the power is cut. Throws `interrupted` where it stopped half-way, which is looked at, not guessed.
+ * Moves the checkout to a commit: writes files and index, syncs them to the disk, and moves HEAD last. So a power cut never
+ * leaves HEAD at a commit whose files are missing. Throws `interrupted` where the move stopped half-way.
  *
- * @param move.branch is moved where HEAD is on it; else HEAD is detached
+ * @param move.branch moves where HEAD is on it; else HEAD becomes detached
  * @param move.interrupted an earlier move to the commit was stopped, and may be half-way
  */
 export async function moveTo(
@@ -51,34 +52,34 @@ export async function moveTo(
     if (progress?.hasBegun) await complete(repository, progress, move)
     else await moveFiles(repository, head, commit)
   }
-  await orHalfWay(async () => {
+  await markInterrupted(async () => {
     await move.bringMore()
     await syncCheckout(repository)
     if (head !== commit) await moveHead(repository, head, commit, branch)
   })
 }
 
-/** Takes a move to a commit back that was stopped before HEAD moved, which is always possible: what was there is here. */
+/** Reverts a move that stopped before HEAD moved. It needs no remote: the repository has the objects of HEAD. */
 export async function undoMove(repository: Repository, move: Move): Promise<void> {
   const head = await headId(repository)
   const progress = await progressOf(repository, head, move.commit)
   const changes = progress.changes.map(({ path, before, after }) => ({ path, before: after, after: before }))
   if (progress.hasBegun)
     await complete(repository, { ...progress, from: move.commit, to: head, changes }, move)
-  await orHalfWay(async () => {
+  await markInterrupted(async () => {
     await move.bringMore()
     await syncCheckout(repository)
   })
 }
 
-/** Whether something of the move from HEAD to a commit is done. */
+/** Whether a move from HEAD to a commit has begun. */
 export async function isHalfWay(repository: Repository, commit: string): Promise<boolean> {
   const head = await headId(repository)
   return head !== commit && (await progressOf(repository, head, commit)).hasBegun
 }
 
-/** What fails once files have moved leaves the checkout half-way. */
-async function orHalfWay(act: () => Promise<void>): Promise<void> {
+/** Once files have moved, each failure leaves the checkout half-way. */
+async function markInterrupted(act: () => Promise<void>): Promise<void> {
   try {
     await act()
   } catch (error) {
@@ -101,37 +102,35 @@ async function moveHead(
 }
 
 async function moveFiles(repository: Repository, from: string, to: string): Promise<void> {
-  const args = ['read-tree', '-m', '-u', from, to] // refuses where something local is in its way (git-read-tree(1))
+  const args = ['read-tree', '-m', '-u', from, to] // refuses to overwrite local changes (git-read-tree(1))
   const result = await tryGit(repository, args)
   if (result.code === 0) return
   if (result.code === null) throw gitError(repository, args, result, 'interrupted')
   const progress = await progressOf(repository, from, to)
-  const isRefused = localCause(repository, result)?.kind !== 'later' // a full disk would be no less full
-  // Nobody's work: the bytes are a commit's, though a time, or a rule for line ends, makes git take them for others.
-  if (isRefused && progress.theirs.length === 0 && !progress.isStaged) return rewrite(repository, progress)
+  const isRefused = localCause(repository, result)?.kind !== 'later' // a full disk stays full
+  // Every file is of one of the commits; git takes one for changed by its time, or by a rule for line ends.
+  if (isRefused && progress.others.length === 0 && !progress.isStaged) return rewrite(repository, progress)
   if (progress.hasBegun) throw gitError(repository, args, result, 'interrupted')
-  await verifyNoneIsHidden(repository, progress.theirs)
+  await verifyNoneIsHidden(repository, progress.others)
   throw gitError(repository, args, result)
 }
 
 async function complete(
   repository: Repository,
   progress: Progress,
-  { putAside }: Pick<Move, 'putAside'>,
+  { report }: Pick<Move, 'report'>,
 ): Promise<void> {
-  const { theirs, isStaged } = progress
-  await orHalfWay(async () => {
-    await keepAll(repository, theirs, isStaged, 'rescued', putAside)
+  await markInterrupted(async () => {
+    await keepAll(repository, progress.others, progress.isStaged, 'rescued', report)
     await rewrite(repository, progress)
   })
 }
 
-/** Writes all that differs anew, whatever the index believes of it; what is staged elsewhere stays. */
+/** Writes every file that differs, also where the index says that it is up to date; other staged changes stay. */
 async function rewrite(repository: Repository, { from, to, changes }: Progress): Promise<void> {
   const none = '0'.repeat(from.length)
   const line = (mode: string, id: string, path: string) => `${mode} ${id}\t${path}\0`
-  // Entries without times, so that none is taken for what is on the disk. Those that are no more go first: folders of others
-  // may have their names.
+  // Entries without times, so that git trusts none. Removals come first: other files may be in folders of their names.
   const input = [
     ...changes.flatMap(({ path, before }) => (before ? [] : [line('0', none, path)])),
     ...changes.flatMap(({ path, before }) => (before ? [line(before.mode, before.id, path)] : [])),
@@ -146,50 +145,45 @@ async function rewrite(repository: Repository, { from, to, changes }: Progress):
 
 async function progressOf(repository: Repository, from: string, to: string): Promise<Progress> {
   const changes = await changesBetween(repository, from, to)
-  const found = await standings(repository, changes)
-  const obstacles = untrackedInTheWay(repository, changes, foldOf(repository) ?? ((name) => name))
-  const standing = (path: string) => found.get(path) ?? 'theirs'
+  const states = await diskStates(repository, changes)
+  const untracked = untrackedInTheWay(repository, changes, foldOf(repository) ?? ((name) => name))
+  const stateOf = (path: string) => states.get(path) ?? 'other'
   const isCloned = ({ path, after }: Change) =>
     after?.mode === SUBMODULE && existsSync(join(repository.workTree, path, '.git'))
   const clones = changes.filter(isCloned).map(({ path }) => `${path}/`)
-  const theirs = [
-    ...changes.map(({ path }) => path).filter((path) => standing(path) === 'theirs'),
-    ...obstacles.filter((path) => !found.has(path)),
-  ].filter((path) => !clones.some((clone) => path.startsWith(clone))) // which are their own
-  // A file that a sparse checkout leaves out is not missing.
-  const missing = new Set(await missingFiles(repository))
+  const others = [
+    ...changes.map(({ path }) => path).filter((path) => stateOf(path) === 'other'),
+    ...untracked.filter((path) => !states.has(path)),
+  ].filter((path) => !clones.some((clone) => path.startsWith(clone)))
+  // git leaves out of this list the files that a sparse checkout leaves out.
+  const deleted = ['diff-files', '-z', '--name-only', '--ignore-submodules=all', '--diff-filter=D']
+  const missing = new Set((await git(repository, deleted)).split('\0'))
   const staged = await stagedOver(repository, from, changes)
   const isBegun = ({ path, before }: Change) => {
-    if (standing(path) === 'nothing') return before !== null && missing.has(path)
-    return ['half', 'after'].includes(standing(path))
+    if (stateOf(path) === 'nothing') return before !== null && missing.has(path)
+    return ['half', 'after'].includes(stateOf(path))
   }
   const isStagedAs = (as: Staged) => [...staged.values()].includes(as)
   const hasBegun = changes.some(isBegun) || isStagedAs('after')
-  return { from, to, changes, hasBegun, theirs, isStaged: isStagedAs('theirs') }
+  return { from, to, changes, hasBegun, others, isStaged: isStagedAs('other') }
 }
 
-/** Tracked files that are not there. */
-async function missingFiles(repository: Repository): Promise<string[]> {
-  const which = ['-z', '--name-only', '--ignore-submodules=all', '--diff-filter=D']
-  return (await git(repository, ['diff-files', ...which])).split('\0').filter(Boolean)
-}
-
-/** Throws `halted` where files could not be replaced, or HEAD not be moved, before anything is touched. */
+/** Throws `halted` where telec may not replace files or move HEAD, before anything is touched. */
 export async function verifyWritable(repository: Repository, changes: readonly Change[]): Promise<void> {
   const { gitDir, commonDir, workTree } = repository
   const branch = await currentBranch(repository)
   const logs = [join(gitDir, 'logs/HEAD'), ...(branch ? [join(commonDir, 'logs/refs/heads', branch)] : [])]
   const folders = new Set(changes.flatMap(({ path }) => foldersOf(path).slice(-1)))
   const paths = [gitDir, ...logs, ...[...folders].map((folder) => join(workTree, folder))]
-  const refused = paths.map(nearestThere).filter((path) => !mayAccess(path, 'write'))
+  const refused = paths.map(nearestExisting).filter((path) => !mayAccess(path, 'write'))
   if (refused.length > 0) throw notAllowed(repository, refused)
 }
 
-function nearestThere(path: string): string {
-  return existsSync(path) ? path : nearestThere(dirname(path))
+function nearestExisting(path: string): string {
+  return existsSync(path) ? path : nearestExisting(dirname(path))
 }
 
-/** A file that git was told not to look at is in nobody's list of changes (git-update-index(1)). */
+/** Throws where files have a mark that hides their changes from git status (git-update-index(1)). */
 async function verifyNoneIsHidden(repository: Repository, changed: readonly string[]): Promise<void> {
   const marks = new Map<string, string>()
   for (const entry of (await git(repository, ['ls-files', '-z', '-v'])).split('\0'))
@@ -198,8 +192,9 @@ async function verifyNoneIsHidden(repository: Repository, changed: readonly stri
   const hidden = changed.filter((path) => marks.has(path))
   if (hidden.length === 0) return
   const options = [...new Set(hidden.map((path) => `--no-${marks.get(path)}`))].join(' ')
-  throw new TelecError('halted', `${hidden.length} file(s) in the way are marked for git not to look at`, {
+  const message = `the update would overwrite ${count(hidden.length, 'file')} whose changes are hidden from git`
+  throw new TelecError('halted', message, {
     because: hidden.map((path) => `${printableName(path)} (${marks.get(path)})`).join('\n'),
-    hint: `have git look at them again: git -C ${repository.workTree} update-index ${options} -- PATH; then: telec-update --retry, or --stash to put them aside`,
+    hint: `remove the mark: git -C ${repository.workTree} update-index ${options} -- PATH; then: telec-update --retry, or --stash to stash the changes`,
   })
 }

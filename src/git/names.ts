@@ -3,16 +3,16 @@ import { readPlainText } from '../system/files.ts'
 import { git } from './git.ts'
 import type { Repository } from './repository.ts'
 
-/** A name as its disk takes it: two that come out the same are one. */
+/** Maps the names of one file on a disk to one string. */
 export type Fold = (name: string) => string
 
-/** How a disk that tells no case takes names, by what git found of it (core.ignoreCase, git-config(1)); null: it tells case. */
+/** The fold of a case-insensitive disk, by git's core.ignoreCase; null on other disks. */
 export function foldOf({ commonDir }: Repository): Fold | null {
   const isCaseless = /^\s*ignorecase\s*=\s*true\s*$/im.test(readPlainText(join(commonDir, 'config')) ?? '')
   return isCaseless ? (name) => name.normalize('NFC').toLowerCase() : null
 }
 
-/** Which of these paths the disk would take for another file of the commit, or for a folder of one. */
+/** The paths that the disk takes for another file of the commit, or for a folder of one. */
 export async function collisions(
   repository: Repository,
   commit: string,
@@ -37,7 +37,7 @@ export async function collisions(
   return [...found].sort()
 }
 
-/** The folders that a path lies in, the outermost first; `''` is the work tree itself. */
+/** The folders above a path, the outermost first; `''` is the work tree itself. */
 export function foldersOf(path: string): string[] {
   return path.split('/').map((_, index, parts) => parts.slice(0, index).join('/'))
 }

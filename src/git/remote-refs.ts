@@ -4,16 +4,15 @@ import { withoutLogins } from '../system/logins.ts'
 import { type GitOptions, gitInShell, gitRemote } from './git.ts'
 import type { Repository } from './repository.ts'
 
-/** What a server may make git keep in memory before it is given up: enough for a million refs. */
+/** The memory of git for the list of a server: enough for a million refs. */
 export const MEMORY_KIB = 1024 * 1024
 
-/** What a list depends on. */
-type Listing = Pick<Config['deployment'], 'channel' | 'branch' | 'poll_timeout'>
+type Deployment = Config['deployment']
 
-/** What a remote offers to the channel, as git ls-remote prints it. `heard`: what a shell heard, then a dot and its command. */
+/** The output of git ls-remote for the channel. `heard`: the output that the shell of a poll has already, a dot, and its command. */
 export async function listRemote(
   repository: Repository,
-  deployment: Config['deployment'],
+  deployment: Deployment,
   remote: string,
   heard: string | null = null,
 ): Promise<string> {
@@ -23,8 +22,8 @@ export async function listRemote(
   return gitRemote(repository, remote, listArguments(deployment, remote), listOptions(deployment))
 }
 
-/** How a shell asks the same, a word each; null where it cannot, or would have a login in a file. */
-export function listInShell(repository: Repository, deployment: Config['deployment']): string[] | null {
+/** The same command for a shell, one word each; null where a shell cannot run it, or a file would have a login in it. */
+export function listInShell(repository: Repository, deployment: Deployment): string[] | null {
   const { world } = repository
   const { remote, poll_timeout } = deployment
   if (world.env.GIT_SSH_COMMAND !== undefined || withoutLogins(remote) !== remote) return null
@@ -32,40 +31,35 @@ export function listInShell(repository: Repository, deployment: Config['deployme
   return words.some((word) => word === '' || word.includes('\n')) ? null : words
 }
 
-function listArguments({ channel, branch }: Listing, source: string): string[] {
-  // --heads: the server then sends branches only; a pattern alone is applied on our side, after every ref came.
-  const wanted =
+function listArguments({ channel, branch }: Deployment, source: string): string[] {
+  // --heads: the server sends only branches; a pattern alone filters on our side, after all refs came.
+  const which =
     channel === 'alpha' ? ['--heads', '--', source, `refs/heads/${branch}`] : ['--tags', '--', source]
-  return ['ls-remote', ...wanted]
+  return ['ls-remote', ...which]
 }
 
-/** The branch that a remote's HEAD names, which is its default one; null: it names none that is there. */
+/** The default branch of a remote, by its HEAD; null where that names none. */
 export async function defaultBranch(
   repository: Repository,
-  deployment: Config['deployment'],
+  deployment: Deployment,
   remote: string,
 ): Promise<string | null> {
   const args = ['ls-remote', '--symref', '--', remote, 'HEAD']
-  const said = await gitRemote(repository, remote, args, listOptions(deployment))
-  return /^ref: refs\/heads\/([^\s\p{C}]{1,250})\tHEAD$/mu.exec(said)?.[1] ?? null
+  const output = await gitRemote(repository, remote, args, listOptions(deployment))
+  return /^ref: refs\/heads\/([^\s\p{C}]{1,250})\tHEAD$/mu.exec(output)?.[1] ?? null
 }
 
-function listOptions({ poll_timeout }: Listing): GitOptions {
+function listOptions({ poll_timeout }: Deployment): GitOptions {
   return { timeoutMs: poll_timeout, limits: { d: MEMORY_KIB } }
 }
 
-/** The refs of such a list, annotated tags peeled to the commit that they name. */
-export function parseOffers(list: string): Ref[] {
+/** The refs in the output of git ls-remote. Other lines, and names that are not readable, are skipped. */
+export function parseRefs(output: string): Ref[] {
   const refs = new Map<string, string>()
-  // `NAME^{}` follows its tag and holds the commit that an annotated one points at (git-ls-remote(1)).
-  for (const { name, commit } of parseRefs(list)) refs.set(name.replace(/\^\{\}$/, ''), commit)
-  return [...refs].map(([name, commit]) => ({ name, commit }))
-}
-
-/** The lines `ID<TAB>NAME` of git ls-remote; anything else is passed over, and so are names that nobody could read. */
-function parseRefs(output: string): Ref[] {
-  return output.split('\n').flatMap((line) => {
+  for (const line of output.split('\n')) {
     const [, commit, name] = /^([0-9a-f]{40,64})\t(refs\/[^\s\p{C}]{1,250})$/u.exec(line) ?? []
-    return commit && name ? [{ name, commit }] : []
-  })
+    // `NAME^{}` follows an annotated tag and has its commit (git-ls-remote(1)).
+    if (commit && name) refs.set(name.replace(/\^\{\}$/, ''), commit)
+  }
+  return [...refs].map(([name, commit]) => ({ name, commit }))
 }

@@ -6,6 +6,7 @@ import { TelecError } from '../system/errors.ts'
 import { isFile, mayAccess } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { printable } from '../system/log.ts'
+import { count } from '../system/plural.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
 import { verifyPrivate, wrongPath } from '../system/trust.ts'
 import { isoOfSeconds, type World } from '../system/world.ts'
@@ -15,24 +16,24 @@ import type { Repository } from './repository.ts'
 
 type Deployment = Config['deployment']
 
-/** So many of the commits that are refused are named. */
+/** Bad commits that a message names. */
 const NAMED = 5
 
-/** What `%G?` of git-log(1) says of a signature that is not good. */
+/** The letters of `%G?` in git-log(1) for a signature that is not good. */
 const GRADES: Readonly<Record<string, string>> = {
   B: 'has a bad signature',
   U: 'is signed by an unknown key',
-  X: 'has a signature that has expired',
-  Y: 'is signed by a key that has expired',
-  R: 'is signed by a key that was revoked',
+  X: 'has an expired signature',
+  Y: 'is signed by an expired key',
+  R: 'is signed by a revoked key',
   E: 'is signed by an unknown key',
   N: 'is not signed',
 }
 
-/** Of these a clock that is behind can be the cause: the key is not valid yet (gpg does not even import it). */
+/** A slow clock can be the cause of these: the key is not valid yet (gpg does not even import it). */
 const BY_CLOCK = ['E', 'U']
 
-/** Has git check, before it reaches the work tree, that what was fetched is signed as `deployment.verify` asks. */
+/** Checks the signatures of fetched commits or their tag by `deployment.verify`, before they reach the work tree. */
 export async function verifySignatures(
   repository: Repository,
   deployment: Deployment,
@@ -47,25 +48,25 @@ export async function verifySignatures(
     if (deployment.verify === 'signed-tag') return verifyTag(repository, trust, target)
     const tip = ['-1', target.commit]
     const range = [`${from}..${target.commit}`]
-    // A branch that was wound back has nothing in between: the commit itself is signed all the same, or not taken.
+    // A branch that was reset has no commits in between: then its last commit is checked.
     await verifyCommits(repository, trust, deployment.verify_commits === 'tip' ? tip : range, tip)
   })
 }
 
-/** Whose signatures count, as git takes it. */
+/** The trusted signers, as settings and environment of git. */
 interface Trust {
   readonly settings: readonly string[]
-  /** With no grafts, by which history could be another one than what was signed (gitrepository-layout(5)). */
+  /** Without grafts, which could give signed commits another history (gitrepository-layout(5)). */
   readonly env: Readonly<Record<string, string>>
   readonly keyring: string | undefined
 }
 
-/** @param gnupgHome gets the keys of `keyring`, and has nothing else of this user. */
+/** @param gnupgHome an empty folder, for the keys of `keyring` alone. */
 function prepareTrust(deployment: Deployment, gnupgHome: string): Trust {
   const { allowed_signers = '/dev/null', revoked_signers = '/dev/null', keyring } = deployment
-  // Whose key is in the keyring is trusted: there is no web of trust on an unattended computer.
+  // Each key in the keyring is trusted: an unattended computer has no web of trust.
   writeFileSync(join(gnupgHome, 'gpg.conf'), 'trust-model always\nno-auto-key-retrieve\nno-autostart\n')
-  // Every setting by which the repository's own configuration could choose who checks, or against what.
+  // Every setting through which the repository's configuration could choose the checker or the keys.
   const settings = [
     'gpg.program=gpg',
     'gpg.openpgp.program=gpg',
@@ -83,7 +84,7 @@ function prepareTrust(deployment: Deployment, gnupgHome: string): Trust {
   }
 }
 
-/** Throws `config` where somebody else than who configured telec, and root, could say who may sign. */
+/** Throws `config` where a commit, or a user other than root and telec's own, could change the trusted keys. */
 export function verifyTrustFiles(repository: Repository, deployment: Deployment): void {
   for (const key of ['allowed_signers', 'revoked_signers', 'keyring'] as const) {
     const path = deployment[key]
@@ -91,10 +92,9 @@ export function verifyTrustFiles(repository: Repository, deployment: Deployment)
   }
 }
 
-/** A commit must not be able to choose who may sign it, nor may anybody else on this computer. */
 function verifyTrustFile(key: string, path: string, { workTree, world }: Repository): void {
   const wrong = (what: string, hint: string) => wrongPath(key, path, what, hint)
-  if (!isFile(path)) throw wrong('is no file', 'write the keys there that may sign')
+  if (!isFile(path)) throw wrong('is no file', 'write the keys of the allowed signers there')
   if (`${realpathSync(path)}/`.startsWith(`${realpathSync(workTree)}/`))
     throw wrong('lies in the checkout', 'keep it elsewhere: a commit could change it')
   if (!mayAccess(path, 'read'))
@@ -116,19 +116,19 @@ async function verifyTag(repository: Repository, trust: Trust, target: Target): 
   const name = target.ref.replace(/^refs\/tags\//, '')
   const tag = `the tag ${printable(name)}`
   const refuse = (what: string, because?: string) =>
-    refusal(`${tag} ${what}`, because, 'sign it anew: git tag --sign')
+    refusal(`${tag} ${what}`, because, 'sign it again: git tag --sign')
   if (!target.ref.startsWith('refs/tags/'))
     throw refusal(
       `${target.commit.slice(0, 12)} was not deployed by a tag, and deployment.verify is signed-tag`,
       `it was deployed as ${printable(target.ref)}`,
-      'publish a signed release to go on to',
+      'publish a signed release',
     )
   const parse = ['rev-parse', '--verify', '--end-of-options', keptRef(target.ref)]
   const id = (await git(repository, parse)).trim()
   const kind = (await git(repository, ['cat-file', '-t', id])).trim()
   if (kind !== 'tag') throw refuse('is not signed', 'it is a lightweight tag')
   const text = await git(repository, ['--no-replace-objects', 'cat-file', 'tag', id])
-  // git checks the signature, and neither the name nor the object that was signed.
+  // git checks only the signature: not the signed name, nor the signed object.
   const [head = ''] = text.split('\n\n', 1)
   const field = (key: string) => new RegExp(`^${key} (.*)$`, 'm').exec(head)?.[1] ?? ''
   if (field('tag') !== name)
@@ -141,7 +141,7 @@ async function verifyTag(repository: Repository, trust: Trust, target: Target): 
   const args = [...trust.settings, 'verify-tag', '--raw', id]
   const result = await tryGit(repository, args, { env: trust.env })
   if (result.code === 0 && isGood(result.stderr)) return
-  if (result.code === null) throw gitError(repository, ['verify-tag'], result) // it has not said that it is bad
+  if (result.code === null) throw gitError(repository, ['verify-tag'], result) // a killed git is no verdict
   const grade = gradeOf(result.stderr)
   const what = grade === null ? 'has a signature that is not good' : (GRADES[grade] ?? '')
   const [, seconds = ''] = / (\d+) [-+]\d{4}$/.exec(field('tagger')) ?? []
@@ -149,14 +149,14 @@ async function verifyTag(repository: Repository, trust: Trust, target: Target): 
   throw refuse(what, printable(result.stderr.trim()))
 }
 
-/** Of OpenPGP the exit code alone is not believed: gpg's own words have to say good, and nothing else (doc/DETAILS). */
+/** For OpenPGP the exit code is not enough: gpg's status lines must say good, and nothing else (doc/DETAILS). */
 function isGood(raw: string): boolean {
-  if (!raw.includes('[GNUPG:]')) return true // SSH: ssh-keygen's exit code has said it
+  if (!raw.includes('[GNUPG:]')) return true // SSH: the exit code of ssh-keygen is enough
   const isFaulty = /^\[GNUPG:\] (BADSIG|ERRSIG|EXPSIG|EXPKEYSIG|REVKEYSIG)/m.test(raw)
   return !isFaulty && /^\[GNUPG:\] GOODSIG/m.test(raw) && /^\[GNUPG:\] VALIDSIG/m.test(raw)
 }
 
-/** The letter in which git-log(1) would say what verify-tag(1) said; null: none of them. */
+/** The letter of git-log(1) for the output of verify-tag(1); null: none. */
 function gradeOf(raw: string): string | null {
   const [, word = ''] = /^\[GNUPG:\] (BADSIG|ERRSIG|EXPSIG|EXPKEYSIG|REVKEYSIG)/m.exec(raw) ?? []
   const grade = { BADSIG: 'B', ERRSIG: 'E', EXPSIG: 'X', EXPKEYSIG: 'Y', REVKEYSIG: 'R' }[word]
@@ -165,7 +165,7 @@ function gradeOf(raw: string): string | null {
   return /No principal matched|unknown/i.test(raw) ? 'U' : null
 }
 
-/** Each of the commits that git-log(1) lists for these arguments, all by one git; where there are none, for the others. */
+/** Checks each commit that git-log(1) lists for `commits`; if there are none, for `otherwise`. */
 async function verifyCommits(
   repository: Repository,
   trust: Trust,
@@ -173,7 +173,7 @@ async function verifyCommits(
   otherwise: readonly string[],
 ): Promise<void> {
   const list = async (which: readonly string[]) => {
-    const format = '--format=%H%x00%G?%x00%ct%x00%<(100,trunc)%s' // a subject may have megabytes
+    const format = '--format=%H%x00%G?%x00%ct%x00%<(100,trunc)%s' // a subject has no maximum
     const args = [...trust.settings, 'log', format, '--no-show-signature', ...which, '--']
     const output = await git(repository, args, { env: trust.env })
     return output.split('\n').filter(Boolean)
@@ -183,37 +183,64 @@ async function verifyCommits(
   const bad = lines.flatMap((line) => {
     const [commit = '', grade = '', seconds = '', subject = ''] = line.split('\0')
     if (grade === 'G') return []
-    const fault = GRADES[grade] ?? 'cannot be judged'
+    const fault = GRADES[grade] ?? 'has an unknown signature'
     const text = `${commit.slice(0, 12)} ${fault}: ${printable(subject).trim().slice(0, 100)}`
     return [{ grade, seconds, text }]
   })
   const [first] = bad
   if (first === undefined) return
-  const which = `${bad.length} of ${lines.length} commit(s)`
+  const which = `${bad.length} of ${count(lines.length, 'commit')}`
   if (bad.every(({ grade, seconds }) => isAhead(repository.world, grade, seconds)))
     throw clockIsBehind(repository.world, which, first.seconds)
   const more = bad.length > NAMED ? [`and ${bad.length - NAMED} more`] : []
   throw refusal(
-    `${which} are not signed as they must be`,
+    `no valid signature: ${which}`,
     [...bad.slice(0, NAMED).map(({ text }) => text), ...more].join('\n'),
     'sign them in a new history, or set deployment.verify_commits to tip',
   )
 }
 
-/** Whether what is signed was made, in Unix seconds, at a time that has not come yet by this computer's clock. */
+/** Whether a commit or tag, by its Unix seconds, is from the future. */
 function isAhead(world: World, grade: string | null, seconds: string): boolean {
   return BY_CLOCK.includes(grade ?? '') && Number(seconds) * 1000 > world.now()
 }
 
-/** A computer without a clock of its own starts years back. */
+/** A computer without a battery for its clock starts years in the past. */
 function clockIsBehind(world: World, what: string, seconds: string): TelecError {
   const made = localTime(isoOfSeconds(seconds))
-  return new TelecError('later', `the signature of ${what} cannot be checked yet`, {
-    because: `the clock of this computer is behind: it says ${localTime(world.now())}, and what is signed was made at ${made}`,
-    hint: 'set the clock (timedatectl); it is tried again by itself',
+  return new TelecError('later', `telec cannot check the signature of ${what} yet`, {
+    because: `the clock of this computer is slow: it says ${localTime(world.now())}, and the signature is from ${made}`,
+    hint: 'set the clock (timedatectl), and wait for the retry',
   })
 }
 
 function refusal(message: string, because: string | undefined, hint: string): TelecError {
   return new TelecError('halted', message, { ...(because ? { because } : {}), hint })
+}
+
+/** The first key type ends the options of a line in an allowed signers file. */
+const KEY_TYPE = /\s(?:ssh|ecdsa|sk|rsa|webauthn)-\S+\s/
+/** YYYYMMDD[HHMM[SS]][Z], in this computer's time zone without the Z. */
+const VALID_BEFORE = /\bvalid-before="?(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z?)\b/i
+
+interface Expired {
+  /** The principal, as in the file. */
+  readonly name: string
+  readonly line: number
+  readonly at: Date
+}
+
+/** The expired keys of an allowed signers file (ssh-keygen(1)). Pure. */
+export function expiredSigners(text: string, nowMs: number): Expired[] {
+  return text.split('\n').flatMap((line, index) => {
+    const options = line.slice(0, KEY_TYPE.exec(line)?.index ?? 0)
+    const found = VALID_BEFORE.exec(options)
+    if (!found || line.trimStart().startsWith('#')) return []
+    const numbers = found.slice(1, 7).map((part) => Number(part ?? 0))
+    const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = numbers
+    const inUtc = Date.UTC(year, month - 1, day, hour, minute, second)
+    const at = found[7] ? new Date(inUtc) : new Date(year, month - 1, day, hour, minute, second)
+    const [name = ''] = options.trim().split(/\s/)
+    return at.getTime() <= nowMs ? [{ name, line: index + 1, at }] : []
+  })
 }

@@ -1,5 +1,5 @@
+import { changedBeside, unchangedSince } from '../git/index-file.ts'
 import { localChanges, stashPaths } from '../git/local-changes.ts'
-import { changedBeside, stillAs } from '../git/tracked-changes.ts'
 import { CHANGED_HINT, type ChangedFile, describeChanged } from '../state/update-state.ts'
 import { orWarn } from '../system/limit.ts'
 import type { StepContext } from './step.ts'
@@ -23,7 +23,7 @@ export async function noteChanges<Result>(context: StepContext, run: () => Promi
 
 /** What the last install command changed, and nobody since. */
 export function asInstalled({ repository, update }: StepContext): readonly ChangedFile[] {
-  return stillAs(repository, update.changed)
+  return unchangedSince(repository, update.changed)
 }
 
 /** Puts these files back to what HEAD has, so that the move finds them so; what came of it, for people. */

@@ -4,7 +4,7 @@ import type { Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { changesBetween } from '../git/changes.ts'
 import { commitsBetween, hasCommit, headCommit } from '../git/checkout.ts'
-import { fetchLacking, fetchTarget } from '../git/fetch.ts'
+import { fetchMissing, fetchTarget } from '../git/fetch.ts'
 import { fetchLargeFiles } from '../git/lfs.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { verifySignatures } from '../git/signatures.ts'
@@ -41,7 +41,7 @@ export async function rehearse(service: Service, deployed: Target, offered: Targ
   const isHere = offered.version !== null && (await hasCommit(repository, offered.commit))
   if (!isHere) await fetchTarget(repository, config.deployment, offered)
   await verifySignatures(repository, config.deployment, deployed.commit, offered)
-  await fetchLacking(repository, config.deployment, deployed.commit, offered.commit)
+  await fetchMissing(repository, config.deployment, deployed.commit, offered.commit)
   const { version, hasLargeFiles } = await declaredBy(repository, offered, config.deployment.version_file)
   if (hasLargeFiles) await fetchLargeFiles(repository, config.deployment.remote, offered.commit)
   const target = { ...offered, version }

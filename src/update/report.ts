@@ -1,5 +1,5 @@
 import { nameOf } from '../channel/target.ts'
-import { subjectsBetween } from '../git/subjects.ts'
+import { subjectsBetween } from '../git/checkout.ts'
 import { type Status, statusOfDeployed, writeStatus } from '../state/status.ts'
 import { type Halt, runningTarget, type Update, type UpdateState } from '../state/update-state.ts'
 import { orNull } from '../system/errors.ts'

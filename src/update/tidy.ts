@@ -1,6 +1,6 @@
 import type { Target } from '../channel/target.ts'
-import { collectGarbage, isCollectionDue } from '../git/garbage.ts'
-import { isTrimDue, trimRefs } from '../git/trim.ts'
+import { collectGarbage, hasGarbage } from '../git/garbage.ts'
+import { shouldTrim, trimRefs } from '../git/refs.ts'
 import { readChoices } from '../state/choices.ts'
 import { readSignal } from '../state/signal.ts'
 import { readUpdateState, type UpdateState } from '../state/update-state.ts'
@@ -10,7 +10,7 @@ import type { UpdateContext } from './context.ts'
 /** What many updates leave in the repository is cleared away, once in a while and never at the expense of one. */
 export async function tidy({ world, paths, repository }: UpdateContext): Promise<void> {
   const state = readUpdateState(paths)
-  if (!state || !(isCollectionDue(repository) || isTrimDue(repository))) return
+  if (!state || !(hasGarbage(repository) || shouldTrim(repository))) return
   const startedMs = world.monotonic()
   world.log.progress('collecting garbage')
   const { pin } = readChoices(paths)

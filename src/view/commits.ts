@@ -1,4 +1,4 @@
-import type { Subjects } from '../git/subjects.ts'
+import type { Subjects } from '../git/checkout.ts'
 
 /** A person wants to know what it is about; the rest is in `--json`. */
 const SHOWN = 5

@@ -3,9 +3,9 @@ import { distinct, isCalled, type Name, parseName, ruleOf, shortName } from '../
 import { releasesIn, targetOf } from '../channel/releases.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
-import { areBehind, commitsCalled } from '../git/checkout.ts'
+import { areBehind, commitsStarting } from '../git/checkout.ts'
 import { fetchTarget } from '../git/fetch.ts'
-import { listRemote, parseOffers } from '../git/remote-refs.ts'
+import { listRemote, parseRefs } from '../git/remote-refs.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { declaredBy } from '../git/target.ts'
 import { readChoices, writeChoices } from '../state/choices.ts'
@@ -159,14 +159,14 @@ function recorded({ paths }: Service, { deployed, previous, rolled_back, update 
 async function local({ config }: Service, repository: Repository, name: Name): Promise<Target[]> {
   if ('version' in name) return []
   const ref = `refs/heads/${config.deployment.branch}`
-  return (await commitsCalled(repository, name.commit)).map((commit) => ({ version: null, ref, commit }))
+  return (await commitsStarting(repository, name.commit)).map((commit) => ({ version: null, ref, commit }))
 }
 
 /** The head of the branch and the releases at the remote, on any channel. */
 async function listed({ config: { deployment } }: Service, repository: Repository) {
   const { remote, branch } = deployment
   const list = async (channel: 'alpha' | 'beta') =>
-    parseOffers(await listRemote(repository, { ...deployment, channel }, remote))
+    parseRefs(await listRemote(repository, { ...deployment, channel }, remote))
   const heads = (await list('alpha')).filter(({ name }) => name === `refs/heads/${branch}`)
   return {
     heads: heads.map(({ name: ref, commit }): Target => ({ version: null, ref, commit })),

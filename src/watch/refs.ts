@@ -3,7 +3,7 @@ import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { areBehind } from '../git/checkout.ts'
-import { defaultBranch, listRemote, parseOffers } from '../git/remote-refs.ts'
+import { defaultBranch, listRemote, parseRefs } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
 import { type Published, publishedReleases } from '../releases/published.ts'
 import { orNull, TelecError } from '../system/errors.ts'
@@ -32,7 +32,7 @@ export async function readRefs(service: Service, repository: Repository, known: 
   const { deployment } = service.config
   const found = await listRemote(repository, deployment, deployment.remote, known.heard)
     .then(async (list) => {
-      const refs = parseOffers(list)
+      const refs = parseRefs(list)
       return { refs, via: null, list, defaultBranch: await defaultIfMissing(repository, deployment, refs) }
     })
     .catch((error: unknown) => readMirrors(service, repository, known, error))
@@ -66,7 +66,7 @@ async function readMirrors(
       if (isUnreachable(fault) || isRefused(fault)) return null
       throw fault
     })
-    const refs = list === null ? null : parseOffers(list)
+    const refs = list === null ? null : parseRefs(list)
     const via = withoutLogins(mirror)
     if (refs && (await hasDeployed(repository, refs, deployed)))
       return { refs, via, list: null, defaultBranch: null }

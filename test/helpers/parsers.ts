@@ -19,15 +19,14 @@ import { isName } from '../../src/fleet/keys.ts'
 import { parseStatus } from '../../src/fleet/read.ts'
 import * as replies from '../../src/fleet/replies.ts'
 import { changesBetween } from '../../src/git/changes.ts'
+import { subjectsBetween } from '../../src/git/checkout.ts'
 import { gitError, gitRemote, verifyGit } from '../../src/git/git.ts'
 import { indexDamage, suspects } from '../../src/git/index-file.ts'
 import { localChanges } from '../../src/git/local-changes.ts'
-import { defaultBranch, parseOffers } from '../../src/git/remote-refs.ts'
+import { defaultBranch, parseRefs } from '../../src/git/remote-refs.ts'
 import { locateRepository } from '../../src/git/repository.ts'
-import { verifySignatures } from '../../src/git/signatures.ts'
-import { expiredSigners } from '../../src/git/signers.ts'
-import { subjectsBetween } from '../../src/git/subjects.ts'
-import { submodulesOf } from '../../src/git/submodules/named.ts'
+import { expiredSigners, verifySignatures } from '../../src/git/signatures.ts'
+import { submodulesOf } from '../../src/git/submodules/submodule.ts'
 import { declaredBy } from '../../src/git/target.ts'
 import { committedBelow } from '../../src/git/tree.ts'
 import { discoverMigrations } from '../../src/migrate/discover.ts'
@@ -170,7 +169,7 @@ export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
     parseName(text),
   ],
   refs: (text) => {
-    const refs = parseOffers(text)
+    const refs = parseRefs(text)
     return (['alpha', 'beta', 'stable'] as const).map((channel) =>
       decide({ ...deployment, channel }, refs, { deployed: head('x'), seen: [], now: NOW_MS }),
     )

@@ -453,7 +453,7 @@ test("a job that fails each time is seen, and Apple's stand-in for git named", a
   )
   const { stdout } = await telec('doctor')
   expect(stdout).toMatch(
-    /^✗ git +git is not there: macOS has only a stand-in for it\n.*xcrun.*\n.*xcode-select --install$/m,
+    /^✗ git +git is missing: macOS has only a stub for it\n.*xcrun.*\n.*xcode-select --install$/m,
   )
   expect(stdout).toMatch(/^✗ polling +the last \d+ poll\(s\) failed: git is not there/m)
   rmSync(join(launchd.bin, 'git'))

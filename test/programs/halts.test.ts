@@ -86,7 +86,7 @@ const KINDS: Record<string, Kind> = {
       await signal(computer, '1.1.0', 'refs/tags/v1.1.0', commit.replace(/^..../, '0000'))
     },
     step: 'fetch',
-    cause: 'no longer offered',
+    cause: 'no longer available',
     checkout: 'deployed',
     goOn: 'telec-watch',
   },
@@ -140,7 +140,7 @@ const KINDS: Record<string, Kind> = {
       )
     },
     step: 'verify',
-    cause: 'are not signed as they must be',
+    cause: 'no valid signature',
     checkout: 'deployed',
   },
   'a keyring that is not there': {

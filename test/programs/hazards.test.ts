@@ -135,7 +135,7 @@ describe('a remote over http that', () => {
     await succeed('openssl', [...request, '-subj', '/CN=127.0.0.1', '-keyout', key, '-out', cert])
     const tls = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
     const port = await serve((_, response) => void response.end(), tls)
-    await expectRefused(`https://127.0.0.1:${port}/web.git`, ['is not trusted by this computer'])
+    await expectRefused(`https://127.0.0.1:${port}/web.git`, ['this computer does not trust the certificate'])
   })
 })
 
@@ -145,12 +145,12 @@ describe('a signal', () => {
   const signal = { channel: 'alpha', from, detected_at: '2020-01-01T00:00:00.000Z', source: 'somebody' }
   const target = { version: null, ref: 'refs/heads/main', commit }
   test.each<[string, object, number, string]>([
-    ['for a commit that the remote has not', { ...signal, target }, 1, 'is no longer offered'],
+    ['for a commit that the remote has not', { ...signal, target }, 1, 'is no longer available'],
     [
       'for a ref that it has not',
       { ...signal, target: { ...target, ref: 'refs/heads/no' } },
       1,
-      'is no longer offered at refs/heads/no',
+      'is no longer available at refs/heads/no',
     ],
     ['for a path', { ...signal, target: { ...target, ref: '../../etc' } }, 1, 'target.ref'],
     ['for an option', { ...signal, target: { ...target, commit: '--orphan=evil' } }, 1, 'target.commit'],

@@ -171,7 +171,7 @@ describe('files in git LFS', () => {
     async (size) => {
       const { computer, server } = await withLargeFiles({ 'a.bin': pointer(idNumber(7), size) })
       const before = await untouched(computer)
-      expectFailure(await computer.telec('telec-update'), 75, ['does not fit on the disk', '1 file(s) have'])
+      expectFailure(await computer.telec('telec-update'), 75, ['does not fit on the disk', 'for 1 file,'])
       expect(await untouched(computer)).toEqual(before)
       expect(server.asked).toEqual([])
     },
@@ -243,7 +243,7 @@ describe('submodules', () => {
     configureSubmodules(computer)
     const head = await computer.gitInCheckout('rev-parse', 'HEAD')
     const ended = await watchAndUpdate(computer)
-    expectFailure(ended, 75, ['the remote of the submodule second sends does not fit on the disk'])
+    expectFailure(ended, 75, ['the fetch from the remote of the submodule second does not fit on the disk'])
     expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(head)
     const modules = join(computer.checkout, '.git/modules')
     expect(readdirSync(modules)).toEqual(['first'])

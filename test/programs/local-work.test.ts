@@ -222,7 +222,7 @@ test('what is staged, and a repository of its own, are kept by --stash, too', as
   const refs = [...ended.stderr.matchAll(/cherry-pick --no-commit (\S+)/g)].map(([, ref]) => ref)
   const texts = await Promise.all(refs.map((ref) => computer.gitInCheckout('show', `${ref}:a.txt`)))
   expect(texts).toEqual(['mine', 'staged'])
-  const [, place = ''] = /^put aside: (\S+telec-aside\S+), which was /m.exec(ended.stderr) ?? []
+  const [, place = ''] = /^put aside: (\S+telec-aside\S+), moved from /m.exec(ended.stderr) ?? []
   expect(readFileSync(join(place, 'work'), 'utf8')).toBe('hours of it\n')
   expect(readFileSync(join(computer.checkout, 'data'), 'utf8')).toBe('theirs\n')
 })

@@ -53,7 +53,7 @@ describe('a lock of git that is older than the boot', () => {
     const commit = await computer.push(version('1.1.0'))
     const ended = await watchAndUpdate(computer)
     expect(ended.code, ended.stderr).toBe(42)
-    expect(ended.stderr).toContain(`removed ${name}: left by a git that is gone`)
+    expect(ended.stderr).toContain(`removed stale locks: ${name}`)
     expect(existsSync(lock)).toBe(false)
     expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(commit)
   })
@@ -102,7 +102,7 @@ describe('a lock of git that a program left which telec ran and which is gone', 
     configure('git checkout --quiet --force HEAD -- .')
     const ended = await computer.telec('telec-update')
     expect(ended.code, ended.stderr).toBe(42)
-    expect(ended.stderr).toContain('removed index.lock: left by a git that is gone')
+    expect(ended.stderr).toContain('removed stale locks: index.lock')
   })
 
   test('is removed after a telec-migrate that a person ran, and another one since', async () => {
@@ -116,7 +116,7 @@ describe('a lock of git that a program left which telec ran and which is gone', 
     await computer.push(version('1.2.0'))
     const ended = await watchAndUpdate(computer)
     expect(ended.code, ended.stderr).toBe(42)
-    expect(ended.stderr).toContain('removed index.lock: left by a git that is gone')
+    expect(ended.stderr).toContain('removed stale locks: index.lock')
   })
 
   test('is not removed after one that came to its end', async () => {

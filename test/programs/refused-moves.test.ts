@@ -181,7 +181,11 @@ describe('what git was told not to look at', () => {
     await computer.gitInCheckout('update-index', `--${mark}`, 'a.txt')
     write(computer, 'a.txt', 'mine\n')
     await computer.push({ ...version('1.1.0'), 'a.txt': 'theirs\n' })
-    await expectRefused(computer, ['1 file(s) in the way are marked', `a.txt (${mark})`, `--no-${mark}`])
+    await expectRefused(computer, [
+      'would overwrite 1 file whose changes are hidden from git',
+      `a.txt (${mark})`,
+      `--no-${mark}`,
+    ])
     await computer.gitInCheckout('update-index', `--no-${mark}`, 'a.txt')
     expectFailure(await computer.telec('telec-update', ['--retry']), 1, ['a.txt', '--stash'])
     expect(await computer.telec('telec-update', ['--stash'])).toMatchObject({ code: 42 })

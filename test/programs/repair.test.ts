@@ -71,38 +71,38 @@ const DAMAGES: [what: string, harm: Harm, found: RegExp, plan: RegExp][] = [
     'a missing blob',
     async (it) => rmSync(await objectAt(it, 'HEAD:a.txt')),
     /objects are missing/,
-    /anew from origin/,
+    /again from origin/,
   ],
   [
     'a cut pack',
     async (it) => truncateSync(await packed(it, 'pack'), 100),
     /objects are missing/,
-    /anew from origin/,
+    /again from origin/,
   ],
   [
     'an empty index of a pack',
     async (it) => damage(await packed(it, 'idx'), 'empty'),
     /objects are missing/,
-    /anew/,
+    /again from origin/,
   ],
   [
     'the index, empty',
     (it) => damage(inGit(it, 'index'), 'empty'),
     /index is broken/,
-    /makes it anew of HEAD/,
+    /recreates it from HEAD/,
   ],
-  ['the index, missing', (it) => rmSync(inGit(it, 'index')), /index is missing/, /makes it anew of HEAD/],
+  ['the index, missing', (it) => rmSync(inGit(it, 'index')), /index is missing/, /recreates it from HEAD/],
   [
     'the configuration, empty',
     (it) => damage(inGit(it, 'config'), 'empty'),
     /config is empty/,
-    /cloned from/,
+    /the remote of the clone/,
   ],
   [
     'the configuration, zeros',
     (it) => damage(inGit(it, 'config'), 'zeros'),
     /config is zeros/,
-    /cloned from/,
+    /the remote of the clone/,
   ],
   ['HEAD', (it) => damage(inGit(it, 'HEAD'), 'zeros'), /HEAD is zeros/, /record: ref: refs\/heads\/main/],
   ['HEAD, missing', (it) => rmSync(inGit(it, 'HEAD')), /HEAD is missing/, /record: ref: refs\/heads\/main/],
@@ -143,13 +143,13 @@ const DAMAGES: [what: string, harm: Harm, found: RegExp, plan: RegExp][] = [
       writeFileSync(inGit(it, 'packed-refs'), `${readFileSync(inGit(it, 'packed-refs'), 'utf8')}\0\0\0`)
     },
     /packed-refs is broken/,
-    /keeps the \d line/,
+    /keeps its \d good line/,
   ],
   [
     'ORIG_HEAD',
     (it) => writeFileSync(inGit(it, 'ORIG_HEAD'), Buffer.alloc(41)),
     /ORIG_HEAD is broken/,
-    /git makes it anew/,
+    /git recreates it/,
   ],
   [
     'the commit-graph',
@@ -158,7 +158,7 @@ const DAMAGES: [what: string, harm: Harm, found: RegExp, plan: RegExp][] = [
       damage(inGit(it, 'objects/info/commit-graph'), 'zeros')
     },
     /commit-graph is broken/,
-    /git makes it anew/,
+    /git recreates it/,
   ],
   [
     'the index of many packs',
@@ -168,18 +168,18 @@ const DAMAGES: [what: string, harm: Harm, found: RegExp, plan: RegExp][] = [
       damage(inGit(it, 'objects/pack/multi-pack-index'), 'zeros')
     },
     /multi-pack-index is broken/,
-    /git makes it anew/,
+    /git recreates it/,
   ],
   [
     'objects elsewhere',
     (it) => writeFileSync(inGit(it, 'objects/info/alternates'), '/nowhere/objects\n'),
     /alternates is broken\n\s*git cannot use: \/nowhere\/objects/,
-    /keeps the 0 line/,
+    /keeps its 0 good lines/,
   ],
   [
     'a lock',
     (it) => writeFileSync(inGit(it, 'refs/heads/main.lock'), ''),
-    /a git that is gone left/,
+    /a killed git left/,
     /moves it away/,
   ],
 ]
@@ -284,7 +284,7 @@ test('what was staged is kept in a ref that is named, and stays in the work tree
   const size = readFileSync(inGit(computer, 'index')).length
   truncateSync(inGit(computer, 'index'), size - 30)
   const done = await computer.telec('telec', ['repair', '--yes'])
-  const [, ref = ''] = /what was staged is kept in (refs\/\S+)/.exec(done.stderr) ?? []
+  const [, ref = ''] = /kept the staged changes in (refs\/\S+)/.exec(done.stderr) ?? []
   expect(await computer.gitInCheckout('show', `${ref}:a-staged.txt`)).toBe('staged')
   expect(readFileSync(join(computer.checkout, 'a-staged.txt'), 'utf8')).toBe('staged\n')
 })
@@ -295,7 +295,7 @@ test('a commit of a person that the broken branch named is kept in a ref', async
   const commit = await computer.gitInCheckout('rev-parse', 'HEAD')
   damage(inGit(computer, 'refs/heads/main'), 'zeros')
   const done = await computer.telec('telec', ['repair', '--yes'])
-  expect(done.stdout).toContain(`and keeps ${commit.slice(0, 12)}`)
+  expect(done.stdout).toContain(`and keeps ${commit.slice(0, 12)} of its log`)
   const kept = await computer.gitInCheckout('for-each-ref', '--format=%(objectname)', 'refs/telec/rescued')
   expect(kept).toBe(commit)
 })
@@ -306,7 +306,7 @@ describe('what is not for telec to repair is named, with what to do, and left as
       'a merge of a person',
       async (it) =>
         writeFileSync(inGit(it, 'MERGE_HEAD'), `${await it.gitInCheckout('rev-parse', 'mine')}\n`),
-      /a merge is half-way/,
+      /a merge is unfinished/,
       /merge --abort/,
     ],
     [
@@ -322,7 +322,7 @@ describe('what is not for telec to repair is named, with what to do, and left as
         await it.gitInCheckout('config', 'core.repositoryFormatVersion', '1')
       },
       /this git is too old for the repository/,
-      /install a git as new/,
+      /install the version of git/,
     ],
   ]
   test.each(CASES)('%s', async (_, harm, found, hint) => {
@@ -343,8 +343,8 @@ describe('what is not for telec to repair is named, with what to do, and left as
     rmSync(await objectAt(computer, 'HEAD:own.txt'))
     const { code, stdout, stderr } = await computer.telec('telec', ['repair', '--yes'])
     expect(code).toBe(1)
-    expect(stderr).toContain('origin does not have all that HEAD needs')
-    expect(stdout).toContain('what to do: clone it anew beside it')
+    expect(stderr).toContain('origin lacks objects of HEAD')
+    expect(stdout).toContain('what to do: clone it again beside it')
   })
 
   test('files of root: the chown is named', async () => {
@@ -354,7 +354,7 @@ describe('what is not for telec to repair is named, with what to do, and left as
     await succeed('chown', ['-R', '0:0', inGit(computer, 'logs')])
     const { code, stdout } = await asNobody(computer.folder, 'telec', ['repair', '--yes'], computer.env)
     expect(code).toBe(1)
-    expect(stdout).toMatch(/belong to others than nobody\n.*\.git\/logs/)
+    expect(stdout).toMatch(/other users than nobody own .*\n.*\.git\/logs/)
     expect(stdout).toContain(`sudo chown -R nobody ${computer.checkout}`)
   })
 })

@@ -124,6 +124,6 @@ describe('an ssh that leaves a process with its standard error, as a shared conn
   test('and hangs ends at poll_timeout', async () => {
     const ended = await (await overSsh('exec sleep 1000')).telec('telec-watch')
     expect(ended.code).toBe(75)
-    expect(ended.stderr).toContain('git did not end in time and was stopped')
+    expect(ended.stderr).toContain('git timed out and was stopped')
   })
 })

@@ -85,7 +85,7 @@ describe('over http', () => {
       return true
     }
     const bad = await computer.telec('telec-watch', [], { env: { TELEC_DEBUG: '1' } })
-    expectFailure(bad, 78, ['forbids the repository', '403'])
+    expectFailure(bad, 78, ['does not allow this login', '403'])
     const said = [...good, bad].flatMap(({ stdout, stderr }) => [stdout, stderr])
     expect([...said, ...Object.values(readTree(computer.home))].join()).not.toContain(SECRET)
   })
@@ -159,11 +159,15 @@ describe('over ssh', () => {
   })
 
   test.each<[string, (server: SshServer) => string, string]>([
-    ['a host that is not known', ({ key }) => ssh(key, '/dev/null'), 'host key of 127.0.0.1 is not known'],
+    [
+      'a host that is not known',
+      ({ key }) => ssh(key, '/dev/null'),
+      'does not know the host key of 127.0.0.1',
+    ],
     [
       'a host whose key changed',
       ({ key, otherKnownHosts }) => ssh(key, otherKnownHosts),
-      'is not the one that is known',
+      'the host key of 127.0.0.1 has changed',
     ],
     [
       'a key with a passphrase',

@@ -121,7 +121,7 @@ test('what is not signed as it must be is not asked', async () => {
   )
   writeFileSync(join(computer.folder, 'signers'), '', { mode: 0o600 })
   const ended = await dryRun(computer)
-  expectFailure(ended, 1, ['are not signed as they must be'])
+  expectFailure(ended, 1, ['no valid signature'])
   expect(ended.stdout + ended.stderr).not.toContain('no such table')
 })
 

@@ -10,14 +10,14 @@ const KEY = 'ED25519 SHA256:gG0J/rd4LtrXChiIhLCisKik+6Wfz3XRZmJbwv4ywFM explicit
 
 describe('what git and ssh say, and what it is called', () => {
   test.each([
-    ['Host key verification failed.\n', /host key of git\.example\.com is not known/],
+    ['Host key verification failed.\n', /does not know the host key of git\.example\.com/],
     [
       'No ED25519 host key is known for git.example.com and you have requested strict checking.\nHost key verification failed.\n',
-      /is not known/,
+      /does not know the host key/,
     ],
     [
       '@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key for git.example.com has changed and you have requested strict checking.\nHost key verification failed.\n',
-      /is not the one that is known/,
+      /host key of git\.example\.com has changed/,
     ],
     [
       `debug1: Offering public key: /home/u/.ssh/id ${KEY}debug1: Server accepts key: /home/u/.ssh/id ${KEY}${DENIED}`,
@@ -47,10 +47,10 @@ describe('what git and ssh say, and what it is called', () => {
 
   test.each([
     [`${ACCESS}SSL certificate problem: certificate has expired\n`, /has expired/],
-    [`${ACCESS}SSL certificate problem: self signed certificate\n`, /is not trusted/],
-    [`${ACCESS}SSL certificate problem: self-signed certificate in certificate chain\n`, /is not trusted/],
-    [`${ACCESS}SSL certificate problem: unable to get local issuer certificate\n`, /is not trusted/],
-    [`${ACCESS}server certificate verification failed. CAfile: none CRLfile: none\n`, /is not trusted/],
+    [`${ACCESS}SSL certificate problem: self signed certificate\n`, /does not trust/],
+    [`${ACCESS}SSL certificate problem: self-signed certificate in certificate chain\n`, /does not trust/],
+    [`${ACCESS}SSL certificate problem: unable to get local issuer certificate\n`, /does not trust/],
+    [`${ACCESS}server certificate verification failed. CAfile: none CRLfile: none\n`, /does not trust/],
     [
       `${ACCESS}SSL: no alternative certificate subject name matches target host name 'git.example.com'\n`,
       /another name/,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { expiredSigners } from '../../src/git/signers.ts'
+import { expiredSigners } from '../../src/git/signatures.ts'
 
 const NOW = Date.UTC(2026, 5, 1, 12)
 const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { droppedRefs } from '../../src/git/trim.ts'
+import { unneededRefs } from '../../src/git/refs.ts'
 
 const DAY_MS = 24 * 60 * 60_000
 const NOW_MS = Date.parse('2026-06-01T00:00:00Z')
@@ -15,7 +15,7 @@ function refs(kind: string, amount: number, hours: number) {
   }))
 }
 
-const amountLeft = (all: ReturnType<typeof refs>) => all.length - droppedRefs(all, [target], NOW_MS).length
+const amountLeft = (all: ReturnType<typeof refs>) => all.length - unneededRefs(all, [target], NOW_MS).length
 
 describe('of what was put aside', () => {
   it.each([
@@ -32,7 +32,7 @@ describe('of what was put aside', () => {
     const all = refs('replaced', 60, 24 * 365).map((ref, index) =>
       index === 59 ? { ...ref, commit: target.commit } : ref,
     )
-    expect(droppedRefs(all, [target], NOW_MS)).not.toContain(all[59])
+    expect(unneededRefs(all, [target], NOW_MS)).not.toContain(all[59])
     expect(amountLeft(all)).toBe(51)
   })
 
@@ -47,5 +47,5 @@ it('of what was fetched, that stays which a target is at', () => {
     name: `refs/telec/kept/tags%2Fv1.0.${index}`,
   }))
   if (!one || !other) throw new Error('not reached: there are two')
-  expect(droppedRefs([one, other], [target], NOW_MS)).toEqual([other])
+  expect(unneededRefs([one, other], [target], NOW_MS)).toEqual([other])
 })

@@ -1,40 +1,40 @@
 import type { Config } from '../../config/schema.ts'
 import { lastCheckout, type UpdateState } from '../../state/update-state.ts'
-import { moveAside, replaceFile } from '../leftovers.ts'
+import { moveToBackup, replaceFile } from '../checkout-files.ts'
 import type { Repository } from '../repository.ts'
 
-/** What is looked at, and what telec knows of it. */
-export interface Patient {
+/** The input of each check. */
+export interface CheckContext {
   readonly repository: Repository
   readonly deployment: Config['deployment']
-  /** Where HEAD is to be, by telec's own record; null where there is none. */
-  readonly known: { readonly commit: string; readonly branch: string | null } | null
-  /** Each object is looked at: minutes, in a large repository. */
+  /** The commit and branch of HEAD by telec's record; null where there is none. */
+  readonly recorded: { readonly commit: string; readonly branch: string | null } | null
+  /** Reads each object: minutes in a large repository. */
   readonly isThorough: boolean
-  /** Where what a repair replaces is kept. */
-  readonly aside: string
+  /** Repairs keep replaced files in this folder. */
+  readonly backup: string
 }
 
-/** Something that is wrong in the repository of a checkout. */
+/** A fault in the repository of a checkout. */
 export interface Damage {
   readonly what: string
   readonly because?: string
-  /** What telec repair does about it, if it can do something. */
+  /** What telec repair can do about it. */
   readonly repair?: {
-    /** A phrase that goes on from "telec repair". */
+    /** A phrase that continues "telec repair". */
     readonly plan: string
-    /** Done again after a kill at any point, it ends in the same state. */
+    /** Repeated after a kill at any point, it ends in the same state. */
     run(): Promise<unknown>
   }
-  /** What a person does, where telec cannot. */
+  /** For a user, where telec cannot repair it. */
   readonly hint?: string
 }
 
-/** Where nothing that telec knows helps. */
-export const CLONE_HINT = 'clone it anew beside it, and move what git does not track over'
+/** The last resort. */
+export const CLONE_HINT = 'clone it again beside it, and move untracked files over'
 
-/** Where the record says that the checkout is: at the target of an update that moved it, else at what is deployed. */
-export function knownHead(state: UpdateState | null): Patient['known'] {
+/** The recorded HEAD: the target of an update that moved the checkout, else the deployed commit. */
+export function recordedHead(state: UpdateState | null): CheckContext['recorded'] {
   if (state === null) return null
   const { deployed, update } = state
   const commit = lastCheckout(update) ?? deployed.commit
@@ -42,12 +42,12 @@ export function knownHead(state: UpdateState | null): Patient['known'] {
   return { commit, branch: ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : null }
 }
 
-/** A repair that puts files aside. */
-export function movesAway({ repository, aside }: Patient, plan: string, paths: readonly string[]) {
-  return { plan, run: async () => moveAside(repository, paths, aside) }
+/** A repair that moves files to the backup folder. */
+export function movesAway({ repository, backup }: CheckContext, plan: string, paths: readonly string[]) {
+  return { plan, run: async () => moveToBackup(repository, paths, backup) }
 }
 
 /** A repair that replaces a file. */
-export function replaces({ repository, aside }: Patient, plan: string, path: string, text: string) {
-  return { plan, run: () => replaceFile(repository, path, text, aside) }
+export function replaces({ repository, backup }: CheckContext, plan: string, path: string, text: string) {
+  return { plan, run: () => replaceFile(repository, path, text, backup) }
 }

@@ -3,44 +3,47 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { readPlainText } from '../../system/files.ts'
 import { printableName } from '../../system/log.ts'
 import { withoutLogins } from '../../system/logins.ts'
+import { count } from '../../system/plural.ts'
 import { explain } from '../causes.ts'
-import { tryGit } from '../git.ts'
-import { filesBelow, startOf } from '../leftovers.ts'
+import { filesBelow, moveToBackup, startOf } from '../checkout-files.ts'
+import { askGit, git, tryGit } from '../git.ts'
+import { indexDamage } from '../index-file.ts'
+import { keepIndex } from '../local-changes.ts'
 import type { Repository } from '../repository.ts'
-import { type Damage, movesAway, type Patient, replaces } from './damage.ts'
+import { type CheckContext, type Damage, movesAway, replaces } from './damage.ts'
 
-// Files of git's own that a power cut leaves empty, or full of zeros, and that git stumbles over (gitrepository-layout(5)).
+// Files of git that a power cut leaves empty, or full of zeros (gitrepository-layout(5)).
 
 const ID = '[0-9a-f]{40,64}'
 const IS_ID = new RegExp(`^${ID}$`)
 const POINTER = new RegExp(`^(ref: refs/\\S+|${ID})\\n?$`)
 
-function howBroken(text: string | null): string {
+function stateOf(text: string | null): string {
   return text === null ? 'missing' : text === '' ? 'empty' : /^\0+$/.test(text) ? 'zeros' : 'broken'
 }
 
 /** The configuration of the repository. */
-export async function lookAtConfig(patient: Patient): Promise<Damage[]> {
-  const { workTree, commonDir } = patient.repository
+export async function checkConfig(context: CheckContext): Promise<Damage[]> {
+  const { workTree, commonDir } = context.repository
   const path = join(commonDir, 'config')
   const text = readPlainText(path)
   if (text?.replaceAll('\0', '').trim()) {
-    const result = await tryGit(patient.repository, ['config', '--file', path, '--list'])
+    const result = await tryGit(context.repository, ['config', '--file', path, '--list'])
     if (result.code === 0) return []
     return [
       { what: `git cannot read ${path}`, because: explain(result), hint: `correct that line in ${path}` },
     ]
   }
-  const what = `${path} is ${howBroken(text)}`
-  const anew = configAnew(patient.repository)
+  const what = `${path} is ${stateOf(text)}`
+  const fresh = newConfig(context.repository)
   const byHand = `git -C ${workTree} init && git -C ${workTree} remote add origin URL`
-  if (anew === null) return [{ what, hint: `write it anew: ${byHand}` }]
-  const plan = `writes it anew, with the remote that this was cloned from: ${withoutLogins(anew.url)}`
-  return [{ what, repair: replaces(patient, plan, path, anew.text) }]
+  if (fresh === null) return [{ what, hint: `write it again: ${byHand}` }]
+  const plan = `writes it again, with the remote of the clone: ${withoutLogins(fresh.url)}`
+  return [{ what, repair: replaces(context, plan, path, fresh.text) }]
 }
 
-/** By what git noted as it cloned (git-reflog(1)); null where its format of objects or refs is one that has to be configured. */
-function configAnew({ gitDir }: Repository): { url: string; text: string } | null {
+/** By git's log of the clone (git-reflog(1)); null where the formats of objects or refs need a setting. */
+function newConfig({ gitDir }: Repository): { url: string; text: string } | null {
   const log = readPlainText(join(gitDir, 'logs/HEAD')) ?? ''
   const [, url] = /^[0-9a-f]{40} .*\tclone: from (\S+)$/m.exec(log) ?? []
   if (url === undefined || readPlainText(join(gitDir, 'HEAD'))?.includes('.invalid')) return null
@@ -56,20 +59,20 @@ function configAnew({ gitDir }: Repository): { url: string; text: string } | nul
   return { url, text }
 }
 
-/** HEAD, without which git takes the folder for none of its own. */
-export async function lookAtHead(patient: Patient): Promise<Damage[]> {
-  const { repository, known } = patient
+/** HEAD: without it git sees no repository. */
+export async function checkHead(context: CheckContext): Promise<Damage[]> {
+  const { repository, recorded } = context
   const path = join(repository.gitDir, 'HEAD')
   const text = readPlainText(path)
   if (text !== null && POINTER.test(text)) return []
-  const what = `${path} is ${howBroken(text)}`
-  if (known === null)
-    return [{ what, hint: `name the branch that it was on: echo 'ref: refs/heads/BRANCH' >${path}` }]
-  const { commit, branch } = known
+  const what = `${path} is ${stateOf(text)}`
+  if (recorded === null)
+    return [{ what, hint: `write the name of its branch: echo 'ref: refs/heads/BRANCH' >${path}` }]
+  const { commit, branch } = recorded
   const value = branch === null ? null : plainRef(repository, `refs/heads/${branch}`)
-  const anew = branch !== null && [null, commit].includes(value) ? `ref: refs/heads/${branch}` : commit
+  const head = branch !== null && [null, commit].includes(value) ? `ref: refs/heads/${branch}` : commit
   return [
-    { what, repair: replaces(patient, `writes it anew, by telec's record: ${anew}`, path, `${anew}\n`) },
+    { what, repair: replaces(context, `writes it again, by telec's record: ${head}`, path, `${head}\n`) },
   ]
 }
 
@@ -81,7 +84,7 @@ function plainRef({ commonDir }: Repository, ref: string): string | null {
   return packed?.split(' ')[0] ?? null
 }
 
-/** The last one is what comes after the last line end. */
+/** The last element is the text after the last line end. */
 function linesOf(path: string): string[] {
   return existsSync(path) ? readFileSync(path, 'latin1').split('\n') : ['']
 }
@@ -90,12 +93,12 @@ type IsGood = (line: string, before: string, objects: string) => boolean
 
 const IS_PACKED = new RegExp(`^(# pack-refs with:.*|${ID} refs/\\S+)$`)
 
-/** Files of lines, whose good ones are kept. */
+/** Files whose good lines can be kept. */
 const LISTS: readonly (readonly [name: string, isGood: IsGood])[] = [
-  // A line that goes on from a broken one is broken as well.
+  // A line with ^ belongs to the line above it.
   ['packed-refs', (line, before) => IS_PACKED.test(line) || (/^\^/.test(line) && IS_PACKED.test(before))],
   ['shallow', (line) => IS_ID.test(line)],
-  // Folders of objects elsewhere (git-clone(1), --shared, --reference) may be gone.
+  // Folders of objects elsewhere (git-clone(1), --shared, --reference) may be removed.
   ['objects/info/alternates', (line, _, objects) => /^(#|$)/.test(line) || isFolder(resolve(objects, line))],
 ]
 
@@ -103,9 +106,9 @@ function isFolder(path: string): boolean {
   return !path.includes('\0') && existsSync(path)
 }
 
-export async function lookAtLists(patient: Patient): Promise<Damage[]> {
-  const { commonDir, workTree } = patient.repository
-  const fetch = `git -C ${workTree} fetch --tags ${withoutLogins(patient.deployment.remote)}`
+export async function checkLists(context: CheckContext): Promise<Damage[]> {
+  const { commonDir, workTree } = context.repository
+  const fetch = `git -C ${workTree} fetch --tags ${withoutLogins(context.deployment.remote)}`
   return LISTS.flatMap(([name, isGood]) => {
     const path = join(commonDir, name)
     const lines = linesOf(path)
@@ -113,35 +116,67 @@ export async function lookAtLists(patient: Patient): Promise<Damage[]> {
     const kept = lines.filter((line, at) => isGood(line, lines[at - 1] ?? '', join(commonDir, 'objects')))
     if (rest === '' && kept.length === lines.length) return []
     const bad = [...lines.filter((line) => !kept.includes(line)), rest].filter(Boolean)
-    const plan = `keeps the ${kept.length} line(s) of it that are good; what is missing comes back with: ${fetch}`
+    const plan = `keeps its ${count(kept.length, 'good line')}; to restore the others: ${fetch}`
+    const text = kept.map((line) => `${line}\n`).join('')
     return [
       {
         what: `${path} is broken`,
         because: `git cannot use: ${printableName(bad.join(' ').slice(0, 100))}`,
-        repair:
-          kept.length > 0
-            ? replaces(patient, plan, path, kept.map((line) => `${line}\n`).join(''))
-            : movesAway(patient, plan, [path]),
+        repair: text ? replaces(context, plan, path, text) : movesAway(context, plan, [path]),
       },
     ]
   })
 }
 
-/** What git makes anew by itself, by how it begins (gitformat-commit-graph(5), gitformat-pack(5)). */
-const RENEWED: readonly (readonly [name: RegExp, begins: RegExp])[] = [
+/** Files that git recreates, and their first bytes (gitformat-commit-graph(5), gitformat-pack(5)). */
+const CACHES: readonly (readonly [name: RegExp, start: RegExp])[] = [
   [/^(ORIG|MERGE|CHERRY_PICK|REVERT|REBASE)_HEAD$|^commit-graph-chain$/, new RegExp(`^${ID}`)],
   [/^(commit-graph|graph-.*\.graph)$/, /^CGPH/],
   [/^multi-pack-index$/, /^MIDX/],
 ]
 
-export async function lookAtRenewed(patient: Patient): Promise<Damage[]> {
-  const { gitDir, commonDir } = patient.repository
+export async function checkCaches(context: CheckContext): Promise<Damage[]> {
+  const { gitDir, commonDir } = context.repository
   const caches = ['info', 'pack'].flatMap((name) => filesBelow(join(commonDir, 'objects', name), /./))
   return [...readdirSync(gitDir).map((name) => join(gitDir, name)), ...caches].flatMap((path) => {
-    const begins = RENEWED.find(([name]) => name.test(basename(path)))?.[1]
-    if (!begins || begins.test(startOf(path, 64).toString('latin1'))) return []
-    const chain = join(dirname(path), 'commit-graph-chain') // which names the files of a graph in parts
-    const repair = movesAway(patient, 'moves it away; git makes it anew', [path, chain])
+    const start = CACHES.find(([name]) => name.test(basename(path)))?.[1]
+    if (!start || start.test(startOf(path, 64).toString('latin1'))) return []
+    const chain = join(dirname(path), 'commit-graph-chain') // the list of the graph's files
+    const repair = movesAway(context, 'moves it away; git recreates it', [path, chain])
     return [{ what: `${path} is broken`, repair }]
   })
+}
+
+/** The index. The repair changes no file of the work tree. */
+export async function checkIndex({ repository, backup }: CheckContext): Promise<Damage[]> {
+  const path = join(repository.gitDir, 'index')
+  const damage = indexDamage(repository)
+  const result = await tryGit(repository, ['ls-files', '--unmerged'])
+  const isEmpty = async () => (await tryGit(repository, ['ls-tree', 'HEAD'])).stdout === ''
+  if (result.code === 0 && (damage === null || (damage === 'missing' && (await isEmpty())))) return []
+  return [
+    {
+      what: `${path} is ${damage ?? 'broken'}`,
+      ...(result.code === 0 ? {} : { because: explain(result) }),
+      repair: {
+        plan: 'recreates it from HEAD, and keeps staged changes if git can read them; it changes no file',
+        async run() {
+          const kept = damage === 'missing' ? null : await keepIndex(repository, 'stash')
+          if (kept) repository.world.log.notice(`kept the staged changes in ${kept}`)
+          moveToBackup(repository, [path], backup)
+          await git(repository, ['read-tree', 'HEAD'])
+          await hideSparse(repository)
+          await askGit(repository, ['update-index', '-q', '--refresh'])
+        },
+      },
+    },
+  ]
+}
+
+/** In a sparse checkout a missing file is not a removed one (git-sparse-checkout(1)). */
+async function hideSparse(repository: Repository): Promise<void> {
+  const isSparse = await askGit(repository, ['config', '--type=bool', 'core.sparseCheckout'])
+  if (isSparse.stdout.trim() !== 'true') return
+  const input = await git(repository, ['ls-files', '--deleted', '-z'])
+  await git(repository, ['update-index', '-z', '--skip-worktree', '--stdin'], { input })
 }

@@ -1,41 +1,40 @@
 import { systemErrorCode, TelecError } from '../../system/errors.ts'
-import type { Damage, Patient } from './damage.ts'
-import { lookAtConfig, lookAtHead, lookAtLists, lookAtRenewed } from './files.ts'
-import { lookAtIndex } from './index-damage.ts'
-import { lookAtObjects } from './objects.ts'
-import { lookAtLocks, lookAtOwners, lookAtStates } from './others.ts'
-import { lookAtRefs, lookWhetherItOpens } from './refs.ts'
+import type { CheckContext, Damage } from './damage.ts'
+import { checkCaches, checkConfig, checkHead, checkIndex, checkLists } from './files.ts'
+import { checkObjects } from './objects.ts'
+import { checkLocks, checkOperations, checkOwners } from './others.ts'
+import { checkOpens, checkRefs } from './refs.ts'
 
-type Look = (patient: Patient) => Promise<Damage[]>
+type Check = (context: CheckContext) => Promise<Damage[]>
 
-/** Where one of these finds something, git would answer to none of those after it. */
-const FIRST: readonly Look[] = [lookAtConfig, lookAtHead, lookAtLists, lookWhetherItOpens]
-/** In the order in which they are repaired. */
-const THEN: readonly Look[] = [
-  lookAtLocks,
-  lookAtRenewed,
-  lookAtRefs,
-  lookAtObjects,
-  lookAtIndex,
-  lookAtStates,
-  lookAtOwners,
+/** After damage in one of these git answers none of the following checks. */
+const FIRST: readonly Check[] = [checkConfig, checkHead, checkLists, checkOpens]
+/** In the order of the repairs. */
+const THEN: readonly Check[] = [
+  checkLocks,
+  checkCaches,
+  checkRefs,
+  checkObjects,
+  checkIndex,
+  checkOperations,
+  checkOwners,
 ]
 
-/** What is wrong in the repository of a checkout. Changes nothing. */
-export async function findDamage(patient: Patient): Promise<Damage[]> {
+/** Finds damage in the repository of a checkout. Changes nothing. */
+export async function findDamage(context: CheckContext): Promise<Damage[]> {
   const found: Damage[] = []
-  for (const look of FIRST) {
-    found.push(...(await tryLook(look, patient, found)))
+  for (const check of FIRST) {
+    found.push(...(await tryCheck(check, context, found)))
     if (found.length > 0) return found
   }
-  for (const look of THEN) found.push(...(await tryLook(look, patient, found)))
+  for (const check of THEN) found.push(...(await tryCheck(check, context, found)))
   return found
 }
 
-/** A look that fails is a damage, too, unless others explain it: a file that cannot be read, a git that does not answer. */
-async function tryLook(look: Look, patient: Patient, before: readonly Damage[]): Promise<Damage[]> {
+/** A check that fails is damage too, unless earlier damage explains it. */
+async function tryCheck(check: Check, context: CheckContext, before: readonly Damage[]): Promise<Damage[]> {
   try {
-    return await look(patient)
+    return await check(context)
   } catch (error) {
     if (!(error instanceof TelecError) && !systemErrorCode(error)) throw error
     const { message, because } = error as TelecError

@@ -1,59 +1,55 @@
 import { TelecError } from '../../system/errors.ts'
 import { hasCommit } from '../checkout.ts'
+import { fetchWithin } from '../fetch.ts'
 import { type GitOptions, git, gitError, gitRemote, remoteUrl, tryGit } from '../git.ts'
 import type { Repository } from '../repository.ts'
-import { fetchWithin } from '../room.ts'
-import type { Following } from './following.ts'
-import type { Submodule } from './named.ts'
+import type { Submodule, SubmoduleUpdate } from './submodule.ts'
 
-/** Submodules are cloned where they are new: as long as a fetch may take. */
+/** Enough for a clone. */
 const TIMEOUT_MS = 15 * 60_000
 
-/** Gives the submodules the URLs that .gitmodules has now, relative ones from the repository's own remote. */
-export function syncUrls(following: Following, repository: Repository): Promise<void> {
-  return run(following, repository, ['submodule', '--quiet', 'sync'])
+/** Runs git submodule sync or init: git knows which names and URLs are dangerous. */
+export function runSubmodule(
+  update: SubmoduleUpdate,
+  repository: Repository,
+  command: 'sync' | 'init',
+): Promise<void> {
+  return run(update, repository, ['submodule', '--quiet', command])
 }
 
-/** Notes which submodules are wanted here; git knows which names and URLs are dangerous. */
-export function initialize(following: Following, repository: Repository): Promise<void> {
-  return run(following, repository, ['submodule', '--quiet', 'init'])
-}
-
-/** Has git clone one that is missing, if it is wanted here, without its files: some may be in git LFS. */
+/** Clones a missing submodule, if it is active, without its files: some may be in git LFS. */
 export function cloneMissing(
-  following: Following,
+  update: SubmoduleUpdate,
   repository: Repository,
   { name, path }: Submodule,
 ): Promise<void> {
-  const update = ['submodule', '--quiet', 'update', '--', `:(literal)${path}`]
-  const instead = ['-c', `submodule.${name}.update=!true`] // of the checkout (git-submodule(1), custom command)
+  const noCheckout = ['-c', `submodule.${name}.update=!true`] // git-submodule(1), custom command
+  const clone = [...noCheckout, 'submodule', '--quiet', 'update', '--', `:(literal)${path}`]
   return fetchWithin(repository, `the remote of the submodule ${path}`, (limits) =>
-    run(following, repository, update, limits, instead),
+    run(update, repository, clone, limits),
   )
 }
 
 async function run(
-  following: Following,
+  update: SubmoduleUpdate,
   repository: Repository,
   args: readonly string[],
   limits: GitOptions['limits'] = {},
-  settings: readonly string[] = [],
 ): Promise<void> {
-  const result = await tryGit(repository, [...settings, ...args], { ...(await transport(following)), limits })
+  const result = await tryGit(repository, args, { ...(await transport(update)), limits })
   if (result.code === 0) return
-  await verifyTransport(following, result.stderr)
+  await verifyTransport(update, result.stderr)
   const [, path] = /Fetched in submodule path '(.*)', but it did not contain/.exec(result.stderr) ?? []
-  if (path !== undefined) throw lacks(repository, path, result.stderr.trim())
-  throw gitError(repository, args, result, 'interrupted') // one of its gits may have been killed
+  if (path !== undefined) throw missingAtRemote(repository, path, result.stderr.trim())
+  throw gitError(repository, ['submodule'], result, 'interrupted') // one of its gits may have been killed
 }
 
 /**
- * Fetches the commit into a submodule that lacks it, by its id; older servers give what is on branches and tags alone.
- *
- * @returns the submodule's remote
+ * Fetches the commit of a submodule where it is missing: by its id, or from older servers by all branches and tags. Returns
+ * the submodule's remote.
  */
 export async function bringCommit(
-  following: Following,
+  update: SubmoduleUpdate,
   own: Repository,
   { commit, path }: Submodule,
 ): Promise<string> {
@@ -62,46 +58,48 @@ export async function bringCommit(
   if (await hasCommit(own, commit)) return remote
   const alone = ['--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance', '--refmap=']
   const fetch = ['fetch', '--quiet', '--prune', ...alone, '--', remote]
-  const how = await transport(following)
+  const how = await transport(update)
   await fetchWithin(own, `the remote of the submodule ${path}`, async (limits) => {
     const byId = await tryGit(own, [...fetch, commit], { ...how, limits })
     if (byId.code === 0) return
-    await verifyTransport(following, byId.stderr)
+    await verifyTransport(update, byId.stderr)
     const all = ['+refs/heads/*:refs/telec/kept/heads/*', '+refs/tags/*:refs/telec/kept/tags/*']
     await gitRemote(own, remote, [...fetch, ...all], { ...how, limits })
-    if (!(await hasCommit(own, commit))) throw lacks(following.checkout, path, byId.stderr.trim())
+    if (!(await hasCommit(own, commit))) throw missingAtRemote(update.checkout, path, byId.stderr.trim())
   })
   return remote
 }
 
-/** Whoever pushed forgot to push the submodule, or does it a moment later: that passes without a new target. */
-function lacks({ workTree }: Repository, path: string, because: string): TelecError {
-  return new TelecError(
-    'later',
-    `the remote of the submodule ${path} lacks the commit that the target names`,
+/** `later`: often the submodule is pushed a moment after the checkout. */
+function missingAtRemote({ workTree }: Repository, path: string, because: string): TelecError {
+  const message = `the remote of the submodule ${path} lacks the commit of the target`
+  return new TelecError('later', message, {
+    because,
+    hint: `push the commit there; to see it: git -C ${workTree} submodule status`,
+    interrupted: true,
+  })
+}
+
+async function verifyTransport({ checkout, remote }: SubmoduleUpdate, stderr: string): Promise<void> {
+  if (remote === null || !/transport '.*' not allowed/.test(stderr)) return
+  const allowed = await transportOf(checkout, remote)
+  throw new TelecError(
+    'halted',
+    `the URL of a submodule does not use ${allowed}, the transport of ${remote}`,
     {
-      because,
-      hint: `push it there; which one it is: git -C ${workTree} submodule status`,
-      interrupted: true,
+      because: stderr.trim(),
+      hint: 'change .gitmodules in a new commit',
     },
   )
 }
 
-async function verifyTransport({ checkout, remote }: Following, stderr: string): Promise<void> {
-  if (remote === null || !/transport '.*' not allowed/.test(stderr)) return
-  throw new TelecError('halted', 'a submodule is at a URL that telec does not take', {
-    because: stderr.trim(),
-    hint: `only ${await transportOf(checkout, remote)}, which ${remote} uses, is allowed: change .gitmodules in a new commit`,
-  })
-}
-
-/** How a git that asks a submodule's remote is run. */
-async function transport({ checkout, remote }: Following) {
+/** Options for a git that asks the remote of a submodule. */
+async function transport({ checkout, remote }: SubmoduleUpdate) {
   const allowed = remote === null ? 'none' : await transportOf(checkout, remote)
   return { timeoutMs: TIMEOUT_MS, env: { GIT_ALLOW_PROTOCOL: allowed } }
 }
 
-/** The transport of a remote's URL, as GIT_ALLOW_PROTOCOL has it. */
+/** The transport of a remote's URL, as a name for GIT_ALLOW_PROTOCOL. */
 async function transportOf(repository: Repository, remote: string): Promise<string> {
   const url = await remoteUrl(repository, remote)
   const [, scheme] = /^([a-z][a-z0-9+]*):\/\//i.exec(url) ?? []

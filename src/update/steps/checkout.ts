@@ -1,5 +1,6 @@
-import { headId, nameTag } from '../../git/checkout.ts'
+import { headId } from '../../git/checkout.ts'
 import { moveTo, undoMove } from '../../git/move.ts'
+import { createTag } from '../../git/refs.ts'
 import {
   ended,
   failed,
@@ -31,9 +32,9 @@ export async function checkout(context: StepContext): Promise<string> {
     async bringMore() {
       followed = await submodules.follow()
     },
-    putAside,
+    report: putAside,
   })
-  await nameTag(repository, target.ref, permits.includes('rewrite'))
+  await createTag(repository, target.ref, permits.includes('rewrite'))
   return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}${followed}`
 }
 
@@ -62,7 +63,7 @@ export async function settle(
     await undoMove(repository, {
       commit: update.target.commit,
       bringMore: submodules.follow,
-      putAside: tell,
+      report: tell,
     })
   }
   const journal = isThere

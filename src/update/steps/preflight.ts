@@ -19,8 +19,8 @@ export async function preflight(context: StepContext): Promise<string> {
   await waitForOtherGit(context)
   const open = openOperation(repository)
   if (open !== null)
-    throw new TelecError('halted', `somebody is in the middle of ${open.what} in ${repository.workTree}`, {
-      hint: `finish it, or leave it: git -C ${repository.workTree} ${open.leave}; then: telec-update --retry`,
+    throw new TelecError('halted', `somebody is in the middle of ${open.name} in ${repository.workTree}`, {
+      hint: `finish it, or leave it: git -C ${repository.workTree} ${open.abort}; then: telec-update --retry`,
     })
   const damage = indexDamage(repository) // by which all files could look as if somebody had removed them
   if (damage !== null)

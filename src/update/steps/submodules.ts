@@ -1,7 +1,6 @@
 import { clearWay } from '../../git/submodules/clear.ts'
-import { followSubmodules } from '../../git/submodules/follow.ts'
-import type { Following } from '../../git/submodules/following.ts'
-import { hasSubmodules, submodulesOf } from '../../git/submodules/named.ts'
+import { hasSubmodules, type SubmoduleUpdate, submodulesOf } from '../../git/submodules/submodule.ts'
+import { updateSubmodules } from '../../git/submodules/update.ts'
 import type { UpdateContext } from '../context.ts'
 
 /** What the checkout step does about submodules. */
@@ -16,27 +15,27 @@ export interface Submodules {
 export function submodulesFor(
   { config, repository }: UpdateContext,
   { from, to }: { readonly from: string; readonly to: string },
-  how: Pick<Following, 'interrupted' | 'mayStash'>,
+  how: Pick<SubmoduleUpdate, 'interrupted' | 'mayStash'>,
   reach: 'remote' | 'local',
   putAside: (what: string) => Promise<void>,
 ): Submodules {
   const { submodules: areFollowed, remote } = config.deployment
-  const following: Following = {
+  const update: SubmoduleUpdate = {
     checkout: repository,
     target: to,
     remote: reach === 'remote' ? remote : null,
     ...how,
-    putAside,
+    report: putAside,
   }
   return {
     async clearWay() {
-      if (areFollowed) await clearWay(following, repository, from, to)
+      if (areFollowed) await clearWay(update, repository, from, to)
     },
     async follow() {
       const areNamed = hasSubmodules(repository)
       if (!areFollowed) return areNamed ? '; its submodules are not followed (deployment.submodules)' : ''
       const before = how.interrupted ? await submodulesOf(repository, from) : null
-      if (areNamed) await followSubmodules(following, repository, to, before)
+      if (areNamed) await updateSubmodules(update, repository, to, before)
       return areNamed ? ', with its submodules' : ''
     },
   }

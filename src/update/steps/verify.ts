@@ -1,7 +1,7 @@
 import compare from 'semver/functions/compare'
 import { shortName } from '../../channel/choices.ts'
 import { nameOf, type Target } from '../../channel/target.ts'
-import { lacking } from '../../git/causes.ts'
+import { missingCommit } from '../../git/causes.ts'
 import { type Change, changesBetween } from '../../git/changes.ts'
 import {
   areBehind,
@@ -10,14 +10,14 @@ import {
   headCommit,
   headId,
   isAncestor,
-  keepCommit,
   relationOf,
 } from '../../git/checkout.ts'
-import { fetchLacking } from '../../git/fetch.ts'
+import { fetchMissing } from '../../git/fetch.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import { inTheWay, isTouchedBy, localChanges, stashPaths } from '../../git/local-changes.ts'
 import { isHalfWay, verifyWritable } from '../../git/move.ts'
 import { collisions, type Fold, foldOf } from '../../git/names.ts'
+import { keepCommit } from '../../git/refs.ts'
 import type { Repository } from '../../git/repository.ts'
 import { verifySignatures } from '../../git/signatures.ts'
 import { declaredBy } from '../../git/target.ts'
@@ -35,7 +35,7 @@ export async function verify(context: StepContext): Promise<string> {
   const { target } = update
   // What this program fetched is whole: git has looked. What another one did may have been lost with the power since.
   if (update.attempts > 1 && !(await hasCommit(repository, target.commit)))
-    throw lacking(repository, target.commit)
+    throw missingCommit(repository, target.commit)
   const { head, hasLargeFiles } = await verifyTarget(context)
   const isThere = isEnded(update, 'checkout') || (await headId(repository)) === target.commit
   if (isThere) return 'the checkout is there already'
@@ -59,7 +59,7 @@ export async function verifyTarget(context: StepContext): Promise<Verified> {
   const { config, repository, update } = context
   const { from, target, rollback, channel } = update
   await verifySignatures(repository, config.deployment, from.commit, target)
-  await fetchLacking(repository, config.deployment, from.commit, target.commit)
+  await fetchMissing(repository, config.deployment, from.commit, target.commit)
   const { version, hasLargeFiles } = await declaredBy(repository, target, config.deployment.version_file)
   if (version !== target.version) context.remember({ target: { ...target, version } })
   // Most updates are of this kind, which one git tells.

@@ -1,7 +1,6 @@
 import {
   closeSync,
   copyFileSync,
-  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -17,7 +16,7 @@ import { writeDurably } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import type { Repository } from './repository.ts'
 
-/** Changes files of the checkout. Throws a TelecError where it may not, or where the disk is full. */
+/** Changes files of the checkout. Throws a TelecError where the system refuses, or the disk is full. */
 function changeFiles({ workTree }: Repository, change: () => void): void {
   try {
     change()
@@ -25,73 +24,62 @@ function changeFiles({ workTree }: Repository, change: () => void): void {
     if (!systemErrorCode(error)) throw error
     throw new TelecError(kindOf(error), `files of ${workTree} cannot be moved or removed`, {
       because: (error as Error).message,
-      hint: `look whose it is: ls -l ${workTree}`,
+      hint: `check their owner: ls -l ${workTree}`,
       interrupted: true,
     })
   }
 }
 
-/** Removes files that may not be there. */
+/** Removes files that may be missing. */
 export function removeFiles(repository: Repository, paths: readonly string[]): void {
   changeFiles(repository, () => {
     for (const path of paths) rmSync(path, { force: true })
   })
 }
 
-/** Removes files and folders that may not be there, with all in them, in their order. */
+/** Removes files and folders that may be missing, in this order. */
 export function removeTree(repository: Repository, ...paths: readonly string[]): void {
   changeFiles(repository, () => {
     for (const path of paths) rmSync(path, { recursive: true, force: true })
   })
 }
 
-/** Moves files into a folder, in their order. */
+/** Moves files into a folder, in this order. */
 export function moveFiles(repository: Repository, paths: readonly string[], folder: string): void {
   changeFiles(repository, () => {
     for (const path of paths) renameSync(path, join(folder, basename(path)))
   })
 }
 
-/** Copies a file that may not be there. */
+/** Copies a file that may be missing. */
 export function copyFile(repository: Repository, path: string, to: string): void {
-  if (isThere(path)) changeFiles(repository, () => copyFileSync(path, to))
+  if (exists(path)) changeFiles(repository, () => copyFileSync(path, to))
 }
 
-/** Where things are put aside, by what they were in the way of, or the time of a repair: on the same disk, a rename away. */
-export function asideFolder({ gitDir }: Repository, name: string): string {
+/** telec moves files of the checkout here, into a folder per target, kind or repair: on the same disk, by one rename. */
+export function backupFolder({ gitDir }: Repository, name: string): string {
   return join(gitDir, 'telec-aside', name)
 }
 
-/** Moves files and folders aside, whole: a kill leaves each at its place or in the new one. Those that are gone are fine. */
-export function moveAside(repository: Repository, paths: readonly string[], folder: string): void {
-  const there = paths.filter(isThere)
-  if (there.length === 0) return
+/** Moves files and folders that may be missing into a backup folder. After a kill each is in one of both places, whole. */
+export function moveToBackup(repository: Repository, paths: readonly string[], folder: string): void {
+  const present = paths.filter(exists)
+  if (present.length === 0) return
   changeFiles(repository, () => {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    for (const path of there) move(path, asideOf(repository, path, folder))
+    for (const path of present) renameSync(path, backupPath(repository, path, folder))
   })
 }
 
-/** As mv(1) does, also to another disk: that of a linked work tree's folder in the repository. */
-function move(path: string, to: string): void {
-  try {
-    renameSync(path, to)
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EXDEV') throw error
-    cpSync(path, to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
-    rmSync(path, { recursive: true })
-  }
-}
-
-/** Its path from the checkout, as one name; a number makes it one that is free. */
-function asideOf({ workTree }: Repository, path: string, folder: string): string {
+/** The path from the checkout, as one name, with a number where that is taken. */
+function backupPath({ workTree }: Repository, path: string, folder: string): string {
   const name = relative(workTree, path).replaceAll('%', '%25').replaceAll('/', '%2F')
   let to = join(folder, name)
-  for (let number = 1; isThere(to); number++) to = join(folder, `${name}.${number}`)
+  for (let number = 1; exists(to); number++) to = join(folder, `${name}.${number}`)
   return to
 }
 
-/** Replaces a file in one step, and keeps a copy of it aside. */
+/** Replaces a file in one step, and keeps a copy of the old one. */
 export async function replaceFile(
   repository: Repository,
   path: string,
@@ -99,27 +87,28 @@ export async function replaceFile(
   folder: string,
 ): Promise<void> {
   changeFiles(repository, () => mkdirSync(folder, { recursive: true, mode: 0o700 }))
-  copyFile(repository, path, asideOf(repository, path, folder))
+  copyFile(repository, path, backupPath(repository, path, folder))
   await writeDurably(path, text, { mode: lstatSync(path, { throwIfNoEntry: false })?.mode ?? 0o644 })
 }
 
-/** Moves a file or folder out of the way; `tell` is told before where it will be. */
-export async function putAside(
+/** Reports where a file or folder will be, and moves it there. */
+export async function moveAway(
   repository: Repository,
   path: string,
   name: string,
-  tell: (what: string) => Promise<void>,
+  report: (moved: string) => Promise<void>,
 ): Promise<void> {
-  const folder = asideFolder(repository, name)
-  await tell(`${printableName(asideOf(repository, path, folder))}, which was ${printableName(path)}`)
-  moveAside(repository, [path], folder)
+  const folder = backupFolder(repository, name)
+  const to = printableName(backupPath(repository, path, folder))
+  await report(`${to}, moved from ${printableName(path)}`)
+  moveToBackup(repository, [path], folder)
 }
 
-function isThere(path: string): boolean {
+function exists(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
-/** The plain files below a folder whose names fit, through no link; none where it is not there. */
+/** The plain files below a folder with such names; no link is followed, and the folder may be missing. */
 export function filesBelow(folder: string, name: RegExp): string[] {
   if (!existsSync(folder)) return []
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -127,7 +116,7 @@ export function filesBelow(folder: string, name: RegExp): string[] {
     .map((entry) => join(entry.parentPath, entry.name))
 }
 
-/** How a file begins, by bytes. */
+/** The first bytes of a file. */
 export function startOf(path: string, bytes: number): Buffer {
   const start = Buffer.alloc(bytes)
   const fd = openSync(path, 'r')
