@@ -152,21 +152,21 @@ const HTTP: readonly Row[] = [
 ]
 
 /** The output of `ssh -v` without its debug lines. */
-export function withoutDebugLines(said: string): string {
+export function withoutDebugLines(output: string): string {
   const details =
     /^(?:debug1: |OpenSSH_\S+ ?\S*, |Authenticated to |Authenticated using |Transferred: sent |Bytes per second: sent ).*(?:\n|$)/gm
-  return said.replace(details, '')
+  return output.replace(details, '')
 }
 
 /**
  * Why a reachable remote refuses this computer, by the words of git and of its helpers (LC_ALL=C), with those of `ssh -v`;
  * null for another fault. `passes`: it passes without a user.
  */
-export function accessFault(asked: Asked, said: string) {
+export function accessFault(asked: Asked, output: string) {
   const { isSsh, host } = placeOf(asked.url)
   if (host === null) return null
   for (const { words, message, hint, passes = false } of isSsh ? SSH : HTTP) {
-    const match = words.exec(said)
+    const match = words.exec(output)
     if (!match) continue
     const found = match[1] ?? ''
     const text = `the remote ${asked.remote}: ${message(host, found)}`

@@ -10,14 +10,14 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs'
-import { basename, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { kindOf, systemErrorCode, TelecError } from '../system/errors.ts'
 import { writeDurably } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import type { Repository } from './repository.ts'
 
 /** Changes files of the checkout. Throws a TelecError where the system refuses, or the disk is full. */
-function changeFiles({ workTree }: Repository, change: () => void): void {
+export function changeFiles({ workTree }: Repository, change: () => void): void {
   try {
     change()
   } catch (error) {
@@ -41,13 +41,6 @@ export function removeFiles(repository: Repository, paths: readonly string[]): v
 export function removeTree(repository: Repository, ...paths: readonly string[]): void {
   changeFiles(repository, () => {
     for (const path of paths) rmSync(path, { recursive: true, force: true })
-  })
-}
-
-/** Moves files into a folder, in this order. */
-export function moveFiles(repository: Repository, paths: readonly string[], folder: string): void {
-  changeFiles(repository, () => {
-    for (const path of paths) renameSync(path, join(folder, basename(path)))
   })
 }
 
@@ -109,9 +102,9 @@ function exists(path: string): boolean {
 }
 
 /** The plain files below a folder with such names; no link is followed, and the folder may be missing. */
-export function filesBelow(folder: string, name: RegExp): string[] {
+export function filesBelow(folder: string, name: RegExp, recursive = true): string[] {
   if (!existsSync(folder)) return []
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
+  return readdirSync(folder, { recursive, withFileTypes: true })
     .filter((entry) => entry.isFile() && name.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
 }

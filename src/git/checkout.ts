@@ -54,14 +54,14 @@ export async function isAncestor(
   commit: string,
   descendant: string,
 ): Promise<boolean> {
-  const isBefore = await mergeBase(repository, '--is-ancestor', commit, descendant)
-  if (isBefore === null) throw missingCommit(repository, commit)
-  return isBefore !== false
+  const base = await mergeBase(repository, commit, descendant)
+  if (base === null) throw missingCommit(repository, commit)
+  return base === commit
 }
 
-/** The output of git merge-base; false where it answers no; null where the repository lacks one of the commits. */
-async function mergeBase(repository: Repository, ...args: readonly string[]): Promise<string | false | null> {
-  const command = ['merge-base', ...args]
+/** A common ancestor; false where there is none; null where the repository lacks one of the commits. */
+async function mergeBase(repository: Repository, one: string, other: string): Promise<string | false | null> {
+  const command = ['merge-base', one, other]
   const result = await tryGit(repository, command)
   if (/Not a valid (commit|object) name/.test(result.stderr)) return null
   if (result.code === 0) return result.stdout.trim()

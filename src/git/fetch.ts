@@ -1,13 +1,13 @@
-import { lstatSync } from 'node:fs'
+import { lstatSync, renameSync } from 'node:fs'
 import { constants } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { freeSpace, LEAST_FREE, mebibytes } from '../system/space.ts'
-import { copyFile, filesBelow, moveFiles, removeFiles, removeTree } from './checkout-files.ts'
+import { changeFiles, copyFile, filesBelow, removeFiles, removeTree } from './checkout-files.ts'
 import { type GitOptions, git, gitError, gitRemote, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
@@ -33,42 +33,44 @@ export async function fetchTarget(
   deployment: Deployment,
   target: Target,
 ): Promise<void> {
-  const { log } = repository.world
-  const { remote, mirrors } = deployment
+  const { fetch_timeout: timeoutMs } = deployment
+  await fromFirst(repository, deployment, async (source) => {
+    const args = fetchArguments(source, `+${target.ref}:${keptRef(target.ref)}`)
+    try {
+      await fetchWithin(repository, `the remote ${source}`, (limits) =>
+        gitRemote(repository, source, args, { timeoutMs, limits }),
+      )
+    } catch (error) {
+      if (error instanceof TelecError && /couldn't find remote ref/.test(error.because ?? ''))
+        throw noLongerAvailable(target, error.because ?? '')
+      throw error
+    }
+    await verifyFetched(repository, target)
+  })
+}
+
+/** Fetches from the remote or, where that fails for now, from the first mirror that works. Returns the source. */
+async function fromFirst(
+  { world: { log } }: Repository,
+  { remote, mirrors }: Deployment,
+  fetch: (source: string) => Promise<unknown>,
+): Promise<string> {
   try {
-    return await fetchFrom(repository, deployment, remote, target)
+    await fetch(remote)
+    return remote
   } catch (error) {
     if (!(error instanceof TelecError) || error.kind !== 'later') throw error
     for (const mirror of mirrors)
       try {
-        await fetchFrom(repository, deployment, mirror, target)
+        await fetch(mirror)
         log.notice(`fetched from the mirror ${withoutLogins(mirror)}`)
-        return
+        return mirror
       } catch (fault) {
         if (!(fault instanceof TelecError)) throw fault
         log.warning(`skipped the mirror ${withoutLogins(mirror)}: ${fault.message}`)
       }
     throw error
   }
-}
-
-async function fetchFrom(
-  repository: Repository,
-  { fetch_timeout: timeoutMs }: Deployment,
-  source: string,
-  target: Target,
-): Promise<void> {
-  const args = fetchArguments(source, `+${target.ref}:${keptRef(target.ref)}`)
-  try {
-    await fetchWithin(repository, `the remote ${source}`, (limits) =>
-      gitRemote(repository, source, args, { timeoutMs, limits }),
-    )
-  } catch (error) {
-    if (error instanceof TelecError && /couldn't find remote ref/.test(error.because ?? ''))
-      throw noLongerAvailable(target, error.because ?? '')
-    throw error
-  }
-  await verifyFetched(repository, target)
 }
 
 /** The missing objects of a verified commit in a partial clone: git would fetch them later, without a limit. */
@@ -102,49 +104,33 @@ function fetchArguments(source: string, ...refspecs: readonly string[]): string[
  */
 export async function fetchAllAgain(
   repository: Repository,
-  { remote, mirrors, fetch_timeout: timeoutMs }: Deployment,
+  deployment: Deployment,
   needed: readonly string[],
   wanted: readonly string[],
 ): Promise<void> {
-  const { gitDir: _, commonDir, ...nowhere } = repository
+  const { commonDir } = repository
   const place = join(commonDir, REFETCH_FOLDER)
   const second = { ...repository, gitDir: place, commonDir: place }
   removeTree(repository, place)
   try {
     const format = (await git(repository, ['rev-parse', '--show-object-format'])).trim()
-    const init = ['init', '--quiet', '--bare', `--object-format=${format}`, '--', place]
-    const made = await tryGit(nowhere, init)
-    if (made.code !== 0) throw gitError(repository, init, made)
+    await git(second, ['init', '--quiet', `--object-format=${format}`])
     await git(second, ['config', 'include.path', join(commonDir, 'config')]) // the remotes and their logins
     copyFile(repository, join(commonDir, 'shallow'), join(place, 'shallow')) // the same end of the history
-    const options = { timeoutMs, limits: fetchLimits(second) }
-    const source = await firstOf([remote, ...mirrors], (from) =>
+    const options = { timeoutMs: deployment.fetch_timeout, limits: fetchLimits(second) }
+    const source = await fromFirst(repository, deployment, (from) =>
       gitRemote(second, from, fetchArguments(from, ...needed), options),
     )
     for (const refspec of wanted) await tryGit(second, fetchArguments(source, refspec), options)
     const isIndex = (path: string) => Number(path.endsWith('.idx')) // last: git finds a pack by it
     const packs = filesBelow(join(place, 'objects/pack'), /^pack-/)
     const inOrder = packs.toSorted((one, other) => isIndex(one) - isIndex(other))
-    moveFiles(repository, inOrder, join(commonDir, 'objects/pack'))
+    changeFiles(repository, () => {
+      for (const path of inOrder) renameSync(path, join(commonDir, 'objects/pack', basename(path)))
+    })
   } finally {
     removeTree(repository, place)
   }
-}
-
-async function firstOf(
-  sources: readonly string[],
-  attempt: (source: string) => Promise<unknown>,
-): Promise<string> {
-  let fault: unknown
-  for (const source of sources)
-    try {
-      await attempt(source)
-      return source
-    } catch (error) {
-      if (!(error instanceof TelecError)) throw error
-      fault ??= error
-    }
-  throw fault
 }
 
 /** The bytes that a server may fill on the disk of a folder: the service needs the rest. */

@@ -47,16 +47,13 @@ export interface GitOptions extends Partial<Pick<RunOptions, 'timeoutMs' | 'inpu
   readonly limits?: Readonly<{ d?: number; f?: number }>
 }
 
-/** Without `gitDir` git has no repository: only the settings of the user and of the computer count. */
-type Place = Pick<Repository, 'world' | 'workTree'> & Partial<Repository>
-
 /** Runs git and returns its result, also where it fails. */
 export function tryGit(
-  place: Place,
+  repository: Repository,
   args: readonly string[],
   { limits = {}, env, ...others }: GitOptions = {},
 ): Promise<RunResult> {
-  const { world, workTree } = place
+  const { world, workTree } = repository
   const options = {
     cwd: workTree,
     timeoutMs: LOCAL_TIMEOUT_MS,
@@ -64,26 +61,27 @@ export function tryGit(
     env: { ...gitEnvironment(world.env), ...env },
   }
   const ulimits = Object.entries(limits).map(([option, value]) => `ulimit -${option} ${Math.floor(value)}`)
-  const git = ['git', ...foldersOf(place), ...CONFIG, ...(args[0] === 'lfs' ? [] : NO_LFS), ...args]
+  const git = ['git', ...foldersOf(repository), ...CONFIG, ...(args[0] === 'lfs' ? [] : NO_LFS), ...args]
   if (ulimits.length === 0 || world.platform !== 'linux') return world.run('git', git.slice(1), options)
   return world.run('/bin/sh', ['-c', [...ulimits, 'exec "$@"'].join('; '), 'sh', ...git], options)
 }
 
 /** Whether the output of git begins with the first `size` bytes of a file. False where git fails. */
 export async function printsBeginningOf(
-  { world, ...repository }: Repository,
+  repository: Repository,
   args: readonly string[],
   file: string,
   size: number,
 ): Promise<boolean> {
+  const { world, workTree } = repository
   const compare = 'file=$1 size=$2; shift 2; "$@" | cmp -s -n "$size" - "$file"'
   const git = ['git', ...foldersOf(repository), ...CONFIG, ...args]
-  const options = { cwd: repository.workTree, timeoutMs: LOCAL_TIMEOUT_MS, env: gitEnvironment(world.env) }
+  const options = { cwd: workTree, timeoutMs: LOCAL_TIMEOUT_MS, env: gitEnvironment(world.env) }
   return (await world.run('/bin/sh', ['-c', compare, 'sh', file, String(size), ...git], options)).code === 0
 }
 
-function foldersOf({ gitDir, workTree }: Pick<Place, 'gitDir' | 'workTree'>): string[] {
-  return gitDir === undefined ? [] : [`--git-dir=${gitDir}`, `--work-tree=${workTree}`]
+function foldersOf({ gitDir, workTree }: Repository): string[] {
+  return [`--git-dir=${gitDir}`, `--work-tree=${workTree}`]
 }
 
 /** The command of `tryGit` for a shell: variables, a time limit, git and its arguments. */

@@ -18,7 +18,7 @@ export async function localChanges(repository: Repository): Promise<Map<string, 
 }
 
 /** Paths with local changes that a move would overwrite. */
-export interface InTheWay {
+interface InTheWay {
   readonly modified: readonly string[]
   readonly untracked: readonly string[]
   /** Some of them are staged. */
@@ -43,12 +43,6 @@ export async function inTheWay(
   const isWork = (path: string) => isStaged(path) || !['before', 'after'].includes(states.get(path) ?? '')
   const modified = touched.filter(isWork)
   return { modified, untracked: untracked.filter(isWork), isStaged: modified.some(isStaged) }
-}
-
-/** All local changes, for a move whose changes are not known. */
-export function allOf(local: ReadonlyMap<string, string>): InTheWay {
-  const isStaged = [...local.values()].some((letters) => !letters.startsWith(' '))
-  return { modified: [...local.keys()], untracked: [], isStaged }
 }
 
 /** Whether a move over these changes touches a path: as the same file, a folder of its name, or a file with the name of its folder. */
@@ -124,7 +118,7 @@ async function keepPaths(repository: Repository, paths: readonly string[], kind:
   removeIndex()
   try {
     await git(repository, ['read-tree', 'HEAD'], { env })
-    await git(repository, literal(['add', '--force', '--all']), { ...inputOf(paths), env })
+    await gitOver(repository, paths, ['add', '--force', '--all'], env)
     const tree = (await git(repository, ['write-tree'], { env })).trim()
     const message = `Local changes in the way of an update${kind === 'stash' ? '' : ' that telec completed'}`
     return await commitTree(repository, tree, kind, message)
@@ -133,12 +127,14 @@ async function keepPaths(repository: Repository, paths: readonly string[], kind:
   }
 }
 
-function inputOf(paths: readonly string[]): { input: string } {
-  return { input: paths.map((path) => `${path}\0`).join('') }
-}
-
-function literal(args: readonly string[]): string[] {
-  return ['--literal-pathspecs', ...args, '--pathspec-from-file=-', '--pathspec-file-nul']
+async function gitOver(
+  repository: Repository,
+  paths: readonly string[],
+  command: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const args = ['--literal-pathspecs', ...command, '--pathspec-from-file=-', '--pathspec-file-nul']
+  await git(repository, args, { env, input: paths.map((path) => `${path}\0`).join('') })
 }
 
 /**
@@ -177,7 +173,7 @@ export async function stashPaths(
 ): Promise<void> {
   await keepAll(repository, [...modified, ...untracked], isStaged, 'stash', report)
   const restore = ['restore', '--source=HEAD', '--staged', '--worktree']
-  if (modified.length > 0) await git(repository, literal(restore), inputOf(modified))
+  if (modified.length > 0) await gitOver(repository, modified, restore)
   const files = untracked.filter((path) => !isRepository(path))
   removeFiles(
     repository,

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { lstatSync, realpathSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { processesAtWork } from '../system/at-work.ts'
 import { filesBelow, removeFiles } from './checkout-files.ts'
@@ -33,7 +33,7 @@ function staleLocks(repository: Repository, sinceMs: number | null): string[] {
 
 /** The locks that an update needs itself. */
 export function locksInTheWay({ gitDir }: Repository): string[] {
-  return plainFiles(gitDir, /^(index|HEAD)\.lock$/)
+  return filesBelow(gitDir, /^(index|HEAD)\.lock$/, false)
 }
 
 /** Descriptions of the running gits that may hold a lock. Some that only read run for days. */
@@ -52,17 +52,10 @@ export function locksOf({ gitDir, commonDir }: Repository): string[] {
   const below = (...folders: readonly string[]) =>
     folders.flatMap((folder) => filesBelow(join(commonDir, folder), /\.lock$/))
   return [
-    ...plainFiles(gitDir, /^(index|telec-stash-index|[A-Z_]*HEAD|config\.worktree)\.lock$/),
-    ...plainFiles(join(gitDir, 'info'), /\.lock$/),
-    ...plainFiles(commonDir, /^((config|packed-refs|shallow|gc\.pid)\.lock|packed-refs\.new)$/),
-    ...plainFiles(join(commonDir, 'objects'), /\.lock$/),
+    ...filesBelow(gitDir, /^(index|telec-stash-index|[A-Z_]*HEAD|config\.worktree)\.lock$/, false),
+    ...filesBelow(join(gitDir, 'info'), /\.lock$/, false),
+    ...filesBelow(commonDir, /^((config|packed-refs|shallow|gc\.pid)\.lock|packed-refs\.new)$/, false),
+    ...filesBelow(join(commonDir, 'objects'), /\.lock$/, false),
     ...below('refs', 'logs', 'modules', 'objects/info', 'objects/pack'),
   ]
-}
-
-function plainFiles(folder: string, name: RegExp): string[] {
-  if (!existsSync(folder)) return []
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isFile() && name.test(entry.name))
-    .map((entry) => join(folder, entry.name))
 }

@@ -15,8 +15,7 @@ import type { Repository } from './repository.ts'
 
 interface Move {
   readonly commit: string
-  /** Updates the submodules. */
-  bringMore(): Promise<unknown>
+  updateSubmodules?(): Promise<unknown>
   /** Is told which local changes are in the way of an interrupted move and where they are kept, before they are overwritten. */
   report(kept: string): Promise<void>
 }
@@ -53,7 +52,7 @@ export async function moveTo(
     else await moveFiles(repository, head, commit)
   }
   await markInterrupted(async () => {
-    await move.bringMore()
+    await move.updateSubmodules?.()
     await syncCheckout(repository)
     if (head !== commit) await moveHead(repository, head, commit, branch)
   })
@@ -67,7 +66,7 @@ export async function undoMove(repository: Repository, move: Move): Promise<void
   if (progress.hasBegun)
     await complete(repository, { ...progress, from: move.commit, to: head, changes }, move)
   await markInterrupted(async () => {
-    await move.bringMore()
+    await move.updateSubmodules?.()
     await syncCheckout(repository)
   })
 }

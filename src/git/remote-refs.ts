@@ -9,16 +9,16 @@ export const MEMORY_KIB = 1024 * 1024
 
 type Deployment = Config['deployment']
 
-/** The output of git ls-remote for the channel. `heard`: the output that the shell of a poll has already, a dot, and its command. */
+/** The output of git ls-remote for the channel. `shellOutput`: output and command of the shell of a poll, with a dot between. */
 export async function listRemote(
   repository: Repository,
   deployment: Deployment,
   remote: string,
-  heard: string | null = null,
+  shellOutput: string | null = null,
 ): Promise<string> {
-  const command = heard === null ? null : listInShell(repository, deployment)
+  const command = shellOutput === null ? null : listInShell(repository, deployment)
   const end = ['.', ...(command ?? [])].join('\n')
-  if (command && heard?.endsWith(end)) return heard.slice(0, -end.length)
+  if (command && shellOutput?.endsWith(end)) return shellOutput.slice(0, -end.length)
   return gitRemote(repository, remote, listArguments(deployment, remote), listOptions(deployment))
 }
 

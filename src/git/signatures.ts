@@ -7,6 +7,7 @@ import { isFile, mayAccess } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { printable } from '../system/log.ts'
 import { count } from '../system/plural.ts'
+import type { RunResult } from '../system/process.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
 import { verifyPrivate, wrongPath } from '../system/trust.ts'
 import { isoOfSeconds, type World } from '../system/world.ts'
@@ -140,29 +141,28 @@ async function verifyTag(repository: Repository, trust: Trust, target: Target): 
     )
   const args = [...trust.settings, 'verify-tag', '--raw', id]
   const result = await tryGit(repository, args, { env: trust.env })
-  if (result.code === 0 && isGood(result.stderr)) return
   if (result.code === null) throw gitError(repository, ['verify-tag'], result) // a killed git is no verdict
-  const grade = gradeOf(result.stderr)
-  const what = grade === null ? 'has a signature that is not good' : (GRADES[grade] ?? '')
+  const grade = gradeOf(result)
+  if (grade === 'G') return
+  const what = grade === null ? 'has an invalid signature' : (GRADES[grade] ?? '')
   const [, seconds = ''] = / (\d+) [-+]\d{4}$/.exec(field('tagger')) ?? []
   if (isAhead(repository.world, grade, seconds)) throw clockIsBehind(repository.world, tag, seconds)
   throw refuse(what, printable(result.stderr.trim()))
 }
 
-/** For OpenPGP the exit code is not enough: gpg's status lines must say good, and nothing else (doc/DETAILS). */
-function isGood(raw: string): boolean {
-  if (!raw.includes('[GNUPG:]')) return true // SSH: the exit code of ssh-keygen is enough
-  const isFaulty = /^\[GNUPG:\] (BADSIG|ERRSIG|EXPSIG|EXPKEYSIG|REVKEYSIG)/m.test(raw)
-  return !isFaulty && /^\[GNUPG:\] GOODSIG/m.test(raw) && /^\[GNUPG:\] VALIDSIG/m.test(raw)
-}
-
-/** The letter of git-log(1) for the output of verify-tag(1); null: none. */
-function gradeOf(raw: string): string | null {
-  const [, word = ''] = /^\[GNUPG:\] (BADSIG|ERRSIG|EXPSIG|EXPKEYSIG|REVKEYSIG)/m.exec(raw) ?? []
-  const grade = { BADSIG: 'B', ERRSIG: 'E', EXPSIG: 'X', EXPKEYSIG: 'Y', REVKEYSIG: 'R' }[word]
-  if (grade) return grade
-  if (/no signature found/i.test(raw)) return 'N'
-  return /No principal matched|unknown/i.test(raw) ? 'U' : null
+/**
+ * The letter of git-log(1) for the result of verify-tag(1); null: none of them. For OpenPGP the exit code is not enough: gpg's
+ * status lines must say good, and nothing else (doc/DETAILS).
+ */
+function gradeOf({ code, stderr }: RunResult): string | null {
+  const [, word = ''] = /^\[GNUPG:\] (BADSIG|ERRSIG|EXPSIG|EXPKEYSIG|REVKEYSIG)/m.exec(stderr) ?? []
+  const bad = { BADSIG: 'B', ERRSIG: 'E', EXPSIG: 'X', EXPKEYSIG: 'Y', REVKEYSIG: 'R' }[word]
+  if (bad) return bad
+  const isSsh = !stderr.includes('[GNUPG:]')
+  const saysGood = /^\[GNUPG:\] GOODSIG/m.test(stderr) && /^\[GNUPG:\] VALIDSIG/m.test(stderr)
+  if (code === 0 && (isSsh || saysGood)) return 'G'
+  if (/no signature found/i.test(stderr)) return 'N'
+  return /No principal matched|unknown/i.test(stderr) ? 'U' : null
 }
 
 /** Checks each commit that git-log(1) lists for `commits`; if there are none, for `otherwise`. */

@@ -7,7 +7,7 @@ import { changesBetween } from '../changes.ts'
 import { hasCommit } from '../checkout.ts'
 import { moveAway, removeTree } from '../checkout-files.ts'
 import { git } from '../git.ts'
-import { allOf, inTheWay, localChanges, stashPaths } from '../local-changes.ts'
+import { inTheWay, localChanges, stashPaths } from '../local-changes.ts'
 import type { Repository } from '../repository.ts'
 import { bringCommit } from './remote.ts'
 import {
@@ -85,7 +85,7 @@ async function obstaclesIn(update: SubmoduleUpdate, own: Repository, commit: str
   const local = await localChanges(own)
   const found = isHere
     ? await inTheWay(own, local, await changesBetween(own, 'HEAD', commit), (name) => name)
-    : allOf(local)
+    : { modified: [...local.keys()], untracked: [], isStaged: true }
   const paths = [...found.modified, ...found.untracked].map((name) =>
     nameOf(update, join(own.workTree, name)),
   )
@@ -108,37 +108,32 @@ async function removedSubmodule(
   if (place === 'something else' && update.interrupted && lstatSync(folder).isDirectory()) return []
   if (place === 'something else') return [{ paths: [], clear: moveFolder }]
   const changes = await changesBelow(parent, submodule)
-  const isClean = changes && changes.modified.length + changes.untracked.length === 0
   // .git last: after a kill it tells that the folder is the submodule's.
   const names = readdirSync(folder).filter((name) => name !== '.git')
   const remove = async () => removeTree(checkout, ...names.map((name) => join(folder, name)), folder)
-  const clear = isClean ? remove : moveFolder
+  const clear = changes?.isClean ? remove : moveFolder
   return [{ paths: (changes?.modified ?? []).map((path) => nameOf(update, path)), clear }]
 }
 
-interface Found {
-  readonly modified: string[]
-  readonly untracked: string[]
-}
-
-/** Local changes in a submodule and those below it, without removed files; null where git cannot tell. */
-async function changesBelow(parent: Repository, submodule: Submodule): Promise<Found | null> {
+/** Existing files with local changes in a submodule and those below it. `isClean`: no untracked ones either; null: git cannot tell. */
+async function changesBelow(
+  parent: Repository,
+  submodule: Submodule,
+): Promise<{ modified: string[]; isClean: boolean } | null> {
   const own = repositoryOf(parent, submodule)
   // A repository in the work tree would be removed too.
   if (own.gitDir === join(own.workTree, '.git') || !(await hasCommit(own, 'HEAD'))) return null
-  const modified = [...(await localChanges(own)).keys()]
-  const untracked = (await git(own, ['ls-files', '-z', '--others'])).split('\0').filter(Boolean)
-  const inside = (path: string) => join(own.workTree, path)
-  const exists = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined
-  const found = { modified: modified.map(inside).filter(exists), untracked: untracked.map(inside) }
+  const changed = [...(await localChanges(own)).keys()].map((path) => join(own.workTree, path))
+  const modified = changed.filter((path) => lstatSync(path, { throwIfNoEntry: false }))
+  let isClean = modified.length === 0 && (await git(own, ['ls-files', '--others'])) === ''
   for (const nested of await submodulesOf(own, 'HEAD')) {
     if (placeOf(own, nested) === 'empty') continue
     const more = placeOf(own, nested) === 'its work tree' ? await changesBelow(own, nested) : null
     if (!more) return null
-    found.modified.push(...more.modified)
-    found.untracked.push(...more.untracked)
+    modified.push(...more.modified)
+    isClean &&= more.isClean
   }
-  return found
+  return { modified, isClean }
 }
 
 /** Makes room for a clone: at the submodule's path, and in .git/modules where the repository has no HEAD. */

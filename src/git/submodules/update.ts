@@ -88,14 +88,13 @@ async function move(
   } else if (!(await hasCommit(own, commit))) return false
   const head = await headOf(own)
   const { interrupted, report } = update
-  const bringMore = async () => undefined
   const isCheckedOut = existsSync(indexOf(own))
   if (head !== null && head !== commit && isCheckedOut) {
     if (head !== last?.commit) await keepHead(update, own, head, commit)
     await clearSubmodule(update, own, commit)
-    await moveTo(own, { branch: null, commit, interrupted, bringMore, report })
+    await moveTo(own, { branch: null, commit, interrupted, report })
   } else if (head === commit && isCheckedOut && last && (await hasCommit(own, last.commit))) {
-    await undoMove(own, { commit: last.commit, bringMore, report })
+    await undoMove(own, { commit: last.commit, report })
   } else await completeClone(own, commit, report)
   return true
 }

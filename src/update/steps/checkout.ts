@@ -29,7 +29,7 @@ export async function checkout(context: StepContext): Promise<string> {
     branch: channel === 'alpha' ? config.deployment.branch : null,
     commit: target.commit,
     interrupted,
-    async bringMore() {
+    async updateSubmodules() {
       followed = await submodules.follow()
     },
     report: putAside,
@@ -62,7 +62,7 @@ export async function settle(
     await submodules.clearWay()
     await undoMove(repository, {
       commit: update.target.commit,
-      bringMore: submodules.follow,
+      updateSubmodules: submodules.follow,
       report: tell,
     })
   }
