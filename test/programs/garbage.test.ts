@@ -81,7 +81,7 @@ describe('after many updates', () => {
     await pushMuch(computer, 2)
     expect((await watchAndUpdate(computer, [], killing)).signal).toBe('SIGKILL')
     const { stderr } = await updateMuch(computer, 20)
-    expect(stderr).toContain('removed packed-refs.lock')
+    expect(stderr).toContain('removed stale locks: packed-refs.lock')
     expect(stderr).toContain('garbage: collected')
   })
 
