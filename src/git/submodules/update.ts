@@ -25,7 +25,7 @@ import {
 } from './submodule.ts'
 
 /**
- * Updates submodules to the checked out commit. It checks what is done: after a kill the same call resumes. A commit
+ * Updates submodules to the checked out commit. After a kill the same call resumes. A commit
  * chooses the URLs, but cannot make telec read local paths or services of other hosts: only the transport of the remote is
  * allowed.
  *
