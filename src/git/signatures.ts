@@ -208,7 +208,7 @@ function isAhead(world: World, grade: string | null, seconds: string): boolean {
 /** A computer without a battery for its clock starts years in the past. */
 function clockIsBehind(world: World, what: string, seconds: string): TelecError {
   const made = localTime(isoOfSeconds(seconds))
-  return new TelecError('later', `telec cannot check the signature of ${what} yet`, {
+  return new TelecError('later', `cannot check the signature of ${what} yet`, {
     because: `the clock of this computer is slow: it says ${localTime(world.now())}, and the signature is from ${made}`,
     hint: 'set the clock (timedatectl), and wait for the retry',
   })
