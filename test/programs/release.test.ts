@@ -264,6 +264,7 @@ test('from a push to a computer on beta: verified, packaged, and telec updates i
     'telec-migrate',
     'telec-update',
     'telec-watch',
+    'telec_0.2.0_all.deb',
   ])
   const archive = await succeed('tar', ['-tzf', join(runner, 'out/telec-0.2.0.tar.gz')])
   for (const name of [

@@ -23,11 +23,13 @@ import { readTree } from '../helpers/tree.ts'
 let folder = ''
 let out = ''
 
-/** The npm package and the archive, unpacked. */
-const PACKED = ['package', 'archive'] as const
+/** The npm package, the archive and the Debian package, unpacked: where each has its documents. */
+const PACKED = ['package', 'archive', 'debian/usr/share/doc/telec'] as const
+const DEB = 'telec_0.1.0_all.deb'
 
 beforeAll(async () => {
   requireTool('faketime', 'faketime')
+  requireTool('lintian', 'lintian')
   folder = mkdtempSync(join(tmpdir(), 'telec-shipped-'))
   const env = committer('2026-05-04T12:00:00Z')
   await succeed('git', ['init', '--quiet', '--initial-branch=main', join(folder, 'remote')])
@@ -43,6 +45,7 @@ beforeAll(async () => {
     mkdirSync(join(folder, name))
     await succeed('tar', ['-xzf', join(out, file), '--strip-components=1', '-C', join(folder, name)])
   }
+  await succeed('dpkg-deb', ['--extract', join(out, DEB), join(folder, 'debian')])
 })
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -62,16 +65,17 @@ test('the same commit gives the same bytes, wherever and whenever it is built', 
     await succeed('faketime', ['-f', '+400d', 'bash', '-c', `umask 077; ${step}`], { cwd: folder, env })
 
   const [first, second] = [out, join(elsewhere, 'out')].map(readTree)
-  expect(Object.keys(first ?? {})).toHaveLength(10)
+  expect(Object.keys(first ?? {})).toHaveLength(11)
   expect(first).toEqual(second)
 })
 
 describe('the licenses of what is bundled', () => {
-  test('are in the npm package, in the archive and beside the programs of a release, all of them', async () => {
+  test('are in each package, in the archive and beside the programs of a release, all of them', async () => {
     const notices = [
       join(out, 'THIRD-PARTY-NOTICES'),
       join(folder, 'package/dist/THIRD-PARTY-NOTICES'),
       join(folder, 'archive/THIRD-PARTY-NOTICES'),
+      join(folder, 'debian/usr/share/doc/telec/THIRD-PARTY-NOTICES'),
     ].map((file) => readFileSync(file, 'utf8'))
     expect(new Set(notices).size).toBe(1)
     const packages = await bundledFolders()
@@ -101,6 +105,39 @@ describe('the licenses of what is bundled', () => {
     expect(code).toBe(1)
     expect(stderr).toMatch(/Error: leven@4\.\d+\.\d+ is bundled and has no license file/)
     expect(readdirSync(work)).not.toContain('dist')
+  })
+})
+
+describe('the Debian package', () => {
+  test('lintian finds nothing in it', async () => {
+    // It warns on standard error that it runs as root, and that a line of a bundle is long.
+    const { code, stdout } = await execute('lintian', ['--pedantic', '--fail-on', 'pedantic', join(out, DEB)])
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
+  })
+
+  test('a user without privileges makes the same', async () => {
+    const user = ['--reuid=nobody', '--regid=nogroup', '--clear-groups']
+    const git = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' }
+    const [archive, made] = ['telec-0.1.0', 'by-nobody'].map((name) => join(folder, name)) as [string, string]
+    cpSync(join(folder, 'archive'), archive, { recursive: true })
+    mkdirSync(made)
+    await succeed('chown', ['nobody', made])
+    await succeed('chmod', ['--recursive', 'a+rX', folder]) // the clone of before closed objects that are linked
+    const pack = ['scripts/deb/pack', archive, '0.1.0', join(out, 'NOTES.md'), made]
+    await succeed('setpriv', [...user, ...pack], {
+      cwd: join(folder, 'here'),
+      env: { ...process.env, ...git },
+    })
+    expect(readFileSync(join(made, DEB)).equals(readFileSync(join(out, DEB)))).toBe(true)
+  })
+
+  test('says what changed in the form that apt shows', async () => {
+    const file = join(folder, 'debian/usr/share/doc/telec/changelog.gz')
+    const fields = await succeed('dpkg-parsechangelog', ['--file', file])
+    expect(fields).toMatch(/^Version: 0\.1\.0$/m)
+    expect(fields).toMatch(/^Maintainer: A Person <person@example\.org>$/m)
+    expect(fields).toMatch(/^Date: Mon, 0?4 May 2026 12:00:00 \+0000$/m)
+    expect(fields).toMatch(/^ {3}\* `telec-watch` polls a git remote/m)
   })
 })
 
