@@ -9,6 +9,7 @@ import type { ServiceManager } from '../service/manager.ts'
 import { areUnitsForeign } from '../service/others.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { readChoices } from '../state/choices.ts'
+import { readNewer } from '../state/newer.ts'
 import { readPause } from '../state/pause.ts'
 import { readSignal } from '../state/signal.ts'
 import { readStatus } from '../state/status.ts'
@@ -51,7 +52,7 @@ export async function collectOverview(service: Service) {
     scope: paths.scope,
     computer: config.computer,
     /** The telec that is asked. */
-    telec: { version: VERSION, commit: COMMIT },
+    telec: { version: VERSION, commit: COMMIT, newer: readNewer(world) },
     channel,
     follows: follows[channel],
     deployed,

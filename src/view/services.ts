@@ -2,6 +2,7 @@ import { nameOf } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { openService } from '../config/service.ts'
 import { UNNAMED } from '../config/services.ts'
+import { describeNewer } from '../state/newer.ts'
 import { needsRepair, problemOf } from '../state/watch-state.ts'
 import { type ErrorKind, TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
@@ -41,9 +42,13 @@ export function showServices(services: readonly (Overview | Unreadable)[], nowMs
       cut(cell ?? '-'),
     ),
   )
-  const details = rows.flatMap(({ name, detail }) =>
-    detail ? [`${name}: ${detail.replace(/\s+/g, ' ').slice(0, 300)} (telec status ${name})\n`] : [],
-  )
+  const newer = services.flatMap((one) => ('error' in one ? [] : (one.telec.newer ?? []))).at(0)
+  const details = [
+    ...rows.flatMap(({ name, detail }) =>
+      detail ? [`${name}: ${detail.replace(/\s+/g, ' ').slice(0, 300)} (telec status ${name})\n`] : [],
+    ),
+    ...(newer ? [`telec: ${describeNewer(newer)}\n`] : []),
+  ]
   return `${table([HEADINGS, ...cells])}${details.length > 0 ? '\n' : ''}${details.join('')}`
 }
 

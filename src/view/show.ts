@@ -3,6 +3,7 @@ import { nameOf } from '../channel/target.ts'
 import { commandFor } from '../config/services.ts'
 import { describeFailure } from '../service/failed-units.ts'
 import type { Choice } from '../state/choices.ts'
+import { describeNewer } from '../state/newer.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
 import { CHANGED_HINT, describeChanged, type Update } from '../state/update-state.ts'
@@ -37,7 +38,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
   const next = overview.next_poll_at
   const rows: [label: string, text: string | null | undefined][] = [
     ['computer', overview.computer],
-    ['telec', `${telec.version} (${telec.commit.slice(0, 12)})`],
+    ['telec', describeTelec(telec)],
     ['channel', `${overview.channel}: ${overview.follows}`],
     ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
     ['updated', last && describeLast(last)],
@@ -66,6 +67,10 @@ export function showOverview(overview: Overview, nowMs: number): string {
   return rows
     .flatMap(([label, text]) => (text ? [`${label.padEnd(10)} ${text.replaceAll('\n', NEXT_LINE)}\n`] : []))
     .join('')
+}
+
+function describeTelec({ version, commit, newer }: Overview['telec']): string {
+  return `${version} (${commit.slice(0, 12)})${newer ? `\n${describeNewer(newer)}` : ''}`
 }
 
 function offered({ watch, deployed }: Overview): string {

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ import { parseRedisUrl } from '../../src/config/redis-url.ts'
 import { isServiceName } from '../../src/config/services.ts'
 import { parseDuration } from '../../src/config/values.ts'
 import { isTimeZone, parseWindow, windowOpensAt } from '../../src/config/weekly-hours.ts'
+import { parseApt, parseNpm } from '../../src/doctor/newer.ts'
 import { isLaterId, parseAnnouncement } from '../../src/fleet/announcements.ts'
 import { connectTo } from '../../src/fleet/client.ts'
 import { createDecoder } from '../../src/fleet/decoder.ts'
@@ -44,6 +45,7 @@ import { readChoices } from '../../src/state/choices.ts'
 import { readHistory } from '../../src/state/history.ts'
 import { readInstalled } from '../../src/state/installed.ts'
 import { readMigrationRecord } from '../../src/state/migrations.ts'
+import { readNewer } from '../../src/state/newer.ts'
 import { readPause } from '../../src/state/pause.ts'
 import { readPosition, readRedisState } from '../../src/state/redis.ts'
 import { readReleases } from '../../src/state/releases.ts'
@@ -145,6 +147,14 @@ export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
     const seen = [{ ...target, ref: 'refs/tags/v9.0.0', at: '2026-05-04T12:00:00.000Z' }]
     const offers = [{ name: 'refs/tags/v9.0.0', commit: target.commit }]
     return [parsed, decide(parsed.deployment, offers, { deployed: head('x', '1.0.0'), seen, now: NOW_MS })]
+  },
+  newer: (text) => {
+    mkdirSync(join(folder, '.cache/telec'), { recursive: true })
+    return [
+      parseNpm(text),
+      parseApt(text),
+      inFile('.cache/telec/newer.json', text, () => readNewer(saying(''))),
+    ]
   },
   words: (text) => [
     parseRedisUrl(text),

@@ -41,6 +41,7 @@ test('a computer under telec run is well, a line each, and nothing is changed', 
   ).toEqual(
     [
       'config',
+      'telec',
       'node',
       'git',
       'home',

@@ -70,7 +70,7 @@ test('the same commit gives the same bytes, wherever and whenever it is built', 
 })
 
 describe('the licenses of what is bundled', () => {
-  test('are in each package, in the archive and beside the programs of a release, all of them', async () => {
+  test('are in the npm package, in the Debian package, in the archive and beside the programs of a release, all of them', async () => {
     const notices = [
       join(out, 'THIRD-PARTY-NOTICES'),
       join(folder, 'package/dist/THIRD-PARTY-NOTICES'),

@@ -21,6 +21,7 @@ let second: string
 
 beforeAll(async () => {
   requireTool('man', 'man-db')
+  requireTool('dpkg-scanpackages', 'dpkg-dev')
   folder = mkdtempSync(join(tmpdir(), 'telec-debian-'))
   await succeed('chmod', ['755', folder])
   first = await debianPackage(folder)
@@ -82,7 +83,17 @@ test('a service that it sets up takes a push; the units name paths that an upgra
 
 test('after an upgrade the same units start the new telec, and nothing has to be run', async () => {
   const units = await asAda('cat ~/.config/systemd/user/telec-*')
-  await box.exec(['dpkg', '--install', second])
+  // An apt repository of one's own, in a folder; the computer has no other.
+  await box.sh(`mkdir /srv/apt && cp ${first} ${second} /srv/apt && cd /srv/apt
+dpkg-scanpackages --multiversion . >Packages 2>/dev/null
+rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*
+echo 'deb [trusted=yes] file:/srv/apt ./' >/etc/apt/sources.list`)
+  expect(await asAda('telec doctor')).not.toContain('available')
+  await box.exec(['apt-get', 'update'])
+  expect(await asAda('telec doctor')).toContain('); 0.2.0 is available: sudo apt-get install telec\n')
+  expect(await asAda('telec status')).toContain('0.2.0 is available: sudo apt-get install telec\n')
+  await box.exec(['apt-get', 'install', '--yes', 'telec'])
+  expect(await asAda('telec status')).not.toContain('available')
   expect(await asAda('telec --version')).toContain('telec 0.2.0 (')
   expect(await asAda('telec doctor')).toContain('as telec install would write them')
   expect(await asAda('cat ~/.config/systemd/user/telec-*')).toBe(units)
@@ -109,6 +120,7 @@ test('after telec uninstall and purge only its home and its refs in the checkout
   expect(stderr).toBe('')
   const { stdout } = await box.sh("find /etc /home /usr /var/lib -name '*telec*' | sort")
   expect(stdout.split('\n').filter(Boolean)).toEqual([
+    '/home/ada/.cache/telec', // what telec doctor was told
     '/home/ada/.teleclaude',
     '/home/ada/.teleclaude/telec.lock',
     '/home/ada/web/.git/refs/telec',

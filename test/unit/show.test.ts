@@ -18,7 +18,7 @@ const CURRENT: Overview = {
   name: null,
   scope: 'user',
   computer: 'studio',
-  telec: { version: '0.1.0', commit: 'unknown' },
+  telec: { version: '0.1.0', commit: 'unknown', newer: null },
   channel: 'alpha',
   follows: 'the head of main',
   deployed: { ...head('one', '1.0.0'), at: at(-3600) },

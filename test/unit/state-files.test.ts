@@ -67,7 +67,7 @@ const OVERVIEW: Overview = {
   name: null,
   scope: 'user',
   computer: 'studio',
-  telec: { version: '0.1.0', commit: 'unknown' },
+  telec: { version: '0.1.0', commit: 'unknown', newer: null },
   channel: 'alpha',
   follows: 'the head of main',
   deployed: null,

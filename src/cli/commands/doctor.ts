@@ -6,6 +6,7 @@ import { type Checks, examine, type Finding } from '../../doctor/check.ts'
 import { COMMAND_CHECKS, COMPUTER_CHECKS } from '../../doctor/computer.ts'
 import { proveRestartContract } from '../../doctor/contract.ts'
 import { DEPLOYMENT_CHECKS } from '../../doctor/deployment.ts'
+import { TELEC_CHECKS } from '../../doctor/newer.ts'
 import { startedBy, UNIT_CHECKS } from '../../doctor/units.ts'
 import { verifyGit } from '../../git/git.ts'
 import { locateRepository } from '../../git/repository.ts'
@@ -15,7 +16,13 @@ import type { World } from '../../system/world.ts'
 import { serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
-const CHECKS: Checks = { ...COMPUTER_CHECKS, ...DEPLOYMENT_CHECKS, ...COMMAND_CHECKS, ...UNIT_CHECKS }
+const CHECKS: Checks = {
+  ...TELEC_CHECKS,
+  ...COMPUTER_CHECKS,
+  ...DEPLOYMENT_CHECKS,
+  ...COMMAND_CHECKS,
+  ...UNIT_CHECKS,
+}
 const CONTRACT: Checks = { contract: proveRestartContract }
 
 export const doctorCommand: DefineCommand = (world, leave) =>

@@ -1,0 +1,47 @@
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { systemErrorCode, TelecError } from '../system/errors.ts'
+import { readPlainText, remove, writeJson } from '../system/files.ts'
+import { VERSION } from '../system/version.ts'
+import type { World } from '../system/world.ts'
+
+const NewerSchema = v.object({
+  /** The program that asked, and its version; to another one the answer means nothing. */
+  asked_by: v.string(),
+  version: v.string(),
+  /** What upgrades it. */
+  command: v.string(),
+})
+export type Newer = Pick<v.InferOutput<typeof NewerSchema>, 'version' | 'command'>
+
+/** Of the user who asks, and not of a service: telec's home may be another user's. */
+function fileOf({ home }: World): string {
+  return join(home, '.cache/telec/newer.json')
+}
+
+function asker({ program }: World): string {
+  return `${program.path} ${VERSION}`
+}
+
+/** The newer telec that the last `telec doctor` of this user found. A cache: a file that is invalid counts as none. */
+export function readNewer(world: World): Newer | null {
+  const text = readPlainText(fileOf(world)) ?? ''
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), NewerSchema), text)
+  if (!parsed.success || parsed.output.asked_by !== asker(world)) return null
+  const { version, command } = parsed.output
+  return { version, command }
+}
+
+/** Without a writable home folder nothing is recorded. */
+export async function recordNewer(world: World, newer: Newer | null): Promise<void> {
+  try {
+    if (newer) await writeJson(fileOf(world), { asked_by: asker(world), ...newer })
+    else await remove(fileOf(world))
+  } catch (error) {
+    if (!systemErrorCode(error) && !(error instanceof TelecError)) throw error
+  }
+}
+
+export function describeNewer({ version, command }: Newer): string {
+  return `${version} is available: ${command}`
+}
