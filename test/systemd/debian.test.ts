@@ -26,6 +26,9 @@ beforeAll(async () => {
   await succeed('chmod', ['755', folder])
   first = await debianPackage(folder)
   second = await asVersion(first, '0.2.0')
+})
+
+beforeAll(async () => {
   computer = await makeComputer({ init: false })
   await succeed('chmod', ['755', computer.folder])
   await computer.push({ ...version('1.0.0'), 'server.js': SERVER })

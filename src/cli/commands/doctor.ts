@@ -40,7 +40,7 @@ export const doctorCommand: DefineCommand = (world, leave) =>
     .addHelpText(
       'after',
       `
-It changes nothing. Exit code 1: something is wrong.
+It changes nothing, and notes a newer telec for telec status. Exit code 1: something is wrong.
 
 Examples:
   telec doctor
