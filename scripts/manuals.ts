@@ -1,11 +1,11 @@
-// Runs scripts/manuals/write.ts, which imports the programs: with what scripts/build puts into their bundles.
+// Runs scripts/manuals/write.ts, which imports the programs, bundled as scripts/build bundles them.
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { build, type Plugin } from 'esbuild'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
 
-/** `SCHEME:FILE.ts` is a program that the bundles carry as text: no command is run here, and none is needed. */
+/** `SCHEME:FILE.ts` is a program inside the bundles, as text: no command runs here, so none is needed. */
 const withoutPrograms: Plugin = {
   name: 'without-programs',
   setup({ onResolve, onLoad }) {

@@ -2,27 +2,27 @@ import { VERSION } from '../../src/system/version.ts'
 import type { CommandData, OptionData } from './describe.ts'
 
 const FILES = [
-  ['~/.teleclaude/config.yml', 'the configuration of a user; /etc/telec/config.yml in system scope'],
-  ['~/.teleclaude', 'what telec knows of this computer; /var/lib/telec in system scope'],
-  ['~/.teleclaude/services/NAME', 'the same of the service of that name, its configuration included'],
+  ['~/.teleclaude/config.yml', 'the configuration; /etc/telec/config.yml in system scope'],
+  ['~/.teleclaude', 'the state of telec; /var/lib/telec in system scope'],
+  ['~/.teleclaude/services/NAME', 'configuration and state of a named service'],
 ] as const
 
 const ENVIRONMENT = [
-  ['TELEC_HOME', 'another folder for what telec knows, its configuration included'],
-  ['TELEC_NAME', 'which service, as --name says it'],
-  ['TELEC_REDIS_URL', 'for telec notify, where there is no configuration'],
-  ['TELEC_DEBUG', 'if set, debug messages are shown outside the journal, too, as by --verbose'],
-  ['TELEC_QUIET', 'if set, nothing but warnings and errors is, as by --quiet'],
-  ['NO_COLOR', 'if set, nothing is coloured, as by --no-color'],
-  ['FORCE_COLOR', 'if set, and not 0, messages are coloured where there is no terminal, too'],
+  ['TELEC_HOME', 'another folder for the configuration and the state'],
+  ['TELEC_NAME', 'the service, as with --name'],
+  ['TELEC_REDIS_URL', 'the Redis for telec notify, where there is no configuration'],
+  ['TELEC_DEBUG', 'if set, show debug messages outside the journal, too, as with --verbose'],
+  ['TELEC_QUIET', 'if set, show warnings and errors only, as with --quiet'],
+  ['NO_COLOR', 'if set, show no colours, as with --no-color'],
+  ['FORCE_COLOR', 'if set, and not 0, colour messages also without a terminal'],
 ] as const
 
-/** Options that every command has: the page says them once. */
+/** Options of every command: the page lists them once. */
 const EVERYWHERE = ['--help', '--quiet', '--verbose', '--no-color']
 
 const PAGES = ['telec', 'telec-watch', 'telec-update', 'telec-migrate']
 
-/** A manual page in the language of man(7). It bears no date: the same commit gives the same page. */
+/** A manual page in the language of man(7). It has no date: the same commit gives the same page. */
 export function manualPage(program: CommandData): string {
   const { path, description, options, subcommands, notes } = program
   const others = PAGES.filter((page) => page !== path).map((page) => `.BR ${page} (1)`)
