@@ -6,17 +6,15 @@ import type { Other } from '../service/others.ts'
 import { TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 
-type Asked = 'checkout' | 'pinnedMinor' | 'install' | 'service'
-
-/** Asks a person for what `telec init` needs of a service beside others. Throws `usage` where nobody is there to ask. */
+/** Asks the user for the settings that a new service needs. Throws `usage` outside a terminal. */
 export async function askForAnswers(
   world: World,
   name: string | null,
   others: readonly Other[],
 ): Promise<Answers> {
   if (!process.stdin.isTTY)
-    throw new TelecError('usage', 'telec init needs to know the checkout', {
-      hint: 'telec init --checkout PATH (in a terminal it asks)',
+    throw new TelecError('usage', 'telec init needs a checkout', {
+      hint: 'name it, or run telec init in a terminal, where it asks: telec init --checkout PATH',
     })
   const { cancel, group, intro, select, text } = await import('@clack/prompts')
   const optional = (message: string, placeholder: string, initialValue?: string) => () =>
@@ -24,14 +22,16 @@ export async function askForAnswers(
   const isFree = others.every(({ config }) => config.deployment.checkout !== world.cwd)
   intro(name === null ? 'telec init' : `telec init --name ${name}`)
   const { pinnedMinor, install, service, ...answers } = await group<
-    Record<Asked, string | symbol> & { channel: Channel | symbol }
+    Record<'checkout' | 'pinnedMinor' | 'install' | 'service', string | symbol> & {
+      channel: Channel | symbol
+    }
   >(
     {
       checkout: () =>
         text({
           message: 'Which git checkout does the service run from?',
           initialValue: isFree && existsSync(join(world.cwd, '.git')) ? world.cwd : '',
-          validate: (path) => (/^(~\/|\/)/.test(path ?? '') ? undefined : 'an absolute path, or ~/…'),
+          validate: (path) => (/^(~\/|\/)/.test(path ?? '') ? undefined : 'type an absolute path, or ~/…'),
         }),
       channel: () =>
         select<Channel>({
@@ -45,13 +45,16 @@ export async function askForAnswers(
       pinnedMinor: async ({ results }) =>
         results.channel === 'stable'
           ? text({
-              message: 'Which minor version does it stay on?',
+              message: 'Which minor version should it stay on?',
               placeholder: '1.4',
               validate: (minor) =>
-                /^\d+\.\d+$/.test(minor ?? '') ? undefined : 'a minor version such as 1.4',
+                /^\d+\.\d+$/.test(minor ?? '') ? undefined : 'type a minor version such as 1.4',
             })
           : '',
-      install: optional('What installs a new version, in the checkout? (empty: nothing)', 'make install'),
+      install: optional(
+        'What installs a new version? It runs in the checkout. (empty: nothing)',
+        'make install',
+      ),
       service: optional(
         'Which systemd units or launchd labels run the service? (empty: none)',
         'web.service',
@@ -61,7 +64,7 @@ export async function askForAnswers(
     {
       onCancel() {
         cancel('nothing was written')
-        throw new TelecError('usage', 'telec init was cancelled', { hint: 'run it again when you like' })
+        throw new TelecError('usage', 'telec init was cancelled', { hint: 'start again: telec init' })
       },
     },
   )
@@ -73,7 +76,7 @@ export async function askForAnswers(
   }
 }
 
-/** Asks a person yes or no; no where nobody is there to ask. */
+/** Asks the user yes or no; outside a terminal the answer is no. */
 export async function confirm(message: string): Promise<boolean> {
   if (!process.stdin.isTTY) return false
   const prompts = await import('@clack/prompts')

@@ -6,9 +6,9 @@ import { COMMIT, VERSION } from '../system/version.ts'
 import { type World, withoutReader } from '../system/world.ts'
 import type { DefineCommand } from './main.ts'
 
-/** Does what the arguments of the program ask for, for `main`. */
+/** Runs the command that the arguments name. */
 export async function runCommandLine(world: World, define: DefineCommand): Promise<number> {
-  for (const stream of [process.stdout, process.stderr]) withoutReader(stream) // commander writes to them
+  for (const stream of [process.stdout, process.stderr]) withoutReader(stream) // commander writes to both
   let code: number = EXIT.done
   const command = defineProgram(world, define, (given) => {
     code = given
@@ -18,24 +18,28 @@ export async function runCommandLine(world: World, define: DefineCommand): Promi
     return code
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    return error.exitCode === 0 ? EXIT.done : EXIT.usage // commander has said it
+    return error.exitCode === 0 ? EXIT.done : EXIT.usage // commander has printed the message
   }
 }
 
-/** A program's command with what each of ours has: the exit codes in its help, and 2 for wrong usage. */
-export function defineProgram(world: World, define: DefineCommand, leave: (code: number) => void): Command {
+/** A program's command, with the options, exit codes and errors that all programs share. */
+export function defineProgram(
+  world: World,
+  define: DefineCommand,
+  exitWith: (code: number) => void,
+): Command {
   const { name } = world.program
-  const command = define(world, leave)
-  completeAll(command)
-  command.hook('preAction', (_, action) => takeEverywhere(world, action))
+  const command = define(world, exitWith)
+  addCommon(command)
+  command.hook('preAction', (_, action) => applyCommon(world, action))
   return command.name(name).version(`${name} ${VERSION} (${COMMIT})`).addHelpText('after', EXIT_CODES_HELP)
 }
 
-function completeAll(command: Command): void {
+function addCommon(command: Command): void {
   command
-    .enablePositionalOptions() // what follows a subcommand is its own: migrate status --json
+    .enablePositionalOptions() // telec migrate status --json: --json belongs to status
     .exitOverride()
-    .showHelpAfterError('(--help shows what there is)')
+    .showHelpAfterError('(--help lists commands and options)')
     .configureHelp({
       minWidthToWrap: NARROWEST_TEXT,
       optionDescription: describeOption,
@@ -44,26 +48,25 @@ function completeAll(command: Command): void {
     .helpCommand(false)
   if (!command.options.some(({ long }) => long === '--name'))
     command.addOption(nameOption('-n, --name <name>'))
-  for (const option of [...SAYING, ...SCOPES]) command.addOption(option)
-  command.commands.forEach(completeAll)
+  for (const option of COMMON_OPTIONS) command.addOption(option)
+  command.commands.forEach(addCommon)
 }
 
-/** A flag is off by default, as everybody expects. */
+/** Without `(default: false)`: every flag is off by default. */
 function describeOption(option: Option): string {
   return option.defaultValue === false ? option.description : new Help().optionDescription(option)
 }
 
-/** Where the help's text has less room than so many columns, a terminal breaks its lines. */
+/** Below this many columns commander does not wrap the help's text: the terminal does. */
 const NARROWEST_TEXT = 20
 
-const SAYING = [
-  new Option('-q, --quiet', 'no messages but warnings and errors').conflicts('verbose'),
-  new Option('--verbose', 'debug messages, too'),
-  new Option('--no-color', 'without colours'),
-]
+export const JSON_OPTION = ['--json', 'print the result as JSON', false] as const
 
-/** As systemctl(1) has them. */
-const SCOPES = [
+/** The scopes are named as in systemctl(1). */
+const COMMON_OPTIONS = [
+  new Option('-q, --quiet', 'show warnings and errors only').conflicts('verbose'),
+  new Option('--verbose', 'show debug messages, too'),
+  new Option('--no-color', 'show no colours'),
   new Option('--user', "the user's own services").conflicts('system'),
   new Option('--system', "the computer's services, configured in /etc/telec"),
 ]
@@ -71,46 +74,45 @@ const SCOPES = [
 /** `help COMMAND` is `COMMAND --help`. */
 export function helpOf(program: Command): Command {
   return new Command('help')
-    .description('how to use a command')
+    .description('show how to use a command')
     .argument('[command...]', 'its words')
-    .action((words: readonly string[]) => {
-      let command = program
-      for (const word of words) {
-        const next = command.commands.find((one) => one.name() === word)
-        if (!next) throw unknownCommand(command, word)
-        command = next
-      }
-      command.outputHelp()
-    })
+    .action((words: readonly string[]) => words.reduce(subcommandOf, program).outputHelp())
 }
 
-function unknownCommand(command: Command, word: string): TelecError {
-  const names = command
-    .createHelp()
-    .visibleCommands(command)
-    .map((one) => one.name())
-  const [meant] = similarTo(word, names)
-  return new TelecError('usage', `there is no command ${word}${meant ? `; did you mean ${meant}?` : ''}`, {
-    hint: 'see them all: telec help',
+function subcommandOf(command: Command, word: string): Command {
+  const found = command.commands.find((one) => one.name() === word)
+  if (found) return found
+  const names = command.createHelp().visibleCommands(command)
+  const [meant] = similarTo(
+    word,
+    names.map((one) => one.name()),
+  )
+  throw new TelecError('usage', `there is no command ${word}${meant ? `; did you mean ${meant}?` : ''}`, {
+    hint: 'list them: telec help',
   })
 }
 
-/** Each command has it; one that has another `-n` adds its own. */
+/** Every command has this option; a command that needs `-n` for something else adds it without. */
 export function nameOption(flags: string): Option {
-  return new Option(flags, 'which service (default: the only one)').argParser(parseName)
+  return new Option(flags, 'the service (default: the only one)').argParser(parseName)
 }
 
 const parseName = parser(NAME_FORM, (text) => (isServiceName(text) ? text : null))
 
-/** For the commands of every day: the service is their argument, too. */
 export function serviceArgument(): Argument {
-  return new Argument('[service]', 'its name, as --name takes it').argParser(parseName)
+  return new Argument('[service]', 'the name of the service, as for --name').argParser(parseName)
 }
 
-/** Has all that is run from here on find the service that was named, and say as much as was asked for. */
-function takeEverywhere(world: World, action: Command): void {
+/** Puts the common options into the environment, where the whole program and its children read them. */
+function applyCommon(world: World, action: Command): void {
   const { env } = world
-  const { name, user, system, quiet, verbose } = action.optsWithGlobals<Everywhere>()
+  const { name, user, system, quiet, verbose } = action.optsWithGlobals<{
+    readonly name?: string
+    readonly user?: boolean
+    readonly system?: boolean
+    readonly quiet?: true
+    readonly verbose?: true
+  }>()
   if (user || system) chooseScope(world, user ? 'user' : 'system')
   if (quiet) env.TELEC_QUIET = '1'
   if (verbose) env.TELEC_DEBUG = '1'
@@ -128,20 +130,12 @@ function takeEverywhere(world: World, action: Command): void {
   if (named !== undefined) env.TELEC_NAME = named
 }
 
-/** Whether --no-color stands anywhere: in `optsWithGlobals` the default of a command around this one would undo it. */
+/** Whether --no-color is given at any level: in `optsWithGlobals` the default of an outer command would win. */
 function isPlain(command: Command): boolean {
   return command.opts().color === false || (command.parent !== null && isPlain(command.parent))
 }
 
-interface Everywhere {
-  readonly name?: string
-  readonly user?: boolean
-  readonly system?: boolean
-  readonly quiet?: true
-  readonly verbose?: true
-}
-
-/** Reads an argument; where `parse` gives null, the answer is what it takes. */
+/** Parses an argument; where `parse` returns null, the error says what the argument takes. */
 export function parser<Value>(takes: string, parse: (text: string) => Value | null) {
   return (text: string): Value => {
     const value = parse(text)

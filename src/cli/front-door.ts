@@ -1,15 +1,20 @@
 import { Command } from 'commander'
 import { TelecError } from '../system/errors.ts'
 import { helpOf } from './command-line.ts'
-import { holdCommand, pinCommand, unholdCommand, unpinCommand } from './commands/choices.ts'
+import {
+  holdCommand,
+  pauseCommand,
+  pinCommand,
+  resumeCommand,
+  unholdCommand,
+  unpinCommand,
+} from './commands/choices.ts'
 import { doctorCommand } from './commands/doctor.ts'
-import { fleetCommand } from './commands/fleet.ts'
+import { fleetCommand, notifyCommand } from './commands/fleet.ts'
 import { initCommand } from './commands/init.ts'
 import { installCommand, uninstallCommand } from './commands/install.ts'
 import { logsCommand } from './commands/logs.ts'
 import { migrateCommand } from './commands/migrate/run.ts'
-import { notifyCommand } from './commands/notify.ts'
-import { pauseCommand, resumeCommand } from './commands/pause.ts'
 import { completionCommand, historyCommand, metricsCommand, versionCommand } from './commands/print.ts'
 import { repairCommand } from './commands/repair.ts'
 import { rollbackCommand } from './commands/rollback.ts'
@@ -46,27 +51,26 @@ const COMMANDS = [
   migrateCommand,
 ]
 
-/** Not a command: the answer to those who look for one. It is shown nowhere. */
+/** Answers users who look for a command to deploy with; no help lists it. */
 const deployAnswer = () =>
   new Command('deploy')
     .allowUnknownOption()
     .allowExcessArguments()
     .helpOption(false)
     .action(() => {
-      throw new TelecError('usage', 'nothing is deployed by hand: deployment follows from pushing', {
-        hint: 'git push, or tag a release; telec status says what has arrived, and telec watch looks at once',
+      throw new TelecError('usage', 'there is no command to deploy: telec deploys each push', {
+        hint: 'push a branch or a tag: git push; then poll at once: telec update',
       })
     })
 
-/** All that `telec` can be asked for. */
-export const frontDoor: DefineCommand = (world, leave) => {
+export const frontDoor: DefineCommand = (world, exitWith) => {
   const command = new Command()
     .description('Keeps a service that runs from a git checkout up to date. To deploy, push.')
     .addHelpText(
       'after',
       '\nExamples:\n  telec init --checkout ~/apps/web --service web.service\n  telec install\n  telec status',
     )
-  for (const define of COMMANDS) command.addCommand(define(world, leave))
+  for (const define of COMMANDS) command.addCommand(define(world, exitWith))
   command.addCommand(helpOf(command))
   command.addCommand(deployAnswer(), { hidden: true })
   return command

@@ -7,13 +7,13 @@ import { removeTemporaryFolders } from '../system/temporary.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { realWorld, type World } from '../system/world.ts'
 
-/** Defines a command; `leave` says with which exit code the program ends once the action is over. */
-export type DefineCommand = (world: World, leave: (code: number) => void) => Command
+/** Defines a command; its action calls `exitWith` where the program is to exit with another code than 0. */
+export type DefineCommand = (world: World, exitWith: (code: number) => void) => Command
 
-/** Runs a program to its exit code: the one place that sets it. */
+/** Runs a program. This alone sets the exit code. */
 export async function main(program: string, work: (world: World) => Promise<number>): Promise<void> {
   const world = realWorld(program)
-  passOnSignals(world)
+  handleSignals(world)
   try {
     process.exitCode = await work(world)
   } catch (error) {
@@ -21,7 +21,7 @@ export async function main(program: string, work: (world: World) => Promise<numb
   }
 }
 
-/** Says what went wrong, in up to three parts: what, why, what to do. Returns the exit code. */
+/** Prints an error: what failed, why, what to do. @returns the exit code. */
 function explain(world: World, error: unknown): number {
   const { name } = world.program
   if (error instanceof TelecError) {
@@ -37,18 +37,27 @@ function explain(world: World, error: unknown): number {
   return EXIT.halted
 }
 
+/** Prints an error that ends nothing, in one line. */
+export function warn({ log }: World): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof TelecError)) throw error
+    const { message, because, hint } = error
+    log.warning([message, because, hint].filter(Boolean).join('; '))
+  }
+}
+
 function levelOf({ quiet, kind }: TelecError): 'error' | 'warning' | 'notice' | 'debug' {
-  if (quiet) return 'debug' // it was said before
-  if (kind === 'later') return 'warning' // nobody has to do anything
+  if (quiet) return 'debug' // it was printed before
+  if (kind === 'later') return 'warning' // telec retries automatically
   return kind === 'restart' ? 'notice' : 'error'
 }
 
-/** What telec started goes with it: its children have process groups of their own, which a Ctrl-C does not reach. */
-function passOnSignals({ log }: World): void {
+/** Ends telec's children, too: they have process groups of their own, so that a Ctrl-C does not reach them. */
+function handleSignals({ log }: World): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.prependOnceListener(signal, () => {
       signalAllGroups('SIGTERM')
-      // Others may listen, too (telec run): only where nobody does is this the end.
+      // Another listener (telec run) ends the program later.
       if (process.listenerCount(signal) > 0) return
       log.progress(null)
       log.killed()

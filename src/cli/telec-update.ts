@@ -2,7 +2,7 @@ import { openService } from '../config/service.ts'
 import { runUnitInstead, runUpdate } from './commands/run-update.ts'
 import { main } from './main.ts'
 
-// As units start it, it has no arguments, and what reads them is not loaded.
+// The units pass no arguments: starts without the command line's code.
 void main('telec-update', async (world) => {
   if (process.argv.length === 2) {
     const handed = await runUnitInstead(world, false)

@@ -1,17 +1,17 @@
 import { EXIT } from '../system/errors.ts'
 import { main } from './main.ts'
 
-/** launchd's calendar has no jitter: its computers would all ask in the first second of a minute. */
+/** launchd's calendar has no jitter: all Macs would ask the remote in the first second of a minute. */
 const LONGEST_DELAY_MS = 6_000
 
-// As units start it, it has one argument or none, and what reads them is not loaded.
+// The units pass --scheduled at most: starts without the command line's code.
 void main('telec-watch', async (world) => {
   const { TELEC_REMOTE_SAID: heard = null } = process.env
-  delete process.env.TELEC_REMOTE_SAID // it is nobody else's to read
+  delete process.env.TELEC_REMOTE_SAID // no child needs it
   const args = process.argv.slice(2).join(' ')
   if (args === '' || args === '--scheduled') {
     const scheduled = args !== ''
-    // What systemd does by itself: it spreads its timers.
+    // systemd spreads its timers automatically.
     if (world.platform === 'darwin' && scheduled) await world.sleep(Math.random() * LONGEST_DELAY_MS)
     const { runPoll, verifyFollowed } = await import('./commands/run-poll.ts')
     const decision = await runPoll(world, { dryRun: false, scheduled, heard })

@@ -25,13 +25,12 @@ import { readWatchState, type WatchState } from '../state/watch-state.ts'
 import { orNull, TelecError } from '../system/errors.ts'
 import { isHeld } from '../system/lock.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
-import { afterHalt } from './after-halt.ts'
-import { verifyCheckout } from './checkout.ts'
+import { afterHalt, verifyCheckout } from './checkout.ts'
 
-/** Everything that `telec status` says, as data: `--json` prints it as it is. Times are ISO 8601. */
+/** The data of `telec status`, which `--json` prints. Times are ISO 8601. */
 export type Overview = Awaited<ReturnType<typeof collectOverview>>
 
-/** Reads what this computer knows of itself. Does not ask the remote. */
+/** Reads the state files, git and the service manager; does not ask the remote. */
 export async function collectOverview(service: Service) {
   const { world, config, paths } = service
   const state = readUpdateState(paths)
@@ -45,46 +44,45 @@ export async function collectOverview(service: Service) {
   const { deployed = null, update = null, last = null, rolled_back = null, held = null } = state ?? {}
   const isAtWork = isHeld(world, paths.lock)
   const isInDoubt = state?.halted || (update && (!isAtWork || wasInterrupted(update, 'checkout')))
-  const left = state && isInDoubt ? await afterHalt(service, state) : null
+  const after = state && isInDoubt ? await afterHalt(service, state) : null
   return {
-    /** Of the service; null: it has none. */
+    /** Of the service; null: the first one has none. */
     name: paths.name,
     scope: paths.scope,
     computer: config.computer,
-    /** The telec that is asked. */
     telec: { version: VERSION, commit: COMMIT, newer: readNewer(world) },
     channel,
     follows: follows[channel],
     deployed,
     watch,
     next_poll_at: await nextPoll(service, watch),
-    /** Units of telec's own whose last run failed. */
+    /** telec's own units whose last run failed. */
     failed_units: await failedUnits(service),
     signal: readSignal(paths),
     update,
-    /** Whether a telec works on it, or on anything else, right now. */
+    /** Whether any telec holds the lock. */
     at_work: isAtWork,
-    /** What is wrong with the checkout as a whole. */
+    /** The problem of the checkout as a whole. */
     checkout: await checkoutProblem(service, state),
-    /** What it is at, as the status says. */
     step: update && (readStatus(paths)?.step ?? null),
     last,
-    /** What the commits are about of the update that is under way, or halted, else of the last one. */
+    /** Subjects of the update under way or halted, else of the last update. */
     commits: await commitsOf(service, update === null ? last : isEnded(update, 'fetch') ? update : null),
-    /** What the last install command changed in tracked files. */
+    /** Tracked files that the last install command changed. */
     changed: state ? lastChanged(state) : [],
     rolled_back,
     halted:
-      state?.halted && left ? { ...state.halted, go_on: commandFor(paths, state.halted.go_on), left } : null,
-    /** What a service that starts now starts, where an update did not end; for people. */
-    starts: left?.starts ?? null,
-    /** Files of two commits are in the checkout; the update goes on from there. */
-    half_way: left?.checkout.at === 'half-way',
+      state?.halted && after
+        ? { ...state.halted, go_on: commandFor(paths, state.halted.go_on), left: after }
+        : null,
+    /** What a restart starts, for people; null: what runs already. */
+    starts: after?.starts ?? null,
+    /** The checkout has files of two commits; the update resumes there. */
+    half_way: after?.checkout.at === 'half-way',
     held,
     pause: readPause(paths, world.now()),
-    /** What a person pinned, and which versions are never taken. */
     choices: readChoices(paths),
-    /** As configured, and when it opens; null while it is open. */
+    /** `opens_at` is null while it is open. */
     window:
       hours.length === 0
         ? null
@@ -93,7 +91,7 @@ export async function collectOverview(service: Service) {
   }
 }
 
-/** What was fetched is here; for what was not a partial clone would ask the remote. */
+/** For a commit that was not fetched a partial clone would ask the remote. */
 async function commitsOf({ world, config }: Service, update: Update | null): Promise<Subjects | null> {
   if (update === null) return null
   const { from, target } = update
@@ -118,9 +116,9 @@ async function unitsOverview(service: Service) {
   const units = await Promise.all((findService(service)?.managers ?? []).map(unitOverview))
   const unwell = units.find(({ activity }) => activity !== 'running')
   return {
-    /** Of several units the first that does not run, else the first. */
+    /** The first unit that does not run, else the first. */
     service: unwell ?? units[0] ?? null,
-    /** All of them, in the order in which they are restarted. */
+    /** In the order of restarts. */
     units,
   }
 }
@@ -136,11 +134,11 @@ async function unitOverview(manager: ServiceManager) {
   }
 }
 
-/** When telec-watch will poll again, which is not before the end of a pause; null where nothing is set up to start it. */
+/** When telec-watch polls again; null: no timer starts it. */
 async function nextPoll(service: Service, watch: WatchState | null): Promise<string | null> {
   const starts = await nextStart(service, watch)
-  const pause = watch?.next_poll_at
-  return starts !== null && pause && pause > starts ? pause : starts
+  const earliest = watch?.next_poll_at
+  return starts !== null && earliest && earliest > starts ? earliest : starts
 }
 
 async function nextStart(service: Service, watch: WatchState | null): Promise<string | null> {

@@ -1,11 +1,10 @@
 import compare from 'semver/functions/compare'
 import valid from 'semver/functions/valid'
 import type { Fleet, FleetMember } from '../fleet/read.ts'
-import { describeCommits } from './commits.ts'
-import { countVersions, headedFor, isHalted, isSilent, isStuck, whatRunsOn } from './fleet.ts'
-import { relative } from './show.ts'
+import { cellsOf, countVersions, isHalted, isSilent, isStuck, whatRunsOn } from './fleet.ts'
+import { ago, describeCommits } from './text.ts'
 
-/** The fleet as one page that needs nothing but itself: no network, light and dark, readable on a phone. Pure. */
+/** The fleet as one page that loads nothing: light and dark, readable on a phone. Pure. */
 export function fleetPage(fleet: Fleet, nowMs: number): string {
   const { computers, taken_at } = fleet
   const newest = newestByChannel(computers)
@@ -38,7 +37,6 @@ ${figure(behind, 'behind', '')}
 </ul>
 ${section('Versions', versionBar(computers))}
 ${section('Needs attention', attention.length === 0 ? '<p class="well">All computers run what their channel offers.</p>' : `<ul class="attention">\n${attention.map(({ member, why }) => attentionItem(member, why)).join('\n')}\n</ul>`)}
-${section('Last updates', timeline(computers, nowMs))}
 ${section('All computers', table(computers, nowMs))}
 </main>
 </body>
@@ -57,21 +55,20 @@ function needsAttention(member: FleetMember, newest: ReadonlyMap<string, string>
   if (isHalted(member))
     return ['halted', `at ${status?.step ?? 'an unknown step'}: ${status?.error ?? 'no reason given'}`]
   if (isStuck(member)) return ['stuck', status?.problem ?? '']
-  if (isSilent(member, nowMs)) return ['silent', `last heard of ${ago(Date.parse(heard_at) - nowMs)}`]
+  if (isSilent(member, nowMs)) return ['silent', `last report ${ago(heard_at, nowMs)}`]
   const best = newerThan(member, newest)
   return best === null
     ? null
     : ['behind', `runs ${whatRunsOn(member).version}; others of its channel run ${best}`]
 }
 
-/** The newest version that others of its channel run, where this one runs an older one. */
+/** The newest version that others of the channel run; null: this computer is not behind. */
 function newerThan(member: FleetMember, newest: ReadonlyMap<string, string>): string | null {
   const best = newest.get(member.status?.channel ?? '')
   const { version } = whatRunsOn(member)
   return best && version && valid(version) && compare(version, best) < 0 ? best : null
 }
 
-/** The newest version that anybody of a channel runs. */
 function newestByChannel(computers: readonly FleetMember[]): Map<string, string> {
   const newest = new Map<string, string>()
   for (const member of computers) {
@@ -94,7 +91,7 @@ function attentionItem({ computer, status }: FleetMember, [kind, text]: Why): st
   return `<li><span class="mark ${kind}">${kind}</span> <b>${show(computer)}</b> <span class="why">${show(text, 400)}</span>${commits}</li>`
 }
 
-/** Shades from the newest version to the oldest; those that few run share the last one. */
+/** From the newest version to the oldest, which share the last shade. */
 const SHADES = 6
 
 function versionBar(computers: readonly FleetMember[]): string {
@@ -123,80 +120,25 @@ function byVersion(a: string, b: string): number {
   return first ? 1 : second ? -1 : a < b ? -1 : 1
 }
 
-const DAY_MS = 86_400_000
-const WIDTH = 1000
-const LANES = 12
-const LANE = 14
-
-/** When each computer last ended an update, over the last week or less; a dot each, in lanes where they crowd. */
-function timeline(computers: readonly FleetMember[], nowMs: number): string {
-  const ended = computers.flatMap((member) => {
-    const ms = (member.status?.timestamp ?? Number.NaN) * 1000
-    return ms <= nowMs && ms > nowMs - 7 * DAY_MS ? [{ member, ms }] : []
-  })
-  if (ended.length === 0) return '<p class="well">No update in the last week.</p>'
-  const oldestMs = Math.min(...ended.map(({ ms }) => ms))
-  const spanMs =
-    [3_600_000, 6 * 3_600_000, DAY_MS, 7 * DAY_MS].find((span) => nowMs - oldestMs <= span) ?? 7 * DAY_MS
-  const lanes: number[] = []
-  const dots = ended
-    .toSorted((a, b) => a.ms - b.ms)
-    .map(({ member, ms }) => {
-      const x = ((ms - (nowMs - spanMs)) / spanMs) * (WIDTH - 20) + 10
-      const free = lanes.findIndex((last) => x - last > 9)
-      const lane = free >= 0 ? free : lanes.length < LANES ? lanes.length : Math.floor(x) % LANES
-      lanes[lane] = x
-      const kind = isHalted(member) ? 'bad' : 'good'
-      const target = headedFor(member)
-      const way = target === null ? '' : ` on the way to ${target}`
-      const what = `${member.computer}: runs ${whatRunsOn(member).version ?? 'unknown'}, ${member.status?.status ?? ''}${way}, ${ago(ms - nowMs)}`
-      return `<circle class="${kind}" cx="${x.toFixed(1)}" cy="${10 + lane * LANE}" r="4"><title>${show(what, 200)}</title></circle>`
-    })
-  const height = 20 + lanes.length * LANE
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => {
-    const x = share * (WIDTH - 20) + 10
-    const label = share === 1 ? 'now' : relative(-(1 - share) * spanMs)
-    const anchor = share === 0 ? 'start' : share === 1 ? 'end' : 'middle'
-    return `<line x1="${x}" x2="${x}" y1="0" y2="${height}"/><text x="${x}" y="${height + 16}" text-anchor="${anchor}">${label}</text>`
-  })
-  return `<svg class="time" viewBox="0 0 ${WIDTH} ${height + 22}" role="img" aria-label="${ended.length} updates, ${ended.filter(({ member }) => isHalted(member)).length} of them halted">${ticks.join('')}${dots.join('')}</svg>`
-}
-
-/** So many are open from the start; a browser lays out thousands of rows only when they are asked for. */
+/** More rows are folded: a browser lays out thousands of them only when the reader opens them. */
 const OPEN_ROWS = 200
 
 function table(computers: readonly FleetMember[], nowMs: number): string {
   const rows = computers.map((member) => {
-    const { computer, heard_at, status } = member
+    const { computer, heard_at } = member
     const kind = isHalted(member) || isStuck(member) ? 'bad' : isSilent(member, nowMs) ? 'warn' : ''
-    const { channel, status: name = 'unknown', step } = status ?? {}
-    const { version, commit } = whatRunsOn(member)
-    const heard = ago(Date.parse(heard_at) - nowMs)
-    const cells = [
-      channel,
-      version,
-      commit?.slice(0, 12),
-      headedFor(member),
-      isStuck(member) ? 'stuck' : name,
-      step,
-      heard,
-    ].map((cell, column) => {
+    const cells = [...cellsOf(member, nowMs), ago(heard_at, nowMs)].map((cell, column) => {
       const text = show(cell ?? '–')
       return `<td>${column === 2 ? `<code>${text}</code>` : text}</td>`
     })
     return `<tr class="${kind}"><th scope="row">${show(computer)}</th>${cells.join('')}</tr>`
   })
-  const heads = ['Computer', 'Channel', 'Runs', 'Commit', 'Target', 'Status', 'Step', 'Heard of']
+  const heads = ['Computer', 'Channel', 'Runs', 'Commit', 'Target', 'Status', 'Step', 'Since', 'Last report']
   const body = `<div class="scroll"><table><thead><tr>${heads.map((head) => `<th scope="col">${head}</th>`).join('')}</tr></thead><tbody>\n${rows.join('\n')}\n</tbody></table></div>`
   return rows.length <= OPEN_ROWS ? body : `<details><summary>${rows.length} rows</summary>${body}</details>`
 }
 
-/** Of the past: what another computer's clock puts into the future was just now. */
-function ago(ms: number): string {
-  return relative(Math.min(ms, -1))
-}
-
-/** A text of another computer's: cut, on one line, and nothing but text. */
+/** A text of another computer: cut, on one line, escaped. */
 function show(text: string, longest = 80): string {
   const line = text.replace(/[\s\p{Cc}]+/gu, ' ').replace(/\p{Bidi_Control}/gu, '')
   return html(line.length > longest ? `${line.slice(0, longest - 1)}…` : line)
@@ -207,9 +149,9 @@ function html(text: string): string {
 }
 
 const STYLE = `
-:root{color-scheme:light dark;--bg:#fbfbf9;--card:#fff;--ink:#1d2327;--soft:#5b6670;--line:#e3e5e2;--good:#2f7d5b;--bad:#b3372f;--warn:#9a6500;
+:root{color-scheme:light dark;--bg:#fbfbf9;--card:#fff;--ink:#1d2327;--soft:#5b6670;--line:#e3e5e2;--bad:#b3372f;--warn:#9a6500;
 --s0:#1f6f8b;--s1:#4d93a8;--s2:#7cb3c0;--s3:#a9cdd4;--s4:#c9dcdf;--s5:#b9b9b4}
-@media(prefers-color-scheme:dark){:root{--bg:#14181b;--card:#1b2125;--ink:#e6eaec;--soft:#9aa6ae;--line:#2d353a;--good:#5fbf93;--bad:#f0857c;--warn:#e0b04f;
+@media(prefers-color-scheme:dark){:root{--bg:#14181b;--card:#1b2125;--ink:#e6eaec;--soft:#9aa6ae;--line:#2d353a;--bad:#f0857c;--warn:#e0b04f;
 --s0:#6fc3dc;--s1:#4f9fb7;--s2:#3c7d91;--s3:#2f606f;--s4:#284954;--s5:#5a5f60}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;font-variant-numeric:tabular-nums}
@@ -233,9 +175,6 @@ ${[0, 1, 2, 3, 4, 5].map((index) => `.shade${index}{fill:var(--s${index})}`).joi
 .mark{display:inline-block;min-width:66px;text-align:center;font-size:12px;font-weight:600;border:1px solid currentColor;border-radius:99px;padding:0 8px;margin-right:6px}
 .halted,.stuck{color:var(--bad)}.silent{color:var(--warn)}.behind{color:var(--soft)}
 .well{margin:0;color:var(--soft)}
-.time{display:block;width:100%;height:auto;overflow:visible}
-.time line{stroke:var(--line)}.time text{fill:var(--soft);font-size:13px}
-.time .good{fill:var(--good)}.time .bad{fill:var(--bad)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:13px;white-space:nowrap}
 th,td{text-align:left;padding:6px 14px 6px 0;border-top:1px solid var(--line);font-weight:400}
@@ -243,5 +182,5 @@ thead th{border-top:0;color:var(--soft);font-weight:600}
 tbody th{font-weight:600}
 tr.bad td:nth-child(6){color:var(--bad);font-weight:600}tr.warn td:last-child{color:var(--warn);font-weight:600}
 summary{cursor:pointer;color:var(--soft)}
-@media(max-width:600px){header,main{padding-left:12px;padding-right:12px}section{padding:14px 12px}.time text{font-size:26px}.time circle{r:7px}}
+@media(max-width:600px){header,main{padding-left:12px;padding-right:12px}section{padding:14px 12px}}
 `

@@ -1,9 +1,8 @@
 import type { Fleet, FleetMember } from '../fleet/read.ts'
-import { describeCommits } from './commits.ts'
-import { relative } from './show.ts'
-import { cut, table } from './table.ts'
+import { count } from '../system/plural.ts'
+import { ago, cut, describeCommits, relative, table } from './text.ts'
 
-/** A computer is heard of every five minutes; after three of them it is silent. */
+/** A computer reports every five minutes: three reports are missing. */
 const SILENT_AFTER_MS = 15 * 60_000
 
 export function isSilent({ heard_at }: FleetMember, nowMs: number): boolean {
@@ -14,28 +13,29 @@ export function isHalted({ status }: FleetMember): boolean {
   return status?.status === 'update_failed'
 }
 
-/** It reaches the remote, and takes nothing before a person acts. */
+/** It reaches the remote, but takes no version until the user acts. */
 export function isStuck({ status }: FleetMember): boolean {
   return status?.status === 'updated' && status.problem !== null
 }
 
-export type Running = Readonly<{ version: string | null; commit: string | null }>
-
-/** What a computer runs. An older telec says of an update that is not done only which version it came from. */
-export function whatRunsOn({ status }: FleetMember): Running {
+/** What a computer runs. During an update telec 0.1 reports only the version before it. */
+export function whatRunsOn({ status }: FleetMember): {
+  readonly version: string | null
+  readonly commit: string | null
+} {
   if (!status) return { version: null, commit: null }
   return status.runs ?? (status.status === 'updated' ? status : { version: status.from, commit: null })
 }
 
-/** What it is on the way to, or halted at, for people; null: it is there. */
-export function headedFor({ status }: FleetMember): string | null {
+/** The version that it updates to, or halted at, for people; null: neither. */
+export function targetOf({ status }: FleetMember): string | null {
   if (!status || status.status === 'updated') return null
   return status.version ?? status.commit?.slice(0, 12) ?? null
 }
 
-/** `telec status --fleet` for people: who needs attention first, then all, then how many run what. Pure. */
+/** `telec status --fleet` for people: a row each, those that need attention first; then each version's computers. Pure. */
 export function showFleet({ computers }: Fleet, nowMs: number): string {
-  if (computers.length === 0) return 'no computer has been heard of yet\n'
+  if (computers.length === 0) return 'no computer has reported yet\n'
   const rank = (member: FleetMember) =>
     isHalted(member) || isStuck(member) ? 0 : isSilent(member, nowMs) ? 1 : 2
   const ordered = computers.toSorted((a, b) => rank(a) - rank(b) || (a.computer < b.computer ? -1 : 1))
@@ -45,28 +45,27 @@ export function showFleet({ computers }: Fleet, nowMs: number): string {
 
 const HEADINGS = ['COMPUTER', 'CHANNEL', 'RUNS', 'COMMIT', 'TARGET', 'STATUS', 'STEP', 'SINCE', 'HEARD']
 
-function row(member: FleetMember, nowMs: number): string[] {
-  const { computer, heard_at, status } = member
-  const heard = `${relative(Math.min(-1, Date.parse(heard_at) - nowMs))}${isSilent(member, nowMs) ? ' (silent)' : ''}`
-  const since = status && relative(status.timestamp * 1000 - nowMs)
-  const { channel, status: name = 'unknown', step } = status ?? {}
+/** Channel, version, commit, target, status and step of a computer, and since when, for people. */
+export function cellsOf(member: FleetMember, nowMs: number): (string | null | undefined)[] {
+  const { channel, pinned, status = 'unknown', step, timestamp } = member.status ?? {}
   const { version, commit } = whatRunsOn(member)
-  const state = isStuck(member) ? 'stuck' : name
-  const cells = [
-    computer,
-    channel && `${channel}${status?.pinned ? ' (pinned)' : ''}`,
+  return [
+    channel && `${channel}${pinned ? ' (pinned)' : ''}`,
     version,
     commit?.slice(0, 12),
-    headedFor(member),
-    state,
+    targetOf(member),
+    isStuck(member) ? 'stuck' : status,
     step,
-    since,
-    heard,
+    timestamp === undefined ? null : relative(Math.min(timestamp * 1000 - nowMs, -1)),
   ]
-  return cells.map((cell) => cut(cell ?? '-'))
 }
 
-/** How many computers run each version, by its name. */
+function row(member: FleetMember, nowMs: number): string[] {
+  const { computer, heard_at } = member
+  const heard = `${ago(heard_at, nowMs)}${isSilent(member, nowMs) ? ' (silent)' : ''}`
+  return [computer, ...cellsOf(member, nowMs), heard].map(cut)
+}
+
 export function countVersions(computers: readonly FleetMember[]): [version: string, count: number][] {
   const counts = new Map<string, number>()
   for (const member of computers) {
@@ -79,8 +78,8 @@ export function countVersions(computers: readonly FleetMember[]): [version: stri
 
 function counts(computers: readonly FleetMember[]): string {
   const ordered = countVersions(computers).toSorted(([one, a], [other, b]) => b - a || (one < other ? 1 : -1))
-  const parts = ordered.map(([version, count]) => `${count} × ${cut(version)}`)
-  return `${computers.length} computer(s): ${parts.join(', ')}\n`
+  const parts = ordered.map(([version, amount]) => `${amount} × ${cut(version)}`)
+  return `${count(computers.length, 'computer')}: ${parts.join(', ')}\n`
 }
 
 function why(member: FleetMember): string[] {

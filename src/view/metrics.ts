@@ -10,14 +10,11 @@ import { readWatchState, type WatchState } from '../state/watch-state.ts'
 import { writeDurably } from '../system/files.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 
-/** node_exporter runs as another user. */
-const FILE_MODE = 0o644
-
 type Labels = Readonly<Record<string, string>>
-/** One number, or one for each set of labels; none: there is nothing to say. */
+/** A number, or one for each set of labels; null: no sample. */
 type Samples = number | boolean | readonly (readonly [Labels, number | boolean])[] | null | undefined
 
-/** What this computer knows of itself, in the text format of Prometheus (exposition_formats). */
+/** The metrics in the text format of Prometheus (exposition_formats). */
 export function renderMetrics(service: Service, failed: readonly FailedUnit[]): string {
   const { name } = service.paths
   return families(service, failed)
@@ -25,15 +22,15 @@ export function renderMetrics(service: Service, failed: readonly FailedUnit[]): 
     .join('')
 }
 
-/** Writes them where node_exporter's textfile collector looks; in place by rename, as that one asks for. */
+/** Writes the file for node_exporter's textfile collector, which asks for a rename. */
 export async function writeMetrics(service: Service): Promise<void> {
   const { config } = service
   if (!config.metrics) return
   const text = renderMetrics(service, await failedUnits(service))
-  await writeDurably(config.metrics, text, { mode: FILE_MODE })
+  await writeDurably(config.metrics, text, { mode: 0o644 }) // node_exporter runs as another user
 }
 
-/** Writes the metrics at every status, and once more when all is recorded. */
+/** Writes the metrics at every status, and after the last record. */
 export function metricsSink(service: Service): StatusSink {
   const { world } = service
   let writing = Promise.resolve()
@@ -72,20 +69,24 @@ function families(
   return [
     ['build_info', 'Which telec this is.', [[{ version: VERSION, commit: COMMIT }, true]]],
     ['deployed_info', 'What this computer runs, and which channel it follows.', runs ? [[runs, true]] : null],
-    ['last_update_timestamp_seconds', 'When the last update ended well.', seconds(deployed?.at)],
+    ['last_update_timestamp_seconds', 'When the last update succeeded.', seconds(deployed?.at)],
     ['last_poll_timestamp_seconds', 'When a poll last reached the remote.', seconds(watch?.polled_at)],
     ['poll_failures', 'Polls in a row that did not reach the remote.', watch?.failures],
-    ['nothing_to_follow', 'Whether the remote has nothing of what is followed.', isMissing(watch)],
-    ['behind', 'Whether the channel offers something else than what is deployed.', isBehind(watch, deployed)],
-    ['units_failed', "How many of telec's own units failed at their last run.", failed.length],
+    [
+      'nothing_to_follow',
+      'Whether the remote lacks the branch, or any release, that this computer follows.',
+      watch?.outcome ? watch.outcome === 'missing' : null,
+    ],
+    ['behind', 'Whether an available version is not deployed yet.', isBehind(watch, deployed)],
+    ['units_failed', "telec's own units whose last run failed.", failed.length],
     [
       'unit_failed_info',
-      'Which, and how.',
+      'Each failed unit, with its result.',
       failed.map(({ unit, result }) => [{ unit, result }, true] as const),
     ],
-    ['status', 'The last status: 1 for the one that it is.', status && statuses],
-    ['halted', 'Whether an update has halted.', state && halted !== null],
-    ['halted_info', 'Where it halted, while it is.', at && [[at, true]]],
+    ['status', '1 for the last status, 0 for the others.', status && statuses],
+    ['halted', 'Whether an update halted.', state && halted !== null],
+    ['halted_info', 'Where the update halted.', at && [[at, true]]],
     ['update_in_progress', 'Whether an update is under way.', state && update !== null && halted === null],
     ['paused', 'Whether updates are paused.', readPause(paths, world.now()) !== null],
     ['update_step_duration_seconds', 'How long each step of the last update took.', last && durations(last)],
@@ -97,11 +98,7 @@ function families(
   ]
 }
 
-function isMissing(watch: WatchState | null): boolean | null {
-  return watch?.outcome ? watch.outcome === 'missing' : null
-}
-
-/** What is held by `min_age` is not due yet; of what is missing nothing can be said. */
+/** A version younger than `min_age` does not count; null: unknown. */
 function isBehind(watch: WatchState | null, deployed: Target | null): boolean | null {
   if (!watch?.outcome || !deployed || watch.outcome === 'missing') return null
   return watch.outcome !== 'held' && watch.target !== null && watch.target.commit !== deployed.commit
@@ -119,7 +116,6 @@ function durations({ steps }: Update): [Labels, number][] {
   )
 }
 
-/** @param common labels of every sample. */
 function renderFamily([name, help, samples]: [name: string, help: string, Samples], common: Labels): string {
   const given = samples ?? []
   const all = typeof given === 'object' ? given : [[{}, given] as const]

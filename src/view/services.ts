@@ -7,16 +7,15 @@ import { needsRepair, problemOf } from '../state/watch-state.ts'
 import { type ErrorKind, TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { collectOverview, type Overview } from './collect.ts'
-import { relative } from './show.ts'
-import { cut, table } from './table.ts'
+import { cut, relative, table } from './text.ts'
 
-/** A service of which nothing more can be said: its configuration is wrong, or a file cannot be understood. */
+/** A service whose configuration is invalid, or with a broken state file. */
 interface Unreadable {
   readonly name: string | null
   readonly error: Readonly<{ kind: ErrorKind; message: string; because: string | null; hint: string | null }>
 }
 
-/** What is known of each service; one that cannot be read is no reason not to see the others. */
+/** An unreadable service does not hide the others. */
 export async function collectServices(
   world: World,
   services: readonly Paths[],
@@ -34,81 +33,47 @@ export async function collectServices(
   )
 }
 
-/** `telec status` of several services for people: a row each, and a line for each that is not well. Pure. */
+/** `telec status` of several services for people: a row each, and a line for each problem. Pure. */
 export function showServices(services: readonly (Overview | Unreadable)[], nowMs: number): string {
-  const rows = services.map((one) => ({ name: one.name ?? UNNAMED, ...summarise(one) }))
-  const cells = rows.map(({ name, channel, deployed, state, since }) =>
-    [name, channel, deployed, state, since && relative(Date.parse(since) - nowMs)].map((cell) =>
-      cut(cell ?? '-'),
-    ),
-  )
-  const newer = services.flatMap((one) => ('error' in one ? [] : (one.telec.newer ?? []))).at(0)
-  const details = [
-    ...rows.flatMap(({ name, detail }) =>
-      detail ? [`${name}: ${detail.replace(/\s+/g, ' ').slice(0, 300)} (telec status ${name})\n`] : [],
-    ),
-    ...(newer ? [`telec: ${describeNewer(newer)}\n`] : []),
-  ]
-  return `${table([HEADINGS, ...cells])}${details.length > 0 ? '\n' : ''}${details.join('')}`
-}
-
-const HEADINGS = ['NAME', 'CHANNEL', 'DEPLOYED', 'STATE', 'SINCE']
-
-interface Summary {
-  readonly channel: string | null
-  readonly deployed: string | null
-  readonly state: string
-  /** ISO 8601. */
-  readonly since: string | null
-  /** What is not well. */
-  readonly detail: string | null
-}
-
-function summarise(one: Overview | Unreadable): Summary {
-  if ('error' in one) {
-    const { message, because } = one.error
-    const detail = because ? `${message}: ${because}` : message
-    return { channel: null, deployed: null, state: 'unknown', since: null, detail }
+  const rows: string[][] = [['NAME', 'CHANNEL', 'DEPLOYED', 'STATE', 'SINCE']]
+  const problems: string[] = []
+  for (const one of services) {
+    const name = one.name ?? UNNAMED
+    const { channel = null, deployed = null } = 'error' in one ? {} : one
+    const [state, since, problem] = 'error' in one ? unreadable(one) : stateOf(one)
+    const ago = since && relative(Date.parse(since) - nowMs)
+    rows.push([name, channel, deployed && nameOf(deployed), state, ago].map(cut))
+    if (problem)
+      problems.push(`${name}: ${problem.replace(/\s+/g, ' ').slice(0, 300)} (telec status ${name})\n`)
   }
-  const { channel, deployed } = one
-  return { channel, deployed: deployed && nameOf(deployed), ...stateOf(one) }
+  const newer = services.flatMap((one) => ('error' in one ? [] : (one.telec.newer ?? []))).at(0)
+  if (newer) problems.push(`telec: ${describeNewer(newer)}\n`)
+  return [table(rows), problems.length > 0 ? '\n' : '', ...problems].join('')
+}
+
+type State = readonly [state: string, since?: string | null | undefined, problem?: string | null | undefined]
+
+function unreadable({ error: { message, because } }: Unreadable): State {
+  return ['unknown', null, because ? `${message}: ${because}` : message]
 }
 
 /** The state that matters most. */
-function stateOf(overview: Overview): Pick<Summary, 'state' | 'since' | 'detail'> {
-  const {
-    deployed,
-    halted,
-    update,
-    service,
-    next_poll_at,
-    watch,
-    pause,
-    choices,
-    signal,
-    held,
-    at_work,
-    checkout,
-  } = overview
-  const state = (name: string, since: string | null, detail: string | null = null) => ({
-    state: name,
-    since,
-    detail,
-  })
-  if (halted) return state('halted', halted.at, `halted at ${halted.step}: ${halted.error}`)
-  if (update && at_work) return state('updating', update.started_at)
-  if (update) return state('stopped', update.started_at, `the update to ${nameOf(update.target)} did not end`)
-  if (checkout) return state('checkout', null, checkout.message)
+function stateOf(overview: Overview): State {
+  const { deployed, halted, update, service, watch, pause, choices, signal, checkout } = overview
+  if (halted) return ['halted', halted.at, `halted at ${halted.step}: ${halted.error}`]
+  if (update && overview.at_work) return ['updating', update.started_at]
+  if (update) return ['stopped', update.started_at, `the update to ${nameOf(update.target)} did not end`]
+  if (checkout) return ['checkout', null, checkout.message]
   if (service && ['failed', 'stopped', 'unknown'].includes(service.activity))
-    return state(`service ${service.activity}`, null, `${service.name} is ${service.activity}`)
-  if (next_poll_at === null) return state('not polled', watch?.polled_at ?? null, 'no timer is active')
+    return [`service ${service.activity}`, null, `${service.name} is ${service.activity}`]
+  if (overview.next_poll_at === null) return ['not polled', watch?.polled_at, 'no timer is active']
   const problem = problemOf(watch)
-  if (watch && needsRepair(watch)) return state('polls fail', watch.polled_at, problem)
+  if (watch && needsRepair(watch)) return ['polls fail', watch.polled_at, problem]
   if (watch && watch.failures > 0)
-    return state('out of reach', watch.polled_at, `the remote is out of reach: ${watch.last_failure}`)
-  if (watch?.outcome && problem !== null) return state(watch.outcome, watch.polled_at, problem)
-  if (pause) return state('paused', pause.since)
-  if (signal) return state('waiting', signal.detected_at, held?.reason ?? null)
-  if (choices.pin) return state('pinned', choices.pin.since)
-  return deployed ? state('up to date', deployed.at) : state('new', null)
+    return ['out of reach', watch.polled_at, `the remote is out of reach: ${watch.last_failure}`]
+  if (watch?.outcome && problem !== null) return [watch.outcome, watch.polled_at, problem]
+  if (pause) return ['paused', pause.since]
+  if (signal) return ['pending', signal.detected_at, overview.held?.reason]
+  if (choices.pin) return ['pinned', choices.pin.since]
+  return deployed ? ['up to date', deployed.at] : ['new']
 }

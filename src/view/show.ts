@@ -2,16 +2,16 @@ import { shortName } from '../channel/choices.ts'
 import { nameOf } from '../channel/target.ts'
 import { commandFor } from '../config/services.ts'
 import { describeFailure } from '../service/failed-units.ts'
-import type { Choice } from '../state/choices.ts'
 import { describeNewer } from '../state/newer.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
 import { CHANGED_HINT, describeChanged, type Update } from '../state/update-state.ts'
 import { needsRepair } from '../state/watch-state.ts'
 import { localTime } from '../system/local-time.ts'
-import type { AfterHalt } from './after-halt.ts'
+import { count } from '../system/plural.ts'
+import type { AfterHalt } from './checkout.ts'
 import type { Overview } from './collect.ts'
-import { describeCommits } from './commits.ts'
+import { describeCommits, relative } from './text.ts'
 
 const NEXT_LINE = `\n${' '.repeat(11)}`
 
@@ -43,26 +43,29 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
     ['updated', last && describeLast(last)],
     ['commits', describeCommits(overview.commits).join('\n') || null],
-    ['put aside', (update ?? last)?.put_aside.join('\n') || null],
+    ['stashed', (update ?? last)?.put_aside.join('\n') || null],
     [
       'checkout',
       checkout && [checkout.message, ...(checkout.hint ? [`what to do: ${checkout.hint}`] : [])].join('\n'),
     ],
     ['changed', changed.length > 0 ? `${describeChanged(changed)}\n${CHANGED_HINT}` : null],
-    ['offered', offered(overview)],
+    ['available', available(overview)],
     ['last poll', lastPoll(overview, ago)],
     ['next poll', next ? ago(next) : `never: no timer is active (${commandFor(overview, 'telec install')})`],
     ['failed', failed_units.map(describeFailed).join('\n') || null],
     ['service', units.map(describeUnit).join('\n') || null],
-    ['pinned', choices.pin && describePin(choices.pin, ago)],
+    [
+      'pinned',
+      choices.pin && `to ${nameOf(choices.pin)}, since ${ago(choices.pin.since)}; to end it: telec unpin`,
+    ],
     ['held', describeHeld(overview, ago)],
-    ['paused', pause && describePause(pause, ago)],
+    ['paused', pause && `since ${ago(pause.since)}, ${endOfPause(pause)}`],
     ['window', window && describeWindow(window, ago)],
     halted
-      ? ['halted', describeHalt(halted, update?.rollback ? 'back to' : 'to', ago)]
+      ? ['halted', describeHalt(halted, update?.rollback ? 'rollback' : 'update', ago)]
       : update
         ? [overview.at_work ? 'updating' : 'stopped', describeUpdate(update, overview, ago)]
-        : ['waiting', signal && describeWaiting(signal, overview.held, ago)],
+        : ['pending', signal && describePending(signal, overview.held, ago)],
   ]
   return rows
     .flatMap(([label, text]) => (text ? [`${label.padEnd(10)} ${text.replaceAll('\n', NEXT_LINE)}\n`] : []))
@@ -73,14 +76,14 @@ function describeTelec({ version, commit, newer }: Overview['telec']): string {
   return `${version} (${commit.slice(0, 12)})${newer ? `\n${describeNewer(newer)}` : ''}`
 }
 
-function offered({ watch, deployed }: Overview): string {
+function available({ watch, deployed }: Overview): string {
   if (!watch?.outcome) return 'not known yet'
   if (watch.outcome === 'missing') return `nothing to follow: ${watch.reason}\nwhat to do: ${watch.hint}`
-  // What was deployed then is not what is deployed now: a rollback asks nobody.
+  // A rollback does not poll: the last poll compared with another deployed version.
   const isOld = deployed && watch.polled_at && deployed.at > watch.polled_at
-  if (watch.outcome === 'current' && isOld) return 'not asked since then'
+  if (watch.outcome === 'current' && isOld) return 'not polled since the last update'
   if (watch.outcome === 'current' || !watch.target) return `nothing new: ${watch.reason}`
-  if (watch.target.commit === deployed?.commit) return 'nothing new since then'
+  if (watch.target.commit === deployed?.commit) return 'nothing new since the last poll'
   if (watch.outcome === 'held') return `not yet: ${watch.reason}`
   if (!watch.refusal) return nameOf(watch.target)
   const permit = { rewrite: '--accept-rewrite', downgrade: '--allow-downgrade' }[watch.refusal]
@@ -90,24 +93,19 @@ function offered({ watch, deployed }: Overview): string {
 function lastPoll({ watch, failed_units }: Overview, ago: Ago): string {
   const reached = watch?.polled_at ? ago(watch.polled_at) : 'never'
   if (watch && needsRepair(watch))
-    return `${reached}; ${watch.failures} failed since then: ${watch.last_failure}\nwhat to do: ${watch.repair}`
+    return `${reached}; ${count(watch.failures, 'poll')} failed since then: ${watch.last_failure}\nwhat to do: ${watch.repair}`
   const [watcher] = failed_units.filter(({ unit }) => !unit.startsWith('telec-update'))
   if (watcher) return `${reached}; ${describeFailure(watcher)}`
   if (!watch || watch.failures === 0) return reached
-  return `${reached}; ${watch.failures} since then did not reach the remote: ${watch.last_failure}`
+  return `${reached}; ${count(watch.failures, 'poll')} since then did not reach the remote: ${watch.last_failure}`
 }
 
 function describeFailed(failure: Overview['failed_units'][number]): string {
   return [describeFailure(failure), ...failure.lines.map((line) => `  ${line}`)].join('\n')
 }
 
-function describePause(pause: Pause, ago: Ago): string {
-  return `since ${ago(pause.since)}, ${endOfPause(pause)}`
-}
-
-/** Until when, and how to end it. */
 export function endOfPause({ until }: Pause): string {
-  return until === null ? 'until: telec resume' : `until ${localTime(until)}; sooner: telec resume`
+  return until === null ? 'until you run telec resume' : `until ${localTime(until)}; sooner: telec resume`
 }
 
 function describeWindow({ hours, opens_at }: NonNullable<Overview['window']>, ago: Ago): string {
@@ -115,51 +113,42 @@ function describeWindow({ hours, opens_at }: NonNullable<Overview['window']>, ag
   return `${hours.join(', ')}: ${state}`
 }
 
-function describeHalt(halt: NonNullable<Overview['halted']>, to: string, ago: Ago): string {
+function describeHalt(halt: NonNullable<Overview['halted']>, what: string, ago: Ago): string {
   return [
-    `at ${halt.step}, ${ago(halt.at)}, on the way ${to} ${nameOf(halt.target)}`,
+    `at ${halt.step}, ${ago(halt.at)}, in the ${what} to ${nameOf(halt.target)}`,
     halt.error,
     ...(halt.because ? halt.because.split('\n').map((line) => `  ${line}`) : []),
     ...(halt.hint ? [`what to do: ${halt.hint}`] : []),
     ...describeLeft(halt.left),
-    `to go on: ${halt.go_on}`,
+    `then run: ${halt.go_on}`,
     halt.next_try_at
-      ? `it is tried again by itself ${ago(halt.next_try_at)}`
-      : 'it is not tried again by itself before there is a new version',
+      ? `telec retries it automatically ${ago(halt.next_try_at)}`
+      : 'telec does not retry it: it waits for a newer version',
   ].join('\n')
 }
 
-function describePin(pin: Choice, ago: Ago): string {
-  return `to ${nameOf(pin)}, since ${ago(pin.since)}; to end it: telec unpin`
-}
-
 function describeHeld({ choices, rolled_back }: Overview, ago: Ago): string {
-  const byPerson = choices.held.map(
+  const byRollback = rolled_back && [
+    `${rolled_back.targets.map(nameOf).join(', ')}: rolled back ${ago(rolled_back.at)}`,
+    'telec does not take it again until there is a newer target; to take it: telec-update --retry',
+  ]
+  const byUser = choices.held.map(
     (one) =>
       `${nameOf(one)}: never taken, since ${ago(one.since)}; to take it: telec unhold ${shortName(one)}`,
   )
-  return [...(rolled_back ? [describeRolledBack(rolled_back, ago)] : []), ...byPerson].join('\n')
-}
-
-function describeRolledBack({ targets, at }: NonNullable<Overview['rolled_back']>, ago: Ago): string {
-  return `${targets.map(nameOf).join(', ')}: rolled back from, ${ago(at)}
-it is not taken again before there is another target; to take it: telec-update --retry`
+  return [...(byRollback ?? []), ...byUser].join('\n')
 }
 
 function describeLeft({ checkout, service, starts, migrations }: AfterHalt): string[] {
   const head = checkout.commit?.slice(0, 12) ?? 'unknown'
   const place = {
     deployed: `at ${head}, which is deployed`,
-    target: `at ${head}, the new one`,
+    target: `at ${head}, the target`,
     'half-way': `half-way, from ${head}`,
-    elsewhere: `at ${head}, which is neither deployed nor the new one`,
+    elsewhere: `at ${head}, neither deployed nor the target`,
   }[checkout.at]
-  const restart = {
-    yes: 'restarted',
-    no: 'not restarted',
-    asked: 'asked to restart, and not seen to come up',
-  }
-  const ran = migrations?.length === 0 ? 'none ran' : (migrations?.join(', ') ?? 'not known')
+  const restart = { yes: 'restarted', no: 'not restarted', asked: 'restart not confirmed' }
+  const ran = migrations?.length === 0 ? 'none ran' : (migrations?.join(', ') ?? 'unknown')
   return [
     `checkout: ${place}`,
     `service: ${restart[service.restarted]}${service.note ? `: ${service.note}` : ''}${starts ? `; ${starts}` : ''}`,
@@ -167,22 +156,19 @@ function describeLeft({ checkout, service, starts, migrations }: AfterHalt): str
   ]
 }
 
-/** What people ask of the update that led here: what became of local changes, and of the service. */
+/** The notes of the last update that users ask about: local changes, migrations, the service. */
 function describeLast({ from, rollback, steps }: Update): string {
-  const isTold = ({ name, note }: Update['steps'][number]) =>
-    note && /^(verify|migrate|restart|confirm)$/.test(name)
-  const told = steps.filter(isTold)
-  return [
-    `${rollback ? 'rolled back ' : ''}from ${nameOf(from)}`,
-    ...told.map(({ name, note }) => `${name}: ${note}`),
-  ].join('\n')
+  const notes = steps.flatMap(({ name, note }) =>
+    note && /^(verify|migrate|restart|confirm)$/.test(name) ? [`${name}: ${note}`] : [],
+  )
+  return [`${rollback ? 'rolled back ' : ''}from ${nameOf(from)}`, ...notes].join('\n')
 }
 
 function describeUnit({ name, activity, pid, manager }: Overview['units'][number]): string {
   return `${name} is ${activity}${pid ? `, pid ${pid}` : ''} (${manager})`
 }
 
-function describeWaiting(signal: Signal, held: Overview['held'], ago: Ago): string {
+function describePending(signal: Signal, held: Overview['held'], ago: Ago): string {
   const what = `an update to ${nameOf(signal.target)}, detected ${ago(signal.detected_at)}`
   return held ? `${what}\n${held.reason}; now: telec-update --now` : what
 }
@@ -190,25 +176,11 @@ function describeWaiting(signal: Signal, held: Overview['held'], ago: Ago): stri
 function describeUpdate(update: Update, overview: Overview, ago: Ago): string {
   const { step, half_way, at_work, starts, next_poll_at } = overview
   const at = step === null ? '' : `, at ${step}`
-  const polls = next_poll_at === null ? '' : `it goes on at the next poll, ${ago(next_poll_at)}; `
+  const polls = next_poll_at === null ? '' : `the next poll resumes it, ${ago(next_poll_at)}; `
   return [
     `${update.rollback ? 'back ' : ''}to ${nameOf(update.target)} since ${ago(update.started_at)}${at}`,
-    ...(half_way ? ['the checkout is half-way there; telec-update goes on with it'] : []),
+    ...(half_way ? ['the checkout is half-way; telec-update completes it'] : []),
     ...(starts ? [starts] : []),
     ...(at_work ? [] : [`nothing works on it; ${polls}now: telec-update`]),
   ].join('\n')
-}
-
-const UNITS = [
-  ['d', 86_400],
-  ['h', 3_600],
-  ['min', 60],
-] as const
-
-/** A stretch of time from now, in milliseconds (the past is negative): `3 min ago`, `in 40 s`. */
-export function relative(ms: number): string {
-  const seconds = Math.round(Math.abs(ms) / 1000)
-  const [unit, size] = UNITS.find(([, least]) => seconds >= 2 * least) ?? ['s', 1]
-  const amount = `${Math.round(seconds / size)} ${unit}`
-  return ms < 0 ? `${amount} ago` : `in ${amount}`
 }

@@ -118,7 +118,7 @@ describe('telec hold', () => {
     expect(await status(computer)).toMatch(
       /^held +1\.2\.0 \(\w+\): never taken, since .* telec unhold 1\.2\.0$/m,
     )
-    expect(await status(computer)).toMatch(/^offered +not yet: 1\.2\.0 \(\w+\) is held/m)
+    expect(await status(computer)).toMatch(/^available +not yet: 1\.2\.0 \(\w+\) is held/m)
     expect((await telec(computer, 'doctor')).stdout).toMatch(/1\.1\.0 .* is deployed, held: 1\.2\.0/)
 
     expectFailure(await telec(computer, 'unhold', '1.3.0'), 2, ['1.3.0 is not held', '1.2.0'])
@@ -145,7 +145,9 @@ describe('telec hold', () => {
     const computer = await freshComputer({ initArgs: BETA })
     await deployedInTurn(computer, '1.1.0', '1.2.0')
     const { stdout } = await telec(computer, 'hold', '1.2.0')
-    expect(stdout).toContain('it is deployed, and stays until a newer one comes; to go back: telec rollback')
+    expect(stdout).toContain(
+      'it is deployed, and stays until there is a newer one; to roll back: telec rollback',
+    )
     await stays(computer)
     const three = await publish(computer, '1.3.0')
     await updated(computer)
@@ -181,7 +183,7 @@ describe('telec pin', () => {
     expect(await headOf(computer)).toBe(one)
     await stays(computer)
     expect(await status(computer)).toMatch(/^pinned +to 1\.1\.0 \(\w+\), since .*; to end it: telec unpin$/m)
-    expect(await status(computer)).toMatch(/^offered +nothing new: this computer is pinned to 1\.1\.0/m)
+    expect(await status(computer)).toMatch(/^available +nothing new: this computer is pinned to 1\.1\.0/m)
     expect(JSON.parse((await telec(computer, 'status', '--json')).stdout)).toMatchObject({
       choices: { pin: { version: '1.1.0', commit: one }, held: [] },
     })

@@ -54,7 +54,7 @@ test('telec pin says what has halted half-way, and does not call it deployed', a
     'telec rollback --to 1.1.0',
   ])
   expect((await telec(computer, 'pin', '1.2.0')).stdout).toMatch(
-    /^pinned to 1\.2\.0 \(\w+\): it halted at install; to go on: telec-update --retry$/m,
+    /^pinned to 1\.2\.0 \(\w+\): it halted at install; then run: telec-update --retry$/m,
   )
 })
 
@@ -87,9 +87,7 @@ describe('telec hold', () => {
     const { stdout } = await telec(computer, 'hold', commit)
     writeFileSync(`${goOn}`, '\n')
     expect((await updating).code).toBe(42)
-    expect(stdout).toContain(
-      'has begun already, and is not stopped; to go back once it has ended or halted: telec rollback',
-    )
+    expect(stdout).toContain('is under way, and continues; to roll back after it: telec rollback')
     expect(await headOf(computer)).toBe(commit)
   })
 })

@@ -131,6 +131,6 @@ describe('manual pages', () => {
       '42  the code on disk is newer',
     ])
       expect(front).toContain(part)
-    expect(await read(update)).toMatch(/--accept-rewrite\n +take a branch that was force-pushed/)
+    expect(await read(update)).toMatch(/--accept-rewrite\n +take a force-pushed/)
   })
 })

@@ -127,7 +127,7 @@ describe('fleet.hold_after_failures', () => {
       halted: null,
     })
     expect((await computer.telec('telec', ['status'])).stdout).toMatch(
-      /^waiting +an update to .*\n +held: 2 computer\(s\) halted on the way to .*, or went back from it; now: telec-update --now$/m,
+      /^pending +an update to .*\n +held: 2 computer\(s\) halted on the way to .*, or went back from it; now: telec-update --now$/m,
     )
     expect((await computer.telec('telec-update')).stderr).toBe('') // said once
     await computer.push(version('1.1.1'))

@@ -66,7 +66,7 @@ describe('the page', () => {
     )
     expect(attention(text)).toEqual([
       'halted attic at migrate: 003_split.ts failed',
-      'silent cellar last heard of 2 h ago',
+      'silent cellar last report 2 h ago',
       'stuck barn nothing to follow: the remote has no branch main',
       'behind garage runs 1.4.1; others of its channel run 1.4.2',
     ])
@@ -78,7 +78,7 @@ describe('the page', () => {
 
   test('says so where all is well, and where there is nobody', () => {
     expect(page(fleetOf(member('a'), member('b')))).toContain('All computers run what their channel offers.')
-    expect(page(fleetOf())).toContain('No update in the last week.')
+    expect(page(fleetOf())).toContain('<b>0</b> computers')
   })
 
   test('shows nothing that another computer wrote as anything but text', () => {

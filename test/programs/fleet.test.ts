@@ -65,7 +65,7 @@ test('the fleet is seen from each of its computers: versions, halts with their r
   )
   expect(rows[1]).toMatch(/^cellar +- +1\.0\.9 +- +- +updated +- +25 h ago +60 min ago \(silent\)$/)
   expect(rows[2]).toMatch(/^studio +alpha +1\.1\.0 +[0-9a-f]{12} +- +updated +done +\d+ s ago +\d+ s ago$/)
-  expect(stdout).toContain('3 computer(s): 1 × 1.1.0, 1 × 1.0.9, 1 × 1.0.0\n')
+  expect(stdout).toContain('3 computers: 1 × 1.1.0, 1 × 1.0.9, 1 × 1.0.0\n')
   expect(stdout).toContain('attic halted at migrate: migration 1.1.0/001_fails.mjs failed')
   const all = await members(studio)
   expect(all.get('attic')?.status).toMatchObject({
@@ -191,7 +191,7 @@ describe('telec fleet forget', () => {
     await studio.push(version('1.1.0'))
     await watchAndUpdate(studio)
     const { stdout } = await studio.telec('telec', ['fleet', 'forget', 'studio'])
-    expect(stdout).toMatch(/\nit still reports \(heard of \d+ s ago\) and comes back .*telec uninstall\n$/)
+    expect(stdout).toMatch(/\nit still reports \(\d+ s ago\), and appears again .*telec uninstall\n$/)
     expect((await members(studio)).size).toBe(0)
     await studio.push(version('1.2.0'))
     await watchAndUpdate(studio)
@@ -208,7 +208,7 @@ describe('telec fleet forget', () => {
       ['cellar', 'cellar/web'],
     ] as const)
       expectFailure(await studio.telec('telec', ['fleet', 'forget', given]), 2, [
-        `nothing about a computer "${given}"`,
+        `Redis knows no computer "${given}"`,
         `did you mean ${meant}?`,
       ])
     const far = await studio.telec('telec', ['fleet', 'forget', 'something-else'])
@@ -228,7 +228,5 @@ test('without Redis, or with one that is away, it says so', async () => {
   ])
   const redis = await startRedis()
   computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\nredis:\n  url: ${redis.url}\n`)
-  expect((await computer.telec('telec', ['status', '--fleet'])).stdout).toBe(
-    'no computer has been heard of yet\n',
-  )
+  expect((await computer.telec('telec', ['status', '--fleet'])).stdout).toBe('no computer has reported yet\n')
 })

@@ -262,11 +262,11 @@ async function expectTold(computer: Computer, expected: Expected): Promise<Halte
   expect(Date.parse(halted.at)).toBeGreaterThan(0)
   expect(`${halted.error}\n${halted.because}`).toContain(expected.cause)
   const text = (await computer.telec('telec', ['status'])).stdout
-  const rows = [`at ${expected.step}, `, halted.error, 'what to do: ', `to go on: ${halted.go_on}`]
+  const rows = [`at ${expected.step}, `, halted.error, 'what to do: ', `then run: ${halted.go_on}`]
   const left = [
     'checkout: ',
     'service: ',
-    `migrations: ${halted.left.migrations?.join(', ') || (isBroken ? 'not known' : 'none ran')}`,
+    `migrations: ${halted.left.migrations?.join(', ') || (isBroken ? 'unknown' : 'none ran')}`,
   ]
   for (const part of [...rows, ...left]) expect(text).toContain(part)
   await expectCommandsExist(`${halted.hint}\n${halted.go_on}`)

@@ -135,7 +135,7 @@ describe('telec init', () => {
     const before = readTree(computer.home)
     expectFailure(await init(computer, '--checkout', computer.checkout), 2, [
       join(computer.home, 'config.yml'),
-      'exists already',
+      'telec init does not overwrite it',
     ])
     expect(readTree(computer.home)).toEqual(before)
   })

@@ -199,7 +199,12 @@ describe('verify says what it cannot do, when', () => {
     ['there is no such home', ['--home', '/nonexistent/home'], 2, ['there is no folder /nonexistent/home']],
     ['there is no such checkout', ['--checkout', 'none'], 2, ['there is no folder', 'app/none']],
     ['the home is a file', ['--home', '/etc/passwd'], 2, ['there is no folder /etc/passwd']],
-    ['there is no such migration', ['1.1.0/009_z.mjs'], 2, ['no migration 1.1.0/009_z.mjs', `are: ${ID}`]],
+    [
+      'there is no such migration',
+      ['1.1.0/009_z.mjs'],
+      2,
+      ['no migration 1.1.0/009_z.mjs', `name one of these: ${ID}`],
+    ],
     ['the migrations are not in the checkout', ['--migrations', '../other'], 2, ['not inside the checkout']],
   ])('%s', async (_, args, code, parts) => {
     expectFailure(await inCi(REPLACES).verify(args), code, parts)

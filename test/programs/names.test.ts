@@ -113,7 +113,7 @@ test('each command that is named to a person means the service that they asked f
   expect(commands).toContain(`telec unhold --name worker ${commit.slice(0, 12)}`)
   expect(commands.filter((command) => !command.includes(' --name worker'))).toEqual([])
   const { stdout } = await computer.telec('telec', ['pause', '--user', '--name', '-'])
-  expect(stdout).toBe('paused until: telec resume --name - --user\n')
+  expect(stdout).toBe('paused until you run telec resume --name - --user\n')
 })
 
 test('the only one needs no name, also where it has one', async () => {
@@ -182,7 +182,7 @@ test('Redis, the fleet and metrics know a named service by its name', async () =
   await redis.client().zadd('system_status:computers', '1', 'studio/a/b', '1', 'studio/')
   const fleet = await computer.telec('telec', ['status', '--fleet'])
   expect(fleet.stdout).toContain('studio/worker  alpha')
-  expect(fleet.stdout).toContain('1 computer(s)')
+  expect(fleet.stdout).toContain('1 computer: ')
   const metrics = readFileSync(join(computer.folder, 'worker.prom'), 'utf8')
   expect(metrics).toContain('telec_halted{name="worker"} 0\n')
   expect(metrics).toContain('telec_deployed_info{name="worker",computer="studio/worker",channel="alpha"')

@@ -19,7 +19,7 @@ describe('deployment follows from pushing', () => {
   test.each([[['deploy']], [['deploy', '--all', 'now']], [['deploy', '--help']]])(
     'says telec %j, and leaves with 2',
     async (args) => {
-      expectFailure(await telec(...args), 2, ['deployment follows from pushing', 'git push'])
+      expectFailure(await telec(...args), 2, ['telec deploys each push', 'git push'])
     },
   )
 

@@ -52,7 +52,7 @@ test('it is in status, doctor and the metrics, until the branch is back', async 
   await computer.telec('telec-watch', ['--scheduled'])
   const shown = (await computer.telec('telec', ['status'])).stdout
   expect(shown).toMatch(
-    /^offered {4}nothing to follow: the remote has no branch main;.*\n {11}what to do: .*trunk/m,
+    /^available {2}nothing to follow: the remote has no branch main;.*\n {11}what to do: .*trunk/m,
   )
   expect(await doctor(computer)).toMatch(/^✗ remote {4}origin: the remote has no branch main; .* trunk$/m)
   expect((await computer.telec('telec', ['metrics'])).stdout).toContain('\ntelec_nothing_to_follow 1\n')

@@ -11,7 +11,7 @@ describe('telec pause', () => {
     const computer = await freshComputer()
     expect(await computer.telec('telec', ['pause'])).toMatchObject({
       code: 0,
-      stdout: 'paused until: telec resume\n',
+      stdout: 'paused until you run telec resume\n',
     })
     const commit = await computer.push(version('1.1.0'))
     expectFailure(await watchAndUpdate(computer), 75, ['updates are paused', 'telec resume'])
@@ -20,9 +20,9 @@ describe('telec pause', () => {
       deployed: { version: '1.0.0' },
       halted: null,
     })
-    expect(await status(computer)).toMatch(/^paused +since .* ago, until: telec resume$/m)
+    expect(await status(computer)).toMatch(/^paused +since .* ago, until you run telec resume$/m)
     expectFailure(await computer.telec('telec-update', ['--retry']), 75, ['updates are paused'])
-    expect((await computer.telec('telec', ['resume'])).stdout).toBe('updates go on\n')
+    expect((await computer.telec('telec', ['resume'])).stdout).toBe('updates are no longer paused\n')
     expect((await computer.telec('telec-update')).code).toBe(42)
     expect(await status(computer)).not.toContain('paused')
     expect((await computer.telec('telec', ['resume'])).stdout).toBe('updates were not paused\n')

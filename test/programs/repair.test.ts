@@ -194,7 +194,7 @@ describe('damage is named by telec doctor, shown and then mended by telec repair
     expect(shown).toMatchObject({ code: 1, stderr: '' })
     expect(shown.stdout).toMatch(found)
     expect(shown.stdout).toMatch(plan)
-    expect(shown.stdout).toContain('to do it: telec repair --yes')
+    expect(shown.stdout).toContain('to repair: telec repair --yes')
     const doctor = (await computer.telec('telec', ['doctor'])).stdout
     expect(doctor).toMatch(found)
     expect(doctor).toContain('telec repair')
@@ -236,7 +236,7 @@ test.each<[string, (index: string) => void]>([
     const { code, stdout } = await computer.telec('telec', ['repair', '--yes'])
     expect({ code, stdout }).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('to go on: telec-update --retry'),
+      stdout: expect.stringContaining('then run: telec-update --retry'),
     })
     expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
   },

@@ -64,7 +64,7 @@ describe('telec-update rollback', () => {
     })
 
     expect(await status(computer)).toMatch(
-      /^held +1\.1\.0 \(\w+\): rolled back from, .* ago\n.*telec-update --retry$/m,
+      /^held +1\.1\.0 \(\w+\): rolled back .* ago\n.*telec-update --retry$/m,
     )
     const [, last] = JSON.parse((await computer.telec('telec', ['history', '--json'])).stdout)
     expect(last).toMatchObject({
@@ -82,7 +82,7 @@ describe('telec-update rollback', () => {
     expect((await computer.telec('telec-watch')).stderr).toBe('') // it was said
     expect((await computer.telec('telec-update')).code).toBe(0)
     expect(await headOf(computer)).toBe(one)
-    expect(await status(computer)).toMatch(/^offered +not yet: 1\.1\.0 .* was rolled back/m)
+    expect(await status(computer)).toMatch(/^available +not yet: 1\.1\.0 .* was rolled back/m)
     expectFailure(await rollback(computer), 1, ['no deployment before 1.0.0'])
 
     const three = await computer.push(version('1.2.0'))
@@ -145,7 +145,7 @@ describe('telec-update rollback', () => {
       /→ 1\.0\.0 .*: rollback halted at install/,
     )
     expect((await computer.telec('telec', ['status'])).stdout).toMatch(
-      /^halted +at install, .*, on the way back to 1\.0\.0 /m,
+      /^halted +at install, .*, in the rollback to 1\.0\.0 /m,
     )
     expect((await computer.telec('telec-watch')).code).toBe(0)
     expectFailure(await computer.telec('telec-update'), 1, ['halted since'])
@@ -220,7 +220,7 @@ describe('a rollback is refused, and nothing has changed,', () => {
     const stashed = await rollback(computer, '--stash')
     expect(stashed, stashed.stderr).toMatchObject({ code: 42 })
     expect(await headOf(computer)).toBe(one)
-    expect(await status(computer)).toMatch(/put aside +package.json/)
+    expect(await status(computer)).toMatch(/stashed +package.json/)
 
     const other = (await updatedOnce()).computer
     await other.gitInCheckout('commit', '--quiet', '--allow-empty', '--message', 'mine')

@@ -48,7 +48,7 @@ test('without the remote it fails, and goes on with what waits', async () => {
   const { code, stderr } = await computer.telec('telec', ['update'])
   expect(code).toBe(75)
   expect(stderr).toMatch(
-    /not polled: the remote origin is out of reach; going on with what waits\n[\s\S]*preflight: /,
+    /the poll failed: the remote origin is out of reach; the pending update continues\n[\s\S]*preflight: /,
   )
   rmSync(join(computer.home, 'update_signal.json'))
   rmSync(join(computer.home, 'update_state.json'))
@@ -66,7 +66,7 @@ test.each([
     'updates',
     'exit 0',
     0,
-    /another telec is at work; what it does:\n(.*\n)*installing 1\.1\.0\n(.*\n)*updated 1\.1\.0\n$/,
+    /another telec is at work; its status:\n(.*\n)*installing 1\.1\.0\n(.*\n)*updated 1\.1\.0\n$/,
   ],
   ['halts', 'exit 3', 1, /\nupdate_failed 1\.1\.0\ntelec: halted since .* at install\n/],
 ])('where the unit that has begun %s, it follows it to its end', async (_, end, code, said) => {

@@ -45,11 +45,11 @@ test('a checkout whose HEAD somebody moved is wrong, and put back by the command
   expect(await wrong(computer)).toEqual([])
   await computer.gitInCheckout('checkout', '--quiet', 'HEAD~1')
   expect(await shown(computer, 'status')).toMatch(
-    /^checkout {3}HEAD of .* is at [0-9a-f]{12}, not at what is deployed$/m,
+    /^checkout {3}HEAD of .* is at [0-9a-f]{12}, not at the deployed commit$/m,
   )
   const [found = '', ...others] = await wrong(computer)
   expect(others).toEqual([])
-  expect(found).toMatch(/^✗ checkout .*not at what is deployed/)
+  expect(found).toMatch(/^✗ checkout .*not at the deployed commit/)
   const [, command = ''] = /put it back: git -C \S+ (.*)$/m.exec(found) ?? []
   await computer.gitInCheckout(...command.split(' '))
   expect(await wrong(computer)).toEqual([])

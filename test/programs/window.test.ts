@@ -41,7 +41,7 @@ test('outside the window a new version is detected at once, and applied when it 
   expect(stdout).toMatch(
     /^window +\d\d:\d\d-\d\d:\d\d, \d\d:\d\d-\d\d:\d\d: it opens in \d+ (min|h); sooner: telec-update --now$/m,
   )
-  expect(stdout).toMatch(/^waiting +an update to /m)
+  expect(stdout).toMatch(/^pending +an update to /m)
 
   const before = signalTime(computer)
   await computer.telec('telec-watch', ['--scheduled'])

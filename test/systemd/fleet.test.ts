@@ -93,7 +93,7 @@ test('eight computers run a push that is announced, two at a time; and without R
   expect(log).toHaveLength(2 * SIZE)
   await until('all to have reported', async () => {
     const stdout = (await boxes[0]?.sh('/opt/telec/telec status --fleet'))?.stdout ?? ''
-    return stdout.includes(`${SIZE} computer(s): ${SIZE} × 1.1.0`)
+    return stdout.includes(`${SIZE} computers: ${SIZE} × 1.1.0`)
   })
 
   await redis.kill()

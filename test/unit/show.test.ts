@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Overview } from '../../src/view/collect.ts'
 import { showServices } from '../../src/view/services.ts'
-import { relative, showOverview } from '../../src/view/show.ts'
+import { showOverview } from '../../src/view/show.ts'
+import { relative } from '../../src/view/text.ts'
 import { commit, head } from '../helpers/commits.ts'
 
 const NOON_MS = Date.parse('2026-05-04T12:00:00Z')
@@ -102,14 +103,14 @@ describe('telec status', () => {
       `1.0.0 (${commit('one').slice(0, 12)}), 60 min ago`,
     ],
     ['says that nothing was recorded yet', 'deployed', { deployed: null }, 'nothing is recorded yet'],
-    ['says that there is nothing new', 'offered', {}, 'nothing new: the head of main is deployed'],
+    ['says that there is nothing new', 'available', {}, 'nothing new: the head of main is deployed'],
     [
       'says nothing of what was deployed before',
-      'offered',
+      'available',
       { deployed: { ...head('one', '1.0.0'), at: at(-10) } },
-      'not asked since then',
+      'not polled since the last update',
     ],
-    ['says that it does not know yet', 'offered', { watch: null }, 'not known yet'],
+    ['says that it does not know yet', 'available', { watch: null }, 'not known yet'],
     ['says when it polled', 'last poll', {}, '20 s ago'],
     ['says that it never polled', 'last poll', { watch: null }, 'never'],
     ['says when it will poll', 'next poll', {}, 'in 40 s'],
@@ -142,8 +143,10 @@ describe('telec status', () => {
 
   test('says what is offered', () => {
     const watch = { ...CURRENT.watch, outcome: 'update' as const, target } as Overview['watch']
-    expect(row('offered', { watch })).toBe(`1.1.0 (${short})`)
-    expect(row('offered', { watch, deployed: { ...target, at: at(0) } })).toBe('nothing new since then')
+    expect(row('available', { watch })).toBe(`1.1.0 (${short})`)
+    expect(row('available', { watch, deployed: { ...target, at: at(0) } })).toBe(
+      'nothing new since the last poll',
+    )
   })
 
   test('says why an offer is not taken', () => {
@@ -154,7 +157,7 @@ describe('telec status', () => {
       refusal: 'rewrite',
       target,
     } as Overview['watch']
-    expect(row('offered', { watch })).toBe(
+    expect(row('available', { watch })).toBe(
       `1.1.0 (${short}), not taken: the tag has moved\n           to take it: telec-update --accept-rewrite`,
     )
   })
@@ -162,7 +165,7 @@ describe('telec status', () => {
   test('counts the polls that did not reach the remote', () => {
     const watch = { ...CURRENT.watch, failures: 3, last_failure: 'no route to host' } as Overview['watch']
     expect(row('last poll', { watch })).toBe(
-      '20 s ago; 3 since then did not reach the remote: no route to host',
+      '20 s ago; 3 polls since then did not reach the remote: no route to host',
     )
   })
 
@@ -175,7 +178,7 @@ describe('telec status', () => {
       detected_at: at(-5),
       source: 'telec-watch',
     }
-    expect(row('waiting', { signal })).toBe(`an update to 1.1.0 (${short}), detected 5 s ago`)
+    expect(row('pending', { signal })).toBe(`an update to 1.1.0 (${short}), detected 5 s ago`)
   })
 
   test('says what is under way, and at which step', () => {
@@ -206,7 +209,7 @@ describe('telec status', () => {
       row('stopped', { ...shown, at_work: false, starts }),
     ).toBe(`to 1.1.0 (${short}) since 7 s ago, at install
            ${starts}
-           nothing works on it; it goes on at the next poll, in 40 s; now: telec-update`)
+           nothing works on it; the next poll resumes it, in 40 s; now: telec-update`)
   })
 
   test('says what became of local changes and of the service in the update that led here', () => {
@@ -250,15 +253,15 @@ describe('telec status', () => {
       HALTED.error,
       'line two',
       'what to do: mend the script',
-      `checkout: at ${short}, the new one`,
+      `checkout: at ${short}, the target`,
       'service: not restarted; a restart now starts 1.1.0, not yet installed',
       'migrations: 1.1.0/000_a.js',
-      'to go on: telec-update --retry',
-      'not tried again by itself',
+      'then run: telec-update --retry',
+      'telec does not retry it',
     ])
       expect(text).toContain(part)
     expect(row('halted', { halted: { ...HALTED, transient: true, next_try_at: at(30) } })).toContain(
-      'tried again by itself in 30 s',
+      'telec retries it automatically in 30 s',
     )
   })
 

@@ -4,18 +4,21 @@ import { nameOf, type Target } from '../../channel/target.ts'
 import type { Paths } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
 import { asAsked, commandFor } from '../../config/services.ts'
+import { parseDuration } from '../../config/values.ts'
 import { locateRepository } from '../../git/repository.ts'
 import { type Choice, readChoices, writeChoices } from '../../state/choices.ts'
+import { endPause, readPause, writePause } from '../../state/pause.ts'
+import { wakeUpdater } from '../../state/signal.ts'
 import { asTarget, isUnderWay, readUpdateState, type UpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { isHeld } from '../../system/lock.ts'
 import { isoTime } from '../../system/world.ts'
-
+import { endOfPause } from '../../view/show.ts'
 import { choosePin, findTarget } from '../../watch/named-target.ts'
-import { serviceArgument } from '../command-line.ts'
+import { JSON_OPTION, parser, serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
-// What a person says of versions: it goes before what the channel says.
+// What users decide about updates: it overrides the channel.
 
 interface Options {
   readonly json: boolean
@@ -23,25 +26,23 @@ interface Options {
 
 const versionArgument = () => new Argument('<version>', NAME_OF_TARGET)
 
-const JSON_OPTION = ['--json', 'say the same as JSON, for programs', false] as const
-
 export const pinCommand: DefineCommand = (world) =>
   new Command('pin')
     .addArgument(versionArgument())
     .addArgument(serviceArgument())
-    .description('go to that version, or stay at it, whatever the channel offers, until telec unpin')
+    .description('take that version and keep it, until telec unpin')
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
       `
-It goes forwards only: what is older than what is deployed is refused; go back first, by telec rollback --to. The remote has
-to have it, and it is verified as every update is. A pin waits for the window and for a pause, and for its turn in a fleet;
-it does not wait for deployment.min_age, nor for others that halted at it.
+The version must be at the remote, and not older than the deployed one: roll back first, with telec rollback --to. telec verifies
+it as in every update. A pin respects the window, a pause and the order of the fleet; it ignores deployment.min_age, and halts of
+other computers.
 
 Examples:
   telec pin 1.8.0
   telec pin 0123abcd
-  telec pin 1.8.0 worker   of the service worker`,
+  telec pin 1.8.0 worker   for the service worker`,
     )
     .action(async (text: string, _, { json }: Options) => {
       const service = await openService(world)
@@ -49,21 +50,21 @@ Examples:
       world.out(
         json
           ? { pin, deployed: asTarget(state.deployed) }
-          : asAsked(world, `pinned to ${nameOf(pin)}: ${whatFollows(pin, state, service.paths)}\n`),
+          : asAsked(world, `pinned to ${nameOf(pin)}: ${describePin(pin, state, service.paths)}\n`),
       )
     })
 
-function whatFollows({ commit }: Target, { deployed, halted }: UpdateState, paths: Paths): string {
+function describePin({ commit }: Target, { deployed, halted }: UpdateState, paths: Paths): string {
   if (commit === deployed.commit) return 'it is deployed, and stays'
   if (halted?.target.commit === commit)
-    return `it halted at ${halted.step}; to go on: ${commandFor(paths, halted.go_on)}`
+    return `it halted at ${halted.step}; then run: ${commandFor(paths, halted.go_on)}`
   return 'the next poll takes it; now: telec update'
 }
 
 export const unpinCommand: DefineCommand = (world) =>
   new Command('unpin')
     .addArgument(serviceArgument())
-    .description('end a pin: what the channel offers is taken again')
+    .description('end a pin: the channel decides again')
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  telec unpin')
     .action(async (_, { json }: Options) => {
@@ -79,12 +80,12 @@ export const holdCommand: DefineCommand = (world) =>
   new Command('hold')
     .addArgument(versionArgument())
     .addArgument(serviceArgument())
-    .description('never take that version; the channel then offers the next best one, or nothing')
+    .description('never take that version, but the next best one of the channel')
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
       `
-One that is deployed stays deployed: telec goes back when a person says so. The channel alpha follows commits: hold the commit.
+A deployed version stays deployed: roll back with telec rollback. The channel alpha follows commits: hold the commit.
 
 Examples:
   telec hold 1.8.0
@@ -94,13 +95,13 @@ Examples:
     .action(async (text: string, _, { json }: Options) => {
       const service = await openService(world)
       const { paths } = service
-      const state = verifyDeployed(readUpdateState(paths))
+      const state = readDeployed(paths)
       const repository = locateRepository(world, service.config.deployment.checkout)
       const target = asTarget(await findTarget(service, repository, state, text))
       const choices = readChoices(paths)
       if (choices.pin?.commit === target.commit)
         throw new TelecError('halted', `this computer is pinned to ${nameOf(target)}`, {
-          hint: 'to hold it: telec unpin first',
+          hint: 'end the pin first: telec unpin',
         })
       const others = choices.held.filter(({ commit }) => commit !== target.commit)
       await writeChoices(paths, { ...choices, held: [...others, { ...target, since: isoTime(world) }] })
@@ -111,49 +112,82 @@ Examples:
       )
     })
 
-/** @param isAtWork another telec is at it right now: it asks nobody any more. */
+/** @param isAtWork another telec is at work: it does not read the choices again. */
 function describeHold(target: Target, { deployed, update }: UpdateState, isAtWork: boolean): string {
-  const undo = `to take it all the same: telec unhold ${shortName(target)}`
+  const isUpdating = update?.target.commit === target.commit && (isAtWork || isUnderWay(update))
   const now =
     target.commit === deployed.commit
-      ? '\nit is deployed, and stays until a newer one comes; to go back: telec rollback'
-      : update?.target.commit === target.commit && (isAtWork || isUnderWay(update))
-        ? '\nthe update to it has begun already, and is not stopped; to go back once it has ended or halted: telec rollback'
+      ? '\nit is deployed, and stays until there is a newer one; to roll back: telec rollback'
+      : isUpdating
+        ? '\nan update to it is under way, and continues; to roll back after it: telec rollback'
         : ''
-  return `${nameOf(target)} is held; ${undo}${now}\n`
+  return `${nameOf(target)} is held; to take it again: telec unhold ${shortName(target)}${now}\n`
 }
 
 export const unholdCommand: DefineCommand = (world) =>
   new Command('unhold')
     .addArgument(versionArgument())
     .addArgument(serviceArgument())
-    .description('take a version again that telec hold named')
+    .description('take a held version again')
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  telec unhold 1.8.0')
     .action(async (text: string, _, { json }: Options) => {
       const { paths } = await openService(world)
       const choices = readChoices(paths)
-      const found = theHeld(choices.held, text)
+      const found = findHeld(choices.held, text)
       await writeChoices(paths, { ...choices, held: choices.held.filter((one) => one !== found) })
       world.out(json ? { unheld: asTarget(found) } : `${nameOf(found)} is no longer held\n`)
     })
 
-function theHeld(held: readonly Choice[], text: string): Choice {
+function findHeld(held: readonly Choice[], text: string): Choice {
   const name = parseName(text)
   const found = held.filter((one) => isCalled(one, name))
   const [only, ...others] = found
   if (only && others.length === 0) return only
-  const what = only ? `${text} could be ${found.length} that are held` : `${text} is not held`
-  const because = (only ? found : held).map(nameOf).join('\n')
-  throw new TelecError('usage', what, {
-    because: because || 'nothing is',
-    hint: 'what is held: telec status',
+  throw new TelecError('usage', only ? `${text} fits ${found.length} held versions` : `${text} is not held`, {
+    because: `held: ${(only ? found : held).map(nameOf).join(', ') || 'none'}`,
+    hint: 'list the held versions: telec status',
   })
 }
 
-function verifyDeployed(state: UpdateState | null): UpdateState {
+/** Throws where telec has no record of a deployed version yet. */
+export function readDeployed(paths: Paths): UpdateState {
+  const state = readUpdateState(paths)
   if (state) return state
   throw new TelecError('halted', 'telec has deployed nothing on this computer yet', {
-    hint: 'look what there is: telec status',
+    hint: 'poll first: telec watch',
   })
 }
+
+const parseTime = parser('a time such as 90s, 5m or 2h', (text) => parseDuration(text) || null)
+
+export const pauseCommand: DefineCommand = (world) =>
+  new Command('pause')
+    .addArgument(serviceArgument())
+    .description('pause updates until telec resume; polls continue')
+    .option('--for <time>', 'resume automatically after 90s, 5m or 2h', parseTime)
+    .option(...JSON_OPTION)
+    .addHelpText('after', '\nExamples:\n  telec pause --for 2h\n  telec resume')
+    .action(async (_, { for: ms, json }: Options & { readonly for?: number }) => {
+      const until = ms === undefined ? null : new Date(world.now() + ms).toISOString()
+      const { paths } = await openService(world)
+      const pause = { since: isoTime(world), until }
+      await writePause(paths, pause)
+      world.out(json ? { paused: pause } : asAsked(world, `paused ${endOfPause(pause)}\n`))
+    })
+
+export const resumeCommand: DefineCommand = (world) =>
+  new Command('resume')
+    .addArgument(serviceArgument())
+    .description('end a pause, and start a pending update')
+    .option(...JSON_OPTION)
+    .addHelpText('after', '\nExample:\n  telec resume')
+    .action(async (_, { json }: Options) => {
+      const service = await openService(world)
+      const { paths } = service
+      const pause = readPause(paths, world.now())
+      await endPause(paths)
+      await wakeUpdater(service)
+      const text = pause === null ? 'updates were not paused\n' : 'updates are no longer paused\n'
+      world.out(json ? { resumed: pause } : text)
+    })

@@ -13,7 +13,7 @@ import { locateRepository } from '../../git/repository.ts'
 import { EXIT, orNull } from '../../system/errors.ts'
 import { usesColour } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
-import { serviceArgument } from '../command-line.ts'
+import { JSON_OPTION, serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 const CHECKS: Checks = {
@@ -25,26 +25,20 @@ const CHECKS: Checks = {
 }
 const CONTRACT: Checks = { contract: proveRestartContract }
 
-export const doctorCommand: DefineCommand = (world, leave) =>
+export const doctorCommand: DefineCommand = (world, exitWith) =>
   new Command('doctor')
     .addArgument(serviceArgument())
-    .description(
-      'whether all is as it should be: configuration, git, remote, units, disk; a line each, or what to do',
-    )
-    .option(
-      '--restart-contract',
-      'only prove, with a unit of its own, that exit code 42 brings a service back',
-      false,
-    )
-    .option('--json', 'as JSON, for programs', false)
+    .description('check configuration, git, remote, units and disk; a line each, with what to do')
+    .option('--restart-contract', 'only test that exit code 42 restarts a unit', false)
+    .option(...JSON_OPTION)
     .addHelpText(
       'after',
       `
-It changes nothing, and notes a newer telec for telec status. Exit code 1: something is wrong.
+It changes nothing, and notes a newer telec for telec status. Exit code 1: a check failed.
 
 Examples:
   telec doctor
-  telec doctor --restart-contract   starts a throw-away unit that exits 42, and sees it come back`,
+  telec doctor --restart-contract   start a temporary unit that exits with 42, and wait for its restart`,
     )
     .action(async (_, { json, restartContract }: Record<'json' | 'restartContract', boolean>) => {
       const services = locateAll(world)
@@ -59,10 +53,10 @@ Examples:
         }
       }
       if (json) world.out(findings)
-      if (findings.some(({ ok }) => !ok)) leave(EXIT.halted)
+      if (findings.some(({ ok }) => !ok)) exitWith(EXIT.halted)
     })
 
-/** Each as it is found. Without a configuration there is nothing else to look at. */
+/** Yields each finding at once. Without a configuration all other checks would fail. */
 async function* diagnose(world: World, paths: Paths, checks: Checks): AsyncGenerator<Finding> {
   const opening = openService(world, paths)
   const config = await examine('config', async () => {
@@ -72,16 +66,15 @@ async function* diagnose(world: World, paths: Paths, checks: Checks): AsyncGener
   yield config
   if (!config.ok) return
   const service = await opening
-  // What all of these lack is one fault, which another check says.
-  const locating = () => locateRepository(world, service.config.deployment.checkout)
-  const isThere = (await orNull(locating)) !== null
-  const missing: readonly (readonly [what: () => unknown, of: readonly string[]])[] = [
-    [locating, OF_CHECKOUT],
-    [() => verifyGit(world), isThere ? OF_GIT : []], // that it is not there is seen without git
-    [() => startedBy(service), OF_UNITS],
+  // Another check reports what these checks lack.
+  const isThere = (await orNull(() => locateRepository(world, service.config.deployment.checkout))) !== null
+  const hasGit = (await orNull(() => verifyGit(world))) !== null
+  const isStarted = (await orNull(() => startedBy(service))) !== null
+  const skipped = [
+    ...(isThere ? [] : OF_CHECKOUT),
+    ...(isThere && !hasGit ? OF_GIT : []), // telec needs no git to find the checkout missing
+    ...(isStarted ? [] : OF_UNITS),
   ]
-  const skipped: string[] = []
-  for (const [what, of] of missing) if ((await orNull(what)) === null) skipped.push(...of)
   for (const [name, run] of Object.entries(checks))
     if (!skipped.includes(name)) yield await examine(name, () => run(service))
 }

@@ -1,29 +1,38 @@
-import { Command } from 'commander'
-import { locateAll } from '../../config/services.ts'
+import { Command, Option } from 'commander'
+import { parseRedisUrl, REDIS_URL_FORMS } from '../../config/redis-url.ts'
+import type { RedisConfig } from '../../config/schema.ts'
+import { loadConfig } from '../../config/service.ts'
+import { locate, locateAll } from '../../config/services.ts'
+import { announce } from '../../fleet/announcements.ts'
 import { redisFault, redisOf, withRedis } from '../../fleet/client.ts'
 import { computersIn, type Forgotten, forget } from '../../fleet/forget.ts'
 import { TelecError } from '../../system/errors.ts'
 import { similarTo } from '../../system/similar.ts'
+import type { World } from '../../system/world.ts'
 import { isSilent } from '../../view/fleet.ts'
-import { relative } from '../../view/show.ts'
+import { ago } from '../../view/text.ts'
+import { JSON_OPTION } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
-const TIMEOUT_MS = 10_000
+// Commands that write to Redis.
 
-export const fleetCommand: DefineCommand = (world, leave) =>
+const FORGET_TIMEOUT_MS = 10_000
+const NOTIFY_TIMEOUT_MS = 5_000
+
+export const fleetCommand: DefineCommand = (world, exitWith) =>
   new Command('fleet')
-    .description('what computers that meet in Redis know of each other')
-    .addCommand(forgetCommand(world, leave))
+    .description('manage the computers that report to Redis')
+    .addCommand(forgetCommand(world, exitWith))
 
 const forgetCommand: DefineCommand = (world) =>
   new Command('forget')
-    .description('remove what Redis holds about a computer that is gone')
+    .description('remove a retired computer from Redis')
     .argument('<computer>', 'COMPUTER, or COMPUTER/NAME of a named service')
-    .option('--json', 'as JSON, for programs', false)
+    .option(...JSON_OPTION)
     .addHelpText(
       'after',
       `
-A computer that still reports comes back by itself: telec uninstall on it ends that.
+A computer that still reports appears again: run telec uninstall there first.
 
 Examples:
   telec fleet forget attic
@@ -31,27 +40,25 @@ Examples:
     )
     .action(async (computer: string, { json }: { json: boolean }) => {
       const redis = await redisOf(world, locateAll(world))
-      const forgotten = await withRedis(redis, TIMEOUT_MS, async (client) => {
+      const forgotten = await withRedis(redis, FORGET_TIMEOUT_MS, async (client) => {
         const found = await forget(client, computer)
         if (found === null) throw unknown(computer, await computersIn(client))
         return found
-      }).catch(redisFault('Redis is out of reach', 'try it again: what is left is removed then'))
+      }).catch(redisFault('Redis is out of reach', `try again: telec fleet forget ${computer}`))
       const { heard_at } = forgotten
       const reports = heard_at !== null && !isSilent({ ...forgotten, heard_at, status: null }, world.now())
       if (json) return world.out({ ...forgotten, reports })
-      const back = reports
-        ? `it still reports (heard of ${relative(Math.min(-1, Date.parse(heard_at) - world.now()))}) and comes back within minutes; to end that, on it: telec uninstall\n`
+      const warning = reports
+        ? `it still reports (${ago(heard_at, world.now())}), and appears again within minutes; to end that, run there: telec uninstall\n`
         : ''
-      world.out(`forgot ${computer}: ${describe(forgotten)}\n${back}`)
+      world.out(`forgot ${computer}: ${describe(forgotten)}\n${warning}`)
     })
 
 function unknown(computer: string, known: readonly string[]): TelecError {
   const [meant] = similarTo(computer, known)
-  return new TelecError('usage', `Redis holds nothing about a computer ${JSON.stringify(computer)}`, {
-    hint:
-      meant === undefined
-        ? 'see all: telec status --fleet'
-        : `did you mean ${meant}? All: telec status --fleet`,
+  const what = `Redis knows no computer ${JSON.stringify(computer)}`
+  return new TelecError('usage', meant === undefined ? what : `${what}; did you mean ${meant}?`, {
+    hint: 'list all: telec status --fleet',
   })
 }
 
@@ -64,4 +71,64 @@ function describe({ heard_at, status, turn, halted_at }: Forgotten): string {
   ]
     .flat()
     .join(', ')
+}
+
+interface Announced {
+  readonly channel: string
+  readonly release?: string
+  readonly from?: string
+  readonly json: boolean
+}
+
+export const notifyCommand: DefineCommand = (world) =>
+  new Command('notify')
+    .description('announce a new version over Redis to listening computers')
+    .addOption(
+      new Option('--channel <name>', 'the channel of the version')
+        .choices(['alpha', 'beta', 'stable'])
+        .default('alpha'),
+    )
+    .option('--release <version>', 'the version, shown in the announcement')
+    .option('--from <version>', 'the version before')
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      `
+An announcement is a hint: each computer asks its git remote, and finds the version also without Redis. The address is redis.url
+of the configuration, or TELEC_REDIS_URL (in CI).
+
+Examples:
+  telec notify
+  TELEC_REDIS_URL=rediss://:PASSWORD@redis.example.org telec notify --channel beta --release 1.4.2`,
+    )
+    .action(async ({ channel, release, from, json }: Announced) => {
+      const announcement = {
+        channel,
+        version: release ?? null,
+        from_version: from ?? null,
+        daemon_id: 'telec-notify', // no computer's name: every computer polls, this one too
+        timestamp: Math.floor(world.now() / 1000),
+      }
+      const redis = await redisToNotify(world)
+      const id = await withRedis(redis, NOTIFY_TIMEOUT_MS, (client) => announce(client, announcement)).catch(
+        redisFault(
+          'Redis did not take the announcement',
+          'try again, or wait: each computer finds the version at its next poll',
+        ),
+      )
+      world.out(json ? { id, announcement } : `announced on ${channel}: ${id}\n`)
+    })
+
+async function redisToNotify(world: World): Promise<RedisConfig> {
+  const url = world.env.TELEC_REDIS_URL
+  if (url !== undefined) {
+    if (parseRedisUrl(url) !== null) return { url }
+    throw new TelecError('usage', 'TELEC_REDIS_URL is no URL of a Redis', { hint: REDIS_URL_FORMS })
+  }
+  const paths = locate(world)
+  const { redis } = await loadConfig(world, paths)
+  if (redis) return redis
+  throw new TelecError('config', 'no Redis is configured', {
+    hint: `set redis.url in ${paths.config}, or TELEC_REDIS_URL`,
+  })
 }

@@ -17,8 +17,8 @@ import { acquireLock } from '../../system/lock.ts'
 import type { World } from '../../system/world.ts'
 import { adopt } from '../../update/adopt.ts'
 import { askForAnswers } from '../ask.ts'
-import type { DefineCommand } from '../main.ts'
-import { warn } from '../warn.ts'
+import { JSON_OPTION } from '../command-line.ts'
+import { type DefineCommand, warn } from '../main.ts'
 
 interface Options extends Omit<Answers, 'checkout' | 'name'> {
   readonly checkout?: string
@@ -28,34 +28,36 @@ interface Options extends Omit<Answers, 'checkout' | 'name'> {
 
 export const initCommand: DefineCommand = (world) =>
   new Command('init')
-    .description('write the configuration of a service, and record what its checkout is at')
+    .description('write the configuration of a service, and record its deployed version')
     .option('--checkout <path>', 'the git work tree that the service runs from')
     .addOption(
-      new Option('--channel <name>', 'what to follow').choices(['alpha', 'beta', 'stable']).default('alpha'),
+      new Option('--channel <name>', 'the versions to take')
+        .choices(['alpha', 'beta', 'stable'])
+        .default('alpha'),
     )
-    .option('--pinned-minor <version>', 'with --channel stable: the minor version to stay on, such as 1.4')
-    .option('--remote <name>', "one of the checkout's remotes, or a URL (default: origin)")
-    .option('--branch <name>', 'what alpha follows (default: main)')
-    .option('--install <command>', 'run in the checkout after the migrations')
-    .option('--service <name...>', 'the systemd units or launchd labels to restart, in that order')
+    .option('--pinned-minor <version>', 'the minor version of channel stable, such as 1.4')
+    .option('--remote <name>', 'a remote of the checkout, or a URL (default: origin)')
+    .option('--branch <name>', 'the branch of channel alpha (default: main)')
+    .option('--install <command>', 'a command to run in the checkout after migrations')
+    .option('--service <name...>', 'systemd units or launchd labels to restart, in order')
     .addOption(new Option('--scope <scope>', 'where the service runs').choices(['user', 'system']))
     .option('--computer <name>', 'the name of this computer (default: the host name)')
-    .option('--json', 'as JSON, for programs', false)
+    .option(...JSON_OPTION)
     .addHelpText(
       'after',
       `
-Without --checkout, in a terminal, it asks.
+In a terminal, without --checkout, it asks.
 
 Examples:
   telec init --checkout ~/apps/web --service web.service --install 'npm ci'
   telec init --checkout ~/apps/web --channel stable --pinned-minor 1.4
   telec init --name worker --checkout ~/apps/worker --service worker.service   a second service
-  sudo telec init --system --checkout /srv/web   for the whole computer: in /etc/telec, and /var/lib/telec`,
+  sudo telec init --system --checkout /srv/web   for the computer: /etc/telec, /var/lib/telec`,
     )
     .action(async (options: Options) => {
       if (options.system && world.uid !== 0)
-        throw new TelecError('usage', 'what is configured for the system scope is for root to say', {
-          hint: `sudo ${[world.program.name, ...world.program.args].join(' ')}`,
+        throw new TelecError('usage', 'only root configures services in the system scope', {
+          hint: `run it as root: sudo ${[world.program.name, ...world.program.args].join(' ')}`,
         })
       const paths = locateAny(world)
       verifyNotConfigured(paths)
@@ -64,14 +66,14 @@ Examples:
       const others = await otherServices(world, paths)
       const done = await initialise(world, paths, others, await answersOf(world, paths, others, options))
       world.out(options.json ? done.data : done.text)
-      // Not an error: somebody may log in at the desktop before telec install.
+      // Not an error: the user may log in at the desktop before telec install.
       if (world.platform === 'darwin' && paths.scope === 'user')
         await verifyLaunchd(world, 'user').catch(warn(world))
     })
 
 function verifyNotConfigured(paths: Paths): void {
   if (readText(paths.config) === null) return
-  throw new TelecError('usage', `${paths.config} exists already; telec init does not overwrite it`, {
+  throw new TelecError('usage', `${paths.config} exists: telec init does not overwrite it`, {
     hint: 'edit it, or move it away and run telec init again',
   })
 }
@@ -82,9 +84,9 @@ async function answersOf(
   others: readonly Other[],
   { checkout, system, json: _, ...given }: Options,
 ): Promise<Answers> {
-  // What is the computer's is as in the service that it has already; what differs is asked for, or proposed.
-  const alike = others.find(({ paths }) => paths.scope === scope)?.config.computer.split('/')[0]
-  const computer = given.computer ?? (alike === defaultComputer(world) ? undefined : alike)
+  // All services of a computer have its name.
+  const known = others.find(({ paths }) => paths.scope === scope)?.config.computer.split('/')[0]
+  const computer = given.computer ?? (known === defaultComputer(world) ? undefined : known)
   if (checkout === undefined) return { computer, name, ...(await askForAnswers(world, name, others)) }
   return {
     ...given,
@@ -95,21 +97,21 @@ async function answersOf(
   }
 }
 
-/** What is wrong with the text is wrong with the flags: the file is not there yet. */
-function checked(world: World, paths: Paths, text: string): Config {
+/** Blames the flags for an invalid configuration: the user has not seen the file. */
+function parsed(world: World, paths: Paths, text: string): Config {
   try {
     return parseConfig(world, paths.config, text)
   } catch (error) {
     if (!(error instanceof TelecError)) throw error
-    throw new TelecError('config', 'the configuration would be wrong', {
+    throw new TelecError('config', 'the flags make an invalid configuration', {
       ...(error.because === undefined ? {} : { because: error.because }),
-      hint: 'nothing was written; correct the flags: telec init --help',
+      hint: 'correct the flags, nothing was written: telec init --help',
       cause: error,
     })
   }
 }
 
-/** Checks what it is about to write as if it had been read, writes it, and records the baseline. @returns what to say. */
+/** Validates the configuration, writes it, and records the deployed version. */
 async function initialise(
   world: World,
   paths: Paths,
@@ -118,7 +120,7 @@ async function initialise(
 ): Promise<{ data: object; text: string }> {
   const { renderConfig } = await import('../../config/template.ts')
   const text = renderConfig(answers)
-  const config = checked(world, paths, text)
+  const config = parsed(world, paths, text)
   verifyNothingShared({ paths, config }, others)
   const install = `telec install${paths.name === null ? '' : ` ${paths.name}`}`
   if (paths.scope === 'system') {
@@ -127,7 +129,7 @@ async function initialise(
     return {
       data: { config: paths.config, owner: name, deployed: null },
       text: `wrote ${paths.config}
-telec will run as ${name}, the owner of the checkout; its first poll records what is deployed
+telec runs as ${name}, the owner of the checkout; its first poll records the deployed version
 next: sudo ${install}
 `,
     }
@@ -141,8 +143,8 @@ next: sudo ${install}
   return {
     data: { config: paths.config, owner: world.user(), deployed: state.deployed },
     text: `wrote ${paths.config}
-${nameOf(state.deployed)} is what is deployed here; later migrations are run from there on
-next: ${install}, or telec run -- COMMAND where there is no systemd and no launchd
+${nameOf(state.deployed)} is deployed; telec runs migrations of later versions only
+next: ${install}, or without systemd and launchd: telec run -- COMMAND
 `,
   }
 }

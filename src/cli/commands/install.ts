@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import type { Paths, Scope } from '../../config/paths.ts'
+import type { Paths } from '../../config/paths.ts'
 import type { Config } from '../../config/schema.ts'
 import { loadConfig, type Service } from '../../config/service.ts'
 import { commandFor, locateOfAnybody } from '../../config/services.ts'
@@ -13,9 +13,8 @@ import { COMMANDS, verifyProgram } from '../../service/programs-found.ts'
 import { readInstalled } from '../../state/installed.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
-import { serviceArgument } from '../command-line.ts'
-import type { DefineCommand } from '../main.ts'
-import { warn } from '../warn.ts'
+import { JSON_OPTION, serviceArgument } from '../command-line.ts'
+import { type DefineCommand, warn } from '../main.ts'
 
 interface Options extends Record<'print' | 'refresh' | 'user' | 'system' | 'json', boolean> {
   readonly manager: InstallPlan['manager']
@@ -23,28 +22,28 @@ interface Options extends Record<'print' | 'refresh' | 'user' | 'system' | 'json
 
 export const installCommand: DefineCommand = (world) =>
   place(new Command('install'))
-    .description('have the service manager start telec: writes and enables its units')
-    .option('--print', 'print every file and command; change nothing', false)
+    .description("write and enable telec's units for the service manager")
+    .option('--print', 'print each file and command; change nothing', false)
     .addOption(
-      new Option('--manager <name>', 'whose units')
+      new Option('--manager <name>', 'the service manager')
         .choices(['systemd', 'launchd'])
         .default(world.platform === 'darwin' ? 'launchd' : 'systemd'),
     )
-    .addOption(new Option('--refresh', 'only where other files would be written').default(false).hideHelp())
+    .addOption(new Option('--refresh', 'do nothing where the units are up to date').default(false).hideHelp())
     .addHelpText(
       'after',
       `
-Run again, after an upgrade or a change of the configuration, it brings the units up to date.
+Run it again after an upgrade or a change of the configuration: it updates the units.
 
 Examples:
-  telec install                 for systemd or launchd, whichever this computer has
-  telec install --print         what that would do
+  telec install                 for systemd or launchd
+  telec install --print         show its files and commands
   sudo telec install --system   as configured in /etc/telec`,
     )
     .action(async (_, options: Options) => {
       const { service, plan } = await planned(world, options)
       const { paths } = service
-      if (options.print) return world.out(options.json ? planAsData(plan) : showPlan(plan))
+      if (options.print) return world.out(options.json ? planAsData(plan) : planAsText(plan))
       if (options.refresh && (readInstalled(paths) === null || staleFiles(paths, plan).length === 0)) return
       await verifyInstallable(service, plan)
       await warnOfPrograms(service, plan.owner)
@@ -57,21 +56,19 @@ Examples:
       if (plan.owner?.uid === 0) world.log.warning(OF_ROOT)
       const guarded = guardedFolder(world, service.config.deployment.checkout)
       if (guarded) world.log.warning(`the checkout is in ${guarded}: ${GUARDED}`)
-      await warnOfLogout(world, plan)
+      // Not an error: on a desktop the user may want units to end at logout.
+      if (plan.manager === 'systemd' && plan.scope === 'user') await verifyLinger(world).catch(warn(world))
     })
 
 export const uninstallCommand: DefineCommand = (world) =>
   place(new Command('uninstall'))
-    .description("take telec's units away; the service goes on as it is")
-    .addHelpText(
-      'after',
-      "\nExample:\n  telec uninstall   the configuration and the state stay in telec's home",
-    )
+    .description("remove telec's units; the service keeps running")
+    .addHelpText('after', '\nExample:\n  telec uninstall   keeps the configuration and the state')
     .action(async (_, options: Options) => {
       const paths = locateOfAnybody(world)
       if (readInstalled(paths)?.scope === 'system' && world.uid !== 0)
-        throw new TelecError('usage', 'only root can uninstall what is in the system scope', {
-          hint: commandFor(paths, 'telec uninstall'),
+        throw new TelecError('usage', 'only root uninstalls from the system scope', {
+          hint: `run it as root: ${commandFor(paths, 'telec uninstall')}`,
         })
       const lines = await uninstall(world, paths)
       const text = lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join('')
@@ -79,41 +76,27 @@ export const uninstallCommand: DefineCommand = (world) =>
     })
 
 function place(command: Command): Command {
-  return command.addArgument(serviceArgument()).option('--json', 'as JSON, for programs', false)
-}
-
-function wantedScope({ user, system }: Options): Scope | undefined {
-  return user ? 'user' : system ? 'system' : undefined
+  return command.addArgument(serviceArgument()).option(...JSON_OPTION)
 }
 
 async function planned(world: World, options: Options) {
-  const wanted = wantedScope(options)
+  const wanted = options.user ? 'user' : options.system ? 'system' : null
   const paths = locateOfAnybody(world)
   const service = { world, config: await configOfOwner(world, paths), paths }
   const scope = scopeOf(service)
-  if (wanted !== undefined && wanted !== scope)
-    throw new TelecError('usage', `--${wanted} does not fit service.scope: ${scope} in ${paths.config}`, {
-      hint: `telec's units belong where the service runs: telec install --${scope}`,
+  if (wanted !== null && wanted !== scope)
+    throw new TelecError('usage', `--${wanted} contradicts service.scope: ${scope} in ${paths.config}`, {
+      hint: `install telec where the service runs: telec install --${scope}`,
     })
   return { service, plan: planInstall(service, options.manager, scope) }
 }
 
-/** As the owner of the checkout will read it: `~/` is that user's home, and not root's. */
+/** Parsed for the owner of the checkout: `~/` is the home of that user, not root's. */
 async function configOfOwner(world: World, paths: Paths): Promise<Config> {
   const config = await loadConfig(world, paths)
   if (paths.scope !== 'system') return config
-  const { home, name } = checkoutOwner(config.deployment.checkout)
-  const theirs = await loadConfig({ ...world, home }, paths)
-  if (theirs.deployment.checkout === config.deployment.checkout) return theirs
-  throw new TelecError('config', `deployment.checkout in ${paths.config} begins with ~/`, {
-    because: `telec runs as its owner, ${name}, for whom that is another folder`,
-    hint: `write ${config.deployment.checkout}`,
-  })
-}
-
-/** Not an error: on a computer with a desktop it may be what its user wants. */
-async function warnOfLogout(world: World, { manager, scope }: InstallPlan): Promise<void> {
-  if (manager === 'systemd' && scope === 'user') await verifyLinger(world).catch(warn(world))
+  const { home } = checkoutOwner(config.deployment.checkout)
+  return loadConfig({ ...world, home }, paths)
 }
 
 /** Not an error: a migration may bring the program. */
@@ -127,9 +110,8 @@ function planAsData({ manager, scope, files, start }: InstallPlan) {
   return { manager, scope, files, commands: start.map(({ argv }) => argv) }
 }
 
-/** As a script that could be pasted, give or take. */
-function showPlan(plan: InstallPlan): string {
-  const files = plan.files.map(({ path, text }) => `# ${path}\n${text}\n`)
-  const commands = plan.start.map(({ argv }) => `$ ${argv.join(' ')}\n`)
-  return [...files, ...commands].join('')
+function planAsText({ files, start }: InstallPlan): string {
+  const texts = files.map(({ path, text }) => `# ${path}\n${text}\n`)
+  const commands = start.map(({ argv }) => `$ ${argv.join(' ')}\n`)
+  return [...texts, ...commands].join('')
 }

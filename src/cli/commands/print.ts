@@ -12,21 +12,21 @@ import { readText } from '../../system/files.ts'
 import { localTime } from '../../system/local-time.ts'
 import { COMMIT, VERSION } from '../../system/version.ts'
 import type { World } from '../../system/world.ts'
-import { describeCommits } from '../../view/commits.ts'
 import { renderMetrics } from '../../view/metrics.ts'
-import { serviceArgument } from '../command-line.ts'
+import { describeCommits } from '../../view/text.ts'
+import { JSON_OPTION, serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
-// Commands that print what there is already, and look at nothing but files.
+// Commands that only read files.
 
 export const versionCommand: DefineCommand = (world) =>
   new Command('version')
     .addArgument(serviceArgument())
-    .description('which telec this is, and which channel this computer follows')
-    .option('--json', 'as JSON, for programs', false)
+    .description('print the version of telec, and the channel')
+    .option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  telec version --json | jq -r .telec.version')
     .action(async (_, { json }: { json: boolean }) => {
-      // The version is asked for most where there is no configuration, or none that can be understood.
+      // Works without a configuration, or with an invalid one.
       const channel = (await orNull(() => loadConfig(world, locate(world))))?.deployment.channel ?? null
       const text = `telec ${VERSION} (${COMMIT})${channel === null ? '' : `, channel ${channel}`}\n`
       world.out(json ? { telec: { version: VERSION, commit: COMMIT }, channel } : text)
@@ -35,37 +35,34 @@ export const versionCommand: DefineCommand = (world) =>
 export const historyCommand: DefineCommand = (world) =>
   new Command('history')
     .addArgument(serviceArgument())
-    .description(
-      'the last 50 updates of this computer: from, to, what came, when, how long each step took, how each ended',
-    )
-    .option('--json', 'as JSON, for programs', false)
+    .description('list the last 50 updates: versions, commits, seconds of each step, result')
+    .option(...JSON_OPTION)
     .addHelpText('after', '\nExamples:\n  telec history\n  telec history --json | jq ".[-1].seconds"')
     .action(async (_, { json }: { json: boolean }) => {
       const entries = await withCommits(world, readHistory(locate(world)))
-      const text = entries.toReversed().map(lines).join('')
+      const text = entries.toReversed().map(describe).join('')
       world.out(json ? entries : text || 'no update yet\n')
     })
 
-/** What each update brought; nothing where there is no configuration, or no checkout, that says it. */
-async function withCommits(world: World, entries: readonly HistoryEntry[]): Promise<Told[]> {
+/** Adds the commits of each update; null without a configuration or a checkout. */
+async function withCommits(world: World, entries: readonly HistoryEntry[]): Promise<Described[]> {
   const repository = await orNull(async () => {
     const { deployment } = await loadConfig(world, locate(world))
     return locateRepository(world, deployment.checkout)
   })
-  const told: Told[] = []
+  const described: Described[] = []
   for (const entry of entries) {
     const { from, target } = entry
     const commits =
       repository && (await orNull(() => subjectsBetween(repository, from.commit, target.commit)))
-    told.push({ ...entry, commits })
+    described.push({ ...entry, commits })
   }
-  return told
+  return described
 }
 
-type Told = HistoryEntry & { readonly commits: Subjects | null }
+type Described = HistoryEntry & { readonly commits: Subjects | null }
 
-/** An update, the newest of which comes first. */
-function lines({
+function describe({
   from,
   target,
   ended_at,
@@ -76,7 +73,7 @@ function lines({
   put_aside,
   halted,
   commits,
-}: Told): string {
+}: Described): string {
   const done = rollback ? 'rolled back' : pinned ? 'updated, as pinned' : 'updated'
   const end =
     halted === null
@@ -85,22 +82,22 @@ function lines({
   const tries = attempts > 1 ? `, attempt ${attempts}` : ''
   const steps = Object.entries(seconds).map(([step, amount]) => `${step} ${amount.toFixed(1)} s`)
   const durations = steps.length > 0 ? `    ${steps.join(', ')}\n` : ''
-  const aside = put_aside.map((what) => `    put aside: ${what}\n`).join('')
+  const stashed = put_aside.map((what) => `    stashed: ${what}\n`).join('')
   const subjects = describeCommits(commits)
     .map((subject) => `    ${subject}\n`)
     .join('')
-  return `${localTime(ended_at)}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${subjects}${durations}${aside}`
+  return `${localTime(ended_at)}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${subjects}${durations}${stashed}`
 }
 
 export const metricsCommand: DefineCommand = (world) =>
   new Command('metrics')
     .addArgument(serviceArgument())
-    .description('what this computer knows of itself, for Prometheus')
+    .description('print metrics for Prometheus')
     .addHelpText(
       'after',
       `
-With metrics: /var/lib/node_exporter/telec.prom in the configuration it is written there at every poll and status, for the
-textfile collector of node_exporter.
+For the textfile collector of node_exporter set metrics: /var/lib/node_exporter/telec.prom in the configuration: each poll and
+each status writes the file.
 
 Example:
   telec metrics | promtool check metrics`,
@@ -112,17 +109,17 @@ Example:
 
 const PROGRAMS = ['telec', 'telec-watch', 'telec-update', 'telec-migrate']
 
-/** A program's file in the package, under the name by which the shell looks for it. */
+/** By the name that the shell looks for. */
 const FILES = { bash: 'PROGRAM.bash', zsh: '_PROGRAM', fish: 'PROGRAM.fish' }
 
 export const completionCommand: DefineCommand = (world) =>
   new Command('completion')
-    .description('print what makes a shell complete the commands and options of telec')
-    .addArgument(new Argument('<shell>', 'which shell').choices(Object.keys(FILES)))
+    .description('print the completion of commands and options for a shell')
+    .addArgument(new Argument('<shell>', 'the shell').choices(Object.keys(FILES)))
     .addHelpText(
       'after',
       `
-Examples, each for a shell's start-up file:
+Examples, for the shell's start-up file:
   source <(telec completion bash)
   source <(telec completion zsh)      # after compinit
   telec completion fish | source`,
@@ -137,7 +134,7 @@ function completionFile({ program }: World, name: string): string {
   const text = readText(path)
   if (text !== null) return text
   throw new TelecError('halted', `${path} is missing`, {
-    because: 'completions are part of the npm package and of the archive of a release, beside the programs',
+    because: 'the npm package and the archive of a release have completions beside the programs',
     hint: `install telec with npm, or copy completions from the archive to ${dirname(program.path)}`,
   })
 }

@@ -7,42 +7,42 @@ import { EXIT, orNull } from '../../system/errors.ts'
 import { guardGroups } from '../../system/groups.ts'
 import { acquireLock } from '../../system/lock.ts'
 import { confirm } from '../ask.ts'
-import { serviceArgument } from '../command-line.ts'
+import { JSON_OPTION, serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
-export const repairCommand: DefineCommand = (world, leave) =>
+export const repairCommand: DefineCommand = (world, exitWith) =>
   new Command('repair')
     .addArgument(serviceArgument())
-    .description("repair the checkout's git repository, as far as nothing is lost by it")
-    .option('--yes', 'do it without asking', false)
-    .option('--json', 'as JSON, for programs', false)
+    .description("repair the checkout's git repository without losing anything")
+    .option('--yes', 'repair without asking', false)
+    .option(...JSON_OPTION)
     .addHelpText(
       'after',
       `
-It shows first what is wrong and what it would do, and does it with --yes, or where a person in a terminal says so: it moves
-locks of a git that is gone away, makes a broken index anew, fetches missing objects from the remote, has HEAD and its branch
-name what telec knows is deployed, and moves other broken files away. Whatever it replaces is kept below .git/telec-aside/.
-It reads each object, which takes minutes in a large repository. Exit code 1: something is still wrong.
+It lists the damage and its plan; with --yes, or after you confirm in a terminal, it repairs. It removes stale locks of git,
+rebuilds a broken index, fetches missing objects from the remote, points HEAD and its branch at the deployed commit, and moves
+other broken files away. It keeps all that it replaces below .git/telec-aside/. It reads each object, which takes minutes in a
+large repository. Exit code 1: damage remains.
 
 Examples:
-  telec repair         what is wrong, and what it would do
-  telec repair --yes   does it`,
+  telec repair         show the damage and the plan
+  telec repair --yes   repair`,
     )
     .action(async (_, { yes, json }: Record<'yes' | 'json', boolean>) => {
       const service = await openService(world)
       acquireLock(world, service.paths.lock) // until this program ends
       const unguard = guardGroups()
       const report = await repair(service, async (found) => {
-        if (!json) world.out(found.map(show).join(''))
-        return yes || (!json && found.some((damage) => damage.repair) && confirm('Do that?'))
+        if (!json) world.out(found.map(describe).join(''))
+        return yes || (!json && found.some((damage) => damage.repair) && confirm('Repair?'))
       })
       unguard()
       const halted = (await orNull(() => readUpdateState(service.paths)))?.halted
-      world.out(json ? report : ending(report, halted?.go_on ?? null))
-      if (report.left.length > 0) leave(EXIT.halted)
+      world.out(json ? report : summary(report, halted?.go_on ?? null))
+      if (report.left.length > 0) exitWith(EXIT.halted)
     })
 
-function show({ what, because, repair: planned, hint }: Damage): string {
+function describe({ what, because, repair: planned, hint }: Damage): string {
   const lines = [
     what,
     ...(because?.split('\n') ?? []).map((line) => `    ${line}`),
@@ -52,17 +52,14 @@ function show({ what, because, repair: planned, hint }: Damage): string {
   return `${lines.join('\n')}\n`
 }
 
-function ending({ repaired, left, aside }: RepairReport, goOn: string | null): string {
+function summary({ repaired, left, aside }: RepairReport, goOn: string | null): string {
   if (aside === null && left.length === 0) return 'nothing to repair\n'
-  const isPlanned = left.some(({ repair: plan }) => plan !== null)
-  const done =
+  const lines = [
     aside === null
       ? 'nothing was repaired'
-      : `repaired: ${repaired.length}; replaced files are kept in ${aside}`
-  const lines = [
-    done,
-    ...(isPlanned ? ['to do it: telec repair --yes'] : []),
-    ...(left.length === 0 && goOn !== null ? [`to go on: ${goOn}`] : []),
+      : `repaired: ${repaired.length}; replaced files are kept in ${aside}`,
+    ...(left.some(({ repair: plan }) => plan !== null) ? ['to repair: telec repair --yes'] : []),
+    ...(left.length === 0 && goOn !== null ? [`then run: ${goOn}`] : []),
   ]
   return `${lines.join('\n')}\n`
 }

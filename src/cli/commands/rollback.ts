@@ -3,63 +3,54 @@ import { nameOf } from '../../channel/target.ts'
 import { openService } from '../../config/service.ts'
 import { readChoices } from '../../state/choices.ts'
 import { readMigrationRecord } from '../../state/migrations.ts'
-import { readUpdateState } from '../../state/update-state.ts'
-import { TelecError } from '../../system/errors.ts'
+import { count } from '../../system/plural.ts'
 import { planRollback, type RollbackPlan } from '../../update/rollback.ts'
-import { serviceArgument } from '../command-line.ts'
+import { JSON_OPTION, serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
+import { readDeployed } from './choices.ts'
 import { runUpdate } from './run-update.ts'
 
 type Options = Record<'force' | 'stash' | 'dryRun' | 'json', boolean> & { readonly to?: string | null }
 
-export const rollbackCommand: DefineCommand = (world, leave) =>
+export const rollbackCommand: DefineCommand = (world, exitWith) =>
   new Command('rollback')
     .addArgument(serviceArgument())
-    .description('go back to what was deployed before: check out, install, restart, confirm')
-    .option('--to <version>', 'to that one of those that were deployed here: a version, or a commit')
-    .option('--force', 'also where migrations ran since; they are not undone', false)
-    .option('--stash', 'put local changes aside that are in the way, under a ref that is named', false)
-    .option(
-      '--dry-run',
-      'say what it would go back to, and which migrations ran since; change nothing',
-      false,
-    )
-    .option('--json', 'say the same as JSON, for programs', false)
+    .description('return to the previous version: check out, install, restart, confirm')
+    .option('--to <version>', 'a version or commit that was deployed here')
+    .option('--force', 'roll back past migrations, which are not undone', false)
+    .option('--stash', 'stash local changes in the way under a ref', false)
+    .option('--dry-run', 'show the target and the migrations since; change nothing', false)
+    .option(...JSON_OPTION)
     .addHelpText(
       'after',
       `
-After an update that halted half-way it goes back to what is deployed, else to what was deployed before that. What it goes
-back from, and what was deployed in between, is held: it is not taken again before there is another target. To take it all the same:
-telec-update --retry. It does not wait for the window, nor for the end of a pause. A pinned computer stays pinned, to where
-it went. What telec hold named is passed over, unless --to names it. telec history has what was deployed; the last 20 of it
-can be gone back to.
+It returns to the version before the deployed one, or after a halted update to the deployed one. telec does not take the versions
+that you roll back from until there is a newer target; to take them anyway: telec-update --retry. A rollback ignores the
+window and a pause. A pinned computer is then pinned to the older version. A rollback skips versions that you hold (telec hold),
+unless --to names one. telec keeps the last 20 deployed versions: telec history.
 
 Examples:
-  telec-update rollback --dry-run   where it would go
-  telec-update rollback             go there
-  telec-update rollback --to 1.7.0  go further back
-  telec-update rollback --force     although migrations ran since: the version before can do with what they did`,
+  telec-update rollback --dry-run   show the target
+  telec-update rollback             return to it
+  telec-update rollback --to 1.7.0  return to an older version
+  telec-update rollback --force     although migrations ran since: the older version works with their changes`,
     )
     .action(async (_, { to = null, force, stash, dryRun, json }: Options) => {
       const service = await openService(world)
       const { paths } = service
-      const state = readUpdateState(paths)
-      if (state === null)
-        throw new TelecError('halted', 'telec has deployed nothing on this computer yet', {
-          hint: 'look what there is: telec status',
-        })
+      const state = readDeployed(paths)
       const plan = planRollback(state, readMigrationRecord(paths), to, readChoices(paths).held)
-      if (dryRun) return world.out(json ? plan : described(plan))
+      if (dryRun) return world.out(json ? plan : describe(plan))
       const permits = stash ? (['stash'] as const) : []
       const code = await runUpdate(service, { retry: false, now: false, permits, rollback: { force, to } })
       if (json) world.out(plan)
-      leave(code)
+      exitWith(code)
     })
 
-function described({ from, target, migrations }: RollbackPlan): string {
+function describe({ from, target, migrations }: RollbackPlan): string {
   const ran =
     migrations.length === 0
       ? ['no migration ran since then']
-      : [`${migrations.length} migration(s) ran since then, and are not undone (--force):`, ...migrations]
-  return `from ${nameOf(from)} back to ${nameOf(target)}\n${ran.join('\n  ')}\n`
+      : [`${count(migrations.length, 'migration')} ran since then; a rollback does not undo them (--force):`]
+  return `from ${nameOf(from)} back to ${nameOf(target)}\n${[...ran, ...migrations].join('\n  ')}\n`
 }

@@ -17,18 +17,18 @@ const TITLES: Record<Decision['kind'], string> = {
   missing: 'nothing to follow',
 }
 
-/** What a poll found, for people. */
+/** The result of a poll, in one line. */
 export function titleOf({ kind, reason }: Decision): string {
   return `${TITLES[kind]}: ${reason}`
 }
 
-/** Throws where what this computer follows is missing: for a person, who asked; the log has it once. */
+/** Throws where the remote lacks the branch or the releases that this computer follows: the log says it only once. */
 export function verifyFollowed(decision: Decision): void {
   if (decision.kind !== 'missing') return
   throw new TelecError('halted', decision.reason, { hint: decision.hint })
 }
 
-/** A whole poll: it decides, tells others, and leaves behind what spares the next ones the trouble. */
+/** Polls, reports to Redis and the metrics, and writes the file that makes the next polls cheap. */
 export async function runPoll(world: World, options: PollOptions): Promise<Decision> {
   const startedMs = world.now()
   const service = await openService(world)
@@ -38,7 +38,7 @@ export async function runPoll(world: World, options: PollOptions): Promise<Decis
   const polled = await polling.finally(() => (options.dryRun ? undefined : tellOthers(service, before)))
   if (!options.dryRun) {
     await allowQuiet(service, polled, startedMs)
-    await remove(join(paths.home, 'config.parsed.json')) // telec 0.1 kept the configuration there, too
+    await remove(join(paths.home, 'config.parsed.json')) // a copy of the configuration by telec 0.1
   }
   return polled.decision
 }

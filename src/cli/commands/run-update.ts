@@ -8,7 +8,7 @@ import { isoTime, type World } from '../../system/world.ts'
 import { type UpdateOptions, update } from '../../update/execute.ts'
 
 /**
- * Updates, or has telec-update's unit do it where this program would end with the service that it restarts.
+ * Updates. Inside the service, where the restart would end this program too, telec-update's unit does it.
  *
  * @returns the exit code.
  */
@@ -20,14 +20,20 @@ export async function runUpdate(service: Service, asked: UpdateOptions): Promise
     return handOver(service, unit.scope, 'this runs inside the service')
   }
   const request = await takeRequest(paths, world.now())
-  return update(service, merged(asked, request))
+  if (request === null) return update(service, asked)
+  return update(service, {
+    retry: asked.retry || request.retry,
+    now: asked.now || request.now,
+    permits: [...new Set([...asked.permits, ...request.permits])],
+    rollback: asked.rollback ?? request.rollback,
+  })
 }
 
 /**
- * By root, for a service of another user's: what that user would be asked to type is done by the unit.
+ * Where root updates the service of another user, that user's unit does it.
  *
- * @param polls whether the unit of the poll goes first.
- * @returns the exit code; null where this program does it.
+ * @param polls whether telec-watch's unit runs first.
+ * @returns the exit code; null: this program has to update.
  */
 export async function runUnitInstead(world: World, polls: boolean): Promise<number | null> {
   if (world.uid !== 0) return null
@@ -36,15 +42,4 @@ export async function runUnitInstead(world: World, polls: boolean): Promise<numb
   if (owner === null || paths.scope !== 'system' || world.platform === 'darwin') return null
   if (polls) await systemctl(world, 'system', ['start', ownUnit(paths, 'telec-watch.service')], true)
   return handOver({ world, paths }, 'system', `telec runs as ${owner} here`)
-}
-
-/** What was asked for here, and what was handed over. */
-function merged(here: UpdateOptions, there: UpdateOptions | null): UpdateOptions {
-  if (there === null) return here
-  return {
-    retry: here.retry || there.retry,
-    now: here.now || there.now,
-    permits: [...new Set([...here.permits, ...there.permits])],
-    rollback: here.rollback ?? there.rollback,
-  }
 }

@@ -1,35 +1,30 @@
 import { Command } from 'commander'
 import { openService } from '../../config/service.ts'
 import { supervise } from '../../service/run/supervise.ts'
-import type { World } from '../../system/world.ts'
 import { isUpdatePending } from '../../watch/poll.ts'
 import type { DefineCommand } from '../main.ts'
 
-export const runCommand: DefineCommand = (world, leave) =>
+export const runCommand: DefineCommand = (world, exitWith) =>
   new Command('run')
-    .description('run the service in the foreground, poll, update, and start it again when it exits 42')
+    .description('run the service in the foreground, poll, update, and restart it')
     .argument('<command...>', 'the service, after --')
     .addHelpText(
       'after',
       `
-For containers and computers without systemd and launchd. Its exit code is that of the service (128 + N for signal N),
-which ends telec run by leaving with 0. TERM, INT and HUP end both, a second one at once; USR2 restarts the service; other
-signals are passed on. As the first process of a container, started by its own name, it reaps orphans.
+For containers, and computers without systemd and launchd. It exits with the exit code of the service (128 + N for signal N); a
+service that exits with 0 ends it. It restarts a service that exits with 42, and on USR2. TERM, INT and HUP end both, a second one
+at once; the service gets other signals, too. As process 1 of a container it reaps orphans, if started by its own name.
 
 Examples:
   telec run -- node server.js
   ENTRYPOINT ["telec", "run", "--", "node", "server.js"]   in a Dockerfile`,
     )
     .action(async (command: string[]) => {
-      warnFirstProcess(world)
+      // `node telec run` is process 1 itself, and Node.js waits for no children but its own.
+      if (world.pid === 1)
+        world.log.warning(
+          'telec run is process 1 and cannot reap orphans: start it as telec, not by node, or docker run --init',
+        )
       const service = await openService(world)
-      leave(await supervise(service, command, () => isUpdatePending(service)))
+      exitWith(await supervise(service, command, () => isUpdatePending(service)))
     })
-
-/** Started as `node telec run` it is process 1 itself, and Node.js waits for no children but its own. */
-function warnFirstProcess(world: World): void {
-  if (world.pid === 1)
-    world.log.warning(
-      'telec run is process 1 and cannot reap orphans: start it as telec, not by node, or docker run --init',
-    )
-}

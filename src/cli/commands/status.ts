@@ -12,7 +12,6 @@ import type { World } from '../../system/world.ts'
 import { collectOverview } from '../../view/collect.ts'
 import { showFleet } from '../../view/fleet.ts'
 import { fleetPage } from '../../view/fleet-page.ts'
-import { changes } from '../../view/follow.ts'
 import { collectServices, showServices } from '../../view/services.ts'
 import { showOverview } from '../../view/show.ts'
 import { serviceArgument } from '../command-line.ts'
@@ -22,17 +21,14 @@ interface Options extends Record<'json' | 'watch' | 'fleet', boolean> {
   readonly html?: string
 }
 
-/** Home, and away with all that is below (ECMA-48). */
-const CLEAR_SCREEN = '\u001b[H\u001b[J'
-
-export const statusCommand: DefineCommand = (world, leave) =>
+export const statusCommand: DefineCommand = (world, exitWith) =>
   new Command('status')
     .addArgument(serviceArgument())
-    .description('what is deployed, what the remote offers, what is under way or halted')
-    .option('--fleet', 'of all computers that meet in Redis', false)
-    .option('--html <file>', 'with --fleet: write the fleet as a page that needs nothing but itself')
-    .option('--watch', 'stay, and show it anew when it changes, until Ctrl-C', false)
-    .option('--json', 'as JSON, for programs; with --watch a line each', false)
+    .description('show the deployed and the available version, and the update under way or halted')
+    .option('--fleet', 'show all computers that report to Redis', false)
+    .option('--html <file>', 'with --fleet: write a self-contained page')
+    .option('--watch', 'stay, and show each change, until Ctrl-C', false)
+    .option('--json', 'print JSON; with --watch an object per line', false)
     .addHelpText(
       'after',
       '\nExamples:\n  telec status\n  telec status --watch\n  telec status --fleet\n  telec status --fleet --html /var/www/fleet.html\n  telec status --json | jq .deployed',
@@ -40,45 +36,33 @@ export const statusCommand: DefineCommand = (world, leave) =>
     .action(async (_, { json, watch, fleet, html }: Options) => {
       const services = locateAll(world)
       if (html !== undefined) return writePage(world, services, resolve(world.cwd, html), fleet)
-      const [only, ...others] = services
-      const view = () =>
-        fleet
-          ? fleetView(world, services)
-          : only && others.length === 0
-            ? ownView(world, only)
-            : allView(world, services)
-      if (watch) return follow(world, services, view, json)
-      const { data, text, code } = await view()
+      const view = () => (fleet ? viewFleet(world, services) : viewServices(world, services))
+      if (watch) return follow(world, view, json)
+      const { data, text, code = EXIT.done } = await view()
       world.out(json ? data : text)
-      leave(code)
+      exitWith(code)
     })
 
-/** What is shown, as data and for people. */
 interface View {
   readonly data: object
   readonly text: string
-  /** What tells it from the one before; times that pass do not. */
-  readonly lasting: unknown
-  readonly code: number
+  readonly code?: number
 }
 
-async function ownView(world: World, paths: Paths): Promise<View> {
-  const data = await collectOverview(await openService(world, paths))
-  const { next_poll_at: _, ...lasting } = data
-  return { data, text: asAsked(world, showOverview(data, world.now())), lasting, code: EXIT.done }
-}
-
-async function allView(world: World, services: readonly Paths[]): Promise<View> {
+async function viewServices(world: World, services: readonly Paths[]): Promise<View> {
+  const [only, ...others] = services
+  if (only && others.length === 0) {
+    const data = await collectOverview(await openService(world, only))
+    return { data, text: asAsked(world, showOverview(data, world.now())) }
+  }
   const data = await collectServices(world, services)
-  const lasting = data.map((one) => ({ ...one, next_poll_at: null }))
   const [code = EXIT.done] = data.flatMap((one) => ('error' in one ? [EXIT[one.error.kind]] : []))
-  return { data, text: showServices(data, world.now()), lasting, code }
+  return { data, text: showServices(data, world.now()), code }
 }
 
-async function fleetView(world: World, services: readonly Paths[]): Promise<View> {
+async function viewFleet(world: World, services: readonly Paths[]): Promise<View> {
   const data = await fleetOf(world, services)
-  const lasting = data.computers.map(({ status }) => status)
-  return { data, text: showFleet(data, world.now()), lasting, code: EXIT.done }
+  return { data, text: showFleet(data, world.now()) }
 }
 
 async function writePage(
@@ -88,40 +72,38 @@ async function writePage(
   isFleet: boolean,
 ): Promise<void> {
   if (!isFleet)
-    throw new TelecError('usage', '--html is for the fleet', { hint: `telec status --fleet --html ${file}` })
-  await writeDurably(file, fleetPage(await fleetOf(world, services), world.now()), { mode: PAGE_MODE })
+    throw new TelecError('usage', '--html needs --fleet', {
+      hint: `add it: telec status --fleet --html ${file}`,
+    })
+  const page = fleetPage(await fleetOf(world, services), world.now())
+  await writeDurably(file, page, { mode: 0o644 }) // web servers run as other users
   world.out(`wrote ${file}\n`)
 }
 
-/** Web servers run as other users. */
-const PAGE_MODE = 0o644
 const REDIS_TIMEOUT_MS = 10_000
 
 /** The fleet of the first service that has a Redis. */
 async function fleetOf(world: World, services: readonly Paths[]): Promise<Fleet> {
   const redis = await redisOf(world, services)
   return withRedis(redis, REDIS_TIMEOUT_MS, (client) => readFleet(client, world.now())).catch(
-    redisFault('Redis is out of reach', 'what this computer knows of itself: telec status'),
+    redisFault('Redis is out of reach', 'show this computer alone: telec status'),
   )
 }
 
-/** In a terminal the screen is drawn anew; elsewhere each state is appended. */
-async function follow(
-  world: World,
-  services: readonly Paths[],
-  view: () => Promise<View>,
-  json: boolean,
-): Promise<void> {
+/** These differ each time, also where nothing changed. */
+const PASSING = ['next_poll_at', 'heard_at', 'taken_at']
+
+/** ECMA-48: to the first line, and erase all below. */
+const CLEAR_SCREEN = '\u001b[H\u001b[J'
+
+const LOOK_MS = 1_000
+
+/** Redraws the screen of a terminal, where times pass; elsewhere appends each state. It never ends. */
+async function follow(world: World, view: () => Promise<View>, json: boolean): Promise<void> {
   const isTerminal = process.stdout.isTTY === true
-  let shown = ''
-  for await (const _ of changes(
-    world,
-    services.map(({ home }) => home),
-    isTerminal,
-  )) {
-    const { data, text, ...now } = await view()
-    const lasting = JSON.stringify(now)
-    // Only a terminal shows times that pass.
+  for (let shown = ''; ; await world.sleep(LOOK_MS)) {
+    const { data, text } = await view()
+    const lasting = JSON.stringify(data, (key, value) => (PASSING.includes(key) ? null : value))
     if (!isTerminal && lasting === shown) continue
     shown = lasting
     if (json) world.out(`${printableDocument(data)}\n`)

@@ -9,28 +9,24 @@ import { runPoll, titleOf, verifyFollowed } from './run-poll.ts'
 
 type Options = Record<'dryRun' | 'explain' | 'json' | 'scheduled' | 'listen', boolean>
 
-export const watchCommand: DefineCommand = (world, leave) =>
+export const watchCommand: DefineCommand = (world, exitWith) =>
   new Command('watch')
     .addArgument(serviceArgument())
-    .description('look once what the remote offers, and signal an update if this computer should have it')
-    .option('--dry-run', 'signal nothing, remember nothing', false)
-    .option('--explain', 'what was offered, what was chosen, and why the others were not', false)
-    .option('--json', 'the same as JSON, for programs', false)
-    .option('--listen', 'stay, and look whenever somebody announces a new version over Redis', false)
-    .option(
-      '--scheduled',
-      'as the timer polls: less often while the remote is out of reach, saying so once',
-      false,
-    )
+    .description('poll the remote once, and signal an update if there is one for this computer')
+    .option('--dry-run', 'signal nothing, record nothing', false)
+    .option('--explain', 'list the available versions, and why each is refused', false)
+    .option('--json', 'print the same as JSON', false)
+    .option('--listen', 'stay, and poll at each announcement over Redis', false)
+    .option('--scheduled', 'poll like the timer: less often after failures, logged once', false)
     .addHelpText(
       'after',
       `
 Examples:
-  telec-watch                       one poll, now; a terminal is told what it found
-  telec-watch --explain --dry-run   what a poll would do, and why`,
+  telec-watch                       poll now; a terminal shows the result
+  telec-watch --explain --dry-run   show the result of a poll, and why`,
     )
     .action(async (_, { dryRun, explain, json, scheduled, listen: isListener }: Options) => {
-      if (isListener) return leave(await listen(world, locate(world)))
+      if (isListener) return exitWith(await listen(world, locate(world)))
       const decision = await runPoll(world, { dryRun, scheduled, heard: null })
       if (json || explain) world.out(json ? decision : asAsked(world, explained(decision)))
       else if (process.stdout.isTTY === true && decision.kind !== 'missing')
@@ -38,7 +34,7 @@ Examples:
       if (!scheduled) verifyFollowed(decision)
     })
 
-/** The newest that were offered, a line each, and what came of them. */
+/** The newest versions at the remote, a line each, with the rule that refuses it. */
 function explained(decision: Decision): string {
   const chosen = decision.kind === 'update' ? decision.target.commit : null
   return [
@@ -47,7 +43,7 @@ function explained(decision: Decision): string {
       ({ target, rule }) =>
         `${target.commit === chosen ? '→' : ' '} ${nameOf(target)} at ${target.ref}${rule === null ? '' : ` ${rule}`}`,
     ),
-    ...decision.malformed.map((tag) => `  ${tag} is no version as semver.org writes it`),
+    ...decision.malformed.map((tag) => `  ${tag} is no version as semver.org defines it`),
     '',
   ].join('\n')
 }

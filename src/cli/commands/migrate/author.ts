@@ -5,10 +5,11 @@ import { migrationsFolder } from '../../../migrate/plan.ts'
 import { type Verdict, verifyMigrations } from '../../../migrate/prove.ts'
 import { newMigration, TEMPLATE_LANGUAGES, type TemplateLanguage } from '../../../migrate/scaffold.ts'
 import { EXIT, TelecError } from '../../../system/errors.ts'
+import { JSON_OPTION } from '../../command-line.ts'
 import type { DefineCommand } from '../../main.ts'
-import { parseVersion, planByHand } from './by-hand.ts'
+import { parseVersion, planByHand } from './plan.ts'
 
-// For those who write migrations.
+// For authors of migrations.
 
 interface Wanted {
   readonly version?: string
@@ -18,20 +19,18 @@ interface Wanted {
 
 export const newCommand: DefineCommand = (world) =>
   new Command('new')
-    .description('write a working template with the next number')
-    .argument('<description>', 'what it does, in a few words')
-    .option('--version <version>', 'the version that needs it (default: the deployed one)', parseVersion)
-    .addOption(
-      new Option('--lang <language>', 'what to write it in').choices(TEMPLATE_LANGUAGES).default('ts'),
-    )
-    .option('--json', 'as JSON, for programs', false)
+    .description('write a new migration from a template')
+    .argument('<description>', 'a few words, which become its file name')
+    .option('--version <version>', 'the version that needs it (default: deployed)', parseVersion)
+    .addOption(new Option('--lang <language>', 'its language').choices(TEMPLATE_LANGUAGES).default('ts'))
+    .option(...JSON_OPTION)
     .addHelpText('after', "\nExample:\n  telec-migrate new 'rename the cache key' --version 1.3.0 --lang py")
     .action(async (description: string, options: Wanted) => {
       const { service, plan, deployed } = await planByHand(world, { worktree: true })
       const version = options.version ?? deployed
       if (version === null)
         throw new TelecError('usage', 'the checkout declares no version', {
-          hint: 'say which: --version 1.3.0',
+          hint: 'name one: --version 1.3.0',
         })
       const wanted = { description, version, language: options.lang }
       const folder = migrationsFolder(service.config)
@@ -43,23 +42,21 @@ interface Places extends Record<'home' | 'checkout' | 'migrations', string> {
   readonly json: boolean
 }
 
-export const verifyCommand: DefineCommand = (world, leave) =>
+export const verifyCommand: DefineCommand = (world, exitWith) =>
   new Command('verify')
-    .description(
-      'prove that migrations are idempotent, on a throw-away copy of a telec home and the checkout',
-    )
+    .description('test that migrations are idempotent, on copies of a telec home and the checkout')
     .argument('[id...]', 'VERSION/FILE (default: all)')
-    .requiredOption('--home <folder>', 'what a computer looks like before: copied, never changed')
-    .option('--checkout <folder>', 'the checkout that has the migrations', '.')
-    .option('--migrations <folder>', 'inside the checkout', 'migrations')
-    .option('--json', 'as JSON, for programs', false)
+    .requiredOption('--home <folder>', 'the home before the migrations; it is copied')
+    .option('--checkout <folder>', 'the checkout with the migrations', '.')
+    .option('--migrations <folder>', 'their folder in the checkout', 'migrations')
+    .option(...JSON_OPTION)
     .addHelpText('after', '\nExample, in CI:\n  telec-migrate verify --home test/fixtures/home-1.1.0')
     .action(async (ids: string[], options: Places) => {
       const checkout = resolve(world.cwd, options.checkout)
       const folder = resolve(checkout, options.migrations)
       if (relative(checkout, folder).startsWith('..'))
         throw new TelecError('usage', `${folder} is not inside the checkout, ${checkout}`, {
-          hint: '--checkout is what is copied, and --migrations a folder in it',
+          hint: 'name a folder in it: --migrations FOLDER',
         })
       const discovered = discoverMigrations(folder, foundOnDisk(folder))
       verifyNames(folder, discovered)
@@ -67,19 +64,15 @@ export const verifyCommand: DefineCommand = (world, leave) =>
       for (const id of ids)
         if (!all.some((one) => one.id === id))
           throw new TelecError('usage', `there is no migration ${id} in ${folder}`, {
-            hint: `there are: ${all.map((one) => one.id).join(', ') || 'none'}`,
+            hint: `name one of these: ${all.map((one) => one.id).join(', ') || 'none'}`,
           })
       const chosen = ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id))
       const verdicts = await verifyMigrations(world, resolve(world.cwd, options.home), checkout, chosen)
       world.out(options.json ? verdicts : showAll(verdicts))
-      if (chosen.some(({ path }) => /\.m?ts$/.test(path)))
-        world.log.info(
-          `ran on Node.js ${world.program.nodeVersion}; TypeScript is read the same way on every Node.js from 20.19 on`,
-        )
-      if (verdicts.some(({ fault }) => fault !== null)) leave(EXIT.halted)
+      if (verdicts.some(({ fault }) => fault !== null)) exitWith(EXIT.halted)
     })
 
-/** Says so where there are none: a CI that looks in the wrong folder would prove nothing, and not notice. */
+/** Names an empty folder: a CI with the wrong path would test nothing. */
 function showAll(verdicts: readonly Verdict[]): string {
   return verdicts.length === 0 ? 'there are no migrations\n' : verdicts.map(show).join('')
 }

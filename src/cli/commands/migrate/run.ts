@@ -7,10 +7,10 @@ import { readMigrationRecord } from '../../../state/migrations.ts'
 import { TelecError } from '../../../system/errors.ts'
 import { guardGroups } from '../../../system/groups.ts'
 import { acquireLock } from '../../../system/lock.ts'
+import { JSON_OPTION } from '../../command-line.ts'
 import type { DefineCommand } from '../../main.ts'
 import { newCommand, verifyCommand } from './author.ts'
-import { fromOption, planByHand, toOption, type Wanted, worktreeOption } from './by-hand.ts'
-import { planAsData, planCommand, showPlan } from './plan.ts'
+import { addWanted, planAsData, planAsText, planByHand, planCommand, type Wanted } from './plan.ts'
 import { markCommand, statusCommand } from './record.ts'
 
 interface Options extends Wanted {
@@ -18,30 +18,29 @@ interface Options extends Wanted {
   readonly json: boolean
 }
 
-export const migrateCommand: DefineCommand = (world, leave) => {
-  const command = new Command('migrate')
-    .description('run the migrations that are pending on this computer')
-    .option('--dry-run', 'print the plan; run nothing, ask no check()', false)
-    .addOption(fromOption())
-    .addOption(toOption())
-    .addOption(worktreeOption())
-    .option('--json', 'as JSON, for programs', false)
+export const migrateCommand: DefineCommand = (world, exitWith) => {
+  const command = addWanted(
+    new Command('migrate')
+      .description('run the pending migrations')
+      .option('--dry-run', 'print the plan; run nothing, ask no check()', false),
+  )
+    .option(...JSON_OPTION)
     .addHelpText(
       'after',
       `
 Examples:
-  telec-migrate --dry-run                 what is pending
-  telec-migrate                           run it
-  telec-migrate --worktree                run what is not committed yet, too
-  telec-migrate --from 1.1.0 --to 1.2.0   only what came with versions above 1.1.0, up to 1.2.0
-  telec-migrate plan --check              what is pending, and what its check() says
-  telec-migrate status --check            what ran here, and whether it still holds`,
+  telec-migrate --dry-run                 list the pending migrations
+  telec-migrate                           run them
+  telec-migrate --worktree                run those that are not committed, too
+  telec-migrate --from 1.1.0 --to 1.2.0   run those of versions above 1.1.0, up to 1.2.0
+  telec-migrate plan --check              list the pending migrations, and ask each check()
+  telec-migrate status --check            list all migrations, and ask each check()`,
     )
     .action(async (options: Options) => {
       const { dryRun, json } = options
       if (!dryRun) acquireLock(world, locate(world).lock) // until this program ends
       const { service, plan, deployed } = await planByHand(world, options)
-      if (!json || dryRun) world.out(json ? planAsData(plan) : showPlan(plan))
+      if (!json || dryRun) world.out(json ? planAsData(plan) : planAsText(plan))
       if (dryRun) return
       const from = options.from ?? deployed
       const to = options.to ?? plan.migrations.at(-1)?.version ?? null
@@ -55,11 +54,11 @@ Examples:
         world.out(`${counts.run} run, ${counts.satisfied} satisfied already\n`)
     })
   for (const define of [planCommand, statusCommand, newCommand, verifyCommand, markCommand])
-    command.addCommand(define(world, leave))
+    command.addCommand(define(world, exitWith))
   return command
 }
 
-/** What was done all the same, as it is recorded, and what failed. */
+/** The recorded migrations before the failed one, and the error. */
 function failureAsData(plan: MigrationPlan, paths: Paths, { message, because, migration }: TelecError) {
   const { applied } = readMigrationRecord(paths)
   const done = plan.pending.map(({ id }) => applied.get(id)?.how)
