@@ -3,21 +3,21 @@ import type { RedisClient } from './ioredis.ts'
 import { ANNOUNCEMENTS_KEY } from './keys.ts'
 import { type Entries, Id } from './replies.ts'
 
-/** Says that a version may be there. It is a hint to poll: what is deployed is decided from the git remote alone. */
+/** A hint to poll: only the git remote decides which version is deployed. */
 export interface Announcement {
   readonly channel: string
   readonly version: string | null
   readonly from_version: string | null
-  /** Which computer says so. */
+  /** The computer that announces. */
   readonly daemon_id: string
   /** Seconds since 1970. */
   readonly timestamp: number
 }
 
-/** The stream is trimmed to about so many. */
+/** About how many entries the stream keeps. */
 const KEPT = 1_000
 
-/** Adds an announcement to the stream, in the form that other readers and writers of it use. @returns its id. */
+/** Adds an announcement to the stream, in the form that telec's predecessors share. @returns its id. */
 export async function announce(client: RedisClient, announcement: Announcement): Promise<string> {
   const { timestamp, ...properties } = announcement
   const event = { source: 'deployment', type: 'version_available', properties, timestamp }
@@ -25,7 +25,6 @@ export async function announce(client: RedisClient, announcement: Announcement):
   return client.call(Id, 'XADD', ANNOUNCEMENTS_KEY, 'MAXLEN', '~', KEPT, '*', 'event', text)
 }
 
-/** An entry of a stream. */
 export type Entry = v.InferOutput<typeof Entries>[number]
 
 /** Whether a stream gave out `id` after `other`: `MILLISECONDS-NUMBER`, each as a number. */
@@ -43,7 +42,7 @@ const EventSchema = v.object({
   ),
 })
 
-/** What an entry announces, of which nothing is believed; null where it is no announcement. */
+/** What an entry announces, which telec does not trust; null where it is no announcement. */
 export function parseAnnouncement({ fields }: Entry): v.InferOutput<typeof EventSchema>['properties'] | null {
   const result = v.safeParse(v.pipe(v.string(), v.parseJson(), EventSchema), fields.get('event'))
   return result.success ? result.output.properties : null

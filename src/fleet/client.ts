@@ -22,17 +22,16 @@ export async function redisOf(world: World, services: readonly Paths[]): Promise
   const configs = await Promise.all(services.map((paths) => loadConfig(world, paths)))
   const redis = configs.find((config) => config.redis)?.redis
   if (redis) return redis
-  throw new TelecError('config', 'there is no Redis in which computers meet', {
+  throw new TelecError('config', 'no Redis is configured: redis.url is missing', {
     hint: `set redis.url in ${services.map(({ config }) => config).join(', or in ')}`,
   })
 }
 
-/** Opens a connection to the Redis of the configuration. */
 export function openRedis(redis: RedisConfig, connectTimeoutMs: number): RedisClient {
   return connectTo(accessTo(redis), connectTimeoutMs, connectTimeoutMs)
 }
 
-/** Does something over a connection of its own, within that time in all. */
+/** Works over a connection of its own; `timeoutMs` limits both together. */
 export async function withRedis<Value>(
   redis: RedisConfig,
   timeoutMs: number,
@@ -43,7 +42,7 @@ export async function withRedis<Value>(
   return within(working, timeoutMs).finally(() => client.close())
 }
 
-/** Makes a fault of Redis, which passes by itself, a TelecError. */
+/** Makes a fault of Redis a TelecError, which is retried. */
 export function redisFault(message: string, hint: string): (error: unknown) => never {
   return (error) => {
     if (error instanceof TelecError) throw error
@@ -52,9 +51,9 @@ export function redisFault(message: string, hint: string): (error: unknown) => n
 }
 
 /**
- * Opens a connection. ioredis is loaded for it, in 30 ms that nobody pays who has no Redis.
+ * Opens a connection, and loads ioredis only here: that takes 30 ms.
  *
- * @param commandTimeoutMs null: a command may take as long as it takes.
+ * @param commandTimeoutMs null: without limit.
  */
 export function connectTo(
   access: RedisAccess,
@@ -72,7 +71,7 @@ export function connectTo(
   }
 }
 
-/** @param isSecret others must not read it; its group may be that of the program. */
+/** @param isSecret others must not be able to read the file; its group may. */
 function readSetting(key: string, path: string | undefined, isSecret: boolean): string | null {
   if (path === undefined) return null
   const text = readText(path)
@@ -82,7 +81,7 @@ function readSetting(key: string, path: string | undefined, isSecret: boolean): 
   return text.trim()
 }
 
-/** What to tell people of a fault: never with what is secret, which ioredis does not repeat. */
+/** Why it failed, for messages; ioredis repeats no password. */
 export function describeFault(error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException
   return message || code || String(error)

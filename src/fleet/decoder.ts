@@ -1,23 +1,21 @@
 /** Replies of commands that telec knows nest 4 deep (XREAD). */
 const MOST_LEVELS = 8
-/** Of what has no length ahead: a status, an error, a number. */
+/** For replies without a length: a status, an error, a number. */
 const LONGEST_LINE = 64 * 1024
 
-/** The name of an error that is Redis' own answer to a command: as ioredis calls it, which tells them so. */
+/** How ioredis names an error that Redis itself answers with. */
 export const REFUSAL = 'ReplyError'
 
 type Reply = string | number | null | Error | Reply[]
 
 /**
- * Reads RESP 2 (redis.io/docs/latest/develop/reference/protocol-spec) and nothing else. Makes room for what has come, never
- * for what a length says will come. Throws where the text is none of it.
- *
- * @returns what takes the text, in pieces as they come.
+ * Reads RESP 2 (redis.io/docs/latest/develop/reference/protocol-spec), in pieces. Allocates memory for bytes that arrived,
+ * never for a length that Redis claims. Throws where a reply is invalid.
  */
 export function createDecoder(onReply: (reply: Reply) => void): (piece: Buffer) => void {
   let pieces: Buffer[] = []
   let size = 0
-  /** So much has to be there before it is worth to look again. */
+  /** How many bytes the next element takes at least. */
   let needed = 1
   const open: { readonly items: Reply[]; readonly length: number }[] = []
 
@@ -31,11 +29,10 @@ export function createDecoder(onReply: (reply: Reply) => void): (piece: Buffer) 
     }
   }
 
-  /** Reads one element, or the beginning of a list; returns where it ends, null where it has not all come. */
+  /** Reads one element, or the start of a list. @returns where it ends; null: more bytes are needed. */
   const readAt = (text: Buffer, at: number): number | null => {
     const end = text.indexOf('\r\n', at)
-    if ((end < 0 ? text.length : end) - at > LONGEST_LINE)
-      throw new Error('Redis answers a line without an end')
+    if ((end < 0 ? text.length : end) - at > LONGEST_LINE) throw new Error('Redis sent an endless line')
     if (end < 0) {
       needed = text.length - at + 1
       return null
@@ -60,7 +57,7 @@ export function createDecoder(onReply: (reply: Reply) => void): (piece: Buffer) 
       } else if (type === '*' && number === 0) give([])
       else if (type === '*' && number > 0 && open.length < MOST_LEVELS)
         open.push({ items: [], length: number })
-      else throw new Error('Redis answers something else than a reply')
+      else throw new Error('Redis sent an invalid reply')
     }
     return next
   }

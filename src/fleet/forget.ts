@@ -1,23 +1,22 @@
 import { isoOfSeconds } from '../system/world.ts'
+import { freeSlot } from './gate.ts'
 import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, HALTED_KEYS, statusKey } from './keys.ts'
 import { Count, MaybeText, Texts } from './replies.ts'
-import { freeSlot } from './slots.ts'
 
-/** What Redis held of a computer, and holds no more. */
+/** What was removed from Redis. */
 export interface Forgotten {
   readonly computer: string
-  /** When it was last heard of, ISO 8601; null: it was not in the list of computers. */
+  /** When it reported last, ISO 8601; null: it was not in the list of computers. */
   readonly heard_at: string | null
-  /** Its last status. */
   readonly status: boolean
-  /** Its turn to update, or its place among those that wait for one. */
+  /** Its slot, or its place in the queue. */
   readonly turn: boolean
-  /** The commits that it halted at, which count against a version. */
+  /** The commits that it halted at: `fleet.hold_after_failures` counts them. */
   readonly halted_at: readonly string[]
 }
 
-/** Removes what Redis holds about a computer; null: that is nothing. */
+/** Removes a computer from Redis; null: Redis does not know it. */
 export async function forget(client: RedisClient, computer: string): Promise<Forgotten | null> {
   const removes = async (...command: readonly [string, string, ...string[]]) =>
     (await client.call(Count, ...command)) > 0
@@ -33,7 +32,7 @@ export async function forget(client: RedisClient, computer: string): Promise<For
   return { computer, heard_at, status, turn, halted_at: halted.toSorted() }
 }
 
-/** The names of all computers that were ever heard of. */
+/** The names of all computers that ever reported. */
 export function computersIn(client: RedisClient): Promise<string[]> {
   return client.call(Texts, 'ZRANGE', COMPUTERS_KEY, 0, -1)
 }

@@ -6,33 +6,32 @@ import { parseRedisUrl } from '../config/redis-url.ts'
 import { createDecoder } from './decoder.ts'
 import { Scan } from './replies.ts'
 
-/** A connection to Redis, be it one server, a master that sentinels name, or a cluster. */
+/** A connection to Redis: one server, a master behind sentinels, or a cluster. */
 export interface RedisClient {
   /** Resolves when it is connected, rejects when it cannot be. */
   ready(): Promise<void>
   /**
-   * One command; rejects where its reply has another shape. Those that are sent in one go are pipelined; on one key they
-   * keep their order.
+   * Sends one command; rejects where the reply has another shape. Commands of one tick are pipelined, and keep their order
+   * on a key.
    */
   call<Shape extends v.GenericSchema>(
     shape: Shape,
     command: string,
     ...args: readonly (string | number)[]
   ): Promise<v.InferOutput<Shape>>
-  /** The names of all keys of such a pattern; it looks at every key of the server. */
+  /** The keys that match a pattern; slow: it scans every key of the server. */
   keys(pattern: string): Promise<string[]>
   close(): void
 }
 
-/** What it takes to reach a Redis: with what is in the files that the configuration names. */
 export interface RedisAccess {
   readonly url: string
   readonly password: string | null
-  /** Certificates of those who may vouch for the server, PEM; null: those that Node.js knows. */
+  /** Trusted certificate authorities, PEM; null: those of Node.js. */
   readonly ca: string | null
 }
 
-// ioredis 6 makes room for as many replies as a list says will come, which may be all memory there is: it gets another reader.
+// The reader of ioredis 6 allocates as many replies as a list claims to have, up to all memory: telec replaces it.
 const readers = new WeakMap<Decoder, (piece: Buffer) => void>()
 Decoder.prototype.write = function (piece: Buffer) {
   const onReply = (reply: unknown) =>
@@ -42,25 +41,24 @@ Decoder.prototype.write = function (piece: Buffer) {
   read(piece)
 }
 
-// A null that nobody asked for makes it throw where nobody can catch it. Thrown at once, it ends the connection alone.
+// On a reply to no command ioredis throws where nobody can catch it. Thrown here, it closes the connection only.
 const { default: DataHandler } = replyHandling as unknown as { default: typeof replyHandling } // it is CommonJS
 const dispatch = (handle: () => void) => {
   try {
     handle()
   } catch {
-    throw new Error('Redis answers what nobody asked for')
+    throw new Error('Redis sent a reply to no command')
   }
 }
 Object.assign(DataHandler.prototype, { dispatch })
 
-/** What may come while a command waits for its reply. Parsed it takes several times as much memory. */
+/** The most that may arrive while a command waits for its reply; parsed, it takes several times this in memory. */
 const MOST_BYTES = 8 * 1024 * 1024
 
 /**
- * ioredis as telec uses it: it gives up at once, and whoever wants to try again opens another one. Its own file, since it
- * is loaded only where Redis is configured.
+ * Connects without retries: the caller opens another connection. A file of its own, loaded only where Redis is configured.
  *
- * @param commandTimeoutMs null: a command may take as long as it takes.
+ * @param commandTimeoutMs null: without limit.
  */
 export function connect(
   access: RedisAccess,
@@ -68,7 +66,7 @@ export function connect(
   commandTimeoutMs: number | null,
 ): RedisClient {
   const client = open(access, connectTimeoutMs, commandTimeoutMs)
-  // Without a listener it would end the program. What a call rejects with may only be that the connection is gone.
+  // Without a listener it would end the program; and it says why, where a call says only that the connection is closed.
   let fault: Error | null = null
   client.on('error', (error: Error) => {
     fault = error
@@ -79,7 +77,7 @@ export function connect(
     server.on('connect', () =>
       server.stream.on('data', ({ length }: Buffer) => {
         received += length
-        const excess = new Error(`Redis answers with more than ${MOST_BYTES / 1024 / 1024} MiB`)
+        const excess = new Error(`Redis sent more than ${MOST_BYTES / 1024 / 1024} MiB`)
         if (received > MOST_BYTES) server.stream.destroy(excess)
       }),
     )
@@ -99,7 +97,7 @@ export function connect(
   return {
     ready: () =>
       new Promise<void>((resolve, reject) => {
-        client.once('error', reject) // ioredis would wait for its own time limit
+        client.once('error', reject) // ioredis itself waits for its timeout
         bounded(() => client.connect()).then(resolve, reject)
       }),
     call: (shape, command, ...args) => bounded(() => call(client, shape, command, ...args)),
@@ -118,7 +116,7 @@ async function call<Shape extends v.GenericSchema>(
   ...args: readonly (string | number)[]
 ): Promise<v.InferOutput<Shape>> {
   const reply = v.safeParse(shape, await client.call(command, ...args.map(String)), { abortEarly: true })
-  if (!reply.success) throw new Error(`what Redis answers to ${command} is no reply to it`)
+  if (!reply.success) throw new Error(`Redis answers ${command} with an invalid reply`)
   return reply.output
 }
 
@@ -139,7 +137,7 @@ function open(
   commandTimeoutMs: number | null,
 ): Redis | Cluster {
   const address = parseRedisUrl(url)
-  if (address === null) throw new Error('the schema took a URL that is none')
+  if (address === null) throw new Error('the schema accepted an invalid URL')
   const { nodes, isTls } = address
   const retry = () => null
   const trust = ca === null ? {} : { ca }
@@ -151,7 +149,7 @@ function open(
     ...(commandTimeoutMs === null ? {} : { commandTimeout: commandTimeoutMs }),
     connectTimeout: connectTimeoutMs,
     maxRetriesPerRequest: 0,
-    protocol: 2, // the shapes of replies that every server gives
+    protocol: 2, // which every server speaks
   } satisfies Partial<RedisOptions>
   if (address.kind === 'cluster')
     return new Cluster(nodes, {

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { CountSchema } from '../system/schemas.ts'
 
-// What Redis may answer: of any other shape it is no answer, as if Redis were away.
+// What Redis may answer; any other shape counts as if Redis were out of reach.
 
 export const Ok = v.literal('OK')
 export const Pong = v.literal('PONG')
@@ -10,7 +10,7 @@ export const Text = v.string()
 export const Texts = v.array(Text)
 export const MaybeText = v.nullable(Text)
 
-/** A flat list, as of ZRANGE WITHSCORES, in pairs. */
+/** A flat list such as that of ZRANGE WITHSCORES, in pairs. */
 export const Pairs = v.pipe(
   Texts,
   v.check((list) => list.length % 2 === 0),
@@ -19,10 +19,9 @@ export const Pairs = v.pipe(
   ),
 )
 
-/** Of an entry of a stream: `MILLISECONDS-NUMBER`, of 64 bits each. */
+/** The id of an entry of a stream: `MILLISECONDS-NUMBER`, 64 bits each. */
 export const Id = v.pipe(v.string(), v.regex(/^\d{1,20}-\d{1,20}$/))
 
-/** Entries of a stream, as XRANGE gives them. */
 export const Entries = v.array(
   v.pipe(
     v.strictTuple([Id, Pairs]),
@@ -30,11 +29,11 @@ export const Entries = v.array(
   ),
 )
 
-/** Those of all streams of XREAD, in one list; null: none came in time. */
+/** The entries of all streams of XREAD; null: none came in time. */
 export const Streams = v.pipe(
   v.nullable(v.array(v.strictTuple([Text, Entries])), []),
   v.transform((streams) => streams.flatMap(([, entries]) => entries)),
 )
 
-/** Of SCAN: where to go on, and names of keys. */
+/** Of SCAN: the next cursor, and keys. */
 export const Scan = v.strictTuple([Text, Texts])

@@ -83,7 +83,7 @@ describe('fleet.max_updating', () => {
   test('an update that halts lets the next one in', async () => {
     const redis = await startRedis()
     const computer = await member(redis.url, 'studio', '{ max_updating: 1 }', 'exit 1')
-    expectFailure(await computer.telec('telec-update'), 1, ['the install command ended with exit code 1'])
+    expectFailure(await computer.telec('telec-update'), 1, ['the install command failed with exit code 1'])
     expect(await redis.client().exists(UPDATING)).toBe(0)
   })
 })
@@ -94,7 +94,7 @@ test('a pin takes what others halted at, and waits for its turn all the same', a
   const computer = await member(redis.url, 'studio', '{ max_updating: 1, hold_after_failures: 1 }')
   const { target } = computer.state('update_signal.json') as { target: { commit: string } }
   await client.sadd(`deployment:halted:${target.commit}`, 'attic')
-  expectFailure(await computer.telec('telec-update'), 75, ['held: 1 computer(s) halted'])
+  expectFailure(await computer.telec('telec-update'), 75, ['held: 1 computer halted'])
   expect((await computer.telec('telec', ['pin', target.commit])).code).toBe(0)
   await client.zadd(UPDATING, String(Math.floor(Date.now() / 1000) + 5), 'gone')
   const updating = computer.telec('telec-update')
@@ -118,7 +118,7 @@ describe('fleet.hold_after_failures', () => {
     const { target } = computer.state('update_signal.json') as { target: { commit: string } }
     await halted(redis, target.commit, 'attic', 'cellar')
     expectFailure(await computer.telec('telec-update'), 75, [
-      'held: 2 computer(s) halted',
+      'held: 2 computers halted',
       'attic, cellar',
       'telec-update --now',
     ])
@@ -127,7 +127,7 @@ describe('fleet.hold_after_failures', () => {
       halted: null,
     })
     expect((await computer.telec('telec', ['status'])).stdout).toMatch(
-      /^pending +an update to .*\n +held: 2 computer\(s\) halted on the way to .*, or went back from it; now: telec-update --now$/m,
+      /^pending +an update to .*\n +held: 2 computers halted at .*, or rolled it back; now: telec-update --now$/m,
     )
     expect((await computer.telec('telec-update')).stderr).toBe('') // said once
     await computer.push(version('1.1.1'))
@@ -178,7 +178,7 @@ describe('without Redis', () => {
     )
     const ended = await computer.telec('telec-update')
     expect(ended.code).toBe(42)
-    expect(ended.stderr).toContain('the update goes on without it')
+    expect(ended.stderr).toContain('the update runs without it')
   })
 
   test('unless the configuration says to wait for it', async () => {
@@ -252,7 +252,7 @@ describe('a Redis that answers with something else', () => {
     const url = await startStranger(reply)
     const computer = await member(url, 'studio', '{ max_updating: 1, hold_after_failures: 1 }')
     const ended = await computer.telec('telec-update')
-    expect(ended.stderr).toContain('the fleet was not asked: ')
+    expect(ended.stderr).toContain('cannot ask the fleet: ')
     expect(ended.code).toBe(42)
     expect(ended.stderr).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u)
     const { stdout } = await computer.telec('telec', ['status', '--json'])

@@ -92,13 +92,15 @@ export const migrate = () => { execSync(${JSON.stringify(step === 'migrate' ? re
     })
     const ended = await watchAndUpdate(computer)
     expect(ended.code).toBe(42)
-    expect(ended.stderr.match(/Redis was not told/g)).toHaveLength(1)
+    expect(ended.stderr.match(/cannot send the status to Redis/g)).toHaveLength(1)
     expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit }, halted: null })
     expect(computer.state('redis.json')).toMatchObject({ failures: 1 })
-    expect((await computer.telec('telec-watch', ['--scheduled'])).stderr).not.toContain('Redis was not told') // said once
+    expect((await computer.telec('telec-watch', ['--scheduled'])).stderr).not.toContain(
+      'cannot send the status to Redis',
+    ) // said once
     await redis.start()
     const back = await computer.telec('telec-watch', ['--scheduled'])
-    expect(back.stderr).toContain('Redis is back after 2 attempt(s)')
+    expect(back.stderr).toContain('Redis is back after 2 failed attempts')
     expect(await statusIn(redis)).toEqual(computer.state('status.json'))
   })
 
