@@ -1,23 +1,25 @@
 import * as v from 'valibot'
 import type { Config } from '../config/schema.ts'
 
-/** A kind of server that says which tags are releases: what its API wants, and how it answers. */
+/** A kind of server that knows which tags are releases: its API, and how that answers. */
 export interface Forge {
-  /** For people. */
+  /** For messages. */
   readonly name: string
   /** The environment variable that holds a token. */
   readonly variable: string
-  /** The command that knows a token where a person is logged in. */
-  login(host: string): readonly [program: string, ...args: string[]] | null
-  /** What the URL of a repository ends in. */
+  /** A command that prints the token of a logged-in user. */
+  readonly login?: (host: string) => [program: string, ...args: string[]]
+  /** How the URL of a repository ends. */
   readonly form: string
   readonly path: RegExp
-  /** Where its API is, by the host of the remote. */
+  /** The base of the API, by the host of the remote. */
   api(host: string, port: string): string
-  /** The list of a repository's releases below the API, newest first and as many on a page as it gives. */
+  /** The list of releases below the base, newest first, with the largest page that the forge allows. */
   list(path: string): string
-  headers(token: string | null): Record<string, string>
-  /** A page of that list; what is not public yet is a draft. */
+  readonly headers?: Record<string, string>
+  /** The header that carries the token. */
+  authorization(token: string): Record<string, string>
+  /** A page of the list; a draft is not public yet. */
   readonly page: v.GenericSchema<unknown, readonly Listed[]>
 }
 
@@ -27,11 +29,11 @@ interface Listed {
   readonly prerelease: boolean
 }
 
-/** Longer than git takes in the name of a file. */
+/** Longer than the name of a file that git accepts. */
 const TAG = v.pipe(v.string(), v.maxLength(4_096))
 const DRAFTS = v.array(v.object({ tag_name: TAG, draft: v.boolean(), prerelease: v.boolean() }))
 
-/** docs.github.com/rest/releases/releases; Enterprise, too. */
+/** docs.github.com/rest/releases/releases; also Enterprise. */
 const github: Forge = {
   name: 'GitHub',
   variable: 'GITHUB_TOKEN',
@@ -43,56 +45,41 @@ const github: Forge = {
     return isCloud ? `https://api.${host}` : `https://${host}${port}/api/v3`
   },
   list: (path) => `/repos/${path}/releases?per_page=100`,
-  headers: (token) => ({
-    accept: 'application/vnd.github+json',
-    'x-github-api-version': '2022-11-28',
-    ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-  }),
+  headers: { accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' },
+  authorization: (token) => ({ authorization: `Bearer ${token}` }),
   page: DRAFTS,
 }
 
-/** docs.gitlab.com/api/releases. It has no prereleases but by their version, and shows those of a day to come. */
+/** docs.gitlab.com/api/releases. It marks no prereleases, and lists upcoming releases. */
 const gitlab: Forge = {
   name: 'GitLab',
   variable: 'GITLAB_TOKEN',
-  login: () => null,
   form: 'HOST/GROUP/NAME',
   path: /^[\w.-]+(\/[\w.-]+)+$/,
   api: (host, port) => `https://${host}${port}/api/v4`,
   list: (path) => `/projects/${encodeURIComponent(path)}/releases?per_page=100`,
-  headers: (token) => ({
-    accept: 'application/json',
-    ...(token === null ? {} : { 'private-token': token }),
-  }),
+  authorization: (token) => ({ 'private-token': token }),
   page: v.array(
     v.pipe(
       v.object({ tag_name: TAG, upcoming_release: v.optional(v.boolean(), false) }),
-      v.transform(({ tag_name, upcoming_release }) => ({
-        tag_name,
-        draft: upcoming_release,
-        prerelease: false,
-      })),
+      v.transform((release) => ({ ...release, draft: release.upcoming_release, prerelease: false })),
     ),
   ),
 }
 
-/** docs.gitea.com/api and codeberg.org/api/swagger: Forgejo answers the same. 50 on a page is what both allow at most. */
+/** docs.gitea.com/api and codeberg.org/api/swagger: Forgejo answers the same. Both allow at most 50 on a page. */
 const gitea: Forge = {
   name: 'Gitea',
   variable: 'GITEA_TOKEN',
-  login: () => null,
   form: 'HOST/OWNER/NAME',
   path: /^[\w.-]+\/[\w.-]+$/,
   api: (host, port) => `https://${host}${port}/api/v1`,
   list: (path) => `/repos/${path}/releases?limit=50`,
-  headers: (token) => ({
-    accept: 'application/json',
-    ...(token === null ? {} : { authorization: `token ${token}` }),
-  }),
+  authorization: (token) => ({ authorization: `token ${token}` }),
   page: DRAFTS,
 }
 
-/** By the words of `deployment.releases`. */
+/** By the values of `deployment.releases`. */
 export const FORGES: Readonly<Record<Exclude<Config['deployment']['releases'], 'tags'>, Forge>> = {
   github,
   gitlab,

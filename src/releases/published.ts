@@ -10,26 +10,26 @@ import { FORGES, type Forge } from './forges.ts'
 import { locateOn } from './locate.ts'
 import { findToken, type Token } from './token.ts'
 
-/** A release that was published, by the name of its tag. */
+/** A public release, by its tag. */
 export type Published = Page['releases'][number]
 
-/** Of a page: a hundred releases with a hundred files each are 20 MB. */
+/** Per page: a hundred releases with a hundred files each take 20 MB. */
 const MOST_BYTES = 32 * 1024 * 1024
-/** Of a page, of which a hundred were asked for: what is parsed may take a hundred times as much memory as its text. */
+/** Per page, where telec asks for a hundred: parsed JSON may take a hundred times the memory of its text. */
 const MOST_RELEASES = 1_000
-/** Of objects and lists in a page: those of the page above are 20,000, and texts of releases have brackets, too. */
+/** Objects and lists per page: the page above has 20,000, and the notes of releases have brackets, too. */
 const MOST_BRACKETS = 1_000_000
-/** Newest first, a hundred a page: what is further back was passed over long ago. */
+/** Newest first, a hundred per page: older releases no longer matter. */
 const MOST_PAGES = 10
 const MOST_REDIRECTS = 3
-/** Limits end within the hour; a longer wait comes from a clock that is wrong. */
+/** Limits end within an hour; a longer wait comes from a wrong clock. */
 const LONGEST_WAIT_MS = 60 * 60_000
-/** What GitHub asks for where it does not say how long, and will do for others. */
+/** What GitHub asks for where an answer names no time. */
 const USUAL_WAIT_MS = 60_000
 
 /**
- * The releases that are published on a forge; drafts are none. What was answered before is asked for by its ETag, which
- * costs nothing of the rate limit while it is unchanged. Throws `later` where it cannot say: nothing is guessed.
+ * The public releases on a forge, without drafts. Known pages are asked for by their ETag: an unchanged page does not count
+ * for the rate limit. Throws `later` where the forge gives no list.
  */
 export async function publishedReleases(
   service: Service,
@@ -69,8 +69,8 @@ export async function publishedReleases(
 }
 
 /**
- * Asks, all answers together within `timeoutMs`, and follows a list that has moved, as that of a renamed repository. A
- * redirect to another server is an answer like any other: that one has no business with the token.
+ * Sends requests, all within `timeoutMs` together, and follows redirects, such as those of a renamed repository. A redirect
+ * to another server is not followed: that server must not get the token.
  */
 function asker(world: World, timeoutMs: number) {
   const end = world.monotonic() + timeoutMs
@@ -79,37 +79,36 @@ function asker(world: World, timeoutMs: number) {
     for (let redirects = 0; ; redirects += 1) {
       const leftMs = Math.max(1, Math.round(end - world.monotonic()))
       const answer = await httpGet(from, headers, { timeoutMs, leftMs, maxBytes: MOST_BYTES })
-      const to = redirects < MOST_REDIRECTS ? redirectOf(from, answer) : null
-      if (to?.origin !== url.origin) return answer
-      from = to
+      const { location } = answer.headers
+      const isRedirect = [301, 302, 307, 308].includes(answer.status) && redirects < MOST_REDIRECTS
+      if (!isRedirect || !location || !URL.canParse(location, from.href)) return answer
+      from = new URL(location, from)
+      if (from.origin !== url.origin) return answer
     }
   }
-}
-
-function redirectOf(from: URL, { status, headers: { location } }: HttpAnswer): URL | null {
-  const isRedirect = [301, 302, 307, 308].includes(status) && typeof location === 'string'
-  return isRedirect && URL.canParse(location, from.href) ? new URL(location, from) : null
 }
 
 function headersOf(forge: Forge, token: Token | null, known: Page | undefined): Record<string, string> {
   return {
     'user-agent': 'telec',
-    ...forge.headers(token?.value ?? null),
+    accept: 'application/json',
+    ...forge.headers,
+    ...(token ? forge.authorization(token.value) : {}),
     ...(known?.etag ? { 'if-none-match': known.etag } : {}),
   }
 }
 
-/** The releases on a page of the list that a forge answers with. Throws `later` where it is no list. Pure. */
+/** The releases on a page. Throws `later` where the answer is no list of releases. Pure. */
 export function parsePage(forge: Forge, url: URL, { headers, body }: HttpAnswer): Page {
   const other = (because: string) =>
-    new TelecError('later', `${url.origin} answers something else than a list of releases`, {
+    new TelecError('later', `${url.origin} did not answer with a list of releases`, {
       because,
-      hint: `is ${forge.name} there (deployment.releases), and deployment.api_url right?`,
+      hint: `correct deployment.releases, if that is no ${forge.name}, or deployment.api_url`,
     })
-  if (hasMore(body, MOST_BRACKETS)) throw other('it has more in it than a list of releases')
+  if (hasMore(body, MOST_BRACKETS)) throw other('the answer is too large')
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), forge.page), body, { abortEarly: true })
   if (!parsed.success) throw other(parsed.issues[0].message)
-  if (parsed.output.length > MOST_RELEASES) throw other(`a page has ${parsed.output.length} of them`)
+  if (parsed.output.length > MOST_RELEASES) throw other(`a page has ${parsed.output.length} releases`)
   const published = parsed.output.filter(({ draft }) => !draft)
   return {
     etag: typeof headers.etag === 'string' ? headers.etag : null,
@@ -125,9 +124,9 @@ function hasMore(text: string, brackets: number): boolean {
 }
 
 /**
- * How long a server asks to be left alone, in milliseconds: `retry-after`, or the reset of a rate limit that is used up,
- * by its own clock, or a minute (docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api). Null:
- * it refuses for another reason.
+ * How long a server asks telec to wait, in milliseconds: `retry-after`, or the reset of an exhausted rate limit by the
+ * server's clock, or a minute (docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api). Null: it
+ * refuses for another reason.
  */
 export function waitAskedFor(world: World, { status, headers, body }: HttpAnswer): number | null {
   if (status !== 403 && status !== 429) return null
@@ -148,15 +147,11 @@ function verifyNotWaiting(world: World, { wait }: ReleasesCache, forge: Forge, t
 }
 
 function waiting(until: string, { name, variable }: Forge, token: Token | null): TelecError {
-  return new TelecError(
-    'later',
-    `${name}'s rate limit is used up; it asks to be left alone until ${localTime(until)}`,
-    {
-      hint: token
-        ? 'wait, or set a longer deployment.poll_every'
-        : `a token has a higher one: deployment.token_file, or ${variable}`,
-    },
-  )
+  return new TelecError('later', `${name}'s rate limit is used up until ${localTime(until)}`, {
+    hint: token
+      ? 'wait, or set a longer deployment.poll_every'
+      : `set a token, which has a higher limit: deployment.token_file, or ${variable}`,
+  })
 }
 
 function refusal(
@@ -168,19 +163,19 @@ function refusal(
 ): TelecError {
   const from = token ? `the token of ${token.source}` : 'no token'
   if (status === 401)
-    return new TelecError('config', `${url.origin} does not take ${from}`, {
-      hint: 'make a new one that may read the contents of the repository',
+    return new TelecError('config', `${url.origin} refuses ${from}`, {
+      hint: 'create a new token that may read the contents of the repository',
     })
   if (status === 403 || status === 404)
     return new TelecError('config', `${url.origin} shows no releases of ${path}`, {
       because: `${url.origin} answered ${status}, with ${from}`,
-      hint: `is the name right, and may the token read its contents? deployment.token_file, or ${variable}`,
+      hint: `check its name, and that the token may read its contents: deployment.token_file, or ${variable}`,
     })
   return new TelecError('later', `${url.origin} cannot list the releases of ${path}`, {
     because: `${url.origin} answered ${status}`,
     hint:
       status >= 300 && status < 400
-        ? 'it sends to another server: set deployment.api_url to that one, or give the remote its new URL'
-        : 'wait: it is asked again by itself',
+        ? 'set deployment.api_url to the server that it redirects to, or give the remote its new URL'
+        : 'wait: telec retries automatically',
   })
 }

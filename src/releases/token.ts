@@ -6,13 +6,13 @@ import type { Forge } from './forges.ts'
 
 export interface Token {
   readonly value: string
-  /** Where it was found, for messages. */
+  /** For messages. */
   readonly source: string
 }
 
 const LOGIN_TIMEOUT_MS = 5_000
 
-/** The token for an API: of the environment, a file, or the command of a login; null where there is none. */
+/** The token for an API: from the environment, a file, or a command of the forge; null where there is none. */
 export async function findToken(
   { world, config: { deployment } }: Service,
   { variable, login }: Forge,
@@ -21,10 +21,10 @@ export async function findToken(
   const fromEnvironment = world.env[variable]?.trim()
   if (fromEnvironment) return { value: verified(fromEnvironment, variable), source: variable }
   if (deployment.token_file) return readTokenFile(deployment.token_file)
-  const [program, ...args] = login(host) ?? []
-  if (program === undefined) return null
+  if (!login) return null
+  const [program, ...args] = login(host)
   const options = { cwd: '/', env: world.env, timeoutMs: LOGIN_TIMEOUT_MS }
-  const result = await world.run(program, args, options).catch(() => null) // it is not here
+  const result = await world.run(program, args, options).catch(() => null) // it is not installed
   const value = result?.code === 0 ? result.stdout.trim() : ''
   const source = `${program} auth token`
   return value ? { value: verified(value, source), source } : null
@@ -41,10 +41,10 @@ function readTokenFile(path: string): Token {
   return { value: verified(text, path), source: path }
 }
 
-/** A header cannot hold everything; what is wrong with a token is said without the token. */
+/** A header takes printable ASCII only. The message does not quote the token. */
 function verified(value: string, source: string): string {
   if (/^[\x21-\x7e]+$/.test(value)) return value
-  throw new TelecError('config', `the token of ${source} has characters that none has`, {
-    hint: 'it is one word of letters, digits and underscores',
+  throw new TelecError('config', `the token of ${source} has invalid characters`, {
+    hint: 'write the token alone: one word of printable ASCII',
   })
 }

@@ -99,7 +99,7 @@ describe('a rate limit', () => {
     await tag(computer, '1.1.0')
     github.token = SECRET
     github.instead = refuse(403, { 'retry-after': '3000' }, 'API rate limit exceeded')
-    expectFailure(await watch(computer), 75, ['a token has a higher one'])
+    expectFailure(await watch(computer), 75, ['set a token, which has a higher limit'])
     github.instead = null
     expect(await watch(computer, [], TOKEN)).toMatchObject({ code: 0 })
     expect(signalled(computer)).toBe('1.1.0')
@@ -132,7 +132,7 @@ describe('a list of many words', () => {
     await tag(computer, '1.1.0')
     const link = '<http://127.0.0.1/?page=2>; rel="next"'
     github.instead = (_request, response) => response.writeHead(200, { link }).end(body)
-    expectFailure(await watch(computer), 75, ['something else than a list of releases'])
+    expectFailure(await watch(computer), 75, ['did not answer with a list of releases'])
     expect(existsSync(join(computer.home, 'releases.json'))).toBe(false)
   })
 })
@@ -180,7 +180,7 @@ describe('the remote', () => {
     await computer.gitInCheckout('config', `url.${computer.remote}.insteadOf`, url)
     configure(computer, github, `  remote: ${url}\n`)
     const ended = await watch(computer)
-    expectFailure(ended, 78, ['no repository there'])
+    expectFailure(ended, 78, ['is no repository on GitHub'])
     expect(ended.stderr).not.toContain(SECRET)
   })
 })
@@ -190,8 +190,8 @@ test('a token that is no longer taken is in telec status', async () => {
   github.token = SECRET
   expect(await watch(computer, [], TOKEN)).toMatchObject({ code: 0 })
   github.token = 'another'
-  expectFailure(await watch(computer, [], TOKEN), 78, ['does not take the token of GITHUB_TOKEN'])
+  expectFailure(await watch(computer, [], TOKEN), 78, ['refuses the token of GITHUB_TOKEN'])
   const { stdout } = await computer.telec('telec', ['status'])
-  expect(stdout).toContain('does not take the token of GITHUB_TOKEN')
+  expect(stdout).toContain('refuses the token of GITHUB_TOKEN')
   expect(stdout).not.toContain(SECRET)
 })

@@ -75,7 +75,7 @@ describe.each<Kind>(['gitlab', 'gitea'])('releases: %s', (kind) => {
     expect(signalled(computer)).toBe('1.1.0')
     forge.token = 'another'
     const refused = await watch(computer, [], env)
-    expectFailure(refused, 78, [`does not take the token of ${VARIABLES[kind]}`])
+    expectFailure(refused, 78, [`refuses the token of ${VARIABLES[kind]}`])
     expect(good.stdout + good.stderr + refused.stderr).not.toContain(SECRET)
   })
 })
@@ -103,10 +103,7 @@ test('a remote whose host cannot be one is a wrong configuration', async () => {
     await computer.gitInCheckout('remote', 'set-url', 'origin', url)
     const ssh = join(computer.folder, 'ssh')
     writeFileSync(ssh, `#!/bin/sh\nexec git-upload-pack ${computer.remote}\n`, { mode: 0o755 })
-    expectFailure(await watch(computer, [], { GIT_SSH_COMMAND: ssh }), 78, [
-      'origin',
-      'a host that cannot be',
-    ])
+    expectFailure(await watch(computer, [], { GIT_SSH_COMMAND: ssh }), 78, ['origin', 'an invalid host'])
   }
 })
 
@@ -124,19 +121,23 @@ describe('an answer that is no list is an error, and never "no releases":', () =
     gitea: () => computerOn('gitea', []),
   }
   const answers: [string, Answer, string][] = [
-    ['an empty one', (_, response) => response.end(), 'something else than a list'],
+    ['an empty one', (_, response) => response.end(), 'did not answer with a list'],
     ['one without content (204)', (_, response) => response.writeHead(204).end(), 'answered 204'],
     ['a part of one (206)', (_, response) => response.writeHead(206).end('[]'), 'answered 206'],
-    ['null', (_, response) => response.end('null'), 'something else than a list'],
-    ['an object', (_, response) => response.end('{"message": "hi"}'), 'something else than a list'],
-    ['half a list', (_, response) => response.end('[{"tag_name": "v1.1.0"'), 'something else than a list'],
-    ['a list of millions', (_, response) => response.end(`[${'1,'.repeat(15_000_000)}1]`), 'something else'],
+    ['null', (_, response) => response.end('null'), 'did not answer with a list'],
+    ['an object', (_, response) => response.end('{"message": "hi"}'), 'did not answer with a list'],
+    ['half a list', (_, response) => response.end('[{"tag_name": "v1.1.0"'), 'did not answer with a list'],
+    [
+      'a list of millions',
+      (_, response) => response.end(`[${'1,'.repeat(15_000_000)}1]`),
+      'did not answer with a list',
+    ],
     [
       'a list in lists without end',
       (_, response) => response.end('['.repeat(30_000_000)),
-      'something else than a list',
+      'did not answer with a list',
     ],
-    ['a page to log in', (_, response) => response.end('<html>'), 'something else than a list'],
+    ['a page to log in', (_, response) => response.end('<html>'), 'did not answer with a list'],
     ['"not modified" of nothing', (_, response) => response.writeHead(304).end(), 'answered 304'],
     [
       'another protocol (101)',

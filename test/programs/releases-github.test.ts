@@ -71,11 +71,11 @@ describe('releases: github', () => {
 describe('where GitHub cannot say, nothing is guessed:', () => {
   test.each<[string, NonNullable<GitHub['instead']>, string[]]>([
     ['it is down', (_, response) => response.writeHead(502).end('bad gateway'), ['answered 502']],
-    ['it answers something else', (_, response) => response.end('<html>'), ['something else than a list']],
+    ['it answers something else', (_, response) => response.end('<html>'), ['did not answer with a list']],
     [
       'it answers another shape',
       (_, response) => response.end('[{"tag_name": 1}]'),
-      ['something else than a list'],
+      ['did not answer with a list'],
     ],
     ['it hangs up', (_, response) => response.destroy(), ['out of reach']],
     [
@@ -114,7 +114,7 @@ describe('where GitHub cannot say, nothing is guessed:', () => {
     const reset = String(Math.ceil(Date.now() / 1000) + 600)
     const filled = Object.entries(headers).map(([name, text]) => [name, text.replace('RESET', reset)])
     github.instead = (_, response) => response.writeHead(status, Object.fromEntries(filled)).end('{}')
-    expectFailure(await watch(computer), 75, ['rate limit', 'left alone until'])
+    expectFailure(await watch(computer), 75, ['rate limit', 'used up until'])
     github.instead = null
     expectFailure(await watch(computer), 75, ['rate limit'])
     expect(github.asked).toHaveLength(1)
@@ -162,7 +162,7 @@ describe('the token', () => {
     expect(github.asked.at(-1)).toMatchObject({ authorization: `Bearer ${SECRET}`, status: 200 })
     github.token = 'another'
     const bad = await watch(computer, [], { TELEC_DEBUG: '1', ...env })
-    expectFailure(bad, 78, ['does not take the token of'])
+    expectFailure(bad, 78, ['refuses the token of'])
     const seen = [good, bad].flatMap(({ stdout, stderr }) => [stdout, stderr])
     expect([...seen, ...Object.values(readTree(computer.home))].join()).not.toContain(SECRET)
   })
@@ -170,7 +170,7 @@ describe('the token', () => {
   test.each<[string, string, number, string[]]>([
     ['that others may read', SECRET, 0o644, ['others may read', 'chmod 600']],
     ['that is empty', '', 0o600, ['holds no token']],
-    ['with something that is none', 'two\nlines', 0o600, ['characters that none has']],
+    ['with something that is none', 'two\nlines', 0o600, ['invalid characters']],
   ])('file %s is refused, and the token is not shown', async (_, text, mode, parts) => {
     const { computer, github } = await computerOnGitHub([])
     const file = join(computer.folder, 'token')
@@ -197,5 +197,5 @@ describe('the token', () => {
 test('a remote that is nowhere near GitHub is a wrong configuration', async () => {
   const { computer } = await computerOnGitHub([])
   await computer.gitInCheckout('remote', 'set-url', 'origin', computer.remote)
-  expectFailure(await watch(computer), 78, ['deployment.releases is github', 'no repository there'])
+  expectFailure(await watch(computer), 78, ['deployment.releases: github', 'is no repository on GitHub'])
 })
