@@ -6,15 +6,15 @@ import { lastRecorded, readMigrationRecord, writeMigrationRecord } from '../stat
 import { firstState, type UpdateState, writeUpdateState } from '../state/update-state.ts'
 import { isoTime } from '../system/world.ts'
 
-/** The first run: takes HEAD for what is deployed, and its version for the baseline of migrations. For the lock's holder. */
+/** The first run: records HEAD as deployed, and its version as the baseline of migrations. The caller holds the lock. */
 export async function adopt(service: Service, repository: Repository): Promise<UpdateState> {
   const { world, config, paths } = service
   const head = await headTarget(repository, config.deployment)
-  await createSyncFor(service)() // a clone of a moment ago is not on the disk
+  await createSyncFor(service)() // a fresh clone may not be on the disk yet
   const record = readMigrationRecord(paths)
   if (record.baseline === undefined) await writeMigrationRecord(paths, { ...record, baseline: head.version })
   const state = firstState({ ...head, last_migration: lastRecorded(record) }, isoTime(world))
   await writeUpdateState(paths, state)
-  world.log.notice(`took ${nameOf(head)}, which the checkout is at, for what is deployed`)
+  world.log.notice(`recorded ${nameOf(head)} as deployed: the checkout is at it`)
   return state
 }

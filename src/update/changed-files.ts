@@ -2,9 +2,9 @@ import { changedBeside, unchangedSince } from '../git/index-file.ts'
 import { localChanges, stashPaths } from '../git/local-changes.ts'
 import { CHANGED_HINT, type ChangedFile, describeChanged } from '../state/update-state.ts'
 import { orWarn } from '../system/limit.ts'
-import type { StepContext } from './step.ts'
+import type { StepContext } from './context.ts'
 
-/** Runs the install command, and notes what it changes in tracked files, also where it fails. */
+/** Runs the install command, and notes which tracked files it changes, also where it fails. */
 export async function noteChanges<Result>(context: StepContext, run: () => Promise<Result>): Promise<Result> {
   const { world, repository, update } = context
   const migrated = update.steps.find(({ name }) => name === 'migrate')?.note !== 'nothing to migrate'
@@ -13,7 +13,7 @@ export async function noteChanges<Result>(context: StepContext, run: () => Promi
   try {
     return await run()
   } finally {
-    await orWarn(world, 'what the install command changed in tracked files is not known', async () => {
+    await orWarn(world, 'cannot tell which tracked files the install command changed', async () => {
       const changed = await changedBeside(repository, before, update.target.commit)
       context.remember({ changed })
       if (changed.length > 0) world.log.warning(`${describeChanged(changed)}: ${CHANGED_HINT}`)
@@ -21,13 +21,13 @@ export async function noteChanges<Result>(context: StepContext, run: () => Promi
   }
 }
 
-/** What the last install command changed, and nobody since. */
+/** The files that the last install command changed, without those that changed since. */
 export function asInstalled({ repository, update }: StepContext): readonly ChangedFile[] {
   return unchangedSince(repository, update.changed)
 }
 
-/** Puts these files back to what HEAD has, so that the move finds them so; what came of it, for people. */
-export async function putBack(
+/** Restores these files from HEAD, so that the checkout can move. @returns the note for users. */
+export async function restoreInstalled(
   { world, repository, writeDown }: StepContext,
   files: readonly ChangedFile[],
 ): Promise<string> {
@@ -35,7 +35,7 @@ export async function putBack(
   let note = ''
   const modified = files.map(({ path }) => path)
   await stashPaths(repository, { modified, untracked: [], isStaged: false }, async (what) => {
-    note = `put back what the install command had changed: ${what}`
+    note = `restored files that the install command had changed: ${what}`
     world.log.notice(note)
   })
   return note

@@ -7,7 +7,6 @@ import { removeStaleLocks } from '../git/locks.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
 import { readChoices } from '../state/choices.ts'
-import { readPause } from '../state/pause.ts'
 import { removeSignal } from '../state/signal.ts'
 import type { Status } from '../state/status.ts'
 import {
@@ -16,11 +15,9 @@ import {
   failed,
   interruptedSinceMs,
   isEnded,
-  isUnderWay,
   isUnderWayTo,
   type Permit,
   readUpdateState,
-  rollbackUnderWay,
   startUpdate,
   type Update,
   type UpdateState,
@@ -35,30 +32,26 @@ import { localTime } from '../system/local-time.ts'
 import { acquireLock, type Lock } from '../system/lock.ts'
 import { frontDoor, isoTime, programText } from '../system/world.ts'
 import { adopt } from './adopt.ts'
-import { releaseRolledBack, signalled, wanted } from './asked.ts'
-import { openSinks, type UpdateContext } from './context.ts'
-import { bug, finish, halt, mendReports } from './finish.ts'
-import { createReport } from './report.ts'
-import { isDue } from './retry.ts'
+import type { UpdateContext } from './context.ts'
+import { bug, completeReports, finish, halt } from './finish.ts'
+import { nextTarget, releaseRolledBack, underWay } from './next-target.ts'
+import { openSinks, reportStatus } from './report.ts'
+import { isRetryPending } from './retry.ts'
 import { beginRollback, type RollbackOptions } from './rollback.ts'
 import { SEQUENCE } from './sequence.ts'
-import { settle } from './steps/checkout.ts'
+import { takeBackCheckout } from './steps/checkout.ts'
 import { tidy } from './tidy.ts'
 
 export interface UpdateOptions {
-  /** Try a halted target again, now. */
+  /** Retry a halted or rolled-back version now. */
   readonly retry: boolean
-  /** Also outside the window. */
+  /** Ignore the window and the fleet. */
   readonly now: boolean
   readonly permits: readonly Permit[]
-  /** Go back first. */
   readonly rollback: RollbackOptions | null
 }
 
-/**
- * Does what the signal asks for, or goes on with what was interrupted, until nothing is asked for; the exit code. Throws
- * where an update halts, after that was recorded and reported.
- */
+/** Updates until no signal is left. @returns the exit code. Throws where an update halts, after recording that. */
 export async function update(service: Service, options: UpdateOptions): Promise<number> {
   const { world, config, paths } = service
   const repository = locateRepository(world, config.deployment.checkout)
@@ -74,69 +67,59 @@ export async function update(service: Service, options: UpdateOptions): Promise<
     const stateNow = async () => readUpdateState(paths) ?? (await adopt(service, repository))
     if (options.rollback) await beginRollback(context, await stateNow(), options.permits, options.rollback)
     else if (options.retry) await releaseRolledBack(context, await stateNow())
-    // A signal that comes while an update runs is not announced again: look for it before leaving.
     let hasUpdated = false
     let isTidy = true
+    // A signal that comes during an update starts no other telec-update: only this loop sees it.
     for (;;) {
       const state = await stateNow()
-      const rollback = rollbackUnderWay(state)
-      if (!rollback) verifyNotPaused(service) // who goes back by hand means it, paused or not
-      const underWay = state.update && isUnderWay(state.update) ? state.update : null
-      const target = rollback?.target ?? (await signalled(context, state)) ?? wanted(config, underWay)
-      if (!target && !isTidy) {
-        await tidy(context)
-        isTidy = true
-        continue
-      }
-      if (!target) {
-        if (!underWay && (state.update || state.halted))
-          await writeUpdateState(paths, { ...state, update: null, halted: null, held: null }) // what was asked for was taken back
-        if (!underWay) await mendReports(context, state)
+      const target = await nextTarget(context, state)
+      if (target) {
+        const updated = await updateTo(context, state, target, options)
+        if (updated && findService(service) === null) {
+          await tidy(context)
+          return EXIT.restart // the caller restarts the service
+        }
+        if (options.rollback) return EXIT.done
+        hasUpdated ||= updated
+        if (updated) isTidy = false
+      } else if (isTidy) {
+        await finishRun(context, state)
         const outcome = `nothing to do: ${nameOf(state.deployed)} is deployed`
         world.log.debug(outcome)
         if (!hasUpdated) world.log.outcome(outcome)
         return EXIT.done
-      }
-      const updated = await updateTo(context, state, target, options)
-      hasUpdated ||= updated
-      if (updated) isTidy = false
-      // Nobody restarts the service here: that is the business of whoever started telec-update.
-      if (updated && findService(service) === null) {
+      } else {
         await tidy(context)
-        return EXIT.restart
+        isTidy = true
       }
-      if (options.rollback) return EXIT.done // whatever else is signalled has its own time
     }
   } finally {
-    for (const sink of sinks) await orWarn(world, 'the status was not passed on', () => sink.close())
+    for (const sink of sinks) await orWarn(world, 'cannot send the status', () => sink.close())
     unguard()
     lock.release()
   }
 }
 
-/** What a git that was killed, with telec or by a power cut, has left would block every later one. */
+/** Removes the locks of a git that was killed, with telec or by a power cut: they would block every later git. */
 async function clearLocks(repository: Repository, lock: Lock, update: Update | null): Promise<void> {
   const sinceMs = [lock.killedSinceMs ?? [], update ? (interruptedSinceMs(update) ?? []) : []].flat()
   if (await removeStaleLocks(repository, sinceMs.length > 0 ? Math.min(...sinceMs) : null)) lock.settle()
 }
 
-/** Throws `later` where a person paused updates. */
-function verifyNotPaused({ world, paths }: Service): void {
-  const pause = readPause(paths, world.now())
-  if (pause === null) return
-  throw new TelecError('later', `updates are paused since ${localTime(pause.since)}`, {
-    because: pause.until === null ? 'until somebody says otherwise' : `until ${localTime(pause.until)}`,
-    hint: 'to go on now: telec resume',
-  })
+/** Forgets an update whose signal was taken back, and completes the reports of the last one. */
+async function finishRun(context: UpdateContext, state: UpdateState): Promise<void> {
+  if (underWay(state)) return
+  if (state.update || state.halted)
+    await writeUpdateState(context.paths, { ...state, update: null, halted: null, held: null })
+  await completeReports(context, state)
 }
 
-/** Throws `later` outside the window. */
 function verifyWindow({ world, config }: Service, target: Target): void {
   const opens = windowOpensAt(config, world.now())
   if (opens === null) return
   throw new TelecError('later', `the update to ${nameOf(target)} waits for its window`, {
     because: `${config.deployment.window.join(', ')} opens at ${localTime(opens.getTime())}`,
-    hint: 'it is applied then by itself; now: telec-update --now',
+    hint: 'wait, or update now: telec-update --now',
   })
 }
 
@@ -159,25 +142,25 @@ async function updateTo(
   if (!options.now && !isUnderWayTo(before.update, target.commit)) verifyWindow(context, target)
   const gate = await enter(context, before, target, options)
   try {
-    const state = await settle(context, before, target.commit)
+    const state = await takeBackCheckout(context, before, target.commit)
     const update = startUpdate(state, config.deployment.channel, target, options.permits, isoTime(world))
     world.log.onKill(
-      `stopped: the update to ${nameOf(target)} goes on at the next poll; at once: telec-update`,
+      `stopped: the next poll resumes the update to ${nameOf(target)}; to resume it now: telec-update`,
     )
     const done = await runSequence(context, { ...state, halted: null, held: null }, update)
     await finish(context, state, done)
   } catch (error) {
     const kind = error instanceof TelecError ? error.kind : 'halted'
-    await gate.leave(kind === 'later' || kind === 'restart' ? kind : 'halted')
+    await gate.release(kind === 'later' || kind === 'restart' ? kind : 'halted')
     throw error
   } finally {
     world.log.onKill(null)
   }
-  await gate.leave('updated')
+  await gate.release('updated')
   return true
 }
 
-/** Waits for this computer's turn; that it has to wait longer is recorded, for whoever asks why nothing happens. */
+/** Waits for this computer's turn in the fleet; records the reason for telec status, where it does not come. */
 async function enter(
   context: UpdateContext,
   before: UpdateState,
@@ -188,7 +171,7 @@ async function enter(
     isForced: options.now || before.update?.rollback != null,
     isSettled:
       isUnderWayTo(before.update, target.commit) || readChoices(context.paths).pin?.commit === target.commit,
-    leaves: before.update?.rollback ? before.update.from : null,
+    rolledBack: before.update?.rollback ? before.update.from : null,
   }
   try {
     return await passGates(context, target, turn)
@@ -201,17 +184,17 @@ async function enter(
   }
 }
 
-/** A target that halted is not tried again before it is due. Throws what is known of the halt. */
+/** Throws the recorded halt where it is not time to retry it. */
 function verifyNotHalted({ world, config }: Service, { halted }: UpdateState, target: Target): void {
-  if (halted?.target.commit !== target.commit || isDue(halted, world.now(), config.computer)) return
-  const details = { because: halted.error, hint: 'try it again now: telec-update --retry' }
+  if (halted?.target.commit !== target.commit || isRetryPending(halted, world.now(), config.computer)) return
+  const details = { because: halted.error, hint: 'retry it now: telec-update --retry' }
   const { step, at, next_try_at } = halted
   if (next_try_at === null)
     throw new TelecError('halted', `halted since ${localTime(at)} at ${step}`, details)
-  throw new TelecError('later', `waiting until ${localTime(next_try_at)} to try ${step} again`, details)
+  throw new TelecError('later', `waiting until ${localTime(next_try_at)} to retry ${step}`, details)
 }
 
-/** The one loop. A step writes the journal itself, before what a kill could leave half-done. */
+/** Runs the steps. A step writes the journal itself, before a change that a kill could leave half-done. */
 async function runSequence(context: UpdateContext, initial: UpdateState, first: Update): Promise<Update> {
   const { world, paths } = context
   let update = first
@@ -220,10 +203,12 @@ async function runSequence(context: UpdateContext, initial: UpdateState, first: 
   const supervised = findService(context)
   for (const step of SEQUENCE) {
     if (isEnded(update, step.name) && step.resume === 'unless ended') continue
-    const report = createReport(context, initial, update)
     const interrupted = wasInterrupted(update, step.name)
     const startedMs = world.monotonic()
-    await report.begin(step, step.status !== status)
+    world.log.debug(`${step.name}: begins`)
+    world.log.progress(`${step.doing} ${nameOf(update.target)}`)
+    const write = step.status === status ? null : ({ folder: 'synced later' } as const)
+    await reportStatus(context, initial, update, { status: step.status, step: step.name }, write)
     status = step.status
     update = began(update, step.name, isoTime(world))
     const run = (isAgain: boolean) =>
@@ -237,8 +222,8 @@ async function runSequence(context: UpdateContext, initial: UpdateState, first: 
         remember(change) {
           update = { ...update, ...change }
         },
-        async putAside(what) {
-          world.log.notice(`put aside: ${what}`)
+        async recordStash(what) {
+          world.log.notice(`stashed: ${what}`)
           update = { ...update, put_aside: [...update.put_aside, what] }
           await writeUpdateState(paths, { ...initial, update })
         },
@@ -248,16 +233,17 @@ async function runSequence(context: UpdateContext, initial: UpdateState, first: 
       const note = await run(false).catch(async (fault: unknown) => {
         if (isRefetched || !(fault instanceof TelecError) || !fault.lacksObjects) throw fault
         isRefetched = true
-        world.log.warning(`${step.name}: ${fault.message}: what is missing or broken is fetched anew`)
+        world.log.warning(`${step.name}: ${fault.message}: fetching missing and broken objects again`)
         await refetchObjects(context.repository, context.config.deployment, update.target, update.from)
         return run(true)
       })
-      // Until the next write it counts as interrupted: to do it again, or to go on with it, comes to the same.
+      // Only in memory: until the next write the step counts as interrupted, and may run again.
       update = ended(update, step.name, isoTime(world), note)
-      report.end(step, note, world.monotonic() - startedMs)
+      world.log.progress(null)
+      world.log.info(`${step.name}: ${note} (${((world.monotonic() - startedMs) / 1000).toFixed(2)} s)`)
     } catch (error) {
       const fault = error instanceof TelecError ? error : (systemFault(error) ?? bug(error))
-      if (fault.kind === 'restart') throw fault // the journal is as after a kill
+      if (fault.kind === 'restart') throw fault // the new telec resumes, as after a kill
       const journal = fault.interrupted ? update : failed(update, step.name)
       await halt(context, initial, journal, step, fault)
       throw error

@@ -1,3 +1,5 @@
+import { shortName } from '../channel/choices.ts'
+import { nameOf } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
 import { movePin } from '../state/choices.ts'
 import { type HistoryEntry, readHistory, recordEnd } from '../state/history.ts'
@@ -14,50 +16,50 @@ import {
 } from '../state/update-state.ts'
 import { TelecError } from '../system/errors.ts'
 import { orWarn } from '../system/limit.ts'
+import { localTime } from '../system/local-time.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime } from '../system/world.ts'
-import type { UpdateContext } from './context.ts'
-import { createReport } from './report.ts'
+import type { Step, UpdateContext } from './context.ts'
+import { reportStatus } from './report.ts'
 import { retryDelayMs } from './retry.ts'
-import type { Step } from './step.ts'
 
-/** So far back a person can go. */
+/** How many deployments back a rollback can go. */
 const KEPT_DEPLOYMENTS = 20
 
-/** Done: what runs now is what is deployed. Only then is the signal removed. */
+/** Records the target as deployed, and only then removes the signal. */
 export async function finish(context: UpdateContext, before: UpdateState, update: Update): Promise<void> {
   const { world, paths } = context
+  const { from, target, rollback, started_at } = update
   const at = isoTime(world)
   const last_migration = lastRecorded(readMigrationRecord(paths))
-  await createReport(context, before, update).updated()
+  const how = rollback ? 'rolled back' : 'updated'
+  const seconds = (Math.max(0, world.now() - Date.parse(started_at)) / 1000).toFixed(1)
+  world.log.notice(`${how}: ${shortName(target)} is deployed (${seconds} s)`)
+  world.log.outcome(`${how} from ${nameOf(from)} to ${nameOf(target)}`)
+  // Synced with the state file below.
+  await reportStatus(context, before, update, { status: 'updated', step: 'done' }, { folder: 'synced later' })
   await remember(context, update, null)
-  if (update.rollback) await movePin(paths, update.target, at)
+  if (rollback) await movePin(paths, target, at)
   const state = {
-    ...firstState({ ...update.target, last_migration }, at),
+    ...firstState({ ...target, last_migration }, at),
     previous: previousOnce(before, update),
-    rolled_back: update.rollback && { targets: update.rollback.held, at },
+    rolled_back: rollback && { targets: rollback.held, at },
     last: update,
   }
-  // Durable with the removal; where a power cut comes first, the end is come to once more.
+  // Durable with the removal; after a power cut before it this end runs again.
   await writeUpdateState(paths, state, { folder: 'synced later' })
-  await removeSignal(paths, update.target.commit)
+  await removeSignal(paths, target.commit)
 }
 
-/** What was deployed before, once this update is done. */
 function previousOnce({ deployed: last, previous }: UpdateState, { target, rollback }: Update): Deployment[] {
   const { at: _, ...deployed } = last
-  if (target.commit === deployed.commit) return previous // back from one that halted half-way
+  if (target.commit === deployed.commit) return previous // rolled back from a half-way update
   if (!rollback) return [...previous, deployed].slice(-KEPT_DEPLOYMENTS)
-  return previous.slice(
-    0,
-    Math.max(
-      0,
-      previous.findLastIndex(({ commit }) => commit === target.commit),
-    ),
-  )
+  const at = previous.findLastIndex(({ commit }) => commit === target.commit)
+  return previous.slice(0, Math.max(0, at))
 }
 
-/** Records and reports that the update stopped; the signal stays, and so does the journal. */
+/** Records and reports a halt; signal and journal stay. */
 export async function halt(
   context: UpdateContext,
   state: UpdateState,
@@ -83,15 +85,18 @@ export async function halt(
   }
   await writeUpdateState(paths, { ...state, update: { ...update, failures }, halted })
   await remember(context, update, halted)
-  await createReport(context, state, update).halted(halted)
+  world.log.progress(null)
+  if (halted.next_try_at !== null)
+    world.log.warning(`${step.name}: telec retries at ${localTime(halted.next_try_at)}`)
+  await reportStatus(context, state, update, { status: 'update_failed', step: step.name }, {}, halted)
 }
 
-/** Where the disk failed at the very end, people read of an update under way, or nothing of it: that is put right. */
-export async function mendReports(
+/** Where the disk failed at the very end, history and status lack it: writes them again. */
+export async function completeReports(
   { world, config, paths, sinks }: UpdateContext,
   { deployed, last }: UpdateState,
 ): Promise<void> {
-  await orWarn(world, 'the last status was not written', async () => {
+  await orWarn(world, 'cannot write the last status', async () => {
     const isKnown = ({ started_at, halted }: HistoryEntry) => started_at === last?.started_at && !halted
     if (last && !readHistory(paths).some(isKnown)) await recordEnd(paths, last, null, deployed.at)
     const status = readStatus(paths)
@@ -102,16 +107,16 @@ export async function mendReports(
   })
 }
 
-/** A bug halts, too: a program that crashes at every poll would be an update loop. */
+/** A bug halts, too: a crash would repeat at every poll. */
 export function bug(error: unknown): TelecError {
   return new TelecError('halted', `a bug in telec ${VERSION}`, {
     because: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    hint: 'please report it; to try again: telec-update --retry',
+    hint: 'report it, then retry: telec-update --retry',
     interrupted: true,
   })
 }
 
-/** What people look up later never fails an update. */
+/** The history never fails an update. */
 function remember({ world, paths }: Service, update: Update, halt: Halt | null): Promise<void> {
-  return orWarn(world, 'the history was not written', () => recordEnd(paths, update, halt, isoTime(world)))
+  return orWarn(world, 'cannot write the history', () => recordEnd(paths, update, halt, isoTime(world)))
 }

@@ -6,19 +6,16 @@ import type { StatusRecord, StatusSink } from '../state/status.ts'
 import { orWarn, within } from '../system/limit.ts'
 import { printableJson } from '../system/log.ts'
 
-/** For each call of the command, and for what an update waits for the last one. */
+/** For each call of the command. */
 const TIMEOUT_MS = 10_000
 const MOST_OUTPUT = 64 * 1024
 
-/** Which of the kinds of `on_status.on` a status is. */
+/** The value of `on_status.on` that a status belongs to. */
 function kindOf({ status }: StatusRecord): OnStatus['on'][number] {
   return status === 'update_failed' ? 'halted' : status
 }
 
-/**
- * Hands statuses of these kinds to `on_status`, one call at a time; of those that come meanwhile only the newest, so never
- * the last.
- */
+/** Runs `on_status`, one call at a time; of the statuses that come during a call it gets only the newest. */
 export function hookSink(service: Service, { run: command, on }: OnStatus): StatusSink {
   const { world, paths } = service
   let waiting: StatusRecord | null = null
@@ -42,17 +39,17 @@ export function hookSink(service: Service, { run: command, on }: OnStatus): Stat
     const how =
       result.endedBy === 'timeout'
         ? `did not end within ${TIMEOUT_MS / 1000} s`
-        : `ended with ${result.signal ?? `exit code ${result.code}`}`
-    if (result.code === 0) return world.log.debug(`on_status: ${record.status} was passed on`)
-    const say = hasFailed ? world.log.debug : world.log.warning // said once
+        : `failed with ${result.signal ?? `exit code ${result.code}`}`
+    if (result.code === 0) return world.log.debug(`on_status: sent ${record.status}`)
+    const say = hasFailed ? world.log.debug : world.log.warning // only the first
     hasFailed = true
     const why = result.stderr.trim().split('\n').at(-1) ?? ''
     const missing = result.code === NOT_FOUND ? `; ${searched(env)}; ${howToFind(world, env, why)}` : ''
     say(`on_status ${how}: ${why}${missing}`)
   }
   const callAll = async () => {
-    for (let next = waiting; next; next = waiting) {
-      const record = next
+    while (waiting !== null) {
+      const record: StatusRecord = waiting
       waiting = null
       await orWarn(world, 'on_status', () => call(record))
     }
@@ -65,7 +62,7 @@ export function hookSink(service: Service, { run: command, on }: OnStatus): Stat
       calling ??= callAll()
     },
     async close() {
-      // Two calls: the one that is under way, and the last.
+      // Two calls: the current one, and the last.
       if (calling) await within(calling, 2 * TIMEOUT_MS).catch(() => undefined)
     },
   }

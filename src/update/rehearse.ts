@@ -16,13 +16,12 @@ import { surroundingsOf } from '../migrate/run.ts'
 import { findService } from '../service/find.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
 
-/** What an update would do. */
 export interface Rehearsal {
   readonly target: Target
   /** Ids and subjects, newest first, at most `MOST_COMMITS`. */
   readonly commits: readonly string[]
   readonly files: readonly string[]
-  /** What is pending, and what its check() says of this computer now. */
+  /** The pending ones, and what their check() says now. */
   readonly migrations: readonly Answer[]
   readonly install: string | null
   /** The units that would be restarted. */
@@ -32,8 +31,8 @@ export interface Rehearsal {
 const MOST_COMMITS = 20
 
 /**
- * Tells what an update to `target` would do, of what is deployed. It fetches, checks signatures, and asks each check() from
- * a copy of the target's files; nothing else is run, and the checkout stays as it is. The caller holds the lock.
+ * Lists what an update to `offered` would do. It fetches, checks signatures, and asks each check() from a copy of the
+ * target's files; nothing else runs, and the checkout does not change. The caller holds the lock.
  */
 export async function rehearse(service: Service, deployed: Target, offered: Target): Promise<Rehearsal> {
   const { world, config } = service
@@ -77,7 +76,7 @@ async function askOfCopy(
   })
 }
 
-/** Writes the files of a commit, and those of the submodule that has its migrations. */
+/** Writes the files of a commit, and of the submodule that holds its migrations. */
 async function exportWithMigrations(
   repository: Repository,
   commit: string,
@@ -92,7 +91,7 @@ async function exportWithMigrations(
   await exportTree(own.repository, own.commit, place)
 }
 
-/** Gives a copy what the checkout has at its top and git does not know, such as node_modules; that is no migration. */
+/** Links untracked entries at the top of the checkout into the copy, such as node_modules, but no migrations. */
 function linkUnknown({ workTree }: Repository, copy: string, known: readonly string[]): void {
   const others = new Set(['.git', ...readdirSync(copy), ...known.map((path) => path.split('/')[0])])
   for (const name of readdirSync(workTree))

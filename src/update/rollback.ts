@@ -3,7 +3,7 @@ import { nameOf, type Target } from '../channel/target.ts'
 import { findService } from '../service/find.ts'
 import { readChoices } from '../state/choices.ts'
 import { type MigrationRecord, readMigrationRecord, recordedSince } from '../state/migrations.ts'
-import { readSignal, type Signal, writeSignal } from '../state/signal.ts'
+import { readSignal, writeSignal } from '../state/signal.ts'
 import {
   asTarget,
   type Deployment,
@@ -18,9 +18,10 @@ import {
   writeUpdateState,
 } from '../state/update-state.ts'
 import { TelecError } from '../system/errors.ts'
+import { count } from '../system/plural.ts'
 import { isoTime } from '../system/world.ts'
 import type { UpdateContext } from './context.ts'
-import { settle } from './steps/checkout.ts'
+import { takeBackCheckout } from './steps/checkout.ts'
 import { fetch } from './steps/fetch.ts'
 import { preflight } from './steps/preflight.ts'
 import { verify, verifyTarget } from './steps/verify.ts'
@@ -28,22 +29,21 @@ import { verify, verifyTarget } from './steps/verify.ts'
 export interface RollbackOptions {
   /** Also where migrations ran since. */
   readonly force: boolean
-  /** Which of those that were deployed, by version or commit; null: the one before. */
+  /** A version or commit that was deployed here; null: the one before. */
   readonly to: string | null
 }
 
-/** A way back. */
 export interface RollbackPlan {
   readonly from: Target
   readonly target: Target
-  /** What was recorded as applied since the target was deployed; it is not undone. */
+  /** Those that ran since the target was deployed; they are not undone. */
   readonly migrations: readonly string[]
 }
 
 /**
- * Goes back from an update that halted half-way to what is deployed, else to what was deployed before, or to `to`. Pure.
+ * Rolls back to `to`, else from an update that halted half-way to `deployed`, else to the deployment before. Pure.
  *
- * @param never what a person holds: it is gone back to where it is named, and not by itself.
+ * @param never versions on hold: they are skipped unless `to` names them.
  */
 export function planRollback(
   state: UpdateState,
@@ -58,28 +58,24 @@ export function planRollback(
   const isHalfWay = update !== null && hasMoved(update)
   if (isHalfWay && halted === null)
     throw new TelecError('later', `an update to ${nameOf(update.target)} is under way`, {
-      because: 'it has begun to change the checkout, and did not come to its end',
-      hint: 'have it go on: telec-update; after that, or where it halts: telec-update rollback',
+      because: 'it has begun to change the checkout',
+      hint: 'resume it (telec-update), then roll back: telec-update rollback',
     })
   if (asked?.commit === deployed.commit && !isHalfWay)
-    throw new TelecError(
-      'halted',
-      `${nameOf(deployed)} is what is deployed: there is nothing to go back from`,
-      {
-        hint: `to stay there: telec pin ${shortName(deployed)}`,
-      },
-    )
+    throw new TelecError('halted', `${nameOf(deployed)} is deployed already`, {
+      hint: `pin it, to stay at it: telec pin ${shortName(deployed)}`,
+    })
   const isFree = (one: Target) => ruleOf({ pin: null, held: never }, one) === null
   const target = asked ?? (isHalfWay ? deployed : state.previous.findLast(isFree))
   if (!target && state.previous.length > 0)
-    throw new TelecError('halted', `a person holds all that was deployed before ${nameOf(deployed)}`, {
+    throw new TelecError('halted', `all versions deployed before ${nameOf(deployed)} are held`, {
       because: state.previous.map(nameOf).join('\n'),
-      hint: 'to go back to one of them all the same: telec rollback --to',
+      hint: 'roll back to a held version by its name: telec rollback --to VERSION',
     })
   if (!target)
-    throw new TelecError('halted', `there is no deployment before ${nameOf(deployed)} to go back to`, {
-      because: 'telec goes back to what it deployed or adopted itself',
-      hint: 'push a commit that reverts what is wrong: git revert',
+    throw new TelecError('halted', `there is no deployment before ${nameOf(deployed)}`, {
+      because: 'telec knows only the versions that it deployed here, and the one that it found at first',
+      hint: 'push a commit that reverts the fault: git revert',
     })
   return {
     from: asTarget(isHalfWay ? update.target : deployed),
@@ -88,7 +84,7 @@ export function planRollback(
   }
 }
 
-/** The one that a person names of those that were deployed here; they are found by commit, too, where versions are alike. */
+/** The deployment that a version or commit names; a commit tells deployments of one version apart. */
 function namedDeployment({ previous, deployed }: UpdateState, text: string): Deployment {
   const name = parseName(text)
   const all = distinct([deployed, ...previous.toReversed()])
@@ -96,78 +92,71 @@ function namedDeployment({ previous, deployed }: UpdateState, text: string): Dep
   const [only, ...others] = found
   if (only && others.length === 0) return only
   const [what, among] = only
-    ? [`${found.length} that were deployed are called ${text}`, found]
-    : [`${text} is none of the ${all.length} that were deployed here last`, all]
+    ? [`${text} names ${count(found.length, 'deployment')}`, found]
+    : [`${text} is not among the last ${count(all.length, 'deployment')} on this computer`, all]
   throw new TelecError(only ? 'usage' : 'halted', what, {
     because: among.map(nameOf).join('\n'),
-    hint: only ? 'say which one, by its commit' : 'telec goes back to what it deployed or adopted itself',
+    hint: only ? 'name one by its commit' : 'name one of these',
   })
 }
 
-/** Throws where migrations ran that the target knows nothing of, unless a person says that it can do with them. */
+/** Throws where migrations ran that the target does not have, unless the user takes the risk. */
 export function verifyMigrations({ target, migrations }: RollbackPlan, { force, to }: RollbackOptions): void {
   if (force || migrations.length === 0) return
-  const what = `${migrations.length} migration(s) ran since ${nameOf(target)} was deployed`
+  const what = `${count(migrations.length, 'migration')} ran since ${nameOf(target)} was deployed`
   throw new TelecError('halted', `${what}; a rollback does not undo them`, {
     because: migrations.join('\n'),
-    hint: `if ${nameOf(target)} can do with what they did: telec-update rollback ${to === null ? '' : `--to ${to} `}--force`,
+    hint: `roll back all the same, if ${nameOf(target)} works with their changes: telec-update rollback ${to === null ? '' : `--to ${to} `}--force`,
   })
 }
 
-/** Writes a rollback into the journal, after all checks that can refuse it. For the holder of telec's lock. */
+/** Writes a rollback into the journal, after every check that can refuse it. The caller holds the lock. */
 export async function beginRollback(
   context: UpdateContext,
   state: UpdateState,
   permits: readonly Permit[],
   options: RollbackOptions,
 ): Promise<void> {
-  const { world, config, paths } = context
-  // Choices that cannot be understood refuse it here: at its end the pin is moved along.
+  const { world, paths } = context
+  // Invalid choices refuse it here: its end moves the pin.
   const plan = planRollback(state, readMigrationRecord(paths), options.to, readChoices(paths).held)
   verifyMigrations(plan, options)
-  const settled = await settle(context, state, plan.target.commit)
-  const pending = readSignal(paths)
-  const isGoneOnWith = settled.update?.rollback && settled.update.target.commit === plan.target.commit
+  const settled = await takeBackCheckout(context, state, plan.target.commit)
+  const current = settled.update
   const update =
-    isGoneOnWith && settled.update
-      ? settled.update
-      : rollbackOf(settled, plan, pending, config.deployment.channel, permits, isoTime(world))
+    current?.rollback && current.target.commit === plan.target.commit
+      ? current
+      : rollbackOf(context, settled, plan, permits)
   const supervised = findService(context)
   const nothing = async () => undefined
-  const dry = { interrupted: false, remember: () => undefined, writeDown: nothing, putAside: nothing }
+  const dry = { interrupted: false, remember: () => undefined, writeDown: nothing, recordStash: nothing }
   const stepContext = { ...context, ...dry, supervised, update }
-  // What is put aside is put aside by the step itself, whose note says where.
+  // With --stash only the step itself looks for local changes: its note says where they are.
   const verifying = permits.includes('stash') ? verifyTarget : verify
-  for (const look of [preflight, fetch, verifying]) await look(stepContext)
+  for (const check of [preflight, fetch, verifying]) await check(stepContext)
   await writeUpdateState(paths, { ...settled, update, halted: null })
-  // As every update is: whoever watches the path goes on with it where this program does not come to its end.
+  // If this program is killed, the units resume the rollback by the signal, as every update.
   await writeSignal(context, plan.from, plan.target, 'telec-update rollback')
   world.log.notice(`rolling back from ${nameOf(plan.from)} to ${nameOf(plan.target)}`)
 }
 
 function rollbackOf(
+  { world, config, paths }: UpdateContext,
   state: UpdateState,
   { from, target, migrations }: RollbackPlan,
-  pending: Signal | null,
-  channel: Signal['channel'],
   permits: readonly Permit[],
-  at: string,
 ): Update {
   const { rolled_back, previous, deployed, update } = state
-  const inTurn = [...previous, deployed]
-  const since = inTurn.slice(inTurn.findLastIndex(({ commit }) => commit === target.commit) + 1)
+  const deployments = [...previous, deployed]
+  const since = deployments.slice(deployments.findLastIndex(({ commit }) => commit === target.commit) + 1)
   const left = [update?.rollback?.held ?? [], since, update?.target ?? []]
-  // What is signalled is known to whoever goes back: to take it a moment later would be no rollback.
-  const known = [rolled_back?.targets ?? [], ...left, pending?.target ?? []].flat()
-  const held = known.filter(({ commit }) => commit !== target.commit).map(asTarget)
-  const rollback = { migrations: [...migrations], held: newestOnce(held) }
-  const fresh = startUpdate({ ...state, update: null }, channel, target, permits, at)
+  // The user knows the signalled version: to take it a moment later would be no rollback.
+  const known = [rolled_back?.targets ?? [], ...left, readSignal(paths)?.target ?? []].flat()
+  const held = distinct(known.filter(({ commit }) => commit !== target.commit).map(asTarget))
+  const rollback = { migrations: [...migrations], held }
+  const { channel } = config.deployment
+  const fresh = startUpdate({ ...state, update: null }, channel, target, permits, isoTime(world))
   const { put_aside = [], running = [] } = update ?? {}
   const kept = { put_aside, running, left_running: lastRestart(update), changed: [...lastChanged(state)] }
   return { ...fresh, from, attempts: 0, left_at: lastCheckout(update), ...kept, rollback }
-}
-
-/** Each commit once, where it stands last. */
-function newestOnce(targets: readonly Target[]): Target[] {
-  return [...new Map(targets.toReversed().map((target) => [target.commit, target])).values()].toReversed()
 }

@@ -1,4 +1,4 @@
-import type { Step } from './step.ts'
+import type { Step } from './context.ts'
 import { checkout } from './steps/checkout.ts'
 import { confirm } from './steps/confirm.ts'
 import { fetch } from './steps/fetch.ts'
@@ -9,7 +9,7 @@ import { renew } from './steps/renew.ts'
 import { restart } from './steps/restart.ts'
 import { verify } from './steps/verify.ts'
 
-/** The update: lock → read signal → these steps → record. Help texts and documents name the steps in this order. */
+/** The steps of an update, in the order of help and documents. */
 export const SEQUENCE: readonly Step[] = [
   { name: 'preflight', doing: 'checking', status: 'updating', resume: 'looks', run: preflight },
   { name: 'fetch', doing: 'fetching', status: 'updating', resume: 'unless ended', run: fetch },

@@ -43,7 +43,7 @@ export const STATE_FILES = {
     halted: {
       target: target('1.2.0'),
       step: 'install',
-      error: 'the install command ended with exit code 1',
+      error: 'the install command failed with exit code 1',
       because: 'line one\nline two',
       hint: 'try it by hand',
       go_on: 'telec-update --retry',

@@ -83,7 +83,7 @@ describe('telec rollback --to', () => {
       '1.3.0/001_a.mjs',
       'telec-update rollback --to 1.1.0 --force',
     ])
-    expectFailure(await telec(computer, 'rollback', '--to', '1.2.0'), 1, ['1 migration(s) ran since 1.2.0'])
+    expectFailure(await telec(computer, 'rollback', '--to', '1.2.0'), 1, ['1 migration ran since 1.2.0'])
     expect(await headOf(computer)).toBe(head)
     expect((await telec(computer, 'rollback', '--to', '1.1.0', '--force')).code).toBe(42)
   })

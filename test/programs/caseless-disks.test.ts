@@ -40,7 +40,7 @@ test.each<[string, Record<string, string>, Record<string, string>, string]>([
   await computer.telec('telec-watch')
   const before = readTree(computer.checkout)
   await pushNames(computer, files, links)
-  expectFailure(await watchAndUpdate(computer), 1, ['takes files of', named, 'rename one of them'])
+  expectFailure(await watchAndUpdate(computer), 1, ['cannot tell files of', named, 'rename one of them'])
   expect(readTree(computer.checkout)).toEqual(before)
   await computer.git('-C', join(computer.folder, 'work'), 'checkout', '--quiet', '--force')
   await computer.push({

@@ -118,7 +118,7 @@ describe('work of others on top of a half move', () => {
     const ref = await rescued(computer)
     expect(await computer.gitInCheckout('show', `${ref}:a.txt`)).toBe("a person's edit")
     expect(await computer.gitInCheckout('show', `${ref}:sub/new.txt`)).toBe("the service's data")
-    expect(ended.stderr).toContain(`put aside: a.txt, sub/new.txt; to restore them`)
+    expect(ended.stderr).toContain(`stashed: a.txt, sub/new.txt; to restore them`)
     const status = (await computer.telec('telec', ['status'])).stdout
     const history = (await computer.telec('telec', ['history'])).stdout
     for (const text of [ended.stderr, status, history]) {
@@ -137,7 +137,7 @@ describe('work of others on top of a half move', () => {
     const ended = await computer.telec('telec-update')
     expect(ended, ended.stderr).toMatchObject({ code: 42 })
     expect(await computer.gitInCheckout('status', '--porcelain')).toBe('M  notes.txt')
-    expect(ended.stderr).toMatch(/^put aside: staged changes; to restore them: /m)
+    expect(ended.stderr).toMatch(/^stashed: staged changes; to restore them: /m)
     expect(await computer.gitInCheckout('show', `${await rescued(computer)}:a.txt`)).toBe('staged over it')
   })
 
@@ -149,7 +149,7 @@ describe('work of others on top of a half move', () => {
     write(computer, 'sub/new.txt/work', 'hours of it\n')
     const ended = await computer.telec('telec-update')
     await expectWhole(computer, ended, commit)
-    const [, place = ''] = /^put aside: (\S+telec-aside\S+), moved from /m.exec(ended.stderr) ?? []
+    const [, place = ''] = /^stashed: (\S+telec-aside\S+), moved from /m.exec(ended.stderr) ?? []
     expect(readFileSync(join(place, 'work'), 'utf8')).toBe('hours of it\n')
   })
 
@@ -161,7 +161,7 @@ describe('work of others on top of a half move', () => {
     write(computer, 'sub/new.txt', "the service's data\n")
     const files = readTree(computer.checkout)
     expectFailure(await computer.telec('telec-update'), 1, [
-      'would overwrite 2 local file(s)',
+      'would overwrite 2 local files',
       'a.txt',
       'sub/new.txt',
     ])
@@ -175,7 +175,7 @@ describe('work of others on top of a half move', () => {
     const commit = await interrupted(computer, 'after')
     write(computer, '.git/MERGE_HEAD', `${await computer.gitInCheckout('rev-parse', 'HEAD')}\n`)
     const files = readTree(computer.checkout)
-    expectFailure(await computer.telec('telec-update'), 1, ['in the middle of a merge'])
+    expectFailure(await computer.telec('telec-update'), 1, ['a merge is in progress'])
     expect(readTree(computer.checkout)).toEqual(files)
     expect((await computer.telec('telec', ['status'])).stdout).toContain('half-way')
     rmSync(at(computer, '.git/MERGE_HEAD'))

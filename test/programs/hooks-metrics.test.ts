@@ -53,11 +53,11 @@ describe('on_status', () => {
   })
 
   test.each([
-    ['fails', 'exit 3', 'on_status ended with exit code 3'],
-    ['kills itself', 'kill -KILL $$', 'on_status ended with SIGKILL'],
-    ['is not there', '/nonexistent', 'on_status ended with exit code 127'],
+    ['fails', 'exit 3', 'on_status failed with exit code 3'],
+    ['kills itself', 'kill -KILL $$', 'on_status failed with SIGKILL'],
+    ['is not there', '/nonexistent', 'on_status failed with exit code 127'],
     ['does not read', 'exec <&-', null],
-    ['prints without end', 'yes', 'on_status ended with'],
+    ['prints without end', 'yes', 'on_status failed with'],
   ])('one that %s does not change the update, and is told of once', async (_, command, words) => {
     const computer = await computerWith(() => `on_status: '${command}'`)
     const commit = await computer.push(version('1.1.0'))

@@ -82,7 +82,7 @@ describe('what the install command changed in tracked files', () => {
     expect(read(computer, 'lock.json')).toBe('{"lock":1}\nmore\n') // once, not twice
     configure(computer, 'echo more >>lock.json; false')
     await computer.push({ ...version('1.3.0'), 'lock.json': '{"lock":2}\n' })
-    expectFailure(await watchAndUpdate(computer), 1, ['the install command ended with exit code 1'])
+    expectFailure(await watchAndUpdate(computer), 1, ['the install command failed with exit code 1'])
     configure(computer, 'echo again >>lock.json')
     await computer.push({ ...version('1.4.0'), 'lock.json': '{"lock":3}\n' })
     expect((await watchAndUpdate(computer)).code).toBe(42)
@@ -100,7 +100,7 @@ describe('what the install command changed in tracked files', () => {
     change(computer)
     const [text, { mode }] = [read(computer, 'lock.json'), statSync(at(computer, 'lock.json'))]
     await computer.push({ ...version('1.2.0'), 'lock.json': '{"lock":11}\n', 'run.sh': 'echo 11\n' })
-    expectFailure(await watchAndUpdate(computer), 1, ['would overwrite 1 local file(s)', 'lock.json'])
+    expectFailure(await watchAndUpdate(computer), 1, ['would overwrite 1 local file', 'lock.json'])
     expect(halted(computer)).toMatchObject({ because: 'lock.json' })
     expect([read(computer, 'lock.json'), statSync(at(computer, 'lock.json')).mode]).toEqual([text, mode])
     expect(statSync(at(computer, 'run.sh')).mode & 0o100).toBe(0o100) // nothing is put back where the update halts
@@ -121,7 +121,7 @@ describe('what the install command changed in tracked files', () => {
     writeFileSync(at(computer, 'own.txt'), 'mine\n')
     expect((await watchAndUpdate(computer)).stderr).not.toMatch(/install command changed.*own\.txt/)
     await computer.push({ ...version('1.3.0'), 'own.txt': 'theirs\n' })
-    expectFailure(await watchAndUpdate(computer), 1, ['would overwrite 1 local file(s)', 'own.txt'])
+    expectFailure(await watchAndUpdate(computer), 1, ['would overwrite 1 local file', 'own.txt'])
     expect(read(computer, 'own.txt')).toBe('mine\n')
   })
 
@@ -135,7 +135,7 @@ export const migrate = () => { writeFileSync(path, 'migrated\\n'); return true }
     const { changed } = JSON.parse((await computer.telec('telec', ['status', '--json'])).stdout)
     expect(changed.map(({ path }: { path: string }) => path)).toEqual(['gone.txt', 'lock.json', 'run.sh'])
     await computer.push({ ...version('1.2.0'), 'own.txt': 'theirs\n' })
-    expectFailure(await watchAndUpdate(computer), 1, ['would overwrite 1 local file(s)', 'own.txt'])
+    expectFailure(await watchAndUpdate(computer), 1, ['would overwrite 1 local file', 'own.txt'])
     expect(read(computer, 'own.txt')).toBe('migrated\n')
   })
 

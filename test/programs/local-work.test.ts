@@ -87,7 +87,7 @@ describe('work of a person that an update would overwrite halts it, and is there
         write(it, 'new.txt', 'mine\n')
       },
       { 'a.txt': 'theirs\n', 'b.txt': 'theirs\n', 'new.txt': 'theirs\n' },
-      ['3 local file(s)', 'a.txt', 'b.txt', 'new.txt'],
+      ['3 local files', 'a.txt', 'b.txt', 'new.txt'],
     ],
   ])('%s', async (_, work, pushed, parts) => {
     const computer = await computerWithFiles()
@@ -135,7 +135,7 @@ describe('work of a person that is not in the way', () => {
     await computer.push({ ...version('1.1.0'), 'b.txt': 'theirs\n' })
     const ended = await watchAndUpdate(computer)
     expect(ended.code).toBe(42)
-    expect(ended.stderr).toContain('with local changes: a.txt')
+    expect(ended.stderr).toContain('kept local changes: a.txt')
     expect(readTree(computer.checkout)).toMatchObject({
       'a.txt': 'mine\n',
       'b.txt': 'theirs\n',
@@ -216,13 +216,13 @@ test('what is staged, and a repository of its own, are kept by --stash, too', as
   await succeed('git', ['init', '--quiet', join(computer.checkout, 'data')])
   write(computer, 'data/work', 'hours of it\n')
   await computer.push({ ...version('1.1.0'), 'a.txt': 'theirs\n', data: 'theirs\n' })
-  expectFailure(await watchAndUpdate(computer), 1, ['would overwrite 2 local file(s)', 'a.txt', 'data/'])
+  expectFailure(await watchAndUpdate(computer), 1, ['would overwrite 2 local files', 'a.txt', 'data/'])
   const ended = await computer.telec('telec-update', ['--stash'])
   expect(ended, ended.stderr).toMatchObject({ code: 42 })
   const refs = [...ended.stderr.matchAll(/cherry-pick --no-commit (\S+)/g)].map(([, ref]) => ref)
   const texts = await Promise.all(refs.map((ref) => computer.gitInCheckout('show', `${ref}:a.txt`)))
   expect(texts).toEqual(['mine', 'staged'])
-  const [, place = ''] = /^put aside: (\S+telec-aside\S+), moved from /m.exec(ended.stderr) ?? []
+  const [, place = ''] = /^stashed: (\S+telec-aside\S+), moved from /m.exec(ended.stderr) ?? []
   expect(readFileSync(join(place, 'work'), 'utf8')).toBe('hours of it\n')
   expect(readFileSync(join(computer.checkout, 'data'), 'utf8')).toBe('theirs\n')
 })

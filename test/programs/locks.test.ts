@@ -124,7 +124,7 @@ describe('a lock of git that a program left which telec ran and which is gone', 
     await computer.telec('telec-migrate')
     const lock = lockIn(computer, 'index.lock')
     await computer.push(version('1.1.0'))
-    expectFailure(await watchAndUpdate(computer), 75, [`rm ${lock}`, 'no git is at work there'])
+    expectFailure(await watchAndUpdate(computer), 75, [`rm ${lock}`, 'no git runs there'])
     expect(existsSync(lock)).toBe(true)
   })
 })

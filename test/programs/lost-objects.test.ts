@@ -110,7 +110,7 @@ describe('objects that were fetched, and are lacking when the update goes on, ar
     await harm(computer)
     const ended = await computer.telec('telec-update', ['--retry'])
     expect(ended.code, ended.stderr).toBe(42)
-    expect(ended.stderr).toContain('fetched anew')
+    expect(ended.stderr).toContain('fetching missing and broken objects again')
     await expectWhole(computer, commit)
   })
 })

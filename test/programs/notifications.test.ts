@@ -50,7 +50,7 @@ async function updateAndHalt(computer: Computer): Promise<{ commit: string; warn
   expect(updated, updated.stderr).toMatchObject({ code: 42 })
   await computer.push({ ...version('1.2.0'), fails: '' })
   const halted = await watchAndUpdate(computer)
-  expectFailure(halted, 1, ['the install command ended with exit code 3'])
+  expectFailure(halted, 1, ['the install command failed with exit code 3'])
   return { commit: first, warnings: `${updated.stderr}${halted.stderr}` }
 }
 
@@ -141,7 +141,7 @@ describe('a recipe of docs/notifications.md, as it stands there:', () => {
     const commit = await computer.push(version('1.1.0'))
     const ended = await watchAndUpdate(computer)
     expect(ended).toMatchObject({ code: 42 })
-    expect(ended.stderr).toContain('on_status ended with exit code 28')
+    expect(ended.stderr).toContain('on_status failed with exit code 28')
     expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit }, update: null })
   })
 })

@@ -156,7 +156,7 @@ describe('telec history', () => {
     computer.writeState('history.json', '[{')
     await computer.push(version('1.1.0'))
     const ended = await watchAndUpdate(computer)
-    expect(ended).toMatchObject({ code: 42, stderr: expect.stringContaining('the history was not written') })
+    expect(ended).toMatchObject({ code: 42, stderr: expect.stringContaining('cannot write the history') })
     expectFailure(await computer.telec('telec', ['history']), 1, ['history.json', 'cannot be understood'])
   })
 })

@@ -46,10 +46,10 @@ describe('somebody is in the middle of something, in files that the update does 
     write(computer, 'a.txt', 'resolved: hours of work\n')
   }
   test.each<[string, string[], string, string[]]>([
-    ['a merge', ['merge', 'aside'], 'in the middle of a merge', ['merge', '--abort']],
-    ['a cherry-pick', ['cherry-pick', 'aside'], 'in the middle of a cherry-pick', ['cherry-pick', '--abort']],
-    ['a revert', ['revert', '--no-commit', 'HEAD'], 'in the middle of a revert', ['revert', '--abort']],
-    ['a bisect', ['bisect', 'start'], 'in the middle of a bisection', ['bisect', 'reset']],
+    ['a merge', ['merge', 'aside'], 'a merge is in progress', ['merge', '--abort']],
+    ['a cherry-pick', ['cherry-pick', 'aside'], 'a cherry-pick is in progress', ['cherry-pick', '--abort']],
+    ['a revert', ['revert', '--no-commit', 'HEAD'], 'a revert is in progress', ['revert', '--abort']],
+    ['a bisect', ['bisect', 'start'], 'a bisection is in progress', ['bisect', 'reset']],
     ['a conflict of nothing in particular', ['checkout', '--merge', 'aside', '--', 'a.txt'], '', []],
   ])('%s', async (_, command, message, abort) => {
     const computer = await computerWithFiles()
@@ -58,7 +58,7 @@ describe('somebody is in the middle of something, in files that the update does 
       await computer.gitInCheckout('cherry-pick', '--quit') // as git stash pop leaves it
     } else await conflict(computer, ...command)
     const commit = await computer.push({ ...version('1.1.0'), 'b.txt': 'theirs\n' })
-    await expectRefused(computer, [message || '1 file(s) have conflicts'])
+    await expectRefused(computer, [message || '1 file with merge conflicts'])
     expect(readFileSync(at(computer, 'a.txt'), 'utf8')).toBe('resolved: hours of work\n')
     await computer.gitInCheckout('reset', '--quiet', '--hard')
     if (abort.length > 0) await execute('git', ['-C', computer.checkout, ...abort])
@@ -222,7 +222,7 @@ describe('a sparse checkout', () => {
     const computer = await sparse()
     const text = 'export const check = () => true\nexport const migrate = () => true\n'
     await computer.push({ ...version('1.1.0'), 'migrations/v1.1.0/001_a.mjs': text })
-    const left = ['leaves migrations/ out', 'sparse-checkout add migrations']
+    const left = ['excludes migrations/', 'sparse-checkout add migrations']
     expectFailure(await watchAndUpdate(computer), 1, left)
     await computer.gitInCheckout('sparse-checkout', 'add', 'migrations')
     const ended = await computer.telec('telec-update', ['--retry'])

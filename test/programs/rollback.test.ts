@@ -202,7 +202,7 @@ describe('a rollback is refused, and nothing has changed,', () => {
     const computer = await freshComputer()
     await computer.push({ ...version('1.1.0'), ...markerMigration('1.1.0', '001_a.mjs') })
     await updated(computer)
-    await refused(computer, 1, ['1 migration(s)', '1.1.0/001_a.mjs', 'telec-update rollback --force'])
+    await refused(computer, 1, ['1 migration ran', '1.1.0/001_a.mjs', 'telec-update rollback --force'])
     expect((await rollback(computer, '--dry-run')).stdout).toContain('  1.1.0/001_a.mjs\n')
     const ended = await rollback(computer, '--force', '--json')
     expect(ended, ended.stderr).toMatchObject({ code: 42 })
@@ -216,7 +216,7 @@ describe('a rollback is refused, and nothing has changed,', () => {
   test('where local work is in the way, of either kind', async () => {
     const { computer, one } = await updatedOnce()
     writeFileSync(join(computer.checkout, 'package.json'), '{ "mine": true }\n')
-    await refused(computer, 1, ['would overwrite 1 local file(s)', 'package.json', '--stash'])
+    await refused(computer, 1, ['would overwrite 1 local file', 'package.json', '--stash'])
     const stashed = await rollback(computer, '--stash')
     expect(stashed, stashed.stderr).toMatchObject({ code: 42 })
     expect(await headOf(computer)).toBe(one)

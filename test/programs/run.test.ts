@@ -151,7 +151,7 @@ test('several units are no matter to it: its one command is restarted, once', as
   await until('the update', async () => state().deployed.commit === commit)
   const restarted = state().last.steps.find(({ name }) => name === 'restart')
   const main = supervised.mainPid()
-  expect(restarted?.note).toMatch(new RegExp(`^old pid ${before} left with exit code 42, new pid ${main}`))
+  expect(restarted?.note).toMatch(new RegExp(`^old pid ${before} exited \\(exit code 42\\), new pid ${main}`))
   const { stdout } = await computer.telec('telec', ['status'])
   expect(stdout).toContain(`the service is running, pid ${main} (telec run)\n`)
   await supervised.stop()

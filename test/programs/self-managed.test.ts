@@ -29,7 +29,7 @@ test('an update that brings a new telec leaves with 42 before the restart, and t
 
   const first = await own('telec-update')
   expect(first).toMatchObject({ code: 42 })
-  expect(first.stderr).toContain('the update brought a new telec, which goes on from here')
+  expect(first.stderr).toContain('the update brought a new telec, which resumes it')
   expect(computer.state('update_state.json')).toMatchObject({
     deployed: { version: '1.1.0' },
     update: { target: { commit } },
@@ -37,7 +37,7 @@ test('an update that brings a new telec leaves with 42 before the restart, and t
   })
 
   const second = await own('telec-update')
-  expect(second.stderr).toContain('renew: telec is a new one')
+  expect(second.stderr).toContain('renew: telec is new')
   expect(computer.state('update_state.json')).toMatchObject({
     deployed: { commit },
     update: null,

@@ -68,7 +68,7 @@ describe('submodules', () => {
 
   test('are not followed by default, and the log says so', async () => {
     const { computer } = await withSubmodule()
-    expect(await expectUpdated(computer)).toContain('its submodules are not followed (deployment.submodules)')
+    expect(await expectUpdated(computer)).toContain('skipped submodules (deployment.submodules)')
   })
 
   test('that are out of reach are tried again later', async () => {
@@ -176,7 +176,7 @@ describe('a submodule that is another one, or none, from one version on', () => 
       inCheckout(computer, 'lib/cache') === 'of the service\n'
     if (!isInPlace) {
       expect(putAside(computer, 'cache')).toEqual(['of the service\n'])
-      expect(ended.stderr).toMatch(/^put aside: \S+\/telec-aside\/[0-9a-f]{12}\/lib/m)
+      expect(ended.stderr).toMatch(/^stashed: \S+\/telec-aside\/[0-9a-f]{12}\/lib/m)
     }
     await computer.push(version('1.3.0'))
     expect((await watchAndUpdate(computer)).code).toBe(42)
@@ -186,7 +186,7 @@ describe('a submodule that is another one, or none, from one version on', () => 
     const { computer, library, work } = await deployed()
     await removePath(computer, 'lib')
     await computer.push(version('1.2.0'))
-    expect(await expectUpdated(computer)).not.toContain('put aside')
+    expect(await expectUpdated(computer)).not.toContain('stashed')
     expect(existsSync(join(computer.checkout, 'lib'))).toBe(false)
     expect(existsSync(join(computer.checkout, '.git', 'telec-aside'))).toBe(false)
     await addSubmodule(work, `file://${library}`, 'lib')
@@ -250,7 +250,7 @@ describe('what a person did in a submodule', () => {
       }
       const ended = await computer.telec('telec-update', ['--stash'])
       expect(ended, ended.stderr).toMatchObject({ code: 42 })
-      expect(ended.stderr).toMatch(/^put aside: /m)
+      expect(ended.stderr).toMatch(/^stashed: /m)
       if (how === 'goes') return expect(putAside(computer, 'lib.txt')).toEqual(['by hand\n'])
       const [, ref = ''] = /cherry-pick --no-commit (refs\/\S+)/.exec(ended.stderr) ?? []
       expect(await inLibrary(computer, 'show', `${ref}:lib.txt`)).toBe('by hand')

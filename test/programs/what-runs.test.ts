@@ -78,7 +78,7 @@ test('Ctrl-C says how it goes on, status that nobody works on it, and it goes on
   expect(await shown(computer, 'status')).toMatch(new RegExp(`^updating {3}to 1\\.1\\.0 \\(${short}\\)`, 'm'))
   child.kill('SIGINT')
   expect(await closed).toEqual([null, 'SIGINT'])
-  expect(said()).toMatch(/stopped: the update to .* goes on at the next poll; at once: telec-update\n$/)
+  expect(said()).toMatch(/stopped: the next poll resumes the update to .*; to resume it now: telec-update\n$/)
   const after = await shown(computer, 'status')
   expect(after).not.toMatch(/^updating/m)
   expect(after).toMatch(

@@ -153,7 +153,7 @@ test('a unit of the checkout that an update changes is read anew before the serv
   const { code, stderr, note } = await run()
   expect({ code, stderr }).toMatchObject({ code: 0 })
   expect(stderr).toContain(`${SERVICE} has changed on the disk: systemd reloaded it`)
-  expect(note('restart')).toMatch(/left( with exit code 42)?, new pid \d+$/)
+  expect(note('restart')).toMatch(/exited( \(exit code 42\))?, new pid \d+$/)
   const pid = await subscriber.systemctl(`show ${SERVICE} --property=MainPID --value`)
   expect((await subscriber.sh(`tr '\\0' ' ' </proc/${pid}/cmdline`)).stdout).toContain('server.js moved')
   await subscriber.sh(`rm ${units}/${SERVICE}; mv ~/kept ${units}/${SERVICE}; systemctl --user daemon-reload`)

@@ -26,7 +26,7 @@ test('telec that comes with the service is started again as the new one, and bri
   )
   const { stdout } = await subscriber.sh('journalctl --user --quiet --output=cat -t telec-update')
   expect(stdout.match(/the update brought a new telec/g)).toHaveLength(1)
-  expect(stdout).toMatch(/^renew: telec is a new one; wrote .*telec-watch\.service/m)
+  expect(stdout).toMatch(/^renew: telec is new; wrote .*telec-watch\.service/m)
   expect(await subscriber.systemctl('is-active telec-watch.timer telec-update.path telec-update.timer')).toBe(
     'active\nactive\nactive',
   )

@@ -94,31 +94,31 @@ async function update(
 
 describe('a service that leaves with', () => {
   test.each([
-    ['42, under Restart=no', 42, 'Restart=no', /^old pid \d+ left with exit code 42, new pid \d+$/],
-    ['0, under Restart=always', 0, 'Restart=always', /^old pid \d+ left.*, new pid \d+$/],
+    ['42, under Restart=no', 42, 'Restart=no', /^old pid \d+ exited \(exit code 42\), new pid \d+$/],
+    ['0, under Restart=always', 0, 'Restart=always', /^old pid \d+ exited.*, new pid \d+$/],
     [
       '0, under Restart=on-failure',
       0,
       'Restart=on-failure',
-      /left with exit code 0, new pid \d+; it did not come back by itself: systemd had to start it$/,
+      /exited \(exit code 0\), new pid \d+; it did not restart: telec started it$/,
     ],
     [
       '0, under Restart=no',
       0,
       'Restart=no',
-      /left with exit code 0, new pid \d+; it did not come back by itself: systemd had to start it$/,
+      /exited \(exit code 0\), new pid \d+; it did not restart: telec started it$/,
     ],
     [
       '7, under Restart=no',
       7,
       'Restart=no',
-      /left with exit code 7, new pid \d+; it did not come back by itself: systemd had to start it$/,
+      /exited \(exit code 7\), new pid \d+; it did not restart: telec started it$/,
     ],
     [
       '42, slowly, and comes back after RestartSec=1s',
       42,
       'RestartSec=1s',
-      /^old pid \d+ left with exit code 42, new pid \d+$/,
+      /^old pid \d+ exited \(exit code 42\), new pid \d+$/,
     ],
   ])('%s', async (_, exitCode, line, note) => {
     await given(server(`process.exit(${exitCode})`), line)
@@ -135,7 +135,7 @@ test('one that ignores SIGTERM is restarted by force after stop_timeout', async 
   await given(IGNORES, 'TimeoutStopSec=1s')
   await configure('stop_timeout', '2s')
   const { restart } = await update()
-  expect(restart).toMatch(/new pid \d+; it did not leave within 2 s: systemd had to restart it$/)
+  expect(restart).toMatch(/new pid \d+; it did not exit within 2 s: telec restarted it$/)
   await configure('stop_timeout', '1m')
 })
 
@@ -152,9 +152,7 @@ test('one that crashes at once with the new code halts at confirm, and a push th
   await configure('healthy_after', '300ms')
   const mended = await update()
   expect(mended).toMatchObject({ code: 0 })
-  expect(mended.restart).toMatch(
-    /^web\.service had failed with exit code 3; systemd started it, new pid \d+$/,
-  )
+  expect(mended.restart).toMatch(/^web\.service had failed \(exit code 3\); systemd started it, new pid \d+$/)
   expect(await property('ActiveState')).toBe('active')
 })
 
@@ -180,8 +178,8 @@ test('one that was stopped on purpose stays stopped, and the update counts', asy
   const { code, restart, confirm } = await update()
   expect({ code, restart, confirm }).toEqual({
     code: 0,
-    restart: 'web.service is stopped, and stays so',
-    confirm: 'there is no new process to wait for',
+    restart: 'web.service is stopped: not restarted',
+    confirm: 'no unit was restarted',
   })
   expect(await property('ActiveState')).toBe('inactive')
 })
@@ -199,7 +197,7 @@ test('one that somebody stops while it is to restart stays stopped, too', async 
   const { code, restart } = await updating
   expect({ code, restart }).toEqual({
     code: 0,
-    restart: 'web.service was stopped by somebody meanwhile, and stays so',
+    restart: 'web.service was stopped during the restart: not started',
   })
   expect(await property('ActiveState')).toBe('inactive')
 })
@@ -211,7 +209,7 @@ test('one that is masked stays masked', async () => {
     `mv ~/.config/systemd/user/${SERVICE} ~/saved && systemctl --user mask --quiet ${SERVICE}`,
   )
   const { code, restart } = await update()
-  expect({ code, restart }).toEqual({ code: 0, restart: 'web.service is masked, and stays so' })
+  expect({ code, restart }).toEqual({ code: 0, restart: 'web.service is masked: not restarted' })
   await subscriber.sh(
     `systemctl --user unmask --quiet ${SERVICE} && mv ~/saved ~/.config/systemd/user/${SERVICE} && systemctl --user daemon-reload`,
   )
@@ -240,7 +238,7 @@ test('one that forks away is known by its PID file', async () => {
   const pid = await property('MainPID')
   const { code, restart } = await update()
   expect(code).toBe(0)
-  expect(restart).toMatch(new RegExp(`^old pid ${pid} left with exit code 42, new pid \\d+$`))
+  expect(restart).toMatch(new RegExp(`^old pid ${pid} exited \\(exit code 42\\), new pid \\d+$`))
 })
 
 test('restart: manager has systemd stop and start it', async () => {

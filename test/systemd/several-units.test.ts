@@ -125,7 +125,7 @@ test('they are restarted in their order, each brought up before the next is touc
   const { deployed, last } = await state()
   expect(deployed.commit).toBe(commit)
   const note = (step: string) => last?.steps.find((one) => one.name === step)?.note
-  const left = /old pid \d+ left with exit code 42, new pid \d+/.source
+  const left = /old pid \d+ exited \(exit code 42\), new pid \d+/.source
   expect(note('restart')).toMatch(new RegExp(`^web\\.service: ${left}; worker\\.service: ${left}$`))
   expect(note('confirm')).toBe(
     `web.service (pid ${await pid(WEB)}), worker.service (pid ${await pid(WORKER)}) are up for 0.3 s, and healthy`,
@@ -196,7 +196,9 @@ test('one that is stopped on purpose stays so, and the other is restarted', asyn
   await subscriber.systemctl(`stop ${WEB}`)
   const { code, stderr } = await update()
   expect({ code, stderr }).toMatchObject({ code: 0 })
-  expect(stderr).toMatch(/restart: web\.service is stopped, and stays so; worker\.service: old pid \d+ left/)
+  expect(stderr).toMatch(
+    /restart: web\.service is stopped: not restarted; worker\.service: old pid \d+ exited/,
+  )
   expect(stderr).toMatch(/confirm: worker\.service \(pid \d+\) is up/)
   expect(await pid(WEB)).toBe('0')
   expect((await events()).at(-2)).toBe(`ready worker ${name}`)

@@ -63,7 +63,7 @@ test.each([
       last: { steps: { name: string; note: string }[] }
     }
     expect(last.steps.find((step) => step.name === 'restart')?.note).toMatch(
-      /^old pid \d+ left( with exit code 42)?, new pid \d+$/, // a slow computer does not see it without a process
+      /^old pid \d+ exited( \(exit code 42\))?, new pid \d+$/, // a slow computer does not see it without a process
     )
 
     const inside = await push()

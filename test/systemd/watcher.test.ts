@@ -131,7 +131,7 @@ systemctl daemon-reload; systemctl restart ${SERVICE}`)
       `ExecStart=systemctl restart --no-block ${SERVICE}`,
     ])
     const { stdout } = await subscriber.telec('telec status')
-    expect(stdout).toMatch(/restart: old pid \d+ left.*, new pid \d+/)
+    expect(stdout).toMatch(/restart: old pid \d+ exited.*, new pid \d+/)
   })
 
   test('that failed, also for good, is started by the push that mends it', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Halt } from '../../src/state/update-state.ts'
-import { isDue, retryDelayMs } from '../../src/update/retry.ts'
+import { isRetryPending, retryDelayMs } from '../../src/update/retry.ts'
 import { release } from '../helpers/commits.ts'
 
 const SECOND_MS = 1_000
@@ -60,19 +60,19 @@ describe('a halted update', () => {
 
   test('is due at its time, and not before', () => {
     const halt = transient(30 * SECOND_MS)
-    expect(isDue(halt, NOON_MS + 29 * SECOND_MS, 'studio')).toBe(false)
-    expect(isDue(halt, NOON_MS + 30 * SECOND_MS, 'studio')).toBe(true)
-    expect(isDue(halt, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(true)
+    expect(isRetryPending(halt, NOON_MS + 29 * SECOND_MS, 'studio')).toBe(false)
+    expect(isRetryPending(halt, NOON_MS + 30 * SECOND_MS, 'studio')).toBe(true)
+    expect(isRetryPending(halt, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(true)
   })
 
   test('whose fault does not pass by itself is never due', () => {
     const permanent = { ...transient(0), transient: false, next_try_at: null }
-    expect(isDue(permanent, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(false)
+    expect(isRetryPending(permanent, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(false)
   })
 
   test('is due when the clock was turned back so far that it would wait for years', () => {
     const halt = transient(retryDelayMs(1, 'studio'))
-    expect(isDue(halt, NOON_MS - 365 * 24 * HOUR_MS, 'studio')).toBe(true)
+    expect(isRetryPending(halt, NOON_MS - 365 * 24 * HOUR_MS, 'studio')).toBe(true)
   })
 
   test('waits no longer than one delay, wherever the clock was set to', () => {
@@ -81,7 +81,8 @@ describe('a halted update', () => {
         const delayMs = retryDelayMs(count, 'studio')
         const halt = transient(delayMs, count)
         const nowMs = NOON_MS + shiftMs
-        if (!isDue(halt, nowMs, 'studio')) expect(NOON_MS + delayMs - nowMs).toBeLessThanOrEqual(delayMs)
+        if (!isRetryPending(halt, nowMs, 'studio'))
+          expect(NOON_MS + delayMs - nowMs).toBeLessThanOrEqual(delayMs)
       }),
     )
   })

@@ -116,7 +116,7 @@ describe('a rollback', () => {
 
   test('is refused where a person holds all that was deployed before', () => {
     expect(() => planRollback(STATE, recordOf(), null, [ONE])).toThrow(
-      'a person holds all that was deployed before 1.1.0',
+      /^all versions deployed before 1\.1\.0 .* are held$/,
     )
   })
 
@@ -126,14 +126,19 @@ describe('a rollback', () => {
   })
 
   test.each<[string, UpdateState, string, string]>([
-    ['it was never deployed here', STATE, '3.0.0', '3.0.0 is none of the 2 that were deployed here last'],
-    ['it is deployed', STATE, '1.1.0', `${TWO.commit.slice(0, 12)}) is what is deployed`],
+    [
+      'it was never deployed here',
+      STATE,
+      '3.0.0',
+      '3.0.0 is not among the last 2 deployments on this computer',
+    ],
+    ['it is deployed', STATE, '1.1.0', `${TWO.commit.slice(0, 12)}) is deployed already`],
     ['it is no name', STATE, 'last', 'last is neither a version nor a commit'],
     [
       'several are called so',
       { ...STATE, previous: [{ ...ONE, commit: commit('other') }, ...STATE.previous] },
       '1.0.0',
-      '2 that were deployed are called 1.0.0',
+      '1.0.0 names 2 deployments',
     ],
     [
       'another rollback is under way',
@@ -154,7 +159,7 @@ describe('a rollback', () => {
 
   test('is refused where migrations ran since, unless a person says that it may', () => {
     const plan = { from: TWO, target: ONE, migrations: ['1.1.0/001_a.ts'] }
-    expect(() => verifyMigrations(plan, { force: false, to: null })).toThrow('1 migration(s) ran since 1.0.0')
+    expect(() => verifyMigrations(plan, { force: false, to: null })).toThrow('1 migration ran since 1.0.0')
     verifyMigrations(plan, { force: true, to: null })
     verifyMigrations({ ...plan, migrations: [] }, { force: false, to: null })
   })

@@ -1,6 +1,9 @@
 import { headId } from '../../git/checkout.ts'
 import { moveTo, undoMove } from '../../git/move.ts'
 import { createTag } from '../../git/refs.ts'
+import { clearWay } from '../../git/submodules/clear.ts'
+import { hasSubmodules, type SubmoduleUpdate, submodulesOf } from '../../git/submodules/submodule.ts'
+import { updateSubmodules } from '../../git/submodules/update.ts'
 import {
   ended,
   failed,
@@ -9,9 +12,7 @@ import {
   writeUpdateState,
 } from '../../state/update-state.ts'
 import { isoTime } from '../../system/world.ts'
-import type { UpdateContext } from '../context.ts'
-import type { StepContext } from '../step.ts'
-import { submodulesFor } from './submodules.ts'
+import type { StepContext, UpdateContext } from '../context.ts'
 
 /** Moves the checkout to the target. */
 export async function checkout(context: StepContext): Promise<string> {
@@ -19,10 +20,14 @@ export async function checkout(context: StepContext): Promise<string> {
   const { channel, from, target, permits } = update
   await context.writeDown()
   const head = await headId(repository)
-  const way = { from: head === target.commit ? from.commit : head, to: target.commit }
-  const { putAside } = context
-  const how = { interrupted, mayStash: interrupted || permits.includes('stash') } // what is half-way is not halted at
-  const submodules = submodulesFor(context, way, how, 'remote', putAside)
+  const report = context.recordStash
+  const submodules = submodulesFor(context, head === target.commit ? from.commit : head, {
+    target: target.commit,
+    remote: config.deployment.remote,
+    interrupted,
+    mayStash: interrupted || permits.includes('stash'), // a move that began has to end
+    report,
+  })
   if (head !== target.commit) await submodules.clearWay()
   let followed = ''
   await moveTo(repository, {
@@ -32,14 +37,14 @@ export async function checkout(context: StepContext): Promise<string> {
     async updateSubmodules() {
       followed = await submodules.follow()
     },
-    report: putAside,
+    report,
   })
   await createTag(repository, target.ref, permits.includes('rewrite'))
   return `HEAD is ${target.commit.slice(0, 12)}${target.version ? ` (${target.version})` : ''}${followed}`
 }
 
-/** Takes a checkout back that was stopped on its way to another target: half of it would look like local changes. */
-export async function settle(
+/** Takes back a checkout that was killed on its way to another target: half of it would look like local changes. */
+export async function takeBackCheckout(
   context: UpdateContext,
   state: UpdateState,
   commit: string,
@@ -48,28 +53,47 @@ export async function settle(
   const { update } = state
   if (!update || update.target.commit === commit || !wasInterrupted(update, 'checkout')) return state
   const head = await headId(repository)
-  const putAside = [...update.put_aside]
-  const tell = async (what: string) => {
-    world.log.notice(`put aside: ${what}`)
-    putAside.push(what)
-    await writeUpdateState(paths, { ...state, update: { ...update, put_aside: putAside } })
+  const stashed = [...update.put_aside]
+  const report = async (what: string) => {
+    world.log.notice(`stashed: ${what}`)
+    stashed.push(what)
+    await writeUpdateState(paths, { ...state, update: { ...update, put_aside: stashed } })
   }
-  const isThere = head === update.target.commit // HEAD moves last
-  if (!isThere) {
-    const way = { from: update.target.commit, to: head }
-    const how = { interrupted: true, mayStash: true }
-    const submodules = submodulesFor(context, way, how, 'local', tell)
+  const hasArrived = head === update.target.commit // HEAD moves last
+  if (!hasArrived) {
+    const from = update.target.commit
+    const how = { target: head, remote: null, interrupted: true, mayStash: true, report }
+    const submodules = submodulesFor(context, from, how)
     await submodules.clearWay()
-    await undoMove(repository, {
-      commit: update.target.commit,
-      updateSubmodules: submodules.follow,
-      report: tell,
-    })
+    await undoMove(repository, { commit: from, updateSubmodules: submodules.follow, report })
   }
-  const journal = isThere
+  const journal = hasArrived
     ? ended(update, 'checkout', isoTime(world), 'completed for another target')
     : failed(update, 'checkout')
-  const settled = { ...state, update: { ...journal, put_aside: putAside } }
+  const settled = { ...state, update: { ...journal, put_aside: stashed } }
   await writeUpdateState(paths, settled)
   return settled
+}
+
+/** What the checkout does about submodules before it moves, and after. */
+function submodulesFor(
+  { config, repository }: UpdateContext,
+  from: string,
+  how: Omit<SubmoduleUpdate, 'checkout'>,
+) {
+  const areFollowed = config.deployment.submodules
+  const move: SubmoduleUpdate = { ...how, checkout: repository }
+  return {
+    async clearWay() {
+      if (areFollowed) await clearWay(move, repository, from, how.target)
+    },
+    /** @returns what came of it, for the step's note. */
+    async follow() {
+      if (!areFollowed) return hasSubmodules(repository) ? '; skipped submodules (deployment.submodules)' : ''
+      const before = how.interrupted ? await submodulesOf(repository, from) : null
+      if (!hasSubmodules(repository)) return ''
+      await updateSubmodules(move, repository, how.target, before)
+      return ', with its submodules'
+    },
+  }
 }

@@ -5,17 +5,17 @@ import { howToFind, NOT_FOUND, searched } from '../../service/programs-found.ts'
 import { restartOf } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { loadLaunch } from '../../system/launch.ts'
-import type { StepContext } from '../step.ts'
+import type { StepContext } from '../context.ts'
 import { DEFAULT_STOP_TIMEOUT_MS } from './restart.ts'
-import { nameOf, notWell, untilWell, watch } from './stays-up.ts'
+import { nameOf, notWell, staysUp, untilAllUp } from './stays-up.ts'
 
 const HEALTH_EVERY_MS = 1_000
 const DEFAULT_HEALTHY_AFTER_MS = 5_000
 
-/** Sees each unit that was restarted stay up for `healthy_after`, with what it pulls in; then `health` pass, once for all. */
+/** Waits until each restarted unit, and the members of a target, are up for `healthy_after`; then `health` has to pass. */
 export async function confirm(context: StepContext): Promise<string> {
   const { world, config, supervised, update } = context
-  if (!supervised) return 'left to whoever restarts the service'
+  if (!supervised) return 'the caller restarts the service'
   const times = {
     healthyAfterMs: config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS,
     patienceMs: config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS,
@@ -23,32 +23,30 @@ export async function confirm(context: StepContext): Promise<string> {
   const isOnly = supervised.managers.length === 1
   const absences = { count: 0 }
   const patiently = (manager: ServiceManager) => patient(world, manager, times.patienceMs, absences)
-  const looks: (() => Promise<boolean>)[] = []
+  const checks: (() => Promise<boolean>)[] = []
   const restarted: { manager: ServiceManager; members: readonly ServiceManager[] }[] = []
   for (const one of supervised.managers) {
     const memory = restartOf(update, one.service, isOnly)
     if (!memory?.asked) continue
     const manager = patiently(one)
     const members = (await manager.members()).map(patiently)
-    looks.push(
-      watch(world, manager, times, memory.before),
-      ...members.map((member) => watch(world, member, times)),
-    )
+    checks.push(staysUp(world, manager, times, memory.before))
+    checks.push(...members.map((member) => staysUp(world, member, times)))
     restarted.push({ manager, members })
   }
-  if (restarted.length === 0) return 'there is no new process to wait for'
-  await untilWell(world, looks)
-  const who: string[] = []
+  if (restarted.length === 0) return 'no unit was restarted'
+  await untilAllUp(world, checks)
+  const names: string[] = []
   for (const { manager, members } of restarted) {
     const { main } = await manager.inspect()
-    who.push(nameOf(manager, main, isOnly), ...members.map(({ service }) => service))
+    names.push(nameOf(manager, main, isOnly), ...members.map(({ service }) => service))
   }
   const isHealthy = await verifyHealth(context)
-  const are = who.length > 1 ? 'are' : 'is'
-  return `${who.join(', ')} ${are} up for ${times.healthyAfterMs / 1000} s${isHealthy ? ', and healthy' : ''}`
+  const are = names.length > 1 ? 'are' : 'is'
+  return `${names.join(', ')} ${are} up for ${times.healthyAfterMs / 1000} s${isHealthy ? ', and healthy' : ''}`
 }
 
-/** @returns whether there is something that tells. */
+/** @returns whether a health check is configured. */
 async function verifyHealth(context: StepContext): Promise<boolean> {
   const { world, config, repository } = context
   const { health, health_timeout = 0 } = config.service ?? {}
@@ -61,15 +59,14 @@ async function verifyHealth(context: StepContext): Promise<boolean> {
       env,
       timeoutMs: Math.max(1_000, deadline - world.monotonic()),
       loadLaunch,
-      onLine: () => undefined, // of what it prints only the end is of interest, however much it is
+      onLine: () => undefined, // keeps only the end of its output, however long
     })
     if (result.code === 0) return true
-    const how = `${health}: ${result.signal ?? `exit code ${result.code}`}`
     if (world.monotonic() >= deadline) {
-      const said = `${how}\n${result.stdout}`
-      if (result.code !== NOT_FOUND) throw notWell('the service is up, but not healthy', said)
-      throw new TelecError('halted', 'the service is up, and whether it is healthy is not known', {
-        because: `${said.trim()}\n${searched(env)}`,
+      const output = `${health}: ${result.signal ?? `exit code ${result.code}`}\n${result.stdout}`
+      if (result.code !== NOT_FOUND) throw notWell('the service is up, but not healthy', output)
+      throw new TelecError('halted', 'the service is up, but its health check cannot run', {
+        because: `${output.trim()}\n${searched(env)}`,
         hint: `${howToFind(world, env, result.stdout)}; then: telec-update --retry`,
       })
     }

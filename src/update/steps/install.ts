@@ -6,9 +6,9 @@ import { namesOf } from '../../system/groups.ts'
 import { loadLaunch } from '../../system/launch.ts'
 import { diskFull } from '../../system/space.ts'
 import { noteChanges } from '../changed-files.ts'
-import type { StepContext } from '../step.ts'
+import type { StepContext } from '../context.ts'
 
-/** Runs the configured install command in the checkout, its output line by line into the log. */
+/** Runs the install command in the checkout, and logs its output. */
 export async function install(context: StepContext): Promise<string> {
   const { install: command } = context.config.deployment
   if (command) return noteChanges(context, () => runInstall(context, command))
@@ -43,8 +43,8 @@ async function runInstall(context: StepContext, command: string): Promise<string
   }
   const how =
     result.endedBy === 'timeout'
-      ? `did not end within ${install_timeout / 1000} s and was stopped`
-      : `ended with ${result.signal ?? `exit code ${result.code}`}`
+      ? `did not end within ${install_timeout / 1000} s, and was killed`
+      : `failed with ${result.signal ?? `exit code ${result.code}`}`
   const isMissing = result.code === NOT_FOUND
   const message = `the install command ${how}: ${command}`
   if (/No space left on device|ENOSPC/.test(result.stdout)) {
@@ -55,6 +55,6 @@ async function runInstall(context: StepContext, command: string): Promise<string
     because: isMissing ? `${result.stdout.trim()}\n${searched(environment)}` : result.stdout,
     hint: isMissing
       ? `${howToFind(world, environment, result.stdout)}; then: telec-update --retry`
-      : `try it by hand: cd ${checkout} && ${command}; then telec-update --retry`,
+      : `run it by hand: cd ${checkout} && ${command}; then: telec-update --retry`,
   })
 }

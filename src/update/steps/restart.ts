@@ -4,20 +4,20 @@ import { type PatientManager, patient } from '../../service/patient.ts'
 import { type Restart, restartOf } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
-import type { StepContext } from '../step.ts'
-import { nameOf, notWell, untilWell, watch } from './stays-up.ts'
+import type { StepContext } from '../context.ts'
+import { nameOf, notWell, staysUp, untilAllUp } from './stays-up.ts'
 
-/** How often the manager is asked while a restart is under way: often enough to see the exit code go by. */
-const LOOK_EVERY_MS = 40
+/** Often enough to see the exit code before the manager starts the next process. */
+const ASK_EVERY_MS = 40
 export const DEFAULT_STOP_TIMEOUT_MS = 90_000
 
 /**
- * Brings new main processes up, unit after unit: the next one is not touched before the one before it is up. The journal
- * names each old one first: after a kill, it tells which restarts happened.
+ * Restarts unit after unit, each once the unit before it is up. The journal has each old main process first: after a kill
+ * it tells which restarts happened.
  */
 export async function restart(context: StepContext): Promise<string> {
   const { world, config, supervised } = context
-  if (!supervised) return 'left to whoever started this'
+  if (!supervised) return 'the caller restarts the service'
   const { managers, restart: mode } = supervised
   const patienceMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
   const isOnly = managers.length === 1
@@ -27,15 +27,15 @@ export async function restart(context: StepContext): Promise<string> {
   for (const manager of units) {
     const note = await restartUnit(context, manager, mode, patienceMs)
     notes.push(isOnly || note.startsWith(manager.service) ? note : `${manager.service}: ${note}`)
-    const { asked, before } = restartOf(context.update, manager.service, isOnly) ?? UNASKED
-    // Of the last one that is what confirm waits for.
-    if (asked && manager !== units.at(-1))
-      await untilWell(world, [watch(world, manager, { healthyAfterMs: 0, patienceMs }, before)])
+    const memory = restartOf(context.update, manager.service, isOnly)
+    // For the last unit the confirm step waits.
+    if (memory?.asked && manager !== units.at(-1))
+      await untilAllUp(world, [staysUp(world, manager, { healthyAfterMs: 0, patienceMs }, memory.before)])
   }
   return notes.join('; ')
 }
 
-/** What runs before any is touched: a unit that systemd restarts along with another (PartOf=) is not restarted again. */
+/** Notes all main processes first: a unit that systemd restarts with another (PartOf=) is not restarted again. */
 async function noteBefore(context: StepContext, units: readonly ServiceManager[]): Promise<void> {
   for (const manager of units) {
     const { restarts } = context.update
@@ -44,9 +44,6 @@ async function noteBefore(context: StepContext, units: readonly ServiceManager[]
     context.remember({ restarts: [...restarts, { unit: manager.service, before, asked: false }] })
   }
 }
-
-/** Of a unit that is left as it is: the update counts all the same, and confirm has nothing to wait for. */
-const UNASKED = { before: null, asked: false }
 
 async function restartUnit(
   context: StepContext,
@@ -57,28 +54,29 @@ async function restartUnit(
   const { world, update } = context
   const unit = manager.service
   const now = await manager.inspect()
-  // A target is active again although what it pulls in has failed: that takes another restart.
-  const isUndone = await someFailed(await manager.members())
+  // A target is active although a member has failed: that takes another restart.
+  const members = await Promise.all((await manager.members()).map((member) => member.inspect()))
+  const isUndone = members.some((member) => member.activity === 'failed')
   const begun = isUndone ? null : restartOf(update, unit, context.supervised?.managers.length === 1)
   const memory = begun ?? { before: now.main?.identity ?? null, asked: false }
   if (now.main && now.main.identity !== memory.before) {
     remember({ ...memory, asked: memory.asked || memory.before !== null })
     return `${nameOf(manager, now.main, true)} runs already`
   }
-  if (!memory.asked && now.known === 'masked') return left(`${unit} is masked, and stays so`)
-  // What stopped it since the update began was a migration, or the install command: they leave the start to telec.
+  if (!memory.asked && now.known === 'masked') return skip(`${unit} is masked: not restarted`)
+  // A migration or the install command may have stopped it during the update: then telec starts it.
   const isOurs = update.running.includes(unit)
   const isStopped = now.isStoppedOnPurpose || (now.activity === 'stopped' && !memory.asked)
-  if (isStopped && !isOurs) return left(`${unit} is stopped, and stays so`)
+  if (isStopped && !isOurs) return skip(`${unit} is stopped: not restarted`)
   if (!memory.asked) {
     remember({ before: memory.before, asked: true })
     await context.writeDown()
   }
   const brought = await bringUpNew(world, manager, mode, now, stopTimeoutMs)
-  return brought ?? left(`${unit} was stopped by somebody meanwhile, and stays so`)
+  return brought ?? skip(`${unit} was stopped during the restart: not started`)
 
-  function left(why: string): string {
-    remember(UNASKED)
+  function skip(why: string): string {
+    remember({ before: null, asked: false }) // confirm does not wait for it
     return why
   }
 
@@ -91,12 +89,7 @@ async function restartUnit(
   }
 }
 
-async function someFailed(managers: readonly ServiceManager[]): Promise<boolean> {
-  for (const manager of managers) if ((await manager.inspect()).activity === 'failed') return true
-  return false
-}
-
-/** @returns null where somebody stopped the service while it was to start. */
+/** @returns null where a user stopped the service meanwhile. */
 async function bringUpNew(
   world: World,
   manager: ServiceManager,
@@ -104,25 +97,25 @@ async function bringUpNew(
   { main: old, activity, lastExit, shortestRunMs }: ServiceState,
   stopTimeoutMs: number,
 ): Promise<string | null> {
-  // Sooner, and a few updates in a row would trip the start limit, after which the manager starts it no more.
+  // An earlier restart would count for the manager's start limit, after which it starts the unit no longer.
   if (old && old.uptimeMs < shortestRunMs) await world.sleep(shortestRunMs - old.uptimeMs)
-  const isForced = mode === 'manager' || old?.pid === null // without a process there is nobody to ask
+  const isForced = mode === 'manager' || old?.pid === null // no process to send SIGTERM to
   if (old) await (isForced ? ordered(manager, 'restart') : manager.terminate())
   else if (activity !== 'starting') await ordered(manager, 'start')
-  const seen = await newMain(world, manager, old?.identity ?? null, stopTimeoutMs)
-  if (seen === null) return null
-  const { exit, help } = seen
-  const pid = seen.pid ?? 'none'
+  const started = await newMain(world, manager, old?.identity ?? null, stopTimeoutMs)
+  if (started === null) return null
+  const { exit, help } = started
+  const pid = started.pid ?? 'none'
   if (old?.pid === null) return `${manager.service} has no main process: ${manager.name} restarted it`
   if (old && isForced) return `old pid ${old.pid} stopped by ${manager.name}, new pid ${pid}`
   if (old)
-    return `old pid ${old.pid} left${exit ? ` with ${exit}` : ''}, new pid ${pid}${help ? `; ${help}` : ''}`
-  const failed = `had failed${lastExit ? ` with ${lastExit}` : ''}`
+    return `old pid ${old.pid} exited${exit ? ` (${exit})` : ''}, new pid ${pid}${help ? `; ${help}` : ''}`
+  const failed = `had failed${lastExit ? ` (${lastExit})` : ''}`
   const state = activity === 'failed' ? failed : 'was not running'
   return `${manager.service} ${state}; ${manager.name} started it, new pid ${pid}`
 }
 
-/** Starts or restarts it; where it is the unit that fails, and not the order, that is what is said. */
+/** Starts or restarts a unit. Where the unit failed, the message says so, not that the order failed. */
 async function ordered(manager: ServiceManager, order: 'start' | 'restart'): Promise<void> {
   try {
     await manager[order]()
@@ -133,7 +126,7 @@ async function ordered(manager: ServiceManager, order: 'start' | 'restart'): Pro
   }
 }
 
-/** Waits for a main process other than `old`; starts what does not come back, restarts what stays. Null: stopped by hand. */
+/** Waits for a new main process, and starts or restarts the unit itself where none comes. Null: a user stopped it. */
 async function newMain(
   world: World,
   manager: ServiceManager,
@@ -153,16 +146,16 @@ async function newMain(
     if (isLate && help !== null)
       throw notWell(
         `${manager.service} does not start`,
-        exit ? `it left with ${exit}` : 'no main process came up',
+        exit ? `it exited (${exit})` : 'no main process started',
       )
     if (help === null && (isGone || isLate)) {
-      const what = main ? 'leave' : 'come back'
+      const what = main ? 'exit' : 'start'
       help = isGone
-        ? `it did not come back by itself: ${manager.name} had to start it`
-        : `it did not ${what} within ${stopTimeoutMs / 1000} s: ${manager.name} had to restart it`
+        ? 'it did not restart: telec started it'
+        : `it did not ${what} within ${stopTimeoutMs / 1000} s: telec restarted it`
       await ordered(manager, isGone ? 'start' : 'restart')
       deadline = world.monotonic() + stopTimeoutMs
     }
-    await world.sleep(LOOK_EVERY_MS)
+    await world.sleep(ASK_EVERY_MS)
   }
 }

@@ -3,32 +3,32 @@ import type { PatientManager } from '../../service/patient.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 
-/** systemd gives a start 90 s by default; a unit may say otherwise, or infinity. */
+/** systemd gives a start 90 s by default; a unit may set another time, or infinity. */
 const LONGEST_START_MS = 15 * 60_000
-const LOOK_EVERY_MS = 200
+const CHECK_EVERY_MS = 200
 
-/** How long a unit must stay up, and how long its manager may be away meanwhile. */
-type Patience = Readonly<Record<'healthyAfterMs' | 'patienceMs', number>>
+/** How long a unit must stay up, and how long its manager may be out of reach. */
+type Times = Readonly<Record<'healthyAfterMs' | 'patienceMs', number>>
 
-/** Waits until all of these are well. Throws the first fault. */
-export async function untilWell(world: World, looks: readonly (() => Promise<boolean>)[]): Promise<void> {
+/** Waits until all checks pass. Throws the first fault. */
+export async function untilAllUp(world: World, checks: readonly (() => Promise<boolean>)[]): Promise<void> {
   for (;;) {
-    let areWell = true
-    for (const look of looks) areWell = (await look()) && areWell
-    if (areWell) return
-    await world.sleep(LOOK_EVERY_MS)
+    let areUp = true
+    for (const check of checks) areUp = (await check()) && areUp
+    if (areUp) return
+    await world.sleep(CHECK_EVERY_MS)
   }
 }
 
 /**
- * Makes the function that looks at a unit: whether it has been up for long enough. It throws where it is not well.
+ * Makes the check of one unit: whether it is up for long enough. The check throws where the unit fails or restarts.
  *
- * @param before what ran before the restart; undefined for what a target pulls in, where nothing has to run.
+ * @param before the main process before the restart; undefined for a member of a target, which need not run.
  */
-export function watch(
+export function staysUp(
   world: World,
   manager: PatientManager,
-  { healthyAfterMs, patienceMs }: Patience,
+  { healthyAfterMs, patienceMs }: Times,
   before?: string | null,
 ): () => Promise<boolean> {
   let first: string | null = null
@@ -41,7 +41,7 @@ export function watch(
     if (manager.absences() !== absences) {
       absences = manager.absences()
       backSinceMs = nowMs
-      first = null // it is no fault of the new code that it was started again
+      first = null // the manager may have restarted it
     }
     const isNew = main !== null && main.identity !== before
     if (isNew && first === null) {
@@ -52,7 +52,7 @@ export function watch(
     const mayRest = before === undefined && first === null && activity !== 'failed'
     if (!isUp && !mayRest) {
       if (activity !== 'failed' && first === null && nowMs < backSinceMs + patienceMs) return false
-      const again = `it was started again${healthyAfterMs > 0 ? ` within ${healthyAfterMs / 1000} s` : ''}`
+      const again = `it restarted${healthyAfterMs > 0 ? ` within ${healthyAfterMs / 1000} s` : ''}`
       const why = main ? again : `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`
       throw notWell(`${manager.service} did not stay up after the update`, why)
     }
@@ -66,16 +66,16 @@ export function watch(
   }
 }
 
-/** What runs, for people: by its pid where there is one, and by its unit where there are several. */
+/** For messages: the pid where there is one, and the unit where there are several. */
 export function nameOf({ service }: ServiceManager, main: ServiceState['main'], isOnly: boolean): string {
   if (!main?.pid) return service
   return isOnly ? `pid ${main.pid}` : `${service} (pid ${main.pid})`
 }
 
-/** The new code is on the disk, and the service does not work with it. */
+/** The service does not work with the new code. */
 export function notWell(message: string, because: string): TelecError {
   return new TelecError('halted', message, {
     because,
-    hint: 'look at its log; the code on disk is the new one. After mending: telec-update --retry; to go back: telec-update rollback',
+    hint: 'look at its log and fix it, then telec-update --retry; or roll back: telec-update rollback',
   })
 }

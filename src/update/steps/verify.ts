@@ -3,15 +3,7 @@ import { shortName } from '../../channel/choices.ts'
 import { nameOf, type Target } from '../../channel/target.ts'
 import { missingCommit } from '../../git/causes.ts'
 import { type Change, changesBetween } from '../../git/changes.ts'
-import {
-  areBehind,
-  commitsBetween,
-  hasCommit,
-  headCommit,
-  headId,
-  isAncestor,
-  relationOf,
-} from '../../git/checkout.ts'
+import { commitsBetween, hasCommit, headId, isAncestor, relationOf } from '../../git/checkout.ts'
 import { fetchMissing } from '../../git/fetch.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import { inTheWay, isTouchedBy, localChanges, stashPaths } from '../../git/local-changes.ts'
@@ -26,49 +18,38 @@ import { isEnded, wasInterrupted } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { together } from '../../system/limit.ts'
 import { printableName } from '../../system/log.ts'
-import { asInstalled, putBack } from '../changed-files.ts'
-import type { StepContext } from '../step.ts'
+import { count } from '../../system/plural.ts'
+import { asInstalled, restoreInstalled } from '../changed-files.ts'
+import type { StepContext } from '../context.ts'
 
-/** Decides on what was fetched whether the checkout may move to it: forwards only, and over nobody's work. What belongs to it and is large comes then. */
+/** Decides whether the checkout may move to the target: forwards only, and over no local work. Then fetches its large files. */
 export async function verify(context: StepContext): Promise<string> {
   const { config, repository, update } = context
   const { target } = update
-  // What this program fetched is whole: git has looked. What another one did may have been lost with the power since.
+  // git checked what this program fetched; a power cut may have lost what an earlier one did.
   if (update.attempts > 1 && !(await hasCommit(repository, target.commit)))
     throw missingCommit(repository, target.commit)
   const { head, hasLargeFiles } = await verifyTarget(context)
-  const isThere = isEnded(update, 'checkout') || (await headId(repository)) === target.commit
-  if (isThere) return 'the checkout is there already'
+  if (isEnded(update, 'checkout') || head === target.commit) return 'the checkout is at the target already'
   if (hasLargeFiles) await fetchLargeFiles(repository, config.deployment.remote, target.commit)
   if (wasInterrupted(update, 'checkout') && (await isHalfWay(repository, target.commit))) {
     verifyNoConflicts(repository, await localChanges(repository))
-    return 'the checkout is half-way there'
+    return 'the checkout is half-way to the target'
   }
   return verifyNothingInTheWay(context, head)
 }
 
-/** What was verified of a target. */
-interface Verified {
-  /** The commit that the checkout is at, by its id or as HEAD. */
-  readonly head: string
-  readonly hasLargeFiles: boolean
-}
-
-/** All checks but that of local changes. Signatures come first: until then nothing that the commit says decides anything. */
-export async function verifyTarget(context: StepContext): Promise<Verified> {
+/** All checks except local changes. Signatures come first: before that nothing in the commit counts. */
+export async function verifyTarget(context: StepContext) {
   const { config, repository, update } = context
   const { from, target, rollback, channel } = update
   await verifySignatures(repository, config.deployment, from.commit, target)
   await fetchMissing(repository, config.deployment, from.commit, target.commit)
   const { version, hasLargeFiles } = await declaredBy(repository, target, config.deployment.version_file)
   if (version !== target.version) context.remember({ target: { ...target, version } })
-  // Most updates are of this kind, which one git tells.
-  const isForwards = channel === 'alpha' && rollback === null
-  if (isForwards && (await areBehind(repository, ['HEAD', from.commit], target.commit)))
-    return { head: 'HEAD', hasLargeFiles }
   if (rollback === null && channel === 'alpha') await verifyFastForward(context)
   else if (rollback === null) await verifyRelease(context)
-  const head = await headCommit(repository)
+  const head = await headId(repository)
   await verifyNoLocalCommits(context, head)
   return { head, hasLargeFiles }
 }
@@ -82,21 +63,21 @@ async function verifyFastForward({ config, repository, update }: StepContext): P
       'halted',
       `${config.deployment.branch} was rewritten: the update is not a fast-forward`,
       {
-        because: `${old}, which is deployed, is no ancestor of ${head}, the new head`,
-        hint: `look at both: git -C ${repository.workTree} log --oneline --graph ${old} ${head}; to take it: telec-update --accept-rewrite. A new head that descends from what is deployed is taken by itself`,
+        because: `the new head ${head} does not descend from ${old}, which is deployed`,
+        hint: `look at both: git -C ${repository.workTree} log --oneline --graph ${old} ${head}; to take it: telec-update --accept-rewrite`,
         retryCommand: 'telec-update --accept-rewrite',
       },
     )
   await keepCommit(repository, 'replaced', from.commit)
 }
 
-/** Throws where a release is of something else, which a remote came to serve or the same key has signed, or is older. */
+/** Throws where a release has another history, such as that of another project with the same key, or is older. */
 async function verifyRelease({ repository, paths, update }: StepContext): Promise<void> {
   const { from, target, permits } = update
   const relation = await relationOf(repository, target.commit, from.commit)
   if (relation === 'unrelated' && !permits.includes('rewrite'))
-    throw new TelecError('halted', `${nameOf(target)} has no history in common with what is deployed`, {
-      because: `it does not come from ${nameOf(from)}: another project, or a new history of this one`,
+    throw new TelecError('halted', `${nameOf(target)} has no history in common with ${nameOf(from)}`, {
+      because: 'it is of another project, or the history was rewritten',
       hint: `look at it: git -C ${repository.workTree} log ${target.commit.slice(0, 12)}; to take it: telec-update --accept-rewrite`,
       retryCommand: 'telec-update --accept-rewrite',
     })
@@ -105,25 +86,25 @@ async function verifyRelease({ repository, paths, update }: StepContext): Promis
   if (relation !== 'ancestor' && !isOlder) return
   if (permits.includes('downgrade') || readChoices(paths).pin?.commit === target.commit) return
   throw new TelecError('halted', `${nameOf(target)} is older than ${nameOf(from)}, which is deployed`, {
-    ...(!isOlder && { because: 'what is deployed was made from it, whatever its name says' }),
-    hint: `telec does not go back by itself: publish a newer release, pass this one over (telec hold ${shortName(target)}), or telec-update --allow-downgrade`,
+    ...(!isOlder && { because: `${nameOf(from)} descends from it` }),
+    hint: `publish a newer release, or skip this one (telec hold ${shortName(target)}), or take it: telec-update --allow-downgrade`,
     retryCommand: 'telec-update --allow-downgrade',
   })
 }
 
-/** Commits that a person made here are neither rebased nor reset. */
+/** telec neither rebases nor resets local commits. */
 async function verifyNoLocalCommits({ repository, update }: StepContext, head: string): Promise<void> {
   const { from, target, left_at } = update
   if (head === from.commit || head === left_at || (await isAncestor(repository, head, target.commit))) return
   if (await isAncestor(repository, head, from.commit)) return
   const commits = await commitsBetween(repository, target.commit, head)
-  throw new TelecError('halted', `the checkout has commits of its own`, {
+  throw new TelecError('halted', 'the checkout has commits of its own', {
     because: commits.join('\n'),
-    hint: `push them, or put them on a branch: git -C ${repository.workTree} branch mine && git -C ${repository.workTree} reset --keep ${from.commit.slice(0, 12)}`,
+    hint: `push them, or move them to a branch: git -C ${repository.workTree} branch mine && git -C ${repository.workTree} reset --keep ${from.commit.slice(0, 12)}`,
   })
 }
 
-/** Local changes that the update does not touch stay as they are. */
+/** Halts where the update would overwrite local changes; it keeps all others. */
 async function verifyNothingInTheWay(context: StepContext, head: string): Promise<string> {
   const { repository, update } = context
   const { commit } = update.target
@@ -142,20 +123,20 @@ async function verifyNothingInTheWay(context: StepContext, head: string): Promis
   const found = await inTheWay(repository, local, changes, asItIs)
   const paths = [...found.modified, ...found.untracked].map(printableName)
   const isTouched = isTouchedBy(changes, asItIs)
-  const left = [...local.keys()].filter((path) => !isTouched(path)).map(printableName)
-  const remarks = [`${changes.length} file(s) differ`]
+  const kept = [...local.keys()].filter((path) => !isTouched(path)).map(printableName)
+  const remarks = [`${count(changes.length, 'file')} to change`]
   if (paths.length > 0 && !update.permits.includes('stash'))
-    throw new TelecError('halted', `the update would overwrite ${paths.length} local file(s)`, {
+    throw new TelecError('halted', `the update would overwrite ${count(paths.length, 'local file')}`, {
       because: paths.join('\n'),
-      hint: `commit them, move them away, or put them back: git -C ${repository.workTree} restore -- PATH; or let telec put them aside: telec-update --stash`,
+      hint: `commit them, move them away, or restore them: git -C ${repository.workTree} restore -- PATH; or stash them: telec-update --stash`,
       retryCommand: 'telec-update --stash',
     })
   if (paths.length > 0) {
     await context.writeDown()
-    await stashPaths(repository, found, context.putAside)
+    await stashPaths(repository, found, context.recordStash)
   }
-  if (installed.length > 0) remarks.push(await putBack(context, installed))
-  if (left.length > 0) remarks.push(`left as they are, with local changes: ${left.join(', ')}`)
+  if (installed.length > 0) remarks.push(await restoreInstalled(context, installed))
+  if (kept.length > 0) remarks.push(`kept local changes: ${kept.join(', ')}`)
   return remarks.join('; ')
 }
 
@@ -164,13 +145,13 @@ function verifyNoConflicts({ workTree }: Repository, local: ReadonlyMap<string, 
     .filter(([, letters]) => /U|AA|DD/.test(letters))
     .map(([path]) => printableName(path))
   if (paths.length === 0) return
-  throw new TelecError('halted', `${paths.length} file(s) have conflicts that somebody is resolving`, {
+  throw new TelecError('halted', `${count(paths.length, 'file')} with merge conflicts`, {
     because: paths.join('\n'),
-    hint: `git moves nothing meanwhile: finish it (git -C ${workTree} add PATH), or leave it (git -C ${workTree} status says how); then: telec-update --retry`,
+    hint: `resolve them (git -C ${workTree} add PATH), or abort (git -C ${workTree} status says how); then: telec-update --retry`,
   })
 }
 
-/** Of two that the disk takes for one the second to be written would replace the first, without a word. */
+/** Where the disk takes two names as the same, the second file would silently replace the first. */
 async function verifyNamesApart(
   repository: Repository,
   target: Target,
@@ -181,8 +162,8 @@ async function verifyNamesApart(
   const pairs = await collisions(repository, target.commit, touched, fold)
   if (pairs.length === 0) return
   const disk = `the disk of ${repository.workTree}`
-  throw new TelecError('halted', `${disk} takes files of ${nameOf(target)} for one`, {
+  throw new TelecError('halted', `${disk} cannot tell files of ${nameOf(target)} apart`, {
     because: pairs.map(printableName).join('\n'),
-    hint: 'they differ in case, or in the form of a letter, alone: rename one of them in the repository, and push',
+    hint: 'rename one of them in the repository and push: they differ only in case, or in the form of a letter',
   })
 }

@@ -1,0 +1,70 @@
+import { ruleOf } from '../channel/choices.ts'
+import { nameOf, type Target } from '../channel/target.ts'
+import type { Config } from '../config/schema.ts'
+import type { Service } from '../config/service.ts'
+import { readChoices } from '../state/choices.ts'
+import { readPause } from '../state/pause.ts'
+import { readSignal, removeSignal, type Signal, writeSignal } from '../state/signal.ts'
+import {
+  isRolledBack,
+  isUnderWay,
+  rollbackUnderWay,
+  type Update,
+  type UpdateState,
+  writeUpdateState,
+} from '../state/update-state.ts'
+import { TelecError } from '../system/errors.ts'
+import { localTime } from '../system/local-time.ts'
+import type { UpdateContext } from './context.ts'
+
+/** The target of a rollback, else of the signal, else of an update under way. A pause holds all but a rollback. */
+export async function nextTarget(context: UpdateContext, state: UpdateState): Promise<Target | null> {
+  const rollback = rollbackUnderWay(state)
+  if (rollback) return rollback.target
+  verifyNotPaused(context)
+  return (await signalled(context, state)) ?? onChannel(context.config, underWay(state))
+}
+
+/** An update that has to end, also without a signal. */
+export function underWay({ update }: UpdateState): Update | null {
+  return update && isUnderWay(update) ? update : null
+}
+
+/** Signals again the version that was rolled back last. */
+export async function releaseRolledBack(context: UpdateContext, state: UpdateState): Promise<void> {
+  const { paths } = context
+  const target = state.rolled_back?.targets.at(-1)
+  if (!target || state.update) return
+  if (readSignal(paths) === null) await writeSignal(context, state.deployed, target, 'telec-update --retry')
+  await writeUpdateState(paths, { ...state, rolled_back: null })
+}
+
+function verifyNotPaused({ world, paths }: Service): void {
+  const pause = readPause(paths, world.now())
+  if (pause === null) return
+  throw new TelecError('later', `updates are paused since ${localTime(pause.since)}`, {
+    because: pause.until === null ? 'the pause has no end' : `until ${localTime(pause.until)}`,
+    hint: 'end the pause: telec resume',
+  })
+}
+
+/** The signalled target. Removes the signal where that target is held, or was rolled back. */
+async function signalled(
+  { world, config, paths }: UpdateContext,
+  state: UpdateState,
+): Promise<Target | null> {
+  const target = onChannel(config, readSignal(paths))
+  if (target === null) return null
+  const choices = readChoices(paths)
+  const isBack = choices.pin?.commit !== target.commit && isRolledBack(state, target)
+  const rule = ruleOf(choices, target) ?? (isBack ? 'was rolled back: telec-update --retry takes it' : null)
+  if (rule === null) return target
+  await removeSignal(paths, target.commit)
+  world.log.notice(`skipped: ${nameOf(target)} ${rule}`)
+  return null
+}
+
+/** The target of a signal or a journal; null where this computer follows another channel by now. */
+function onChannel({ deployment }: Config, request: Signal | Update | null): Target | null {
+  return request?.channel === deployment.channel ? request.target : null
+}
