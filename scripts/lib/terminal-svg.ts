@@ -16,7 +16,7 @@ const LONGEST_PAUSE_MS = 900
 const COLOURS: readonly (readonly [RegExp, string])[] = [
   [/^\$ .*/, 'prompt'],
   [/ s {2}(halted) /, 'bad'],
-  [/^(halted) /, 'bad'],
+  [/(?:^| {2})(halted) /, 'bad'],
   [/ s {2}(\w+) /, 'name'],
   [/^(\w+(?: poll)?) {2,}/, 'name'],
 ]
@@ -46,6 +46,18 @@ text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mo
 ${rows.filter(Boolean).join('\n')}
 </svg>
 `
+}
+
+/** The columns of the terminal. */
+const COLUMNS = 80
+
+/** A line as a terminal of 80 columns shows it; broken at a space, and indented to the column of its value. */
+export function wrap(line: string): string[] {
+  if (line.length <= COLUMNS) return [line]
+  const [label = ''] = /^(?: *\S+ {2,}| +)?/.exec(line) ?? []
+  const space = line.lastIndexOf(' ', COLUMNS)
+  const at = space > label.length ? space : COLUMNS
+  return [line.slice(0, at), ...wrap(' '.repeat(label.length) + line.slice(at).trimStart())]
 }
 
 /** When each line appears: at its time, with long pauses shortened. */

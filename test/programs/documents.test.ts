@@ -224,7 +224,14 @@ test("README's migration is one: telec-migrate verify says so", async () => {
 
 test('the pictures are what they are called, and need nothing but themselves', async () => {
   const pictures = tracked.filter((name) => name.endsWith('.svg'))
-  expect(pictures.map((name) => basename(name))).toEqual(['architecture.svg', 'demo.svg', 'status.svg'])
+  expect(pictures.map((name) => basename(name))).toEqual([
+    'architecture.svg',
+    'demo.svg',
+    'fleet.svg',
+    'halt.svg',
+    'services.svg',
+    'status.svg',
+  ])
   for (const name of pictures) {
     await succeed('xmllint', ['--noout', join(ROOT, name)])
     const text = readFileSync(join(ROOT, name), 'utf8')

@@ -91,7 +91,7 @@ describe('a release', () => {
 
   test.each([
     ['a patch', 'fix!: break', ['patch'], 'a patch release contains breaking changes'],
-    ['without a migration', 'fix!: break', ['minor'], 'without a migration up to 0.2.0 came with these'],
+    ['without a migration', 'fix!: break', ['minor'], 'without a migration up to 0.2.0'],
     ['with a footer', 'fix: it\n\nBREAKING CHANGE: all', ['minor'], 'without a migration up to 0.2.0'],
     ['with a waiver without a reason', 'fix!: break', ['minor', '--no-migration'], 'takes the reason'],
     ['of nothing like it', 'fix: it', ['huge'], "takes patch, minor, major, verify or notes, not 'huge'"],

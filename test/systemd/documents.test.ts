@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Box } from '../helpers/box.ts'
 import { bootBox } from '../helpers/box.ts'
 import { type Computer, makeComputer, version } from '../helpers/computer.ts'
-import { commandsOf } from '../helpers/documents.ts'
+import { blocksOf, commandsOf } from '../helpers/documents.ts'
 import { type GitServer, serveGit } from '../helpers/git-server.ts'
 import { execute, ROOT, succeed } from '../helpers/programs.ts'
 import { startRedis } from '../helpers/redis.ts'
@@ -59,12 +59,26 @@ afterAll(async () => {
 })
 
 /** A line of a document, as the newcomer types it; `sudo` is root or a user, and the package comes from a file. */
-async function type(line: string, cwd = '/home/ada'): Promise<void> {
+async function type(line: string, cwd = '/home/ada'): Promise<string> {
   const [, sudo, other, command = ''] = /^(sudo (?:-u (\w+) )?)?(.*)$/.exec(line) ?? []
-  const script = command.replace('npm install --global telec', `npm install --global --offline ${packed}`)
-  const options = other ? { user: other } : sudo ? { env: { USER: 'ada' } } : { user: 'ada', cwd }
+  const script = command
+    .replace(/^npm pack$/, `cp ${packed} .`)
+    .replace('npm install --global', 'npm install --global --offline')
+  const options = other ? { user: other } : sudo ? { env: { USER: 'ada' }, cwd } : { user: 'ada', cwd }
   const { code, stdout, stderr } = await box.sh(script, { ...options, allowFailure: true })
   expect({ line, code, output: code === 0 ? '' : stdout + stderr }).toEqual({ line, code: 0, output: '' })
+  return stderr + stdout
+}
+
+/** Lines of output with everything that differs between two runs replaced. */
+function comparable(output: string): string[] {
+  return output
+    .replace(/\b[0-9a-f]{12}\b/g, 'COMMIT')
+    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}/g, 'TIME')
+    .replace(/\b\d+\.\d s\b/g, 'N s')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean)
 }
 
 async function arrived(commit: string, user: string): Promise<void> {
@@ -80,11 +94,18 @@ describe('a newcomer types what the documents show, and each of it works', () =>
     const commands = commandsOf('README.md')
     // The two that this test is run by, or beside: scripts/test runs the demo, too.
     expect(commands.slice(0, 2)).toEqual(['./scripts/demo', './scripts/test'])
-    for (const line of commands.slice(2)) await type(line)
+    let printed = ''
+    for (const line of commands.slice(2)) printed += await type(line)
 
-    const commit = await computer.push(version('1.1.0'))
+    const commit = await computer.push(version('1.1.0'), { message: 'serve the new front page' })
     await type('telec-watch')
     await arrived(commit, 'ada')
+    printed += await type('telec history')
+
+    const session = blocksOf('README.md', 'text').find(({ text }) => text.startsWith('$ telec init'))
+    const shown = comparable(session?.text ?? '').filter((line) => !line.startsWith('$ '))
+    expect(shown.length).toBeGreaterThan(10)
+    expect(comparable(printed)).toEqual(expect.arrayContaining(shown))
   })
 
   test('docs/operating.md, all but the end', async () => {
