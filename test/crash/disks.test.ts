@@ -21,7 +21,7 @@ import {
 
 /** What a disk answers that is full, broken, read-only, or not at leisure; EMFILE is the process's own limit. */
 const FAULTS = ['ENOSPC', 'EIO', 'EROFS', 'EMFILE', 'EINTR']
-/** They pass by themselves. */
+/** They pass on their own. */
 const TRANSIENT = ['ENOSPC', 'EMFILE', 'EINTR']
 const STARTS = ['clone', 'clone3', 'fork', 'vfork', 'execve']
 
@@ -200,7 +200,7 @@ describe('a disk that takes nothing more:', () => {
     expect(codes.length).toBeGreaterThan(2)
   })
 
-  test('the checkout’s fills up on the way: HEAD stays, and with more room the update goes on', async () => {
+  test('the checkout’s fills up on the way: HEAD stays, and with more room the update continues', async () => {
     const computer = await freshComputer()
     const head = await computer.gitInCheckout('rev-parse', 'HEAD')
     const grow = await ownDisk(computer, computer.checkout, '90m')
@@ -220,7 +220,7 @@ describe('a disk that takes nothing more:', () => {
     expect(await computer.gitInCheckout('status', '--porcelain')).toBe('')
   })
 
-  test('what the remote sends does not fit: nothing of it stays, and with more room the update goes on', async () => {
+  test('what the remote sends does not fit: nothing of it stays, and with more room the update continues', async () => {
     const computer = await freshComputer()
     const grow = await ownDisk(computer, computer.checkout, '90m')
     writeFileSync(join(computer.folder, 'work', 'large'), randomBytes(36 * 1024 * 1024))

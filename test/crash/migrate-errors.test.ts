@@ -69,7 +69,7 @@ const EARLIER = Array.from({ length: 300 }, (_, index) => `1.0.${index}/001_an_e
 test('with any number of pages left on a full disk the record is the old one or the new one', async () => {
   const small = await freshComputer()
   const mine = ['1.1.0/001_a.mjs', '1.1.0/002_b.mjs']
-  // They leave nothing on the disk that is full: what fails is the record.
+  // They write nothing to the full disk: the record fails.
   for (const id of mine)
     place(
       small,

@@ -97,7 +97,7 @@ test('the lock of one that was killed is free at once, and what it had started h
   expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit }, halted: null })
 })
 
-test('a lock of another boot is free, also where its pid is somebody’s now', async () => {
+test('a lock of another boot is free, also where its pid is another process’s now', async () => {
   for (const pid of [1, process.pid, 4_000_000]) {
     restore(computer)
     goOn()
@@ -109,7 +109,7 @@ test('a lock of another boot is free, also where its pid is somebody’s now', a
   }
 })
 
-test('who holds the lock and has yet to say so is not taken for one that was killed', async () => {
+test('a process that holds the lock and has not written its name yet is not taken for a killed one', async () => {
   restore(computer)
   const path = join(computer.home, 'telec.lock')
   writeFileSync(path, 'telec-update, pid 4000000, since 2020-01-01T00:00:00.000Z\n') // of one that was killed

@@ -31,7 +31,7 @@ test(
       const { ended, isInjected } = await programs.update(cut, 'signal=SIGKILL')
       const where = `${cut.program} (${cut.start}) killed at ${cut.call} ${cut.occurrence}: ${ended.stderr}`
       expect(isInjected, `not reached: ${where}`).toBe(true)
-      // An install command that was killed has failed, for all that telec knows; what else is killed is tried again.
+      // telec takes a killed install command for a failed one; other killed programs are retried.
       expectDesigned(ended, cut.program === 'sh' ? [42, 75, 1] : [42, 75], where)
       expectReadable(computer, where)
       tally.add(`${cut.program} ${cut.call}`, `exit code ${ended.code}`)

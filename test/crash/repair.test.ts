@@ -20,7 +20,7 @@ beforeAll(async () => {
   computer = await makeComputer()
   await computer.push({ ...version('1.1.0'), 'a.txt': 'a\n' })
   expect((await watchAndUpdate(computer)).code).toBe(42)
-  // What nobody else has: a commit on a branch, in the pack that breaks, and what was staged.
+  // What nobody else has: a commit on a branch, in the pack that breaks, and staged changes.
   await computer.gitInCheckout('checkout', '--quiet', '-b', 'mine')
   writeFileSync(join(computer.checkout, 'mine.txt'), 'mine\n')
   await computer.gitInCheckout('add', 'mine.txt')

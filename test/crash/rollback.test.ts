@@ -10,7 +10,7 @@ import { watchAndUpdate } from '../helpers/update.ts'
 
 /**
  * telec-update rollback is killed at a system call of its own on telec's home, or of the git that moves the checkout;
- * telec-update goes on with it. Killed before it was in the journal, it was never asked for.
+ * telec-update continues with it. Killed before it was in the journal, it was never asked for.
  */
 
 let computer: Computer

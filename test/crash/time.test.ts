@@ -43,7 +43,7 @@ const signal = (computer: Computer) => computer.state('update_signal.json')
 const watchState = (computer: Computer) => computer.state('watch_state.json') as Record<string, string>
 
 describe.each(JUMPS)('the clock jumps %s:', (_, jump) => {
-  test('polls that gave the remote time go on, once and not in a loop', async () => {
+  test('polls that gave the remote time continue, once and not in a loop', async () => {
     const computer = await freshComputer()
     remote(computer, 'away')
     for (let failure = 0; failure < 3; failure += 1) await computer.telec('telec-watch')
@@ -74,7 +74,7 @@ describe.each(JUMPS)('the clock jumps %s:', (_, jump) => {
     expectFailure(await at(computer, jump, 'telec-update'), 75, ['waiting until'])
     expect(halted(computer)).toMatchObject({ attempts: 2 })
     remote(computer, 'there')
-    // Back to the true time: the timer wakes whoever watches the signal's path.
+    // Back to the true time: the timer wakes any user who watches the signal's path.
     const signalled = () => statSync(join(computer.home, 'update_signal.json')).mtimeMs
     const before = signalled()
     expect(await computer.telec('telec-watch', ['--scheduled'])).toMatchObject({ code: 0 })
@@ -118,7 +118,7 @@ describe.each(JUMPS)('the clock jumps %s:', (_, jump) => {
     expect(Math.abs(Date.parse(polled_at) - fakeNow(jump))).toBeLessThan(HOUR_MS)
   })
 
-  test('an update goes on from where it was left', async () => {
+  test('an update continues from where it was left', async () => {
     const computer = await freshComputer({ initArgs: ['--install', 'test -e "$TELEC_HOME/mended"'] })
     const commit = await computer.push(version('1.1.0'))
     await computer.telec('telec-watch')

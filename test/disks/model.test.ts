@@ -12,7 +12,7 @@ import { createTally, isWhole, SWEEP_TIMEOUT_MS, sampled } from '../helpers/swee
 import { readTree } from '../helpers/tree.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
 
-/** Runs a bundle, and makes of its calls all that a crash can leave; and what is on the disk in any case when it has exited. */
+/** Runs a bundle, and derives from its calls every state that a crash can leave, and the state that is safe after its exit. */
 async function record(computer: Computer, program: ProgramName, code: number) {
   const before = readFiles(computer)
   const { calls, ...ended } = await recordFiles(computer, program)

@@ -32,7 +32,7 @@ test('one that is broken does not hold up an update, which says so once', async 
   expect(ended.stderr).toContain(`'${disk}': Input/output error`)
 })
 
-test('what waits for one that does not answer, and takes no signal, is left alone at its time limit', async () => {
+test('a process that waits for a dead disk and takes no signal is left alone at its time limit', async () => {
   const computer = await freshComputer({ initArgs: ['--install', 'true'] })
   const disk = await otherDisk(computer)
   const settings = [

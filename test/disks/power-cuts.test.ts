@@ -28,7 +28,7 @@ describe.each<DiskKind>(['ext4', 'xfs', 'btrfs'])('on %s, cut off its power', (k
     computer?.dispose()
   })
 
-  /** The computer starts again; what is recorded is true, and telec goes on to the end of an undisturbed update. */
+  /** The computer starts again; the records are true, and telec continues to the end of an undisturbed update. */
   async function goesOn(where: string): Promise<string> {
     const isCut = await disk.boot()
     expectTrue(computer, end, where)

@@ -36,7 +36,7 @@ export interface Box {
   cut(): Promise<void>
   /** Boots after a cut or a shutdown. */
   boot(): Promise<void>
-  /** Fine if it is gone already. */
+  /** Does nothing if it was removed already. */
   down(): Promise<void>
 }
 

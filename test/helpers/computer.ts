@@ -6,7 +6,7 @@ import { afterAll } from 'vitest'
 import { DIST, type Ended, execute, type ProcessOptions, type ProgramName, succeed } from './programs.ts'
 
 /**
- * A computer that subscribes to a service: a bare remote, a person's clone that pushes to it, the checkout that the
+ * A computer that subscribes to a service: a bare remote, a user's clone that pushes to it, the checkout that the
  * service runs from, and a telec home; all real, in one temporary folder.
  */
 export interface Computer {
@@ -23,7 +23,7 @@ export interface Computer {
   git(...args: string[]): Promise<string>
   /** Runs git in the checkout. */
   gitInCheckout(...args: string[]): Promise<string>
-  /** A file below telec's home, parsed; null when it is not there. */
+  /** A file below telec's home, parsed; null when it is missing. */
   state(name: string): Record<string, unknown> | null
   /** Replaces a file below telec's home. */
   writeState(name: string, text: string): void

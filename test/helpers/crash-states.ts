@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { FileCall } from './file-calls.ts'
 
-/** A file, a folder or a link, whatever its names; times in seconds. */
+/** A file, a folder or a link, with any names; times in seconds. */
 export interface Inode {
   readonly kind: 'file' | 'folder' | 'link'
   mode: number
@@ -23,17 +23,17 @@ interface Change {
 }
 
 export interface CrashState {
-  /** The call before it, and what was lost. */
+  /** The call before it, and the lost data. */
   readonly where: string
   readonly loss: string
-  /** How many texts are not what they were. */
+  /** The number of changed texts. */
   readonly lost: number
   /** How often all was synced before. */
   readonly syncs: number
   readonly files: Files
 }
 
-/** What is left of a text: all, what was synced, or as long as it was with nothing, or half, of the rest in it. */
+/** The rest of a text: all, the synced part, or its old length with nothing, or half, of the rest in it. */
 const TEXTS: Readonly<Record<string, (inode: Inode, index: number) => string>> = {
   'texts kept': ({ text }) => text,
   'texts lost': ({ synced }) => synced,

@@ -5,7 +5,7 @@ import { requireTool } from './missing-tool.ts'
 import { execute, succeed } from './programs.ts'
 import { until } from './until.ts'
 
-/** Each kind of file system, and what makes one; xfs takes no less than 300 MiB, of which the image holds what is used. */
+/** Each kind of file system, and its mkfs; xfs takes no less than 300 MiB, in a sparse image. */
 const KINDS = {
   ext4: { make: ['mkfs.ext4', '-q', '-F'], package: 'e2fsprogs', options: 'loop' },
   xfs: { make: ['mkfs.xfs', '-q', '-f'], package: 'xfsprogs', options: 'loop,nouuid' }, // a copy of one that is still alive
@@ -23,8 +23,8 @@ export interface Disk {
   /** The command that cuts it, after it wrote a file that this must lose. */
   readonly cutCommand: string
   /**
-   * Mounted again, with what was on the disk when the power was cut. Throws where it was not cut. @returns whether what was
-   * written last is lost; a copy of btrfs's device takes a while, in which somebody may have synced all disks
+   * Mounts it again, with the disk as the power cut left it. Throws where it was not cut. @returns whether what was
+   * written last is lost; a copy of btrfs's device takes a while, in which another process may have synced all disks
    */
   boot(): Promise<boolean>
   /** As it was when it was made, and mounted. */
@@ -52,7 +52,7 @@ export async function putOnDisk(computer: Computer, kind: DiskKind): Promise<Dis
   await succeed('truncate', ['--size=320M', image])
   await succeed(program, [...options, image])
 
-  /** From a new file: the old one may still be mounted in another namespace, whose memory is not what is on the disk. */
+  /** From a new file: the old one may still be mounted in another namespace, whose memory differs from the disk. */
   const mount = async (source: string) => {
     await succeed('cp', ['--sparse=always', source, next])
     await succeed('mv', [next, image])

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Computer } from './computer.ts'
 import { succeed } from './programs.ts'
 
-/** Makes each object of the checkout's packs a file of its own, as a person's git does with small fetches. */
+/** Makes each object of the checkout's packs a file of its own, as a user's git does with small fetches. */
 export async function unpackAll({ checkout, folder }: Computer): Promise<void> {
   const packs = join(checkout, '.git/objects/pack')
   for (const name of readdirSync(packs).filter((file) => file.endsWith('.pack'))) {

@@ -14,12 +14,12 @@ export function place(computer: Computer, name: string, text: string): void {
   commit(computer, name)
 }
 
-/** Commits to the checkout what is there at a path by now. */
+/** Commits a path of the checkout, with its present content. */
 export function commit({ checkout }: Computer, name: string): void {
   execFileSync('/bin/sh', ['-c', `git add --all --force -- "$1" && ${COMMIT}`, 'sh', name], { cwd: checkout })
 }
 
-/** Commits to the checkout what its index has, whatever is on the disk. */
+/** Commits the index of the checkout, not its files. */
 export function commitIndex({ checkout }: Computer): void {
   execFileSync('/bin/sh', ['-c', COMMIT], { cwd: checkout })
 }

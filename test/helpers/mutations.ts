@@ -47,7 +47,7 @@ function placesIn(data: unknown, at: Place = []): Place[] {
   return [at, ...Object.entries(data).flatMap(([key, value]) => placesIn(value, [...at, key]))]
 }
 
-/** A copy of `data` in which `change` made what is at a place into something else; undefined: it is not there any more. */
+/** A copy of `data` in which `change` replaced the value at a place; undefined: it was removed. */
 function changed(data: unknown, [key, ...rest]: Place, change: (value: unknown) => unknown): unknown {
   if (key === undefined) return change(data)
   const copy: unknown = Array.isArray(data) ? [...data] : { ...(data as object) }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 /** The versions of Node.js on which telec runs: the oldest, and the newest of each major. */
 export const NODE_VERSIONS = ['20.19', '20', '22', '24', '26'] as const
 
-/** One of each major, for what is long; the oldest stands for its own. */
+/** One of each major, for long tests; the oldest for its major. */
 export const NODE_MAJORS = NODE_VERSIONS.filter((version) => version !== '20')
 
 /** The binary of a version that scripts/test has fetched; throws where it has not. */

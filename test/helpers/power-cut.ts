@@ -49,7 +49,7 @@ export async function endOf(computer: Computer) {
 
 export type End = Awaited<ReturnType<typeof endOf>>
 
-/** What is recorded after the boot is on the disk: of what is deployed, by whatever says so, and of migrations. */
+/** Every record after the boot is on the disk: of the deployed version, in each file that names it, and of migrations. */
 export function expectTrue(computer: Computer, end: End | null, where: string): void {
   expectReadable(computer, where)
   const { deployed } = computer.state('update_state.json') as { deployed: { version: string } }

@@ -2,7 +2,7 @@ import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT, succeed } from './programs.ts'
 
-/** The environment of somebody who commits, at a fixed time where one is given. */
+/** The environment of a user who commits, at a fixed time where one is given. */
 export function committer(time?: string): NodeJS.ProcessEnv {
   return {
     ...process.env,
@@ -15,7 +15,7 @@ export function committer(time?: string): NodeJS.ProcessEnv {
   }
 }
 
-/** Puts what git tracks of this project into a repository, as version 0.1.0 that somebody may publish, and commits it. */
+/** Puts what git tracks of this project into a repository, as version 0.1.0 that a user may publish, and commits it. */
 export async function commitProject(repository: string, env: NodeJS.ProcessEnv): Promise<void> {
   const files = (await succeed('git', ['ls-files', '-z'], { cwd: ROOT })).split('\0').filter(Boolean)
   for (const name of files) cpSync(join(ROOT, name), join(repository, name), { recursive: true })

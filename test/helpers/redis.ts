@@ -9,16 +9,16 @@ import { canConnect, freePort } from './git-server.ts'
 import { requireTool } from './missing-tool.ts'
 import { until } from './until.ts'
 
-/** A real redis-server on the loopback interface, for one test. */
+/** A real redis-server on the loopback interface, for a single test. */
 export interface RedisServer {
   readonly port: number
   readonly url: string
   /** A shell command that ends it as a crash does; it works from any process. */
   readonly killCommand: string
   kill(): Promise<void>
-  /** Resolves when somebody else has killed it. */
+  /** Resolves when another user has killed it. */
   killed(): Promise<unknown>
-  /** Starts it again, on the same port, with what was saved: nothing. */
+  /** Starts it again, on the same port, without any data. */
   start(): Promise<void>
   /** A client of the test's own; closed at its end. */
   client(): Redis

@@ -15,7 +15,7 @@ const SET_UID = /^set(?:res)?uid\((\d+).* = 0$/
 const OPEN = /^open(?:at2?)?\((?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"([^"]*)".* = \d+/
 
 /**
- * Follows all that the box's systemd starts until `work` is done, and tells what was opened by which program and which uid:
+ * Follows all that the box's systemd starts until `work` is done, and lists the opened files with program and uid:
  * from what each process asked of the kernel, as strace(1) writes it. What systemd itself opens is left out.
  */
 export async function whatOpened({ box }: Subscriber, work: () => Promise<void>): Promise<Opened[]> {

@@ -9,7 +9,7 @@ export interface Injection {
   readonly occurrence: number
   /** `signal=SIGKILL` as the call begins, or `error=ENOSPC` instead of it. */
   readonly effect?: string
-  /** Only calls on these paths count; a folder's own entry, not what is in it. */
+  /** Only calls on these paths count; a folder's own entry, not its content. */
   readonly paths: readonly string[]
   readonly env: NodeJS.ProcessEnv
   /** Where to write the calls that were looked at; those that got another result are marked INJECTED there. */
@@ -36,7 +36,7 @@ export function runInjected(
 /** Threads are followed, programs that are started are not. */
 const ALONE = ['--detach-on=execve']
 
-/** The init of a process namespace: runs a command, and ends when whatever that left behind has ended, too. */
+/** The init of a process namespace: runs a command, and ends after all its descendants. */
 const INIT = '"$@"; code=$?; while set -- /proc/[0-9]* && [ $# -gt 1 ]; do sleep 0.01; done; exit $code'
 
 async function underStrace(
@@ -56,7 +56,7 @@ async function underStrace(
   return ended.code === 128 + 9 ? { ...ended, code: null, signal: 'SIGKILL' } : ended // as a shell says it
 }
 
-/** A folder and what is in it now: the paths of a telec home. */
+/** A folder and its present content: the paths of a telec home. */
 export function pathsIn(folder: string, ...more: readonly string[]): string[] {
   return [folder, ...[...readdirSync(folder), ...more].map((name) => join(folder, name))]
 }
@@ -73,7 +73,7 @@ export const MUTATING = [
 export interface Call {
   readonly call: string
   readonly occurrence: number
-  /** The file that is opened, where its calls alone are counted: what is opened in /proc is never the same. */
+  /** The file that is opened, where its calls alone are counted: paths in /proc differ each time. */
   readonly path?: string
 }
 

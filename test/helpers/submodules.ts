@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import type { Computer } from './computer.ts'
 import { succeed } from './programs.ts'
 
-/** For what is prepared by git itself: its own defaults forbid submodules at local paths. */
+/** For preparations with git itself: its defaults forbid submodules at local paths. */
 export const FILES = ['-c', 'protocol.file.allow=always']
 const PERSON = ['-c', 'user.name=A Person', '-c', 'user.email=person@example.org']
 
-/** Commits files to a repository with a work tree, made where it is not there; the commit's id. */
+/** Commits files to a repository with a work tree, made where it is missing; the commit's id. */
 export async function commitTo(repository: string, files: Readonly<Record<string, string>>): Promise<string> {
   if (!existsSync(join(repository, '.git')))
     await succeed('git', ['init', '--quiet', '--initial-branch=main', repository])
@@ -44,7 +44,7 @@ export function inCheckout(computer: Computer, name: string): string {
   return readFileSync(join(computer.checkout, name), 'utf8')
 }
 
-/** The texts of all files by this name that were put aside. */
+/** The texts of all files by this name that were kept. */
 export function putAside(computer: Computer, name: string): string[] {
   const folder = join(computer.checkout, '.git', 'telec-aside')
   if (!existsSync(folder)) return []

@@ -37,7 +37,7 @@ export interface Subscriber {
 const OWNER = 'ada'
 export const SERVICE = 'web.service'
 
-/** Says its version as it starts, so that the journal shows which code runs; leaves with 42 when asked to. */
+/** Says its version as it starts, so that the journal shows which code runs; exits with 42 on SIGTERM. */
 export const SERVER = `const { version } = require('./package.json')
 console.log('web ' + version)
 process.on('SIGTERM', () => process.exit(42))

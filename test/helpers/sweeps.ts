@@ -11,7 +11,7 @@ export const EVERY = isWhole ? 1 : 3
 /** A computer may have other things to do. */
 export const SWEEP_TIMEOUT_MS = (isWhole ? 4 * 60 : 15) * 60_000
 
-/** All of them, or about so many that are spread evenly, never the same neighbours. */
+/** All of them, or about this number, spread evenly, with other neighbours each time. */
 export function sampled<Item>(items: readonly Item[], amount: number): readonly Item[] {
   if (isWhole || items.length <= amount) return items
   return Array.from({ length: amount }, (_, index) => {

@@ -1,6 +1,6 @@
 /** Between two looks at least; short beside what tests wait for. */
 const INTERVAL_MS = 25
-/** A look into a box costs more: looking takes no more than a fourth of the time from what is waited for. */
+/** A look into a box costs more: looking takes at most a fourth of the waiting time. */
 const PAUSE_PER_LOOK = 3
 
 /**

@@ -67,7 +67,7 @@ export async function endState(computer: Computer) {
   }
 }
 
-/** Expects every state file to be whole, whatever happened. */
+/** Expects every state file to be whole. */
 export function expectReadable(computer: Computer, where: string): void {
   for (const name of readdirSync(computer.home).filter((one) => one.endsWith('.json'))) {
     const text = readFileSync(join(computer.home, name), 'utf8')

@@ -37,7 +37,7 @@ export async function deployedInTurn(computer: Computer, ...numbers: string[]): 
   return commits
 }
 
-/** `telec update` as it goes on: what it has said by now, and how it ends, by exit code and signal. */
+/** `telec update` as it continues: what it has said by now, and how it ends, by exit code and signal. */
 export function beginUpdate({ env }: Computer) {
   const child = spawn(join(DIST, 'telec'), ['update'], { env, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
@@ -47,7 +47,7 @@ export function beginUpdate({ env }: Computer) {
   return { child, said: () => said, closed: once(child, 'close') }
 }
 
-/** What an update must not have touched when it halts: what is deployed, the signal, and where the checkout is. */
+/** What an update must not have touched when it halts: the deployed version, the signal, and where the checkout is. */
 export async function untouched(computer: Computer): Promise<unknown> {
   return {
     deployed: computer.state('update_state.json')?.deployed,

@@ -4,7 +4,7 @@ const refuse = (what: string) => (): never => {
   throw new Error(`a pure function must not ${what}`)
 }
 
-/** A world for pure code: values to read, and an error for whoever touches more than that. */
+/** A world for pure code: values to read, and an error for code that touches more than that. */
 export function pureWorld(values: Partial<World> = {}): World {
   const silent = () => undefined
   return {

@@ -6,7 +6,7 @@ import { constants } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { succeed } from '../helpers/programs.ts'
 
-/** What of a plist the double heeds. */
+/** What of a plist the double respects. */
 interface Plist {
   readonly Label: string
   readonly ProgramArguments: string[]
@@ -200,7 +200,7 @@ export class Launchd {
     }
     this.#jobs.set(plist.Label, job)
     for (const watched of plist.WatchPaths ?? []) {
-      // Of one that is not there its folder is watched, and its name waited for.
+      // Of one that is missing its folder is watched, and its name waited for.
       const isThere = existsSync(watched)
       const call = (_: string, name: string | null) => {
         if (!this.isWatching || (!isThere && name !== basename(watched))) return

@@ -484,7 +484,7 @@ test.each([true, false])(
   },
 )
 
-test('a log that has grown large is put aside, once', async () => {
+test('a log that has grown large is rotated, once', async () => {
   const { computer, launchd, telec } = await mac()
   await telec('install')
   await firstPoll(computer, launchd)

@@ -19,7 +19,7 @@ const SERVICE = 'org.example.web'
 const FOLDERS = ['/dev', '/proc', '/sys', '/tmp']
 
 interface SystemMac {
-  /** A shell script in it, by root or somebody else; its standard output, trimmed. */
+  /** A shell script in it, by root or another user; its standard output, trimmed. */
   sh(script: string, user?: string): Promise<string>
   telec(commandLine: string, user?: string): Promise<Ended>
   /** A minute of the calendar. */

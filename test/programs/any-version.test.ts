@@ -88,7 +88,7 @@ describe('telec rollback --to', () => {
     expect((await telec(computer, 'rollback', '--to', '1.1.0', '--force')).code).toBe(42)
   })
 
-  test('that halted is gone on with, or left for another one', async () => {
+  test('that halted is resumed, or left for another one', async () => {
     const computer = await freshComputer({ initArgs: ['--install', 'test ! -e broken'] })
     const [first] = await deployedInTurn(computer, '1.1.0')
     await computer.push({ ...version('1.2.0'), broken: '' })
@@ -127,7 +127,7 @@ describe('telec hold', () => {
     expect(await headOf(computer)).toBe(two)
   })
 
-  test('takes back what is signalled already', async () => {
+  test('takes back a signalled version', async () => {
     const computer = await freshComputer()
     const commit = await computer.push(version('1.1.0'))
     expect((await computer.telec('telec-watch')).code).toBe(0)
@@ -141,7 +141,7 @@ describe('telec hold', () => {
     await updated(computer)
   })
 
-  test('of what is deployed says that it stays, and goes on with what is newer', async () => {
+  test('of the deployed version says that it stays, and takes newer ones', async () => {
     const computer = await freshComputer({ initArgs: BETA })
     await deployedInTurn(computer, '1.1.0', '1.2.0')
     const { stdout } = await telec(computer, 'hold', '1.2.0')
@@ -154,7 +154,7 @@ describe('telec hold', () => {
     expect(await headOf(computer)).toBe(three)
   })
 
-  test('says what nobody knows, and what is not clear', async () => {
+  test('refuses unknown and ambiguous names', async () => {
     const computer = await freshComputer({ initArgs: BETA })
     await publish(computer, '1.1.0')
     expectFailure(await telec(computer, 'hold', '7.0.0'), 1, ['knows 7.0.0', '1.1.0'])
@@ -214,7 +214,7 @@ describe('telec pin', () => {
     expect(await headOf(computer)).toBe(two)
   })
 
-  test('to what is deployed stays there, also where the remote is gone', async () => {
+  test('to the deployed version stays there, also where the remote is out of reach', async () => {
     const computer = await freshComputer()
     renameSync(computer.remote, `${computer.remote}.gone`)
     const { stdout } = await telec(computer, 'pin', '1.0.0')
@@ -240,7 +240,7 @@ describe('telec pin', () => {
     await stays(computer)
   })
 
-  test('on a branch an older commit is an ancestor, whatever the versions say', async () => {
+  test('on a branch an older commit is an ancestor, with any versions', async () => {
     const computer = await freshComputer()
     const [first = ''] = await deployedInTurn(computer, '1.1.0')
     expectFailure(await telec(computer, 'pin', first.slice(0, 12)), 1, ['is older than 1.1.0'])
@@ -250,7 +250,7 @@ describe('telec pin', () => {
     expect(await headOf(computer)).toBe(lower)
   })
 
-  test('takes again what was rolled back from', async () => {
+  test('takes again the version rolled back from', async () => {
     const computer = await freshComputer({ initArgs: BETA })
     const [, one] = await deployedInTurn(computer, '1.1.0')
     expect((await telec(computer, 'rollback')).code).toBe(42)
@@ -260,7 +260,7 @@ describe('telec pin', () => {
     expect(await headOf(computer)).toBe(one)
   })
 
-  test('is refused for what the remote does not have, and for what is held', async () => {
+  test('is refused for what the remote does not have, and for a held version', async () => {
     const computer = await freshComputer()
     await computer.gitInCheckout('checkout', '--quiet', '-b', 'mine')
     await computer.gitInCheckout(

@@ -27,7 +27,7 @@ async function subscriber(channel: 'alpha' | 'beta', verify: Verify, more = '') 
   return { computer, ann }
 }
 
-/** Publishes a version as a signer, or as somebody who has no key. */
+/** Publishes a version as a signer, or as a user who has no key. */
 async function publish(computer: Computer, number: string, signer: Signer | null): Promise<string> {
   writeFileSync(join(computer.folder, 'work/package.json'), JSON.stringify({ name: 'web', version: number }))
   await gitAs(computer, null, ['add', '--all'])
@@ -40,7 +40,7 @@ async function publish(computer: Computer, number: string, signer: Signer | null
 
 const head = (computer: Computer) => computer.gitInCheckout('rev-parse', 'HEAD')
 
-/** What must be as it was where something is refused; HEAD may be at a tag. */
+/** What must be unchanged where something is refused; HEAD may be at a tag. */
 async function untouched(computer: Computer): Promise<Record<string, unknown>> {
   const deployed = computer.state('update_state.json')?.deployed
   const status = await computer.gitInCheckout('status', '--porcelain')
@@ -62,7 +62,7 @@ async function expectHalted(computer: Computer, parts: readonly string[]): Promi
   expect(await untouched(computer)).toEqual(before)
 }
 
-/** The poll does not ask for what is offered, and says why. */
+/** The poll does not ask for the available version, and says why. */
 async function expectNotTaken(computer: Computer, part: string): Promise<void> {
   const { head: before } = await untouched(computer)
   const watched = await computer.telec('telec-watch', ['--explain'])
@@ -70,7 +70,7 @@ async function expectNotTaken(computer: Computer, part: string): Promise<void> {
   expect(await untouched(computer)).toMatchObject({ head: before, signal: null })
 }
 
-/** As on a computer whose files were lost: all that it knows is what is checked out. */
+/** As on a computer whose files were lost: it knows only the checked-out commit. */
 function forget(computer: Computer): void {
   for (const name of ['update_state.json', 'watch_state.json', 'quiet'])
     rmSync(join(computer.home, name), { force: true })
@@ -156,7 +156,7 @@ describe('rollback in disguise', () => {
     },
   )
 
-  test('a rollback that a person asked for is none, nor is their pin', async () => {
+  test('a rollback that a user asked for is none, nor is their pin', async () => {
     const { computer, ann } = await subscriber('beta', 'signed-commit')
     const old = await publish(computer, '1.0.1', ann)
     const first = await publish(computer, '1.1.0', ann)
@@ -170,7 +170,7 @@ describe('rollback in disguise', () => {
     await expectTaken(computer, old)
   })
 
-  test('on alpha a signed commit of any branch is taken, if it descends from what is deployed', async () => {
+  test('on alpha a signed commit of any branch is taken, if it descends from the deployed version', async () => {
     const { computer, ann } = await subscriber('alpha', 'signed-commit')
     await expectTaken(computer, await publish(computer, '1.1.0', ann))
     await gitAs(computer, null, ['checkout', '--quiet', '-b', 'experiment'])
@@ -198,7 +198,7 @@ describe('indefinite freeze', () => {
 })
 
 describe('fast-forward', () => {
-  test('to a version without a successor is undone by a person', async () => {
+  test('to a version without a successor is undone by a user', async () => {
     const { computer } = await subscriber('beta', 'none')
     const good = await publish(computer, '1.1.0', null)
     await expectTaken(computer, good)
@@ -209,7 +209,7 @@ describe('fast-forward', () => {
     expect(await head(computer)).toBe(good)
   })
 
-  test('is refused where tags are signed, and over once the tag is gone', async () => {
+  test('is refused where tags are signed, and over once the tag was removed', async () => {
     const { computer, ann } = await subscriber('beta', 'signed-tag')
     await publish(computer, '999.0.0', null)
     await expectHalted(computer, ['v999.0.0 is not signed'])
@@ -219,7 +219,7 @@ describe('fast-forward', () => {
 })
 
 describe('mix and match', () => {
-  test('a mirror that has something else under the name that was announced is passed over', async () => {
+  test('a mirror that has something else under the name that was announced is skipped', async () => {
     const { computer } = await subscriber('beta', 'none', '  mirrors:\n    - ../mirror.git\n')
     const good = await publish(computer, '1.1.0', null)
     expect((await computer.telec('telec-watch')).code).toBe(0)
@@ -249,7 +249,7 @@ describe('wrong software', () => {
     await gitAs(computer, null, ['checkout', '--quiet', '--orphan', 'another-project'])
     const other = await publish(computer, '2.0.0', ann)
     await expectHalted(computer, [part])
-    // A person may know better.
+    // A user may know better.
     expect((await computer.telec('telec-update', ['--accept-rewrite'])).code).toBe(42)
     expect(await head(computer)).toBe(other)
   })
@@ -261,7 +261,7 @@ describe('wrong software', () => {
     const options = ['--quiet', '--depth', '1', '--branch', 'v1.1.0']
     await succeed('git', ['clone', ...options, `file://${computer.remote}`, computer.checkout])
     forget(computer)
-    // A release branch that leaves before what is deployed.
+    // A release branch that leaves before the deployed version.
     await gitAs(computer, null, ['checkout', '--quiet', '-b', 'release', 'HEAD~1'])
     await expectTaken(computer, await publish(computer, '1.2.0', null))
   })
@@ -348,7 +348,7 @@ describe('malicious mirrors', () => {
   })
 })
 
-test('key compromise: a key that is taken off the list signs nothing more, and what it signed is not taken', async () => {
+test('key compromise: a removed key signs no new release, and its signed releases are not taken', async () => {
   const { computer, ann } = await subscriber('beta', 'signed-tag')
   const bob = await sshSigner(computer.folder, 'bob')
   await expectTaken(computer, await publish(computer, '1.1.0', ann))
@@ -358,7 +358,7 @@ test('key compromise: a key that is taken off the list signs nothing more, and w
   await expectTaken(computer, await publish(computer, '1.3.0', bob))
 })
 
-test('key compromise: an expired key signs what is dated before that, until it is revoked; doctor names it', async () => {
+test('key compromise: an expired key signs commits dated before that, until it is revoked; doctor names it', async () => {
   const { computer, ann } = await subscriber('alpha', 'signed-commit')
   keep(computer, 'allowed_signers', ann.allowed.replace('namespaces', 'valid-before="20250101Z",namespaces'))
   const checked = await computer.telec('telec', ['doctor'])

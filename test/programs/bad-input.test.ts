@@ -59,7 +59,7 @@ function moveInto({ folder, checkout, writeConfig }: Computer, mode: number): vo
 }
 
 describe('the configuration', () => {
-  test.each(named)('that is not there: %s says how to write one', async (_, program, args) => {
+  test.each(named)('that is missing: %s says how to write one', async (_, program, args) => {
     const computer = await freshComputer({ init: false })
     mkdirSync(computer.home)
     await fails(computer, [program, args], 78, [join(computer.home, 'config.yml'), 'telec init --checkout'])
@@ -140,7 +140,7 @@ describe('the configuration', () => {
     },
   )
 
-  test.each(named)('below what is no folder: %s', async (_, program, args) => {
+  test.each(named)('below a file: %s', async (_, program, args) => {
     const computer = await freshComputer()
     const home = join(computer.home, 'config.yml', 'home')
     const ended = await computer.telec(program, args, { env: { TELEC_HOME: home } })
@@ -155,7 +155,7 @@ describe('the configuration', () => {
     expectFailure(ended, 1, [join(computer.home, 'config.yml')])
   })
 
-  test('that is a link, into a folder of dotfiles for one, is read', async () => {
+  test('that is a link, into a folder of dotfiles for example, is read', async () => {
     const computer = await freshComputer()
     const real = join(computer.folder, 'dotfiles.yml')
     renameSync(join(computer.home, 'config.yml'), real)

@@ -7,7 +7,7 @@ import { expectFailure } from '../helpers/messages.ts'
 import { readTree } from '../helpers/tree.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
 
-/** Pushes what git itself would not let somebody make on such a disk. */
+/** Pushes what git itself would not let a user make on such a disk. */
 async function pushNames(computer: Computer, files: Readonly<Record<string, string>>, links = {}) {
   const { git, folder } = computer
   const work = join(folder, 'work')
@@ -27,7 +27,7 @@ async function pushNames(computer: Computer, files: Readonly<Record<string, stri
 test.each<[string, Record<string, string>, Record<string, string>, string]>([
   ['two files', { 'Same.txt': 'upper\n', 'same.txt': 'lower\n' }, {}, 'Same.txt and same.txt'],
   ['a file and a folder', { 'Lib/a.js': 'a\n', lib: 'b\n' }, {}, 'lib and Lib/a.js'],
-  // CVE-2021-21300: what is written below the folder would be written where the link leads.
+  // CVE-2021-21300: a file written below the folder would be written to the target of the link.
   [
     'a link and a folder',
     { 'hooks/post-checkout': '#!/bin/sh\ntouch ../planted\n' },
@@ -50,7 +50,7 @@ test.each<[string, Record<string, string>, Record<string, string>, string]>([
   expect(await watchAndUpdate(computer)).toMatchObject({ code: 42 })
 })
 
-test('what is there already, and a name that changes its case alone, hold nothing up', async () => {
+test('existing names, and a name that changes only its case, stop no update', async () => {
   const computer = await onCaselessDisk()
   await pushNames(computer, { 'Same.txt': 'upper\n', 'same.txt': 'lower\n', 'Read.me': 'read\n' })
   await computer.gitInCheckout('pull', '--quiet')

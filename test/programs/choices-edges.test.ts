@@ -12,7 +12,7 @@ const BETA = ['--channel', 'beta']
 const telec = (computer: Computer, ...args: string[]) => computer.telec('telec', args)
 const headOf = (computer: Computer) => computer.gitInCheckout('rev-parse', 'HEAD')
 
-describe('telec pin to what is there no more when its turn comes', () => {
+describe('telec pin to a version that the remote has lost meanwhile', () => {
   test.each<[string, string[], (computer: Computer, first: string) => Promise<unknown>]>([
     ['a tag that was removed', BETA, ({ git }) => git('push', '--quiet', '--delete', 'origin', 'v1.1.0')],
     [
@@ -93,7 +93,7 @@ describe('telec hold', () => {
 })
 
 describe('telec rollback', () => {
-  test('passes over what a person holds, and goes there where it is named', async () => {
+  test('skips what a user holds, and goes there where it is named', async () => {
     const computer = await freshComputer({ initArgs: BETA })
     const [first, one] = await deployedInTurn(computer, '1.1.0', '1.2.0')
     expect((await telec(computer, 'hold', '1.1.0')).code).toBe(0)

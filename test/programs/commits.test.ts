@@ -30,7 +30,7 @@ test('status and history say what came, the newest first, at most five and how m
   expect(await json(computer, 'history')).toMatchObject([{ commits }])
 })
 
-test('what is to come is said where its update halted, and where nothing is to come nothing', async () => {
+test('the coming commits are shown where an update halted, and only there', async () => {
   const computer = await freshComputer({ initArgs: ['--install', 'false'] })
   expect(await json(computer, 'status')).toMatchObject({ commits: null })
   await pushed(computer, ...Array.from({ length: 14 }, (_, index) => `${index - 2}`))

@@ -77,7 +77,7 @@ describe.each([
   })
 })
 
-test('zsh has a completion for each program once what telec prints was read', async () => {
+test('zsh has a completion for each program after sourcing the output of telec', async () => {
   requireTool('zsh', 'zsh')
   const path = await script(await freshComputer({ init: false }), 'zsh')
   const names = 'telec telec-watch telec-update telec-migrate'

@@ -69,7 +69,7 @@ test('a computer under telec run is well, a line each, and nothing is changed', 
   await supervised.stop()
 })
 
-describe('what is wrong is said, with what to do', () => {
+describe('each fault is said, with what to do', () => {
   const CASES: [string, string, (computer: Computer) => unknown, RegExp, RegExp][] = [
     [
       'no configuration',

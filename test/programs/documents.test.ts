@@ -67,7 +67,7 @@ describe.each(DOCUMENTS)('%s', (name) => {
     expect(paths.filter((path) => !ofServices.test(path) && !exists(path))).toEqual([])
   })
 
-  test('links only to what there is', () => {
+  test('links only to existing targets', () => {
     const links = [...readDocument(name).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
     for (const link of links.filter((target) => !/^https?:/.test(target))) {
       const [path = '', anchor] = link.split('#')
@@ -222,7 +222,7 @@ test("README's migration is one: telec-migrate verify says so", async () => {
   expect(ended.code).toBe(0)
 })
 
-test('the pictures are what they are called, and need nothing but themselves', async () => {
+test('the pictures match their names, and need nothing else', async () => {
   const pictures = tracked.filter((name) => name.endsWith('.svg'))
   expect(pictures.map((name) => basename(name))).toEqual([
     'architecture.svg',

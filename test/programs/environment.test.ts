@@ -137,7 +137,7 @@ test('what systemctl show-environment prints is read as a shell would', () => {
   expect(parseShown(text)).toEqual({ LANG: 'C.UTF-8', ODD: "it's\n\\ \u0001", EMPTY: '', A: 'b=c' })
 })
 
-describe('a program that only the shell of a person finds', () => {
+describe('a program that only the shell of a user finds', () => {
   const HINT = (folder: string) => `add ${folder}/tools to deployment.path in config.yml`
   const SEARCHED = `searched: PATH=${UNITS}`
 

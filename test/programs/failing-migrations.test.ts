@@ -111,7 +111,7 @@ describe('after a migration failed', () => {
   const bad = `${NOT_YET}export function migrate() { return false }`
   const good = markerMigration('1.1.0', '002_bad.mjs')
 
-  test('a new commit that mends it is taken, and what was applied is not run again', async () => {
+  test('a new commit that fixes it is taken, and applied migrations do not run again', async () => {
     const computer = await freshComputer()
     await computer.push({ ...version('1.1.0'), ...markerMigration('1.1.0', '001_good.mjs'), ...fixable(bad) })
     await watchAndUpdate(computer)
@@ -123,7 +123,7 @@ describe('after a migration failed', () => {
     expect(readFileSync(join(computer.home, '001_good.mjs.marker'), 'utf8')).toBe('ran\n')
   })
 
-  test('telec status says which, why, and how to go on', async () => {
+  test('telec status says which, why, and how to continue', async () => {
     const computer = await freshComputer()
     await computer.push({ ...version('1.1.0'), ...fixable(bad) })
     await watchAndUpdate(computer)

@@ -46,7 +46,7 @@ describe('fleet.max_updating', () => {
       expect(await redis.client().exists(key)).toBe(0)
   })
 
-  test('a computer that is gone frees its slot when its lease ends, and not before', async () => {
+  test('a computer that disappeared frees its slot when its lease ends, and not before', async () => {
     const redis = await startRedis()
     const client = redis.client()
     const computer = await member(redis.url, 'studio', '{ max_updating: 1 }')
@@ -153,7 +153,7 @@ describe('fleet.hold_after_failures', () => {
     expect(await redis.client().exists(`deployment:halted:${own.commit}`)).toBe(0)
   })
 
-  test('a version that a person went back from has not stood the test; taken again, it has', async () => {
+  test('a version that a user went back from has not stood the test; taken again, it has', async () => {
     const redis = await startRedis()
     const computer = await member(redis.url, 'studio', '{ hold_after_failures: 1 }')
     const { target } = computer.state('update_signal.json') as { target: { commit: string } }
@@ -199,7 +199,7 @@ describe('without Redis', () => {
 })
 
 describe('a Redis that answers with something else', () => {
-  /** Ends each command with the same reply, whatever was asked; a handshake is answered as a server would. */
+  /** Ends each command with the same reply; a handshake is answered as a server would. */
   async function startStranger(reply: string | Buffer): Promise<string> {
     const server = createServer((socket) => {
       socket.on('error', () => undefined)

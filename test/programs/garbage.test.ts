@@ -10,14 +10,14 @@ import { withGit } from '../helpers/with-git.ts'
 
 const SERVER = `process.on('SIGTERM', () => process.exit(42)); setInterval(() => {}, 1000)\n`
 
-/** A computer on which all that a person fetches stays loose at first. */
+/** A computer on which all that a user fetches stays loose at first. */
 async function computerWithLoose(): Promise<Computer> {
   const computer = await freshComputer()
   await computer.gitInCheckout('config', 'fetch.unpackLimit', '10000')
   return computer
 }
 
-/** Pushes 700 objects, by far enough to be collected, which a person fetches. */
+/** Pushes 700 objects, by far enough to be collected, which a user fetches. */
 async function pushMuch(computer: Computer, round: number): Promise<string> {
   const names = Array.from({ length: 698 }, (_, index) => [`f${index}.txt`, `${round} ${index}\n`])
   const commit = await computer.push({ ...version(`1.0.${round}`), ...Object.fromEntries(names) })
@@ -58,7 +58,7 @@ describe('after many updates', () => {
     expect(await kib(join(computer.checkout, '.git'))).toBeLessThan(2 * (await kib(join(copy, '.git'))))
   })
 
-  test('it stays where a person has turned that off', async () => {
+  test('it stays where a user has turned that off', async () => {
     const computer = await computerWithLoose()
     await computer.gitInCheckout('config', 'gc.auto', '0')
     expect((await updateMuch(computer, 1)).stderr).not.toContain('garbage')
@@ -107,7 +107,7 @@ describe('after many updates', () => {
   })
 })
 
-test("telec's own refs are bounded, and what is followed stays", async () => {
+test("telec's own refs are bounded, and followed refs stay", async () => {
   const computer = await freshComputer()
   await computer.push(version('1.1.0'))
   expect((await watchAndUpdate(computer)).stderr).not.toContain('garbage')
@@ -117,7 +117,7 @@ test("telec's own refs are bounded, and what is followed stays", async () => {
   const tree = await computer.gitInCheckout('rev-parse', 'HEAD^{tree}')
   const day = 24 * 60 * 60
   const now = Math.floor(Date.now() / 1000)
-  /** One that was put aside so many days ago. */
+  /** A kept ref of this age, in days. */
   const putAside = async (kind: string, days: number) => {
     const text = `tree ${tree}\nauthor A <a@x> ${now - days * day} +0000\ncommitter A <a@x> ${now - days * day} +0000\n\n`
     const path = join(computer.folder, 'commit')

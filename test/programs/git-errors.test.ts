@@ -18,7 +18,7 @@ function damage(path: string, how: 'empty' | 'zeros'): void {
   writeFileSync(path, Buffer.alloc(size))
 }
 
-describe('what fails is called by its cause', () => {
+describe('a failure is called by its cause', () => {
   test('a git that is too old, in telec-update and in telec doctor, before anything is touched', async () => {
     const computer = await freshComputer()
     const env = await withGit(computer, '[ "$*" != --version ] || { echo git version 2.25.1; exit 0; }')

@@ -71,7 +71,7 @@ describe('nothing of the checkout is run by git', () => {
   })
 })
 
-describe('what telec was started with does not lead git elsewhere', () => {
+describe('the environment of telec does not redirect git', () => {
   test.each<[string, (computer: Computer, script: string) => NodeJS.ProcessEnv]>([
     [
       'another repository',

@@ -57,7 +57,7 @@ async function expectWhole(computer: Computer, ended: Ended, commit: string): Pr
 const rescued = (computer: Computer) =>
   computer.gitInCheckout('for-each-ref', '--format=%(refname)', 'refs/telec/rescued')
 
-describe('a move that was interrupted is completed, and what git itself left is nobody’s work:', () => {
+describe('a move that was interrupted is completed, and files that git left are not local changes:', () => {
   test.each<[string, (computer: Computer) => unknown]>([
     ['all of it is there but HEAD', () => undefined],
     ['files that are empty', (it) => ['a.txt', 'data/x.txt'].map((path) => truncateSync(at(it, path)))],
@@ -77,7 +77,7 @@ describe('a move that was interrupted is completed, and what git itself left is 
         write(it, 'data', OLD.data)
       },
     ],
-    ['an index as it was', async (it) => it.gitInCheckout('read-tree', 'HEAD')],
+    ['an index of the old commit', async (it) => it.gitInCheckout('read-tree', 'HEAD')],
     ['a lock', (it) => write(it, '.git/index.lock', '')],
   ])('%s', async (_, leave) => {
     const computer = await computerWithFiles()
@@ -153,7 +153,7 @@ describe('work of others on top of a half move', () => {
     expect(readFileSync(join(place, 'work'), 'utf8')).toBe('hours of it\n')
   })
 
-  test('where git had not begun, it is as ever: the update halts, and nothing is half-way', async () => {
+  test('where git had not begun, it is as always: the update halts, and nothing is half-way', async () => {
     const computer = await computerWithFiles()
     await interrupted(computer, 'before')
     write(computer, 'a.txt', "a person's edit\n")

@@ -292,7 +292,7 @@ async function expectCommandsExist(text: string): Promise<void> {
   }
 }
 
-describe('a halt tells its step, its cause, since when, what was left how, and how to go on:', () => {
+describe('a halt shows its step, its cause, its time, the state that it left, and how to continue:', () => {
   test.each(Object.entries(KINDS))('%s', async (_, { initArgs, arrange, run, ...expected }) => {
     const computer = await freshComputer({ initArgs: initArgs ?? [] })
     await arrange(computer)

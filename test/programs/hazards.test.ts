@@ -166,7 +166,7 @@ describe('a signal', () => {
     expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(head)
   })
 
-  test('that a month has passed over is as good as a new one', async () => {
+  test('that waited for a month is as good as a new one', async () => {
     const computer = await freshComputer()
     const pushed = await computer.push(version('1.1.0'))
     await computer.telec('telec-watch')

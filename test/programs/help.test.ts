@@ -69,7 +69,7 @@ describe('telec help', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: (await run('telec', [...asked, '--help'])).stdout })
   })
 
-  test('of what is misspelled says what there is', async () => {
+  test('of a misspelled command shows the existing ones', async () => {
     const { code, stderr } = await run('telec', ['help', 'statsu'])
     expect(code).toBe(2)
     expect(stderr).toContain('there is no command statsu; did you mean status?')
@@ -85,7 +85,7 @@ describe('telec help', () => {
   })
 })
 
-describe('wrong usage leaves with 2', () => {
+describe('wrong usage exits with 2', () => {
   test.each(named)('%s --no-such-option', async (_, program, args) => {
     const { code, stdout, stderr } = await run(program, [...args, '--no-such-option'])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })

@@ -97,7 +97,7 @@ describe('metrics', () => {
     )
   }
 
-  test('telec metrics tells what is deployed, when it polled, and how the last update went', async () => {
+  test('telec metrics tells the deployed version, when it polled, and how the last update went', async () => {
     const computer = await freshComputer()
     expect((await values((await computer.telec('telec', ['metrics'])).stdout)).get('telec_halted')).toBe(0)
     const commit = await computer.push({ ...version('1.1.0'), ...markerMigration('1.1.0', '001_a.mjs') })
@@ -159,7 +159,7 @@ describe('metrics', () => {
     expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit } })
   })
 
-  test('a name that the collector would pass over is a wrong configuration', async () => {
+  test('a name that the collector would skip is a wrong configuration', async () => {
     const computer = await computerWith(() => 'metrics: /var/lib/telec.txt')
     expectFailure(await computer.telec('telec-watch'), 78, ['metrics', 'ends in .prom'])
   })

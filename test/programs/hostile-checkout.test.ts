@@ -165,7 +165,7 @@ describe('of a checkout that tries everything', () => {
     }
     expect(ran()).toBe('')
     expect(readdirSync(join(computer.folder, 'outside'))).toEqual([])
-    // And what it did run are programs of the computer.
+    // It ran only programs of the computer.
     const updated = await runTraced(computer, 'telec-update', [], options)
     expect(updated.executed.every(({ path }) => isAbsolute(path))).toBe(true)
   })
@@ -192,7 +192,7 @@ describe('of a checkout that tries everything', () => {
     expect(ran()).toBe('')
   })
 
-  test('large files come by git-lfs alone, whatever its own settings say', async () => {
+  test('large files come by git-lfs alone, with any settings of its own', async () => {
     const computer = await freshComputer()
     const { script, ran } = trap(computer)
     const env = { HOME: computer.folder, GIT_CONFIG_GLOBAL: '', GIT_CONFIG_NOSYSTEM: '1' }
@@ -218,7 +218,7 @@ describe('of a checkout that tries everything', () => {
 })
 
 describe('settings of the user’s own', () => {
-  test('are heeded: filters, helpers, and files that they include', async () => {
+  test('are respected: filters, helpers, and files that they include', async () => {
     const computer = await freshComputer()
     const outside = join(computer.folder, 'filter')
     writeFileSync(outside, '#!/bin/sh\ntr a b\n')

@@ -102,7 +102,7 @@ describe('a server that does not end is left by a deadline of our own:', () => {
   })
 })
 
-describe('what a server says is bounded, and nothing of it is done:', () => {
+describe('the output of a server is bounded and never run:', () => {
   async function hostile(
     answer: (response: import('node:http').ServerResponse) => void,
     more = '',

@@ -81,7 +81,7 @@ describe('telec init', () => {
       expect(text).toMatch(new RegExp(`^ *(# )?${key}: .* # .+$`, 'm'))
   })
 
-  test('takes what the checkout is at for what is deployed, and its version for the baseline', async () => {
+  test('takes the checked-out commit as the deployed version, and its version as the baseline', async () => {
     const computer = await freshComputer()
     const commit = await computer.gitInCheckout('rev-parse', 'HEAD')
     expect(computer.state('update_state.json')).toMatchObject({

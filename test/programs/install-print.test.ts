@@ -113,7 +113,7 @@ describe('telec install --print for systemd', () => {
     },
   )
 
-  test('watches the signal in the telec home, whatever its name', async () => {
+  test('watches the signal in the telec home, with any name', async () => {
     const computer = await oddComputer()
     const { files } = await print(computer, 'systemd')
     const unit = (name: string) => [...files].find(([path]) => path.endsWith(`/${name}`))?.[1]
@@ -187,7 +187,7 @@ describe('telec install --print for launchd', () => {
     })
   })
 
-  test('the telec home survives in each, whatever its name', async () => {
+  test('the telec home survives in each, with any name', async () => {
     const computer = await oddComputer()
     const paths = writeOut(computer, await print(computer, 'launchd'), 'plists')
     for (const path of paths) {

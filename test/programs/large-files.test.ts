@@ -15,7 +15,7 @@ import { halted, untouched, watchAndUpdate } from '../helpers/update.ts'
 
 const MIB = 2 ** 20
 
-/** A pointer as git-lfs writes it (docs/spec.md), whatever there is. */
+/** A pointer as git-lfs writes it (docs/spec.md), without an object. */
 function pointer(oid: string, size: number | bigint): string {
   return `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${size}\n`
 }
@@ -120,7 +120,7 @@ describe('files in git LFS', () => {
     expect(stored(computer)).toEqual([])
   })
 
-  test('come whatever their names are, also where not all fit at the size of the largest', async () => {
+  test('come with any names, also where not all fit at the size of the largest', async () => {
     const large = 'l'.repeat(40 * MIB)
     const { computer } = await withLargeFiles(
       {
@@ -194,7 +194,7 @@ describe('files in git LFS', () => {
     expect(stored(computer)).toEqual([])
   })
 
-  test('that a person leaves out are neither counted nor fetched', async () => {
+  test('that a user leaves out are neither counted nor fetched', async () => {
     const left = pointer(idNumber(7), 10n ** 18n)
     const { computer, server } = await withLargeFiles({ 'a.bin': left })
     await computer.gitInCheckout('config', 'lfs.fetchexclude', '*.bin')
@@ -230,7 +230,7 @@ describe('submodules', () => {
     expect(server.asked).toEqual([idOf('one'), idOf('two')])
   })
 
-  test('of which one does not fit any more leave room on the disk, and nothing of that one', async () => {
+  test('of which one does not fit leave room on the disk, and nothing of that one', async () => {
     const { computer, http } = await withSmallDisk()
     for (const name of ['first', 'second']) {
       const library = join(computer.folder, name)

@@ -8,7 +8,7 @@ import { succeed } from '../helpers/programs.ts'
 import { readTree } from '../helpers/tree.ts'
 import { halted, untouched, watchAndUpdate } from '../helpers/update.ts'
 
-/** Work of a person in the checkout. */
+/** Work of a user in the checkout. */
 function write(computer: Computer, path: string, text: string): void {
   mkdirSync(dirname(join(computer.checkout, path)), { recursive: true })
   writeFileSync(join(computer.checkout, path), text)
@@ -22,7 +22,7 @@ async function computerWithFiles(): Promise<Computer> {
   return computer
 }
 
-describe('work of a person that an update would overwrite halts it, and is there afterwards byte by byte', () => {
+describe('work of a user that an update would overwrite halts it, and is there afterwards byte by byte', () => {
   test.each<[string, (computer: Computer) => void, Record<string, string | null>, string[]]>([
     ['a changed file', (it) => write(it, 'a.txt', 'mine\n'), { 'a.txt': 'theirs\n' }, ['a.txt']],
     [
@@ -126,7 +126,7 @@ describe('work of a person that an update would overwrite halts it, and is there
   })
 })
 
-describe('work of a person that is not in the way', () => {
+describe('work of a user that is not in the way', () => {
   test('stays as it is, and the update says so', async () => {
     const computer = await computerWithFiles()
     write(computer, 'a.txt', 'mine\n')
@@ -144,7 +144,7 @@ describe('work of a person that is not in the way', () => {
     })
   })
 
-  test('is in the way no more once it was put back', async () => {
+  test('is no longer in the way once it was put back', async () => {
     const computer = await computerWithFiles()
     write(computer, 'a.txt', 'mine\n')
     await computer.push({ 'a.txt': 'theirs\n' })
@@ -156,7 +156,7 @@ describe('work of a person that is not in the way', () => {
 })
 
 describe('history', () => {
-  test('commits that a person made in the checkout halt an update; none is rebased or reset', async () => {
+  test('commits that a user made in the checkout halt an update; none is rebased or reset', async () => {
     const computer = await computerWithFiles()
     write(computer, 'mine.txt', 'mine\n')
     await computer.gitInCheckout('add', 'mine.txt')
@@ -183,7 +183,7 @@ describe('history', () => {
     expect(readTree(computer.checkout)).toEqual(files)
   })
 
-  test('a branch that was rewritten and mended again is followed', async () => {
+  test('a branch that was rewritten and restored is followed', async () => {
     const computer = await computerWithFiles()
     const good = await computer.git('rev-parse', 'HEAD')
     await computer.git('commit', '--quiet', '--allow-empty', '--amend', '--message', 'rewritten')
@@ -195,7 +195,7 @@ describe('history', () => {
     expect((await watchAndUpdate(computer)).code).toBe(42)
   })
 
-  test('a push that was taken back is forgotten: what is deployed is what the remote has', async () => {
+  test('a push that was taken back is forgotten: the remote has the deployed version', async () => {
     const computer = await computerWithFiles()
     const good = await computer.git('rev-parse', 'HEAD')
     await computer.push({ 'a.txt': 'a mistake\n' })
@@ -208,7 +208,7 @@ describe('history', () => {
   })
 })
 
-test('what is staged, and a repository of its own, are kept by --stash, too', async () => {
+test('staged changes, and a repository of its own, are kept by --stash, too', async () => {
   const computer = await computerWithFiles()
   write(computer, 'a.txt', 'staged\n')
   await computer.gitInCheckout('add', 'a.txt')

@@ -83,7 +83,7 @@ describe('a lock of git that is older than the boot', () => {
   })
 })
 
-describe('a lock of git that a program left which telec ran and which is gone', () => {
+describe('a lock of git from a program of telec’s that has exited', () => {
   /** It takes a lock, as its git would, and telec is killed. */
   const killTelec = (lock: string) =>
     `touch '${lock}'; kill -9 $(sed -n 's/^.*, pid \\([0-9]*\\),.*/\\1/p' "$TELEC_HOME/telec.lock"); sleep 60`
@@ -105,7 +105,7 @@ describe('a lock of git that a program left which telec ran and which is gone', 
     expect(ended.stderr).toContain('removed stale locks: index.lock')
   })
 
-  test('is removed after a telec-migrate that a person ran, and another one since', async () => {
+  test('is removed after a telec-migrate that a user ran, and another one since', async () => {
     const computer = await freshComputer()
     const lock = join(computer.checkout, '.git/index.lock')
     const script = `#!/bin/sh\n[ "$1" = check ] && exit 1\n${killTelec(lock)}\n`

@@ -60,7 +60,7 @@ async function expectWhole(computer: Computer, commit: string): Promise<void> {
 
 type Harm = (computer: Computer) => Promise<void>
 
-describe('objects of what is deployed are fetched anew:', () => {
+describe('objects of the deployed version are fetched again:', () => {
   test.each<[string, Harm]>([
     ['its commit is empty', async (one) => empty(await objectAt(one, 'HEAD'))],
     ['its commit is gone', async (one) => rmSync(await objectAt(one, 'HEAD'))],
@@ -90,7 +90,7 @@ describe('objects of what is deployed are fetched anew:', () => {
   })
 })
 
-describe('objects that were fetched, and are lacking when the update goes on, are fetched anew:', () => {
+describe('objects that were fetched, and are lacking when the update continues, are fetched again:', () => {
   test.each<[string, Harm]>([
     ['the commit', async (one) => rmSync(await objectAt(one, 'refs/telec/kept/heads%2Fmain'))],
     ['the commit, which is empty', async (one) => empty(await objectAt(one, 'refs/telec/kept/heads%2Fmain'))],
@@ -102,7 +102,7 @@ describe('objects that were fetched, and are lacking when the update goes on, ar
     ],
   ])('%s', async (_, harm) => {
     const { computer, commit } = await updated()
-    // A file of a person's in the way, after the fetch.
+    // A file of a user's in the way, after the fetch.
     const inTheWay = join(computer.checkout, 'lib/new.txt')
     writeFileSync(inTheWay, 'mine\n')
     expect((await watchAndUpdate(computer)).code).toBe(1)
@@ -115,7 +115,7 @@ describe('objects that were fetched, and are lacking when the update goes on, ar
   })
 })
 
-test('in a shallow clone the history goes on ending where it did', async () => {
+test('a shallow clone keeps its depth', async () => {
   const { computer, commit } = await updated()
   rmSync(computer.checkout, { recursive: true })
   await computer.git('clone', '--quiet', '--depth', '1', `file://${computer.remote}`, computer.checkout)
@@ -148,7 +148,7 @@ test('a partial clone gets no more than it had, and what it lacks when it is ask
   await expectWhole(computer, commit)
 })
 
-test('where the remote has it no more, the update halts', async () => {
+test('where the remote no longer has it, the update halts', async () => {
   const { computer } = await updated()
   const path = await objectAt(computer, 'HEAD')
   await computer.git('checkout', '--quiet', '--orphan', 'other')

@@ -42,7 +42,7 @@ const SHUFFLED = Object.assign(
 ) as Record<string, string>
 
 describe('telec-migrate', () => {
-  test('runs what is pending by version, then by number, and records each', async () => {
+  test('runs the pending migrations by version, then by number, and records each', async () => {
     const computer = await pulled('1.10.0', SHUFFLED)
     const { code, stdout } = await computer.telec('telec-migrate')
     expect(code).toBe(0)
@@ -96,7 +96,7 @@ describe('telec-migrate', () => {
     expect(applied(computer)).toEqual(['1.1.0/001_a.mjs'])
   })
 
-  test('records without running what is satisfied already', async () => {
+  test('records satisfied migrations without running them', async () => {
     const computer = await pulled('1.1.0', {
       'migrations/v1.1.0/001_a.mjs': `export const check = () => true
 export const migrate = () => { throw new Error('must not be called') }
@@ -106,7 +106,7 @@ export const migrate = () => { throw new Error('must not be called') }
     expect(applied(computer)).toEqual(['1.1.0/001_a.mjs'])
   })
 
-  test('goes on after a failure with the one that failed', async () => {
+  test('continues after a failure with the one that failed', async () => {
     const computer = await pulled('1.10.0', { ...SHUFFLED, ...failingOnce('1.2.0/001_d.mjs') })
     expectMigrationFailure(await computer.telec('telec-migrate'), '1.2.0/001_d.mjs', ['the first time'])
     expect(applied(computer)).toEqual(IN_ORDER.slice(0, 3))
@@ -152,7 +152,7 @@ export const migrate = () => { writeFileSync(file, JSON.stringify([TELEC_CHECKOU
     expect(computer.state('seen.json')).toEqual([computer.checkout, computer.checkout, '1.0.0', '1.1.0'])
   })
 
-  test('passes over what is no migration', async () => {
+  test('skips other files', async () => {
     const computer = await pulled('1.1.0', {
       'migrations/README.md': '# How to write one\n',
       'migrations/v1.1.0/README.md': '# Why\n',

@@ -33,14 +33,14 @@ async function letAllRead(computer: Computer): Promise<void> {
   await succeed('chmod', ['-R', 'a+rX', computer.folder])
 }
 
-describe('what is under way', () => {
+describe('the current step', () => {
   const shownIn = async (computer: Computer, env: NodeJS.ProcessEnv): Promise<string> => {
     const command = [process.execPath, join(DIST, 'telec-migrate')]
     const { NO_COLOR: _, ...plain } = computer.env
     return (await inTerminal([], command, { env: { ...plain, TERM: 'xterm', ...env } })).stdout
   }
 
-  test('is a line of its own in a terminal, which gives way to what is said', async () => {
+  test('is a line of its own in a terminal, which the log replaces', async () => {
     const computer = await twoAndABadOne()
     const shown = await shownIn(computer, {})
     expect(shown).toContain(`migrating 1 of 3: ${FIRST}\r\u001b[Kmigrate: ${FIRST} done (`)
@@ -88,7 +88,7 @@ test.each(['stdout', 'stderr'] as const)(
 )
 
 describe('one that fails', () => {
-  test('is in what --json prints, with what was done all the same', async () => {
+  test('is in the output of --json, with the work that was done', async () => {
     const computer = await twoAndABadOne()
     writeFileSync(join(computer.home, '001_second.mjs.ran'), 'by hand\n')
     const ended = await migrate(computer, '--json')
@@ -127,7 +127,7 @@ describe('one that fails', () => {
   })
 })
 
-test('while one runs, a second one leaves with 75, says who is at work, and changes nothing', async () => {
+test('while one runs, a second one exits with 75, names the first, and changes nothing', async () => {
   const computer = await freshComputer()
   const gate = join(computer.folder, 'gate')
   await succeed('mkfifo', [gate])
@@ -160,7 +160,7 @@ describe('--from and --to', () => {
     return made
   }
 
-  test('narrow the plan to what is above the one and up to the other', async () => {
+  test('narrow the plan to versions above the one and up to the other', async () => {
     const one = await computer()
     for (const [args, ids] of [
       [[], IDS],
@@ -290,7 +290,7 @@ describe('mark', () => {
     expect(timesRun(computer, FIRST)).toBe(1)
   })
 
-  test('forgets one that is gone', async () => {
+  test('forgets one that was removed', async () => {
     const computer = await freshComputer()
     placeMarker(computer, FIRST)
     await migrate(computer)
@@ -302,7 +302,7 @@ describe('mark', () => {
   })
 })
 
-test('status tells what came with the version at which telec was set up from what is pending', async () => {
+test('status separates migrations of the version at which telec was set up from pending ones', async () => {
   const computer = await freshComputer()
   for (const id of ['0.9.0/001_x.sh', '1.0.0/001_y.sh', FIRST]) placeMarker(computer, id)
   const { stdout } = await migrate(computer, 'status')

@@ -77,7 +77,7 @@ describe.each(DOORS)('%s', (_, migrate) => {
     ])
   })
 
-  test('status --check finds drift both ways, and leaves with 1 then', async () => {
+  test('status --check finds drift both ways, and exits with 1 then', async () => {
     const computer = await twoMigrations()
     await migrate(computer)
     expect((await migrate(computer, 'status', '--check')).code).toBe(0)

@@ -64,7 +64,7 @@ describe('what git does not know is no migration:', () => {
     }
   })
 
-  test('nor is what is staged and not committed', async () => {
+  test('nor is a staged file that is not committed', async () => {
     const computer = await freshComputer()
     placeMarker(computer, ID)
     drop(computer, `migrations/v${DRAFT}`, RUNS_NEVER)
@@ -88,7 +88,7 @@ describe('what git does not know is no migration:', () => {
   })
 })
 
-describe('what is not on the disk as the commit has it halts before anything runs:', () => {
+describe('a migration that differs from the commit halts before any runs:', () => {
   const changed = [
     ['a pending migration', `v${ID}`],
     ['one after others', 'v1.1.0/002_b.mjs'],
@@ -109,7 +109,7 @@ describe('what is not on the disk as the commit has it halts before anything run
     expect(timesRun(computer, ID)).toBe(1)
   })
 
-  test('one that is gone', async () => {
+  test('one that was removed', async () => {
     const computer = await freshComputer()
     for (const id of [ID, '1.1.0/002_b.mjs']) placeMarker(computer, id)
     rmSync(join(computer.checkout, `migrations/v${ID}`))
@@ -117,7 +117,7 @@ describe('what is not on the disk as the commit has it halts before anything run
     expect(timesRun(computer, '1.1.0/002_b.mjs')).toBe(0)
   })
 
-  test('the only one of an update, by whatever command it went', async () => {
+  test('the only one of an update, removed by any command', async () => {
     for (const how of [['rm'], ['git', 'rm', '--quiet']]) {
       const computer = await freshComputer()
       expectMigrationFailure(
@@ -153,7 +153,7 @@ export const migrate = () => (appendFileSync('migrations/v${ID}', '// edited'), 
   })
 })
 
-test('documents, tests and what was applied may differ; line endings and other filters are none', async () => {
+test('documents, tests and applied migrations may differ; line endings and other filters are no difference', async () => {
   const computer = await freshComputer()
   placeMarker(computer, ID)
   expect((await migrate(computer)).code).toBe(0)
@@ -200,7 +200,7 @@ test('the folder may be in a submodule, whose commit is that of the checkout', a
 })
 
 describe('plan', () => {
-  test('--check asks what is pending, and runs nothing', async () => {
+  test('--check calls check() of pending migrations, and runs nothing', async () => {
     const computer = await freshComputer()
     placeMarker(computer, ID)
     place(computer, 'migrations/v1.1.0/002_b.mjs', 'export const check = () => true\n')
@@ -225,7 +225,7 @@ describe('deployment.before_migrate', () => {
     computer.writeConfig(config.replace(/^deployment:$/m, `deployment:\n  before_migrate: ${command}`))
   }
 
-  test('reads what is pending, before any of it runs, and only then', async () => {
+  test('reads the pending migrations, before any of it runs, and only then', async () => {
     const computer = await freshComputer()
     configure(computer, 'cat >"$TELEC_HOME/list"; ls "$TELEC_HOME"/*.ran; true')
     expect((await migrate(computer)).code).toBe(0)

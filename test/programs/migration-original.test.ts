@@ -110,7 +110,7 @@ def check():
 `,
   ],
 ])('a migration in .%s', (extension, first, second) => {
-  test('finds its surroundings as promised, whatever the one before it changed', async () => {
+  test('finds its environment unchanged by the migration before it', async () => {
     const computer = await freshComputer()
     place(computer, `migrations/v1.1.0/001_changes.${extension}`, first)
     place(computer, `migrations/v1.1.0/002_sees.${extension}`, second)

@@ -52,7 +52,7 @@ test('a journal whose last line was cut short counts up to there', async () => {
   expect(computer.state('migration_state.json')).toMatchObject({ applied: [ID, '1.1.0/002_b.mjs'] })
 })
 
-test('a file that holds applied alone is read and enriched, and what is not telec’s is kept', async () => {
+test('a file that holds only applied is read and extended, and foreign fields are kept', async () => {
   const computer = await freshComputer()
   for (const id of [ID, '1.1.0/002_b.mjs']) placeMarker(computer, id)
   computer.writeState('migration_state.json', JSON.stringify({ applied: [ID], note: 'mine' }))
@@ -75,7 +75,7 @@ test('a file that holds applied alone is read and enriched, and what is not tele
   })
 })
 
-describe('a disk that takes nothing more halts, and it goes on when it does again:', () => {
+describe('a full disk halts, and the update continues with more room:', () => {
   test('full', async () => {
     const computer = await freshComputer()
     placeMarker(computer, ID)
@@ -164,7 +164,7 @@ describe('what a run recorded that did not end', () => {
     expect((await computer.telec('telec-migrate')).stdout).toBe('nothing to migrate\n')
   })
 
-  test('in another boot is asked again, whatever the clock says, and in this one it is not', async () => {
+  test('is asked again after a boot, at any time, and not before', async () => {
     for (const [of, at, times] of [
       ['another', SINCE, 1],
       [thisBoot(), BEFORE_BOOT, 0],

@@ -10,7 +10,7 @@ import { DIST, execute } from '../helpers/programs.ts'
 const CONTRACT =
   'let done = false\nexport const check = (): boolean => done\nexport const migrate = (): boolean => (done = true)\n'
 
-/** What a migration begins with, and what is said of it; null: it runs. */
+/** The begin of a migration, and the message about it; null: it runs. */
 const SYNTAX: Readonly<Record<string, readonly [text: string, fault: string | null]>> = {
   types: [
     'type A<T> = T extends infer U ? U : never\nconst a = { b: 1 } as const satisfies object\nlet c!: A<1>',
@@ -69,7 +69,7 @@ const PLAIN: typeof SYNTAX = {
   'requires_cts.cjs': ["require('./old.cts')", 'name it .ts'],
 }
 
-test('TypeScript means the same on every Node.js, and what is refused is so on all', async () => {
+test('TypeScript means the same on every Node.js, and all of them refuse the same', async () => {
   const computer = await freshComputer()
   const files = Object.entries(SYNTAX).map(([name, [text]]) => [`${name}_x.ts`, `${text}\n${CONTRACT}`])
   const plain = Object.entries(PLAIN).map(([name, [text]]) => {

@@ -87,7 +87,7 @@ test('where several are there, those that take one list them and exit 2', async 
   expect(await computer.telec('telec', ['history'], { env: { TELEC_NAME: '..' } })).toMatchObject({ code: 2 })
 })
 
-test('each command that is named to a person means the service that they asked for', async () => {
+test('each command that is named to a user means the service that they asked for', async () => {
   const computer = await withWorker()
   const said = async (...words: string[]) => {
     const { stdout, stderr } = await computer.telec('telec', words)
@@ -203,7 +203,7 @@ test('telec init refuses a checkout and a unit that another service has', async 
   expect(settled(await init('--checkout', other, '--service', 'web', '--scope', 'system'))).toMatch(/^0 /)
 })
 
-test('telec init proposes what differs, and takes over what is of the computer', async () => {
+test('telec init proposes the differing values, and copies those of the computer', async () => {
   const computer = await freshComputer({ initArgs: ['--computer', 'studio', '--service', 'web.service'] })
   const checkout = await clone(computer, 'worker')
   const ended = await inTerminal(

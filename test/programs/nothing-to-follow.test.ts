@@ -22,7 +22,7 @@ async function doctor(computer: Computer): Promise<string> {
   return (await computer.telec('telec', ['doctor'])).stdout
 }
 
-test('a branch that was renamed is an error for a person, who reads of the new one', async () => {
+test('a branch that was renamed is an error for a user, who reads of the new one', async () => {
   const computer = await renamed()
   for (const program of ['telec-watch', 'telec'] as const)
     expectFailure(await computer.telec(program, program === 'telec' ? ['watch'] : []), 1, [
@@ -74,7 +74,7 @@ test('the fleet sees who is stuck, and why', async () => {
   expect(stdout).toContain('\nattic is stuck: nothing to follow: the remote has no branch main')
 })
 
-test('a remote that answers with nothing at all is not one without news, and a mirror that does so is passed over', async () => {
+test('a remote that answers with nothing at all is not one without news, and a mirror that does so is skipped', async () => {
   const computer = await freshComputer()
   await computer.telec('telec-watch')
   const portal = join(computer.folder, 'portal.git')
@@ -117,7 +117,7 @@ test.each<[string, readonly string[], (computer: Computer) => unknown, RegExp]>(
   expect(await doctor(computer)).toMatch(new RegExp(`^✗ remote .*${said.source}`, 'm'))
 })
 
-test('what waits is not taken back', async () => {
+test('a waiting update is not taken back', async () => {
   const computer = await freshComputer()
   const commit = await computer.push(version('1.1.0'))
   await computer.telec('telec-watch')

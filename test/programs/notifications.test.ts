@@ -43,7 +43,7 @@ function replaceAll(shown: string, replaced: Readonly<Record<string, string>>): 
   }, shown)
 }
 
-/** One update that succeeds, and one that halts with what is hostile in its reason and in its commit's subject. */
+/** One update that succeeds, and one that halts with a hostile reason and commit subject. */
 async function updateAndHalt(computer: Computer): Promise<{ commit: string; warnings: string }> {
   const first = await computer.push(version('1.1.0'), { message: HOSTILE.split('\r')[0] ?? '' })
   const updated = await watchAndUpdate(computer)

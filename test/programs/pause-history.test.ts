@@ -7,7 +7,7 @@ import { watchAndUpdate } from '../helpers/update.ts'
 const status = async (computer: Computer) => (await computer.telec('telec', ['status'])).stdout
 
 describe('telec pause', () => {
-  test('holds updates until telec resume; what is new is detected all the same', async () => {
+  test('holds updates until telec resume; a new version is detected all the same', async () => {
     const computer = await freshComputer()
     expect(await computer.telec('telec', ['pause'])).toMatchObject({
       code: 0,
@@ -28,7 +28,7 @@ describe('telec pause', () => {
     expect((await computer.telec('telec', ['resume'])).stdout).toBe('updates were not paused\n')
   })
 
-  test('ends by itself after --for', async () => {
+  test('ends automatically after --for', async () => {
     const computer = await freshComputer()
     expect((await computer.telec('telec', ['pause', '--for', '2h'])).stdout).toMatch(
       /^paused until 20.*; sooner: telec resume$/m,

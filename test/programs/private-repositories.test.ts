@@ -16,7 +16,7 @@ import { until } from '../helpers/until.ts'
 /** The first command of the section on certificates. */
 const TRUST = 'git config --global http.https:'
 const TOKEN = 'aTokenOfThisTest'
-/** ssh(1) looks there, whatever HOME says. */
+/** ssh(1) looks there, and ignores HOME. */
 const HOME = userInfo().homedir
 
 /** A shell with nothing of the test's environment, at a home of its own in the place of the user's. */

@@ -21,9 +21,9 @@ import { DIST, type Ended, execute, succeed } from '../helpers/programs.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { mode } from '../helpers/tree.ts'
 
-/** What stands in for Node.js leaves with. */
+/** The exit code of the stand-in for Node.js. */
 const HANDED_OVER = 7
-/** Seconds ago: shells that know no parts of a second have to see what is newer. */
+/** Seconds ago: shells without parts of a second have to see the newer file. */
 const AGES = { 'config.yml': 60, 'update_state.json': 60, 'watch_state.json': 60, '.': 20, quiet: 10 }
 
 function setAges(home: string): void {
@@ -33,7 +33,7 @@ function setAges(home: string): void {
   }
 }
 
-/** In the place of Node.js: what it is told. */
+/** In the place of Node.js: it prints its arguments. */
 function writeStandIn(folder: string): string {
   const path = join(folder, 'stand-in')
   writeFileSync(path, `#!/bin/sh\nprintf %s "$TELEC_REMOTE_SAID" >'${folder}/heard'\nexit ${HANDED_OVER}\n`, {
@@ -97,7 +97,7 @@ describe.each([['dash'], ['bash'], ['busybox', 'sh'], ['sh']])('quiet.sh by %s',
     },
   )
 
-  test('variables of git that somebody left behind make no difference to it', async () => {
+  test('variables of git that a user left behind make no difference to it', async () => {
     const more = {
       GIT_DIR: '/nowhere',
       GIT_CONFIG_COUNT: 'x',
@@ -179,7 +179,7 @@ describe.each([['dash'], ['bash'], ['busybox', 'sh'], ['sh']])('quiet.sh by %s',
     expect(handedOver).toBe(true)
   })
 
-  test('hands over to Node.js: a file of somebody else', async () => {
+  test('hands over to Node.js: a file of another user', async () => {
     const computer = quietComputer()
     const path = join(computer.home, 'quiet')
     if (process.getuid?.() === 0) chownSync(path, 65_534, 65_534)
@@ -227,7 +227,7 @@ async function left(computer: Computer): Promise<string[] | null> {
   return existsSync(path) ? readFileSync(path, 'utf8').split('\n') : null
 }
 
-/** Seconds from now until what was left holds no more. */
+/** Seconds from now until the quiet file expires. */
 async function secondsLeft(computer: Computer): Promise<number> {
   return Number((await left(computer))?.[1]) - Date.now() / 1000
 }
@@ -331,7 +331,7 @@ describe('a whole poll', () => {
     expect(existsSync(join(computer.home, 'quiet'))).toBe(false)
   })
 
-  test('counts no more once something else is deployed', async () => {
+  test('expires when another version is deployed', async () => {
     const computer = await freshComputer()
     await computer.push(version('1.1.0'))
     await computer.telec('telec-watch')

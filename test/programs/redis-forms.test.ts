@@ -94,7 +94,7 @@ describe('a cluster of three nodes', () => {
 })
 
 describe('sentinels', () => {
-  test('name the master; after a failover everything goes on with the new one', async () => {
+  test('name the master; after a failover everything continues with the new one', async () => {
     const master = await startRedis()
     const replica = await startRedis({ replicaof: `127.0.0.1 ${master.port}` })
     const port = await freePort()

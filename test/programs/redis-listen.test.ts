@@ -77,7 +77,7 @@ describe('telec-watch --listen', () => {
     await listener.says('new version: ')
   })
 
-  test('passes over its own announcements, those of other channels, and what it does not understand', async () => {
+  test('skips its own announcements, those of other channels, and what it does not understand', async () => {
     const redis = await startRedis()
     const computer = await computerWith(redis)
     const listener = await listen(computer)
@@ -99,7 +99,7 @@ describe('telec-watch --listen', () => {
     expect(listener.output().match(/polled:/g)).toHaveLength(1)
   })
 
-  test('goes on where it was: across its own end, a server that is killed, emptied, or trimmed', async () => {
+  test('continues where it was: across its own end, a server that is killed, emptied, or trimmed', async () => {
     const redis = await startRedis()
     const computer = await computerWith(redis)
     const first = await listen(computer)

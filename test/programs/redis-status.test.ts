@@ -104,7 +104,7 @@ export const migrate = () => { execSync(${JSON.stringify(step === 'migrate' ? re
     expect(await statusIn(redis)).toEqual(computer.state('status.json'))
   })
 
-  // Without a service a restart is over before the command for it would begin: that may be passed over for the next.
+  // Without a service a restart is over before the command for it would begin: that may be skipped for the next.
   test.each(['updating', 'migrating', 'installing', 'restarting|updated', 'updated'])(
     'killed as it is told "%s", and started again',
     async (status) => {

@@ -8,7 +8,7 @@ import { halted, untouched, watchAndUpdate } from '../helpers/update.ts'
 
 const BETA = ['--channel', 'beta']
 
-/** The commit that is deployed, which must be what the checkout is at. */
+/** The deployed commit, which must be checked out. */
 async function deployed(computer: Computer): Promise<string> {
   const { commit } = (computer.state('update_state.json') as { deployed: { commit: string } }).deployed
   expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(commit)
@@ -47,7 +47,7 @@ describe('a branch that was force-pushed', () => {
     return { computer, commit: await computer.git('rev-parse', 'HEAD'), old }
   }
 
-  test('is not taken, and status says how a person takes it', async () => {
+  test('is not taken, and status says how a user takes it', async () => {
     const { computer, old } = await forcePushed()
     const before = await untouched(computer)
     expectFailure(await watchAndUpdate(computer), 1, ['main was rewritten', 'telec-update --accept-rewrite'])
@@ -57,7 +57,7 @@ describe('a branch that was force-pushed', () => {
     expectFailure(await computer.telec('telec-update'), 1, ['halted since'])
   })
 
-  test('is taken where a person accepts it, on its branch, and the commit before is kept', async () => {
+  test('is taken where a user accepts it, on its branch, and the commit before is kept', async () => {
     const { computer, commit, old } = await forcePushed()
     expectFailure(await watchAndUpdate(computer), 1)
     const ended = await computer.telec('telec-update', ['--accept-rewrite'])
@@ -78,7 +78,7 @@ describe('a branch that was force-pushed', () => {
     expectFailure(await watchAndUpdate(computer), 1, ['main was rewritten'])
   })
 
-  test('that comes to descend from what is deployed is taken by itself', async () => {
+  test('that comes to descend from the deployed version is taken automatically', async () => {
     const { computer, old } = await forcePushed()
     expectFailure(await watchAndUpdate(computer), 1)
     await computer.git('reset', '--quiet', '--hard', old)
@@ -141,8 +141,8 @@ describe('a tag that moved', () => {
   })
 })
 
-describe('a target that is older than what is deployed', () => {
-  test('after a release was withdrawn is refused, and a person can go back to it', async () => {
+describe('a target that is older than the deployed version', () => {
+  test('after a release was withdrawn is refused, and a user can go back to it', async () => {
     const computer = await computerOnBeta()
     const old = await deployed(computer)
     await release(computer, '1.2.0')

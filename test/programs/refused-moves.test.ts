@@ -21,7 +21,7 @@ async function computerWithFiles(files: Record<string, string> = {}): Promise<Co
 
 const statusOf = async (computer: Computer) => (await computer.telec('telec', ['status'])).stdout
 
-/** Expects an update to halt as often as it is tried, with all as it was, and nothing half-way or put aside. */
+/** Expects an update to halt as often as it is tried, with all unchanged, and nothing half-way or kept. */
 async function expectRefused(computer: Computer, parts: readonly string[]): Promise<void> {
   const files = readTree(computer.checkout)
   await computer.telec('telec-watch')
@@ -34,7 +34,7 @@ async function expectRefused(computer: Computer, parts: readonly string[]): Prom
   expect(await computer.gitInCheckout('for-each-ref', 'refs/telec/rescued', 'refs/telec/stash')).toBe('')
 }
 
-describe('somebody is in the middle of something, in files that the update does not touch:', () => {
+describe('a user is in the middle of something, in files that the update does not touch:', () => {
   const conflict = async (computer: Computer, ...command: string[]) => {
     const git = (...args: string[]) => computer.gitInCheckout(...args)
     await git('checkout', '--quiet', '-b', 'aside', 'HEAD~1')
@@ -175,7 +175,7 @@ describe('what nobody worked on holds nothing up:', () => {
   })
 })
 
-describe('what git was told not to look at', () => {
+describe('files that git was told to ignore', () => {
   test.each(['assume-unchanged', 'skip-worktree'])('is named where it is changed: %s', async (mark) => {
     const computer = await computerWithFiles()
     await computer.gitInCheckout('update-index', `--${mark}`, 'a.txt')
@@ -201,7 +201,7 @@ describe('a sparse checkout', () => {
     return computer
   }
 
-  test('is followed: what it leaves out is neither written nor missed', async () => {
+  test('is followed: excluded files are neither written nor missed', async () => {
     const computer = await sparse()
     const commit = await computer.push({
       ...version('1.1.0'),

@@ -120,7 +120,7 @@ describe('a release', () => {
     await resetTo('v0.1.0')
   })
 
-  test('of what breaks may do without, when a person says why; which stays in its commit', async () => {
+  test('with breaking changes may do without, with a reason, which its commit keeps', async () => {
     await commit('feat!: drop what nobody had')
     expect(await release('minor', '--no-migration', 'no computer has it')).toMatchObject({ code: 0 })
     expect(await git('log', '-1', '--format=%B')).toContain('No-Migration: no computer has it')
@@ -278,7 +278,7 @@ test('from a push to a computer on beta: verified, packaged, and telec updates i
   ])
     expect(archive.split('\n')).toContain(`telec-0.2.0/${name}`)
 
-  // The computer, by itself.
+  // The updates of the computer.
   expect(await own('telec-watch')).toMatchObject({ code: 0 })
   expect(await own('telec-update')).toMatchObject({ code: 42 }) // a new telec goes on
   expect(await own('telec-update')).toMatchObject({ code: 42 }) // no service: the restart is its caller's

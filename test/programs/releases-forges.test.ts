@@ -33,7 +33,7 @@ const VARIABLES: Record<Kind, string> = { gitlab: 'GITLAB_TOKEN', gitea: 'GITEA_
 describe.each<Kind>(['gitlab', 'gitea'])('releases: %s', (kind) => {
   const listed = release[kind]
 
-  test('takes what is published: nothing to come, no mere tag, and the commit that the remote names', async () => {
+  test('takes published releases: nothing to come, no mere tag, and the commit that the remote names', async () => {
     const { computer, forge } = await computerOn(kind, [
       listed('v9.0.0'), // the remote has no such tag
       listed('v1.3.0', true),

@@ -10,7 +10,7 @@ import { readTree } from '../helpers/tree.ts'
 const SECRET = 'ghp_aSecretOfThisTest'
 
 describe('releases: github', () => {
-  test('takes what is published: no draft, no mere tag, and the commit that the remote names', async () => {
+  test('takes published releases: no draft, no mere tag, and the commit that the remote names', async () => {
     const { computer } = await computerOnGitHub([
       { tag_name: 'v1.4.0', draft: true },
       { tag_name: 'v1.3.0', prerelease: true },

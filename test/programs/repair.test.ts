@@ -20,7 +20,7 @@ import { watchAndUpdate } from '../helpers/update.ts'
 
 const inGit = (computer: Computer, name: string) => join(computer.checkout, '.git', name)
 
-/** At 1.1.0, every object in a file of its own, with a branch, a change, and a file of a person. */
+/** At 1.1.0, every object in a file of its own, with a branch, a change, and a file of a user. */
 async function withWork(): Promise<Computer> {
   const computer = await freshComputer()
   await computer.push({ ...version('1.1.0'), 'a.txt': 'a\n', 'own.txt': 'own\n' })
@@ -184,7 +184,7 @@ const DAMAGES: [what: string, harm: Harm, found: RegExp, plan: RegExp][] = [
   ],
 ]
 
-describe('damage is named by telec doctor, shown and then mended by telec repair, and the next update goes on', () => {
+describe('damage is named by telec doctor, shown and then fixed by telec repair, and the next update continues', () => {
   test.each(DAMAGES)('%s', async (what, harm, found, plan) => {
     const computer = await withWork()
     const mine = await computer.gitInCheckout('rev-parse', 'mine')
@@ -252,7 +252,7 @@ describe('what only a log has any more', () => {
     return [await git('rev-parse', 'stash@{0}'), await git('rev-parse', 'stash@{1}')] as const
   }
 
-  test('is had back where packed-refs is gone', async () => {
+  test('is restored where packed-refs is missing', async () => {
     const computer = await withWork()
     const [newest] = await stashes(computer)
     await computer.gitInCheckout('pack-refs', '--all')
@@ -277,7 +277,7 @@ describe('what only a log has any more', () => {
   })
 })
 
-test('what was staged is kept in a ref that is named, and stays in the work tree', async () => {
+test('staged changes are kept in a ref that is named, and stay in the work tree', async () => {
   const computer = await withWork()
   writeFileSync(join(computer.checkout, 'a-staged.txt'), 'staged\n')
   await computer.gitInCheckout('add', 'a-staged.txt')
@@ -289,7 +289,7 @@ test('what was staged is kept in a ref that is named, and stays in the work tree
   expect(readFileSync(join(computer.checkout, 'a-staged.txt'), 'utf8')).toBe('staged\n')
 })
 
-test('a commit of a person that the broken branch named is kept in a ref', async () => {
+test('a commit of a user that the broken branch named is kept in a ref', async () => {
   const computer = await withWork()
   await computer.gitInCheckout('commit', '--quiet', '--all', '--message', 'mine')
   const commit = await computer.gitInCheckout('rev-parse', 'HEAD')
@@ -300,7 +300,7 @@ test('a commit of a person that the broken branch named is kept in a ref', async
   expect(kept).toBe(commit)
 })
 
-describe('what is not for telec to repair is named, with what to do, and left as it is', () => {
+describe('damage that telec cannot repair is named, with a hint, and left alone', () => {
   const CASES: [string, Harm, RegExp, RegExp][] = [
     [
       'a merge of a person',

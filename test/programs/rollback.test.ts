@@ -40,7 +40,7 @@ describe('telec-update rollback', () => {
     expect(await headOf(computer)).toBe(one)
   })
 
-  test('goes back on the branch, installs, holds what it went back from, and goes on with what follows that', async () => {
+  test('goes back on the branch, installs, holds what it went back from, and continues with the next version', async () => {
     const { computer, one, two } = await updatedOnce(INSTALL)
     const dry = await rollback(computer, '--dry-run', '--json')
     expect(JSON.parse(dry.stdout)).toMatchObject({
@@ -93,7 +93,7 @@ describe('telec-update rollback', () => {
     expect(await headOf(computer)).toBe(one) // 1.1.0 was never deployed before it
   })
 
-  test('is undone by --retry, whatever was signalled', async () => {
+  test('is undone by --retry, with any signal', async () => {
     const { computer, two } = await updatedOnce()
     expect((await rollback(computer)).code).toBe(42)
     const target = { version: '1.1.0', ref: 'refs/heads/main', commit: two }
@@ -113,7 +113,7 @@ describe('telec-update rollback', () => {
     expect(computer.state('update_state.json')).toMatchObject({ rolled_back: null })
   })
 
-  test('after an update that halted half-way goes back to what is deployed, although paused', async () => {
+  test('after an update that halted half-way goes back to the deployed version, although paused', async () => {
     const { computer, two } = await updatedOnce(['--install', 'test ! -e broken'])
     await computer.push({ ...version('1.2.0'), broken: '' })
     expectFailure(await watchAndUpdate(computer), 1)
@@ -133,7 +133,7 @@ describe('telec-update rollback', () => {
     expect((await rollback(computer, '--dry-run')).stdout).toMatch(/^from 1\.1\.0 .* back to 1\.0\.0/)
   })
 
-  test('that halts itself says so and is gone on with', async () => {
+  test('that halts itself says so and is resumed', async () => {
     const { computer, one } = await updatedOnce(['--install', 'test ! -e ../broken'])
     writeFileSync(join(computer.folder, 'broken'), '')
     expectFailure(await rollback(computer), 1, ['install command', 'telec-update --retry'])

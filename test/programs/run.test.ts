@@ -13,7 +13,7 @@ import { watchAndUpdate } from '../helpers/update.ts'
 
 const NODE = process.execPath
 
-/** A service that says what it gets, and leaves with 7 when it is asked to. */
+/** A service that says what it gets, and exits with 7 when it is asked to. */
 const SAYING = `const { appendFileSync } = require('node:fs')
 const say = (text) => appendFileSync(process.env.TELEC_HOME + '/said', text + '\\n')
 for (const name of ['SIGUSR1', 'SIGWINCH', 'SIGTERM', 'SIGINT'])
@@ -34,7 +34,7 @@ const configure = (computer: Computer, more = '') =>
   computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  poll_every: 5s\n${more}`)
 
 describe('as the first process of a container', () => {
-  /** Two orphans, one of which ends at once; they are reaped when /proc knows them no more. */
+  /** Two orphans, one of which ends at once; they are reaped when /proc no longer has them. */
   const ORPHANING = `${SAYING}const { execSync } = require('node:child_process')
 const pid = execSync('sh -c "sleep 0.2 >/dev/null 2>&1 & echo \\\\$!"', { encoding: 'utf8' }).trim()
 const { existsSync } = require('node:fs')
@@ -91,7 +91,7 @@ test('who asks twice does not wait for a service that takes its time', async () 
   expect((await exit)[0]).toBe(128 + 9)
 })
 
-test('a service that ends by itself with 0 ends telec run', async () => {
+test('a service that exits with 0 ends telec run', async () => {
   const { computer } = await running(
     "const end = process.env.TELEC_HOME + '/end'; require('node:fs').watchFile(end, { interval: 50 }, (now) => { if (now.mtimeMs > 0) process.exit(0) })\n",
   )
@@ -101,7 +101,7 @@ test('a service that ends by itself with 0 ends telec run', async () => {
   expect((await exit)[0]).toBe(0)
 })
 
-test('one that leaves with 42 over and over is held back, and mended by a push, which does not wait', async () => {
+test('one that exits with 42 over and over is held back, and fixed by a push, which does not wait', async () => {
   const { computer, said } = await running(
     "require('node:fs').appendFileSync(process.env.TELEC_HOME + '/said', '.'); process.exit(42)\n",
   )
@@ -176,7 +176,7 @@ test('telec pause and telec update --retry work beside it', async () => {
   await supervised.stop()
 })
 
-test('a command that is not there is said to be', async () => {
+test('a command that is missing is said to be', async () => {
   const computer = await freshComputer()
   const { code, stderr } = await computer.telec('telec', ['run', '--', '/nonexistent'])
   expect(code).toBe(2)

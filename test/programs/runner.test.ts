@@ -9,7 +9,7 @@ import { until } from '../helpers/until.ts'
 import { halted, watchAndUpdate } from '../helpers/update.ts'
 
 // What programs that telec starts can do to it. Those that are left running would sleep for longer than a test may take:
-// whoever waits for them fails.
+// a program that waits for them fails.
 
 /** An update that runs this install command. */
 async function installing(command: string, rest = ''): Promise<{ computer: Computer; ended: Ended }> {
@@ -19,7 +19,7 @@ async function installing(command: string, rest = ''): Promise<{ computer: Compu
   computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  install: ${install}\n${rest}`)
   expect((await computer.telec('telec-watch')).code).toBe(0)
   await computer.push(version('1.1.0'))
-  // A string that grows with what is printed does not fit.
+  // A string that grows with the output does not fit.
   return { computer, ended: await watchAndUpdate(computer, [], { NODE_OPTIONS: '--max-old-space-size=64' }) }
 }
 
@@ -45,7 +45,7 @@ describe('an install command that leaves a process running', () => {
     expect(loggedLines(ended)).toHaveLength(4000)
   })
 
-  test('does not count as failed while that one goes on printing', async () => {
+  test('does not count as failed while that one continues printing', async () => {
     const { ended } = await installing('setsid yes still here & exit 0')
     expect(ended.code).toBe(42)
     expect(ended.stderr.slice(-2_000)).toContain('left processes running: yes (pid ')
@@ -58,7 +58,7 @@ describe('an install command that leaves a process running', () => {
   })
 })
 
-test('an install command that ignores SIGTERM ends at install_timeout, whoever holds its output', async () => {
+test('an install command that ignores SIGTERM ends at install_timeout, also where a child holds its output', async () => {
   const command = "setsid sleep 1000 & trap '' TERM; sleep 1000; sleep 1000"
   const { computer, ended } = await installing(command, '  install_timeout: 1s\n')
   expect(ended.code).toBe(1)

@@ -180,7 +180,7 @@ describe.each(PLACES)('secrets %s are in no message, argument, file or Redis', (
     await it.expectSecret()
   })
 
-  test('whatever fails', async () => {
+  test('in every failure', async () => {
     const it = await scene(place)
     await release(it, '1.1.0')
     await it.run(0, 'telec-watch')
@@ -222,7 +222,7 @@ describe.each(PLACES)('secrets %s are in no message, argument, file or Redis', (
     await it.run(75, 'telec-update')
     it.server.instead = null
     await it.run(42, 'telec-update', '--retry')
-    // Redis refuses, and is gone.
+    // Redis refuses, and is stopped.
     const admin = it.redis.client()
     await admin.config('SET', 'requirepass', 'another')
     await it.run(0, 'telec-watch')
@@ -286,7 +286,7 @@ describe('a configuration that holds a login and that others may read is refused
   })
 })
 
-/** Every program that reads what is in telec's home. */
+/** Every program that reads files of telec's home. */
 const PROGRAMS: [ProgramName, string[]][] = [
   ['telec-watch', []],
   ['telec-watch', ['--scheduled']],
@@ -313,7 +313,7 @@ const PROGRAMS: [ProgramName, string[]][] = [
   ['telec', ['init', '--checkout', '/']],
 ]
 
-describe('what others could change is refused', () => {
+describe('files that others could change are refused', () => {
   test.each(PROGRAMS.map(([program, args]) => [[program, ...args].join(' '), program, args] as const))(
     'by %s',
     async (_, program, args) => {
@@ -446,7 +446,7 @@ describe('what others could change is refused', () => {
   })
 })
 
-test('whatever the umask, its home is 0700 and its files are 0600', async () => {
+test('with any umask, its home is 0700 and its files are 0600', async () => {
   const computer = await freshComputer({ init: false })
   const run = (program: ProgramName, ...args: string[]) =>
     execute('sh', ['-c', 'umask 0; exec "$@"', 'sh', process.execPath, join(DIST, program), ...args], {

@@ -20,7 +20,7 @@ async function selfManaged() {
   return { computer, own }
 }
 
-test('an update that brings a new telec leaves with 42 before the restart, and the new one goes on', async () => {
+test('an update that brings a new telec exits with 42 before the restart, and the new one continues', async () => {
   const { computer, own } = await selfManaged()
   const install = 'echo ran >>"$TELEC_HOME/installs"'
   computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  install: ${install}\n`)
@@ -63,7 +63,7 @@ test('an update that removes telec halts, and says what to do', async () => {
   expect(stderr).toMatch(/the update removed telec itself: .*bin\/telec-update\n.*deployment\.install/)
 })
 
-test('telec run starts the new telec-update by itself', async () => {
+test('telec run starts the new telec-update automatically', async () => {
   const { computer } = await selfManaged()
   computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  poll_every: 5s\n`)
   const supervised = await telecRun(

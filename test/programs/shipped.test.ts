@@ -69,7 +69,7 @@ test('the same commit gives the same bytes, wherever and whenever it is built', 
   expect(first).toEqual(second)
 })
 
-describe('the licenses of what is bundled', () => {
+describe('the licenses of bundled packages', () => {
   test('are in the npm package, in the Debian package, in the archive and beside the programs of a release, all of them', async () => {
     const notices = [
       join(out, 'THIRD-PARTY-NOTICES'),
@@ -91,7 +91,7 @@ describe('the licenses of what is bundled', () => {
     }
   })
 
-  test('one that has none fails the build, which names it and leaves dist/ as it was', async () => {
+  test('one that has none fails the build, which names it and leaves dist/ unchanged', async () => {
     const work = mkdtempSync(join(tmpdir(), 'telec-unlicensed-'))
     onTestFinished(() => rmSync(work, { recursive: true, force: true }))
     for (const name of ['src', 'units', 'scripts', 'package.json', 'package-lock.json'])
@@ -152,7 +152,7 @@ describe('the list of what is bundled (SBOM)', () => {
 
   const read = () => JSON.parse(readFileSync(join(out, 'telec-0.1.0.cdx.json'), 'utf8')) as Sbom
 
-  test('is of telec as it was released, and has neither a clock nor chance in it', () => {
+  test('is of the released telec, and has neither a time nor a random value', () => {
     expect(read()).toMatchObject({
       bomFormat: 'CycloneDX',
       serialNumber: expect.stringMatching(/^urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
@@ -163,7 +163,7 @@ describe('the list of what is bundled (SBOM)', () => {
     })
   })
 
-  test('has exactly the packages whose licenses are there, with what they were made from', async () => {
+  test('has exactly the packages with licenses, and their sources', async () => {
     const { components, dependencies } = read()
     const listed = components.map(({ name, version }) => `${name}@${version}`)
     const notices = readFileSync(join(out, 'THIRD-PARTY-NOTICES'), 'utf8')

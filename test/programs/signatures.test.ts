@@ -42,7 +42,7 @@ async function push(
   return gitAs(computer, null, ['rev-parse', 'HEAD'])
 }
 
-/** Tags what was pushed, signed or annotated or lightweight, and pushes the tag. */
+/** Tags the pushed commit, signed or annotated or lightweight, and pushes the tag. */
 async function pushTag(
   computer: Computer,
   name: string,
@@ -113,7 +113,7 @@ describe('verify: signed-tag', () => {
     await expectRefused(computer, [part])
   })
 
-  test('refuses an SSH key that is not allowed, not allowed any more, or revoked', async () => {
+  test('refuses an SSH key that is not allowed, no longer allowed, or revoked', async () => {
     const { computer, ann, settings } = await onBeta()
     const commit = await push(computer, '1.1.0', null)
     await pushTag(computer, 'v1.1.0', ann)
@@ -252,7 +252,7 @@ describe('verify: signed-commit', () => {
     expect(await computer.gitInCheckout('rev-parse', 'HEAD')).not.toBe(unsigned)
   })
 
-  test('reads no more of a subject than it shows', async () => {
+  test('reads a subject only as far as it shows it', async () => {
     const { computer } = await onAlpha()
     await gitAs(computer, null, [
       'commit',

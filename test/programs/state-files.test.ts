@@ -56,7 +56,7 @@ const FILES: Record<string, File> = {
   'migration_state.json': { read: readMigrationRecord, readers: [UPDATE, MIGRATE] },
   'migration_state.journal': { read: readMigrationRecord, readers: [UPDATE, MIGRATE] },
   'watch_state.json': { read: readWatchState, readers: [STATUS, WATCH] },
-  // For others to read: an update writes it anew, a poll says that it could not be passed on.
+  // For others to read: an update writes it again, a poll says that it could not be passed on.
   'status.json': { read: readStatus, readers: [['telec', ['metrics'], 1], instead(WATCH, 0)] },
   // What people look up later fails no update.
   'history.json': { read: readHistory, readers: [['telec', ['history'], 1], instead(UPDATE, 42)] },
@@ -110,7 +110,7 @@ async function isBroken({ read }: File, file: string, text: string): Promise<boo
   }
 }
 
-describe('a file of telec with anything in it: the exit code is as designed, no trace, and what is broken stays:', () => {
+describe('a file of telec with anything in it: the exit code is as designed, no trace, and the broken file stays:', () => {
   test.each(Object.keys(FILES))(
     '%s',
     async (name) => {
@@ -139,7 +139,7 @@ describe('a file of telec with anything in it: the exit code is as designed, no 
     900_000,
   )
 
-  test('releases.json, a cache: whatever it says, the poll finds what is published', async () => {
+  test('releases.json, a cache: with any content, the poll finds published releases', async () => {
     const { computer: on } = await computerOnGitHub([{ tag_name: 'v1.1.0' }])
     await tag(on, '1.1.0')
     expect((await on.telec('telec-watch', [], { env: LOGGED_OUT })).code).toBe(0)

@@ -46,7 +46,7 @@ test('telec status --watch --json prints a line for each state, and none where n
   )
 })
 
-test('in a terminal it is drawn anew, until Ctrl-C', async () => {
+test('in a terminal it is drawn again, until Ctrl-C', async () => {
   const computer = await freshComputer()
   await computer.push(version('1.1.0'))
   await watchAndUpdate(computer)

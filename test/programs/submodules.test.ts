@@ -195,7 +195,7 @@ describe('a submodule that is another one, or none, from one version on', () => 
     expect(inCheckout(computer, 'lib/lib.txt')).toBe('one\n')
   })
 
-  test('a folder that becomes one: what a service left in it is put aside', async () => {
+  test('a folder that becomes one: what a service left in it is kept', async () => {
     const computer = await freshComputer()
     await computer.push({ 'lib/lib.txt': 'plain\n', ...version('1.1.0') })
     configureSubmodules(computer)
@@ -212,7 +212,7 @@ describe('a submodule that is another one, or none, from one version on', () => 
   })
 })
 
-describe('what a person did in a submodule', () => {
+describe('what a user did in a submodule', () => {
   async function pushMove({ computer, library }: Place): Promise<void> {
     await commitTo(library, { 'lib.txt': 'two\n' })
     await followRemote(computer, 'lib')
@@ -331,7 +331,7 @@ describe('a submodule that is half-way when another target comes', () => {
   })
 })
 
-describe('a submodule’s repository that is of no use is made anew', () => {
+describe('a submodule’s repository that is of no use is made again', () => {
   test.each<[string, (gitDir: string) => void, boolean]>([
     ['a clone that was killed', (gitDir) => rmSync(join(gitDir, 'packed-refs'), { force: true }), false],
     ['one without a HEAD', (gitDir) => truncateSync(join(gitDir, 'HEAD')), true],

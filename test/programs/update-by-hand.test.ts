@@ -40,7 +40,7 @@ test('telec-update, as the unit starts it, does not poll', async () => {
   expect(computer.state('watch_state.json')).toBeNull()
 })
 
-test('without the remote it fails, and goes on with what waits', async () => {
+test('without the remote it fails, and continues with what waits', async () => {
   const computer = await freshComputer()
   await computer.push(version('1.1.0'))
   await computer.telec('telec-watch')

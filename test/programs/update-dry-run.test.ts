@@ -17,7 +17,7 @@ const BROKEN =
 const dryRun = (computer: Computer, ...args: string[]) =>
   computer.telec('telec', ['update', '--dry-run', ...args])
 
-/** All that an update changes; not what was fetched. */
+/** All that an update changes, except fetched commits. */
 const asItIs = async (computer: Computer) => ({
   head: await computer.gitInCheckout('rev-parse', 'HEAD'),
   status: await computer.gitInCheckout('status', '--porcelain', '--ignored'),
@@ -67,7 +67,7 @@ test('telec update --dry-run says what an update would do, and does none of it',
   })
 })
 
-test('a check() finds the modules of the target, and what is installed in the checkout', async () => {
+test('a check() finds the modules of the target, and those installed in the checkout', async () => {
   const computer = await freshComputer()
   await computer.push({ 'app.py': 'VERSION = 1\n' })
   await watchAndUpdate(computer)
@@ -114,7 +114,7 @@ test('where nothing is new it says so', async () => {
   expect((await dryRun(computer)).stdout).toMatch(/^nothing to do: /)
 })
 
-test('what is not signed as it must be is not asked', async () => {
+test('check() of an unsigned target is not called', async () => {
   const computer = await offered()
   computer.writeConfig(
     `deployment:\n  checkout: ${computer.checkout}\n  verify: signed-commit\n  allowed_signers: ${join(computer.folder, 'signers')}\n`,

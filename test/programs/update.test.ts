@@ -19,7 +19,7 @@ function runs(computer: Computer): number {
 }
 
 describe('an update', () => {
-  test('brings the checkout to what was pushed, records it, and removes the signal', async () => {
+  test('brings the checkout to the pushed commit, records it, and removes the signal', async () => {
     const computer = await freshComputer()
     const commit = await computer.push({ ...version('1.1.0'), 'new.txt': 'new\n', 'server.js': null })
     const ended = await watchAndUpdate(computer)
@@ -157,7 +157,7 @@ describe('an update that failed', () => {
     })
   })
 
-  test('is not tried again by itself: telec-update leaves with 1 and without any work', async () => {
+  test('is not retried automatically: telec-update exits with 1 and does no work', async () => {
     const computer = await freshComputer({ initArgs: COUNTING })
     await computer.push(version('1.1.0'))
     await watchAndUpdate(computer)
@@ -167,7 +167,7 @@ describe('an update that failed', () => {
     expect([computer.state('update_state.json'), computer.state('status.json')]).toEqual(before)
   })
 
-  test('is tried again with --retry, and done once its cause is mended', async () => {
+  test('is tried again with --retry, and done once its cause is fixed', async () => {
     const computer = await freshComputer({ initArgs: COUNTING })
     await computer.push(version('1.1.0'))
     await watchAndUpdate(computer)
@@ -196,7 +196,7 @@ describe('an update that failed', () => {
     expect(computer.state('update_signal.json')).toBeNull()
   })
 
-  test('for want of the remote waits, and is tried again by itself later', async () => {
+  test('without the remote waits, and retries automatically', async () => {
     const computer = await freshComputer()
     await computer.push(version('1.1.0'))
     await computer.telec('telec-watch')
@@ -215,7 +215,7 @@ describe('an update that failed', () => {
   })
 })
 
-test('a second telec-update leaves with 75 and names the first, which goes on undisturbed', async () => {
+test('a second telec-update exits with 75 and names the first, which continues undisturbed', async () => {
   const computer = await freshComputer({ initArgs: ['--install', 'cat begun > /dev/null; cat go'] })
   for (const name of ['begun', 'go']) await succeed('mkfifo', [join(computer.checkout, name)])
   await computer.push(version('1.1.0'))

@@ -18,7 +18,7 @@ function age(computer: Computer, hours: number): void {
 }
 
 describe('telec-watch --explain', () => {
-  test('says what was offered, what was chosen, and why the others were not', async () => {
+  test('shows the available versions, the chosen one, and why the others were not', async () => {
     const computer = await freshComputer({ initArgs: BETA })
     await computer.push(version('0.9.0'), { tag: 'v0.9.0' })
     const commit = await computer.push(version('1.1.0'), { tag: 'v1.1.0' })

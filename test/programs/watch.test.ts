@@ -102,7 +102,7 @@ describe('telec-watch on alpha', () => {
     expect(computer.state('update_signal.json')).toBeNull()
   })
 
-  test('goes by what is deployed, not by where the checkout is', async () => {
+  test('goes by the deployed version, not by where the checkout is', async () => {
     const computer = await freshComputer()
     const commit = await computer.push(version('1.1.0'))
     await computer.gitInCheckout('pull', '--quiet')
@@ -128,7 +128,7 @@ describe('telec-watch on alpha', () => {
       expect(mode(join(computer.home, name))).toBe('600')
   })
 
-  test('takes what the checkout is at for deployed on a computer without a record', async () => {
+  test('takes the checked-out commit as deployed on a computer without a record', async () => {
     const computer = await freshComputer()
     for (const name of ['update_state.json', 'migration_state.json']) rmSync(join(computer.home, name))
     const commit = await computer.gitInCheckout('rev-parse', 'HEAD')
@@ -139,7 +139,7 @@ describe('telec-watch on alpha', () => {
 })
 
 describe('polls that find nothing, again and again', () => {
-  /** As units start it: the shell in front of it polls by itself where it can. */
+  /** As units start it: the shell in front of it polls automatically where it can. */
   const poll = (computer: Computer, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) =>
     execute('sh', [join(DIST, 'telec-watch'), ...args], {
       env: { ...computer.env, TELEC_NODE: process.execPath, ...env },
@@ -236,7 +236,7 @@ describe('polls that find nothing, again and again', () => {
 })
 
 describe('telec-watch without the remote', () => {
-  test('leaves with 75, counts the polls that failed, and keeps what it knew', async () => {
+  test('exits with 75, counts the polls that failed, and keeps what it knew', async () => {
     const computer = await freshComputer()
     await computer.telec('telec-watch')
     const known = computer.state('watch_state.json')
@@ -309,7 +309,7 @@ describe('telec-watch without the remote', () => {
 })
 
 describe('telec-watch for releases', () => {
-  test('does not ask for what was pushed and not released', async () => {
+  test('does not signal a pushed commit without a release', async () => {
     const computer = await freshComputer({ initArgs: BETA })
     await computer.push(version('1.1.0'))
     await computer.telec('telec-watch')

@@ -38,7 +38,7 @@ test.each([
   expect(others).toEqual([])
 })
 
-test('a checkout whose HEAD somebody moved is wrong, and put back by the command that is named', async () => {
+test('a checkout whose HEAD a user moved is wrong, and put back by the command that is named', async () => {
   const computer = await freshComputer()
   await computer.push(version('1.1.0'))
   await watchAndUpdate(computer)
@@ -56,7 +56,7 @@ test('a checkout whose HEAD somebody moved is wrong, and put back by the command
   expect(await computer.gitInCheckout('symbolic-ref', 'HEAD')).toBe('refs/heads/main')
 })
 
-test('a checkout that is not there is one fault, not one of each that needs it', async () => {
+test('a checkout that is missing is one fault, not one of each that needs it', async () => {
   const computer = await freshComputer({ initArgs: ['--install', 'make install'] })
   renameSync(computer.checkout, join(computer.folder, 'elsewhere'))
   const found = await wrong(computer)
@@ -67,7 +67,7 @@ test('a checkout that is not there is one fault, not one of each that needs it',
   )
 })
 
-test('Ctrl-C says how it goes on, status that nobody works on it, and it goes on', async () => {
+test('Ctrl-C shows how to resume, status shows it as stopped, and the next run resumes', async () => {
   const mark = 'mark'
   const computer = await freshComputer({ initArgs: ['--install', `touch ../${mark}; sleep 60`] })
   const commit = await computer.push(version('1.1.0'))

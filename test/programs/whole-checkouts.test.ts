@@ -126,7 +126,7 @@ describe('mirrors', () => {
     },
   )
 
-  test.each(['alpha', 'beta'])('on %s one that lacks what is deployed is passed over', async (channel) => {
+  test.each(['alpha', 'beta'])('on %s one that lacks the deployed version is skipped', async (channel) => {
     const computer = await withMirrors(['old.git'], channel)
     await computer.push(version('1.1.0'), { tag: 'v1.1.0' })
     expect((await watchAndUpdate(computer)).code).toBe(42)

@@ -6,7 +6,7 @@ import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
 
-/** An hour of the day, so many hours from now, as a window in UTC. */
+/** An hour of the day, `hours` from now, as a window in UTC. */
 function hour(hoursFromNow: number): string {
   const time = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString().slice(11, 16)
   return `${time(hoursFromNow)}-${time(hoursFromNow + 1)}`

@@ -111,7 +111,7 @@ test('actionlint finds nothing in any of them', async () => {
   expect(stdout).toContain(`Checking ${texts.length} workflow file(s)`)
 })
 
-test('actionlint is asked: it finds what is wrong', async () => {
+test('actionlint is asked: it finds each fault', async () => {
   const folder = emptyFolder()
   mkdirSync(join(folder, '.github/workflows'), { recursive: true })
   writeFileSync(join(folder, '.github/workflows/x.yml'), 'on: push\njobs:\n  a:\n    runs-on: nowhere\n')
@@ -140,7 +140,7 @@ describe('the examples', () => {
     })
   })
 
-  test.each(examples)('%s: announces what was tested to those who listen, when there is a Redis', (kind) => {
+  test.each(examples)('%s: announces the tested commit where there is a Redis', (kind) => {
     const workflows = workflowsOf(copied(kind))
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
     const notify = `npx --yes telec@${version.split('.')[0]} notify --channel`
@@ -171,7 +171,7 @@ describe("telec's own release", () => {
     expect(jobs.publish).toMatchObject({ needs: ['test', 'package', 'reproduce'] })
   })
 
-  test('who may write gets finished files, runs no code of a project, and waits for a person', () => {
+  test('who may write gets finished files, runs no code of a project, and waits for a user', () => {
     const steps = jobs.publish?.steps ?? []
     expect(steps.flatMap(({ uses }) => uses?.replace(/@.*/, '') ?? [])).toEqual([
       'actions/download-artifact',

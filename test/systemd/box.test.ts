@@ -82,7 +82,7 @@ describe('a box', () => {
     expect((await box.exec(['ls', '/tmp/not-on-the-disk'], { allowFailure: true })).code).not.toBe(0)
   })
 
-  it('does not meet its neighbour: a unit of the same name, stopped in one, goes on in the other', async () => {
+  it('does not meet its neighbour: a unit of the same name, stopped in one, continues in the other', async () => {
     const other = await bootBox()
     try {
       for (const each of [box, other])

@@ -49,7 +49,7 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
     expect((await doctor()).code).toBe(0)
   })
 
-  test('a Node.js that is gone', async () => {
+  test('a Node.js that was removed', async () => {
     await subscriber.sh(
       `sed -i 's,^ExecStart=[^ ]*,ExecStart=/opt/nvm/v18/bin/node,' ${UNITS[scope]}/telec-update.service`,
     )
@@ -60,7 +60,7 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
     expect((await doctor()).code).toBe(0)
   })
 
-  test('a service that failed, or is gone', async () => {
+  test('a service that failed, or was removed', async () => {
     await subscriber.systemctl(`kill --signal=KILL ${SERVICE}`)
     await subscriber.sh(
       `for n in $(seq 20); do systemctl --${scope} kill --signal=KILL ${SERVICE} 2>/dev/null || true; systemctl --${scope} is-failed --quiet ${SERVICE} && break; sleep 0.2; done`,
@@ -103,7 +103,7 @@ describe.each(SCOPES)('telec doctor on a real systemd, %s scope', (scope) => {
       await subscriber.box.sh('touch /var/lib/systemd/linger/ada')
     })
 
-  test('--restart-contract sees a unit that leaves with 42 come back, and leaves nothing of it', async () => {
+  test('--restart-contract sees a unit that exits with 42 come back, and leaves nothing of it', async () => {
     const { code, stdout } = await doctor('--restart-contract')
     expect({ code, stdout }).toMatchObject({ code: 0 })
     expect(stdout).toMatch(

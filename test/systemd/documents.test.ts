@@ -136,7 +136,7 @@ UNIT`)
     )
     for (const line of commandsOf('migrations/README.md')) {
       await type(line, '/home/ada/apps/web')
-      // What a person writes into the template: here the example that the document points to.
+      // What a user writes into the template: here the example that the document points to.
       if (line.startsWith('telec-migrate new'))
         await box.sh(`cat >~/apps/web/migrations/v*/001_*.ts`, { user: 'ada', input: EXAMPLE })
     }

@@ -43,7 +43,7 @@ systemctl --${scope} daemon-reload`)
     expect(await found('1.1.0')).toEqual(['two words', 'a "b"', 'filed', 'yes', null])
   })
 
-  test('are not run where a file is gone that the unit names', async () => {
+  test('are not run where a file was removed that the unit names', async () => {
     await subscriber.sh('rm ~/web.env')
     const commit = await subscriber.push(migration('1.2.0'))
     expect((await update()).stderr).toMatch(

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { SERVICE, type Subscriber, subscribe } from '../helpers/subscriber.ts'
 import { until } from '../helpers/until.ts'
 
-/** Where git is found by the shell of a person, and not by units. */
+/** Where git is found by the shell of a user, and not by units. */
 const TOOLS = '/opt/tools/bin'
 const FAILS = 'telec-watch.service fails: exit code 1'
 
-test('a home that is mounted after the manager of its user has started: telec doctor says how to go on', async () => {
+test('a home that is mounted after the manager of its user has started: telec doctor says how to continue', async () => {
   const subscriber = await subscribe('user')
   onTestFinished(() => subscriber.dispose())
   await subscriber.telec('telec install')

@@ -4,7 +4,7 @@ import { SERVER, type Subscriber, subscribe } from '../helpers/subscriber.ts'
 
 let subscriber: Subscriber
 
-/** A service that runs what is written to its pipe, inside its own unit, and says with which code that ended. */
+/** A service that runs commands from its pipe, inside its own unit, and prints their exit codes. */
 const OBEDIENT = `${SERVER}const { spawn, execSync } = require('node:child_process')
 execSync('test -p ~/orders || mkfifo ~/orders')
 spawn('/bin/bash', ['-c', 'while true; do bash -c "$(cat ~/orders)" >>~/said 2>&1; echo "exit $?" >>~/said; done'])
@@ -31,7 +31,7 @@ test('telec-update from inside the service hands over to its unit, which outlive
   expect(stdout).toMatch(/^updated: 1\.2\.0 is deployed/m)
 })
 
-test('what is asked for goes along, and the exit code comes back', async () => {
+test('the flags are handed over, and the exit code comes back', async () => {
   await subscriber.sh('>~/said; echo mine >>~/app/server.js')
   const commit = await subscriber.push({ ...version('1.3.0'), 'server.js': `${OBEDIENT}// more\n` })
   await subscriber.telec('telec-watch')

@@ -62,7 +62,7 @@ describe('an owner of the checkout who is hostile', () => {
       `${more} ROOTS_SECRET=opensesame GITHUB_TOKEN=opensesame timeout 60 strace -f -qq -e trace=open,openat,openat2,creat -e signal=none -o /root/opened /opt/telec/${line} </dev/null`,
       { allowFailure: true },
     )
-  /** What root's own programs opened of what is the owner's. */
+  /** The owner's files that root's programs opened. */
   const openedByRoot = async () => {
     const opened = await sh(`grep -oE '"(${WEB.home}|${HOME})[^"]*"' /root/opened || true`)
     // Whether a HOME that sudo -E kept has services: root is told that they are its owner's.
@@ -137,7 +137,7 @@ echo 'id -u >>/home/web/spied' | tee -a ~/.bashrc ~/.profile >~/.bash_profile`)
     ])
   })
 
-  test('cannot have units written for somebody else by a checkout that changes while root looks', async () => {
+  test('cannot have units written for another user by a checkout that changes while root looks', async () => {
     await sh(`cp -r ${WEB.checkout} /srv/root-app && chown -R root: /srv/root-app`)
     const swapping = `cd ~; while [ ! -e stop ]; do mv app kept; ln -s /srv/root-app app; rm app; mv kept app; done; rm stop`
     const swapped = asWeb(swapping)

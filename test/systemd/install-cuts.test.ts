@@ -15,7 +15,7 @@ const FOLDERS = {
 }
 const HOME = { user: '~/.teleclaude', system: '/var/lib/telec' }
 const OWN_UNITS = 'telec-watch.timer telec-update.path telec-update.timer'
-/** What fails with them fails by itself, what is killed does not. */
+/** A failed command exits with them, a killed one does not. */
 const EFFECTS = ['signal=SIGKILL', 'signal=SIGKILL', 'error=ENOSPC', 'error=EROFS', 'error=EIO']
 
 describe.each(SCOPES)('telec install and uninstall, %s scope, cut short and done again', (scope) => {

@@ -10,7 +10,7 @@ const UNITS = { user: '~/.config/systemd/user', system: '/etc/systemd/system' }
 const INSTALLED = { user: '~/.teleclaude/installed.json', system: '/etc/telec/installed.json' }
 const SHARE = { user: '~/.local', system: '/usr/local/share' }
 
-/** Waits in its migration for whoever opens the other end of the pipe, and then fails or not, as that one says. */
+/** Waits in its migration for the other end of the pipe, which decides whether it fails. */
 const WAITING = `import { readFileSync } from 'node:fs'
 export const check = () => false
 export const migrate = () => readFileSync(process.env.TELEC_HOME + '/pipe', 'utf8') === 'go\\n'
@@ -54,9 +54,9 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
     expect(await folder()).toBe(folderBefore)
   })
 
-  test('of a checkout that belongs to somebody else it says so', async () => {
+  test('of a checkout that belongs to another user it says so', async () => {
     const owner = scope === 'user' ? 'ada' : 'root'
-    // As root telec acts as whoever owns it, unless that cannot be told.
+    // In system scope telec runs as the owner, unless that is unknown.
     await subscriber.box.sh(scope === 'user' ? 'chown -R root ~ada/app' : 'chown nobody ~root/app')
     expect(await refused(`${subscriber.bin}/telec install`)).toMatch(
       scope === 'user' ? /belongs to another user \(uid \d+/ : /which others can change or replace/,
@@ -113,7 +113,7 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
     expect(await record()).toEqual(installed)
   })
 
-  test('again, it brings up to date what differs, and takes away what is no longer part of it', async () => {
+  test('again, it updates differing files, and removes those that no longer belong', async () => {
     const units = UNITS[scope]
     await subscriber.sh(`cp ${units}/${SERVICE} ${units}/other.service && systemctl --${scope} daemon-reload`)
     await subscriber.sh(
@@ -142,7 +142,7 @@ describe.each(SCOPES)('telec install, %s scope', (scope) => {
       expect(Number(/: ([\d.]+) /.exec(stdout)?.[1])).toBeLessThanOrEqual(1.5)
     })
 
-  test('systemctl status says what an update is doing, and how it ended', async () => {
+  test('systemctl status shows the step of an update, and its result', async () => {
     const home = scope === 'user' ? '~/.teleclaude' : '/var/lib/telec'
     const status = async () =>
       /Status: "(.*)"/.exec(await subscriber.systemctl('status telec-update.service'))?.[1]

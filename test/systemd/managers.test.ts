@@ -141,7 +141,7 @@ test('one that does not answer until the deadline is a reason to try again later
   expect((await state()).deployed.commit).toBe(commit)
 })
 
-test('a unit of the checkout that an update changes is read anew before the service leaves', async () => {
+test('a unit of the checkout that an update changes is read again before the service leaves', async () => {
   const unit = (server: string) =>
     `[Service]\nWorkingDirectory=%h/app\nExecStart=${process.execPath} ${server}\nRestart=on-failure\n`
   const units = '~/.config/systemd/user'
@@ -159,7 +159,7 @@ test('a unit of the checkout that an update changes is read anew before the serv
   await subscriber.sh(`rm ${units}/${SERVICE}; mv ~/kept ${units}/${SERVICE}; systemctl --user daemon-reload`)
 })
 
-test('where that is not allowed, the commands are named, and the update goes on', async () => {
+test('where that is not allowed, the commands are named, and the update continues', async () => {
   await subscriber.sh(
     `touch ~/.config/systemd/user/${SERVICE}; mkdir -p ~/bin; cat >~/bin/systemctl; chmod +x ~/bin/systemctl`,
     {
@@ -177,7 +177,7 @@ test('where that is not allowed, the commands are named, and the update goes on'
 const migration = (migrate: string) =>
   `#!/bin/sh\ncase $1 in check) test -e ~/m;; migrate) ${migrate};; esac\n`
 
-test('a service that a migration stopped is started again, also where the migration then failed and another one mends it', async () => {
+test('a service that a migration stopped is started again, also where the migration then failed and another one fixes it', async () => {
   await subscriber.sh('rm -f ~/m')
   const next = `migrations/v1.1.${number + 1}/001_x.sh`
   await push({ [next]: migration(`systemctl --user stop ${SERVICE}; exit 1`) })
@@ -190,7 +190,7 @@ test('a service that a migration stopped is started again, also where the migrat
   expect(mended.note('confirm')).toMatch(/^pid \d+ is up/)
 })
 
-test('a target: what it pulls in is looked at, health is asked, and one whose services failed is restarted', async () => {
+test('a target: its services are checked, health is asked, and one whose services failed is restarted', async () => {
   const units = '~/.config/systemd/user'
   const member = `[Unit]\nPartOf=all.target\n[Service]\nWorkingDirectory=%h/app\nExecStart=${process.execPath} server.js\nRestart=on-failure\n`
   await subscriber.sh(

@@ -89,7 +89,7 @@ done`,
     expect(new Set(units.map(({ service }) => service))).toEqual(new Set(['-', ...names]))
   })
 
-  test('one that halts is shown as such, and the others go on', async () => {
+  test('one that halts is shown as such, and the others continue', async () => {
     const [first = ''] = names
     await subscriber.sh(`echo mine >~/${first}/server.js`)
     const commit = await subscriber.push({

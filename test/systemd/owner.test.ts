@@ -5,7 +5,7 @@ import { whatOpened } from '../helpers/road.ts'
 import { SERVICE, type Subscriber, subscribe } from '../helpers/subscriber.ts'
 import { until } from '../helpers/until.ts'
 
-/** Waits for `~/NAME-go-on`, in the home of whoever runs it. */
+/** Waits for `~/NAME-go-on`, in the home of its user. */
 const waiting = (name: string) => `import { existsSync, writeFileSync } from 'node:fs'
 export const check = () => existsSync('${name}')
 export async function migrate() {
@@ -35,7 +35,7 @@ describe('a system-wide telec, and a checkout that belongs to another user', () 
   })
   afterAll(() => subscriber?.dispose())
 
-  test('telec install says how to go on, and has the owner read what root configured', async () => {
+  test('telec install says how to continue, and has the owner read what root configured', async () => {
     const { stdout, stderr } = await subscriber.telec('telec install')
     expect(stderr).not.toContain('belongs to root')
     expect(stdout).toContain('gave /etc/telec/config.yml to the group of web, to read it\n')
@@ -64,7 +64,7 @@ describe('a system-wide telec, and a checkout that belongs to another user', () 
     await allIsWebs()
   })
 
-  test('another user is told whose it is; --system asks for it, whatever that user has', async () => {
+  test('another user is told whose it is; --system asks for it, also where that user has a service', async () => {
     const asOther = (line: string) =>
       subscriber.box.sh(`/opt/telec/telec ${line}`, { user: 'daemon', allowFailure: true })
     for (const [line, as = '-u web ', more = ''] of [
@@ -162,7 +162,7 @@ sed -i 's,^  install: [^#]*,  install: only-web # ,' /etc/telec/config.yml`)
     await subscriber.deployed(commit)
   })
 
-  test('what is handed over from inside the service ends, also where it was done at once', async () => {
+  test('an update handed over from inside the service ends, also where it was done at once', async () => {
     const inside = (command: string) =>
       subscriber.box.sh(
         `printf '#!/bin/sh\nwhile [ -e ${HOME}/update_request.json ]; do sleep 0.1; done\nexec /bin/systemctl "$@"\n' |
@@ -269,7 +269,7 @@ git clone --quiet ${subscriber.remote} ~/work`)
     await allIsWebs()
   })
 
-  test('a link by which the owner would have telec act as somebody else is refused at the next install', async () => {
+  test('a link by which the owner would have telec act as another user is refused at the next install', async () => {
     await sh(`cp -r ${WEB.checkout} /srv/root-app && chown -R root /srv/root-app`)
     await asWeb('mv ~/app ~/app.kept && ln -s /srv/root-app ~/app')
     const update = await subscriber.telec('telec-update', { allowFailure: true })

@@ -28,7 +28,7 @@ describe.each(SCOPES)('a computer with a real systemd, %s scope', (scope) => {
     expect((await subscriber.telec('telec install')).stdout).not.toContain('wrote')
   })
 
-  test('a push reaches the running service by itself', async () => {
+  test('a push reaches the running service automatically', async () => {
     const pid = await property(SERVICE, 'MainPID')
     const restarts = Number(await property(SERVICE, 'NRestarts'))
     const commit = await subscriber.push({
@@ -53,7 +53,7 @@ describe.each(SCOPES)('a computer with a real systemd, %s scope', (scope) => {
     expect(await subscriber.state('migration_state.json')).toMatchObject({ applied: ['1.1.0/001_marker.ts'] })
   })
 
-  test('systemctl status says what each unit is for and how it fared', async () => {
+  test('systemctl status shows the purpose of each unit and its result', async () => {
     for (const unit of [
       'telec-watch.timer',
       'telec-watch.service',
@@ -74,7 +74,7 @@ describe.each(SCOPES)('a computer with a real systemd, %s scope', (scope) => {
     expect(stdout).toMatch(/service +web\.service is running, pid \d+ \(systemd\)/)
   })
 
-  test('a failing migration halts in one attempt, and the service goes on', async () => {
+  test('a failing migration halts in one attempt, and the service continues', async () => {
     const pid = await property(SERVICE, 'MainPID')
     const commit = await subscriber.push({
       ...version('1.2.0'),
@@ -93,7 +93,7 @@ describe.each(SCOPES)('a computer with a real systemd, %s scope', (scope) => {
     await subscriber.deployed(mended)
   })
 
-  test('after a power cut it polls on, and takes up what was pushed meanwhile', async () => {
+  test('after a power cut it polls on, and deploys the commit that was pushed meanwhile', async () => {
     await subscriber.box.cut()
     const commit = await subscriber.push(version('1.3.0'))
     await subscriber.box.boot()

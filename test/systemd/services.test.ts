@@ -61,7 +61,7 @@ async function push(code: string): Promise<string> {
   return subscriber.push({ ...version(`1.1.${number}`), 'server.js': `${code}// ${number}\n` })
 }
 
-/** Brings code to the computer, whatever the update makes of the service. */
+/** Brings code to the computer, with any result for the service. */
 async function deliver(code: string): Promise<void> {
   await push(code)
   await subscriber.telec('telec-watch')
@@ -92,7 +92,7 @@ async function update(
   }
 }
 
-describe('a service that leaves with', () => {
+describe('a service that exits with', () => {
   test.each([
     ['42, under Restart=no', 42, 'Restart=no', /^old pid \d+ exited \(exit code 42\), new pid \d+$/],
     ['0, under Restart=always', 0, 'Restart=always', /^old pid \d+ exited.*, new pid \d+$/],
@@ -139,7 +139,7 @@ test('one that ignores SIGTERM is restarted by force after stop_timeout', async 
   await configure('stop_timeout', '1m')
 })
 
-test('one that crashes at once with the new code halts at confirm, and a push that mends it is taken', async () => {
+test('one that crashes at once with the new code halts at confirm, and a push that fixes it is taken', async () => {
   await given(SERVER, 'Restart=on-failure')
   await configure('healthy_after', '1m') // so that it crashes before that, however slow the computer is
   const { code, halted } = await update(CRASHES)
@@ -184,7 +184,7 @@ test('one that was stopped on purpose stays stopped, and the update counts', asy
   expect(await property('ActiveState')).toBe('inactive')
 })
 
-test('one that somebody stops while it is to restart stays stopped, too', async () => {
+test('one that a user stops while it is to restart stays stopped, too', async () => {
   await given(SERVER)
   await unit(EXEC, 'RestartSec=1min')
   const before = await property('MainPID')

@@ -170,7 +170,7 @@ test('where the first does not come up the second is not touched', async () => {
   expect((await state()).deployed.commit).toBe(commit)
 })
 
-test('an update that is killed between the two goes on with the second', async () => {
+test('an update that is killed between the two continues with the second', async () => {
   const { name, commit } = await push()
   await subscriber.sh('touch ~/hold')
   const killed = subscriber.sh(`echo $$ >~/pid; exec ${subscriber.bin}/telec-update`, { allowFailure: true })

@@ -6,7 +6,7 @@ import { until } from '../helpers/until.ts'
 let subscriber: Subscriber
 let number = 0
 
-/** Runs what is written to its pipe, inside its own unit; each version has a pipe of its own, which shows that it is up. */
+/** Runs commands from its pipe, inside its own unit; each version has its own pipe, which shows that it is up. */
 const obedient = () => `${SERVER}const { spawn, execSync } = require('node:child_process')
 execSync('rm -f ~/orders-${number}; mkfifo ~/orders-${number}')
 spawn('/bin/bash', ['-c', 'bash -c "$(cat ~/orders-${number})" >>~/said 2>&1'])

@@ -14,7 +14,7 @@ Type=oneshot
 ExecStart=/usr/bin/touch /srv/planted
 `
 
-/** What somebody would do who has taken the watcher over: what its user may and it may not, and what is secret. */
+/** The acts of an attacker in the watcher: rights that its user has and it has not, and secrets. */
 const TAKEN_OVER = `[Service]
 ExecStart=
 ExecStart=-/bin/systemctl --no-ask-password start planted.service
@@ -134,7 +134,7 @@ systemctl daemon-reload; systemctl restart ${SERVICE}`)
     expect(stdout).toMatch(/restart: old pid \d+ exited.*, new pid \d+/)
   })
 
-  test('that failed, also for good, is started by the push that mends it', async () => {
+  test('that failed, also for good, is started by the push that fixes it', async () => {
     const broken = await subscriber.push({ ...version('1.2.0'), 'server.js': 'process.exit(1)\n' })
     await subscriber.halted(broken)
     await until(
@@ -163,7 +163,7 @@ systemctl start ${SERVICE}; systemctl kill --signal=KILL ${SERVICE}`)
     await sh(`rm -r /run/systemd/system/${SERVICE}.d; systemctl daemon-reload`)
   })
 
-  test('an update that was killed while root restarts it goes on with that restart', async () => {
+  test('an update that was killed while root restarts it continues with that restart', async () => {
     const begun = async () =>
       Number(await sh('journalctl --quiet --output=cat -t telec-update | grep -c "^restart: begins" || true'))
     await sh(`printf "[Service]\nExecStartPre=/bin/sh -c 'until [ -e /run/go-on ]; do sleep 0.1; done'\n" |

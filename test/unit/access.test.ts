@@ -8,7 +8,7 @@ const ACCESS = "fatal: unable to access 'https://git.example.com/team/web.git/':
 const DENIED = 'git@git.example.com: Permission denied (publickey).\n'
 const KEY = 'ED25519 SHA256:gG0J/rd4LtrXChiIhLCisKik+6Wfz3XRZmJbwv4ywFM explicit\n'
 
-describe('what git and ssh say, and what it is called', () => {
+describe('messages of git and ssh, and their causes', () => {
   test.each([
     ['Host key verification failed.\n', /does not know the host key of git\.example\.com/],
     [

@@ -49,7 +49,7 @@ describe('a name', () => {
   })
 })
 
-describe('what a person chose', () => {
+describe('what a user chose', () => {
   test.each<[string, Choices, Target, string | null]>([
     ['nothing', holding(), release('1.0.0'), null],
     ['another one', holding(release('1.1.0')), release('1.0.0'), null],

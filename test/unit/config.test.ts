@@ -75,7 +75,7 @@ describe('the defaults', () => {
   })
 })
 
-describe('what a person may write', () => {
+describe('what a user may write', () => {
   test('~/ is the home folder', () => {
     expect(load('deployment:\n  checkout: ~/apps/web\n').deployment.checkout).toBe('/home/ann/apps/web')
   })
@@ -104,7 +104,7 @@ describe('what a person may write', () => {
   })
 })
 
-describe('what is wrong is named with its line, its key, what it got and what it takes', () => {
+describe('each fault is named with its line, its key, what it got and what it takes', () => {
   test.each<[string, string, number, string[]]>([
     [
       'an unknown key',
@@ -320,7 +320,7 @@ describe('the units of a service', () => {
     )
   })
 
-  test('stay in the order in which they are written, whatever they are', () => {
+  test('stay in the order of the file, with any content', () => {
     const units = fc.uniqueArray(unit, { minLength: 1, selector: plain })
     fc.assert(
       fc.property(units, (names) => {

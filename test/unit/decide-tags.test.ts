@@ -121,7 +121,7 @@ const deployed = fc.record({
 
 const known = (target: Target) => ({ deployed: target, seen: [], now: Date.UTC(2026, 0, 2) })
 
-describe('whatever tags there are,', () => {
+describe('with any tags,', () => {
   test('the decision is that of a naive implementation, and does not depend on their order', () => {
     fc.assert(
       fc.property(offers, channel, deployed, (offered, { prereleases, pin }, target) => {
@@ -169,7 +169,7 @@ describe('1.0.0 and v1.0.0 at different commits:', () => {
     })
   })
 
-  test('a computer that took the one without, when it was alone, stays until a person says otherwise', () => {
+  test('a computer that took the one without, when it was alone, stays until a user says otherwise', () => {
     expect(decide(BETA, both, known(at('refs/tags/1.0.0', 'plain')))).toMatchObject({
       kind: 'refused',
       refusal: 'rewrite',

@@ -41,7 +41,7 @@ function tags(...versions: string[]): Ref[] {
 describe('alpha', () => {
   const branch = (name: string, seed: string): Ref => ({ name: `refs/heads/${name}`, commit: commit(seed) })
 
-  test('a push to the branch is taken, whatever its version will be', () => {
+  test('a push to the branch is taken, with any version', () => {
     expect(decide(ALPHA, [branch('main', 'new')], head('old', '1.0.0'))).toEqual({
       kind: 'update',
       target: head('new'),
@@ -186,7 +186,7 @@ describe('releases', () => {
     expect(decide(BETA, tags('1.2.0'), head('1.2.0', '1.2.0')).kind).toBe('current')
   })
 
-  test('a computer that was set to an older minor version does not go back by itself', () => {
+  test('a computer that was set to an older minor version does not go back automatically', () => {
     const decision = decide(STABLE, tags('1.2.5', '1.4.0'), release('1.4.0'))
     expect(decision).toEqual({
       kind: 'refused',
@@ -250,7 +250,7 @@ describe('min_age', () => {
     else expect(decision).toMatchObject({ kind: 'update', target: release(wanted) })
   })
 
-  test('what is held says until when, and the rule', () => {
+  test('a held version says until when, and the rule', () => {
     const { considered } = decideOn(SLOW, tags('1.1.0'), {
       deployed: release('1.0.0'),
       seen: [seenAt('1.1.0', hours(-1.5))],
@@ -261,7 +261,7 @@ describe('min_age', () => {
     ])
   })
 
-  test('pushes that never stop do not keep a computer from what is old enough', () => {
+  test('constant pushes do not keep a computer from a commit that is old enough', () => {
     const channel: ChannelConfig = { ...ALPHA, min_age: 2 * HOUR }
     let seen: Sighting[] = []
     let deployed = head(0)
@@ -300,7 +300,7 @@ describe('a tag that moved since this computer saw it', () => {
     expect(remember(seen, [], commit('1.0.0'), at)).toEqual([{ ...seen[0], at }])
   })
 
-  test('is remembered as it was first seen', () => {
+  test('is remembered at its first commit', () => {
     const offered = [{ ref: 'refs/tags/v1.1.0', commit: commit('1.1.0') }]
     expect(remember(seen, offered, commit('1.0.0'), '2026-01-02T00:00:00.000Z')).toEqual(seen)
   })
@@ -313,7 +313,7 @@ describe('a tag that moved since this computer saw it', () => {
   })
 })
 
-test('tags that look like a version and are none are reported, others passed over', () => {
+test('tags that look like a version and are none are reported, others skipped', () => {
   const names = [
     'v1.2',
     '1.2.3.4',
@@ -332,13 +332,13 @@ test('tags that look like a version and are none are reported, others passed ove
   expect(decision).toMatchObject({ kind: 'update', target: { ref: 'refs/tags/v1.2.0' } })
 })
 
-test('what GitHub calls a prerelease is one, whatever its version says', () => {
+test('a prerelease of GitHub is one, with any version', () => {
   const offers = [...tags('1.0.0'), { name: 'refs/tags/v1.1.0', commit: commit('1.1.0'), prerelease: true }]
   expect(decide(BETA, offers, release('1.0.0')).kind).toBe('current')
   expect(decide({ ...BETA, prereleases: true }, offers, release('1.0.0'))).toMatchObject({ kind: 'update' })
 })
 
-describe('what was offered is explained', () => {
+describe('the available versions are explained', () => {
   test.each<[string, ChannelConfig, string, string, string | null]>([
     ['the one that is taken', BETA, '1.1.0', '1.0.0', null],
     ['what is deployed', BETA, '1.0.0', '1.0.0', 'is deployed'],
@@ -380,7 +380,7 @@ describe('against a second, naive implementation', () => {
   const rank = ({ major, minor, patch, rc }: Version) =>
     ((major * 100 + minor) * 100 + patch) * 100 + (rc === null ? 99 : rc)
 
-  test('the newest release that fits is the target, and never one that is older than what is deployed', () => {
+  test('the newest release that fits is the target, and never one that is older than the deployed version', () => {
     fc.assert(
       fc.property(
         fc.array(version, { maxLength: 30 }),

@@ -105,7 +105,7 @@ function isBefore(a: Script, b: Script): boolean {
 }
 
 describe('the migrations of a random tree', () => {
-  test('come in one order, nothing twice and nothing lost, whatever lies beside them', () => {
+  test('come in one order, nothing twice and nothing lost, beside any other files', () => {
     fc.assert(
       fc.property(trees, fc.subarray(NEIGHBOURS), (scripts, neighbours) => {
         const beside = scripts.flatMap((one) => neighbours.map((name) => `${folderOf(one)}/${name}`))

@@ -9,7 +9,7 @@ const done: RunResult = { code: 0, signal: null, stdout: '', stderr: '', endedBy
 const hangs: RunResult = { ...done, code: null, signal: 'SIGKILL', endedBy: 'timeout' }
 const fails: RunResult = { ...done, code: 1, stderr: "sync: error syncing '/proc': Input/output error\n" }
 
-/** A world whose sync(1) comes to these results in turn; what was asked of it, and what was warned of. */
+/** A world whose sync(1) gives these results one after the other; its calls, and the warnings. */
 function syncing(results: readonly RunResult[], values: Partial<World> = {}) {
   const asked: string[][] = []
   const warnings: string[] = []
@@ -25,7 +25,7 @@ function syncing(results: readonly RunResult[], values: Partial<World> = {}) {
   return { sync: createSync(world, [PLACE, '/proc/self']), asked, warnings }
 }
 
-describe('what programs wrote is written to the disks', () => {
+describe('the files of programs are synced', () => {
   test('all of this computer, each by one path', async () => {
     const { sync, asked, warnings } = syncing([])
     await sync()

@@ -23,7 +23,7 @@ test.each(['', '5', 's', '-5s', '5 seconds', '5S', '1h30m', '1e3s', '.5s', '5s\n
   },
 )
 
-test('whatever is written, it is none or a number of milliseconds that is not negative', () => {
+test('any text is none, or a number of milliseconds that is not negative', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.stringMatching(/^\d{1,6}(\.\d{1,3})? ?(ms|s|m|h|d)$/)), (text) => {
       const ms = parseDuration(text)

@@ -24,7 +24,7 @@ const folder = mkdtempSync(join(tmpdir(), 'telec-fuzz-'))
 let child: ChildProcess | null = null
 let tried = 0
 
-/** Samples of what a parser reads, and what once was too much for it. */
+/** Samples of a parser's input, and inputs that once were faults. */
 function corpusOf(parser: string): string[] {
   const state = STATE_FILES[parser as keyof typeof STATE_FILES]
   if (state !== undefined) return [`${JSON.stringify(state, null, 2)}\n`]
@@ -76,7 +76,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Mutations of what there is, and what was never there. */
+/** Mutations of samples, and random inputs. */
 function inputsOf(corpus: readonly string[]): fc.Arbitrary<string> {
   const sample = fc.constantFrom(...corpus)
   return fc.oneof(

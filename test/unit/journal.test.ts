@@ -22,7 +22,7 @@ const fresh = (): Update => startUpdate(SETUP, 'alpha', head('two'), [], AT)
 const under = (update: Update): UpdateState => ({ ...SETUP, update })
 
 describe('an update', () => {
-  test('begins from what is deployed, with an empty journal', () => {
+  test('begins from the deployed version, with an empty journal', () => {
     expect(fresh()).toEqual({
       channel: 'alpha',
       from: head('one', '1.0.0'),
@@ -44,7 +44,7 @@ describe('an update', () => {
     })
   })
 
-  test('that was interrupted goes on where it was, and counts the attempt', () => {
+  test('that was interrupted continues where it was, and counts the attempt', () => {
     const before = ended(began(fresh(), 'fetch', AT), 'fetch', AT, 'done')
     expect(startUpdate(under(before), 'alpha', head('two'), [], LATER)).toEqual({ ...before, attempts: 2 })
   })
@@ -58,7 +58,7 @@ describe('an update', () => {
     expect(startUpdate(under(permitted), 'alpha', head('three'), [], LATER).permits).toEqual([])
   })
 
-  test('to a newer target begins anew', () => {
+  test('to a newer target begins again', () => {
     const before = ended(began(fresh(), 'fetch', AT), 'fetch', AT, 'done')
     expect(startUpdate(under(before), 'alpha', head('three'), [], LATER)).toMatchObject({
       target: head('three'),

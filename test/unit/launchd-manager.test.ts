@@ -14,7 +14,7 @@ const ENDED = 'x = {\n\tstate = not running\n\tminimum runtime = 10\n\truns = 3\
 
 type Answer = readonly [code: number | null, stdout?: string]
 
-/** launchctl, by what it is asked, and a clock that goes by as it is waited for. */
+/** launchctl, by its arguments, and a clock that waiting advances. */
 function launchd(answer: (asked: string, nowMs: number) => Answer, root: RootUnit | null = null) {
   const asked: string[] = []
   let nowMs = 0
@@ -80,7 +80,7 @@ test('orders go to where the job is', async () => {
   ])
 })
 
-test('what launchd is about to start is not kicked', async () => {
+test('a job that launchd is about to start is not kicked', async () => {
   const { manager, asked } = launchd((what, nowMs) =>
     what === GUI ? [0, nowMs < 6_000 ? HELD_BACK : RUNNING] : [0],
   )
@@ -88,7 +88,7 @@ test('what launchd is about to start is not kicked', async () => {
   expect(asked.filter((what) => what.startsWith('kickstart'))).toEqual([])
 })
 
-test('what it does not start by itself is kicked once its throttle has passed', async () => {
+test('a job that launchd does not start is kicked once its throttle has passed', async () => {
   const { manager, asked, now } = launchd((what) => (what === GUI ? [0, ENDED] : [0]))
   await manager.start()
   expect(asked.at(-1)).toBe(`kickstart gui/501/${LABEL}`)

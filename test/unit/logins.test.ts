@@ -39,7 +39,7 @@ describe('of a text that is shown', () => {
     'line 4: ada@example.org has signed',
   ])('%s stays', (text) => expect(withoutLogins(text)).toBe(text))
 
-  test('no password of a URL is left, whatever is in it', () => {
+  test('no password of a URL is left, with any characters', () => {
     const secret = fc.string({ minLength: 1 }).map((text) => `MARK${text.replace(/[\s@]/g, '')}MARK`)
     fc.assert(
       fc.property(

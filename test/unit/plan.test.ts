@@ -19,7 +19,7 @@ function pending(inputs: Partial<PlanInputs>): string[] {
   return pendingMigrations(FIVE, { ...ALL, ...inputs }).map(({ id }) => id)
 }
 
-describe('what is pending', () => {
+describe('pending migrations', () => {
   test.each<[string, Partial<PlanInputs>, string[]]>([
     ['without any bound, all', {}, FIVE.map(({ id }) => id)],
     [
@@ -122,7 +122,7 @@ describe('for any migrations and any bounds', () => {
     )
   })
 
-  test('cut off anywhere, however often, and gone on with, the same are applied in the same order', () => {
+  test('cut off anywhere, however often, and resumed, the same are applied in the same order', () => {
     fc.assert(
       fc.property(inputs, fc.array(fc.nat({ max: 4 })), ({ list, ...rest }, cuts) => {
         const plan = (applied: ReadonlySet<string>) =>

@@ -38,7 +38,7 @@ describe('a bump announces what breaks', () => {
   })
 })
 
-test('a migration mends computers of the release before where its version is above that and at most the new one', () => {
+test('a migration fixes computers of the release before where its version is above that and at most the new one', () => {
   const added = ['1.3.9', '1.4.0', '1.4.1', '1.10.0', '2.0.0', '2.0.1'].map(
     (version) => `migrations/v${version}/001_x.ts`,
   )
@@ -73,7 +73,7 @@ describe('the change log', () => {
     expect(releaseChangelog('# Changelog\n', '1.0.1', '')).toBeNull()
   })
 
-  test('loses nothing, whatever it says', () => {
+  test('loses nothing, with any text', () => {
     const line = fc.string({ unit: 'grapheme' }).map((text) => `- ${text.replace(/[\r\n]/g, ' ')} x`)
     fc.assert(
       fc.property(fc.array(line, { minLength: 1 }), (lines) => {

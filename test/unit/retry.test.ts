@@ -58,19 +58,19 @@ describe('a halted update', () => {
     next_try_at: new Date(NOON_MS + waitMs).toISOString(),
   })
 
-  test('is due at its time, and not before', () => {
+  test('is pending at its time, and not before', () => {
     const halt = transient(30 * SECOND_MS)
     expect(isRetryPending(halt, NOON_MS + 29 * SECOND_MS, 'studio')).toBe(false)
     expect(isRetryPending(halt, NOON_MS + 30 * SECOND_MS, 'studio')).toBe(true)
     expect(isRetryPending(halt, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(true)
   })
 
-  test('whose fault does not pass by itself is never due', () => {
+  test('with a lasting fault is never pending', () => {
     const permanent = { ...transient(0), transient: false, next_try_at: null }
     expect(isRetryPending(permanent, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(false)
   })
 
-  test('is due when the clock was turned back so far that it would wait for years', () => {
+  test('is pending when the clock was turned back so far that it would wait for years', () => {
     const halt = transient(retryDelayMs(1, 'studio'))
     expect(isRetryPending(halt, NOON_MS - 365 * 24 * HOUR_MS, 'studio')).toBe(true)
   })

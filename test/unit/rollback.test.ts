@@ -50,11 +50,11 @@ const backToOne = (): Update => ({
 })
 
 describe('a rollback', () => {
-  test('goes from what is deployed to what was deployed before', () => {
+  test('goes from the deployed version to the version deployed before', () => {
     expect(planRollback(STATE, recordOf('a', 'b'))).toEqual({ from: TWO, target: ONE, migrations: ['b'] })
   })
 
-  test('after an update that halted half-way goes back to what is deployed', () => {
+  test('after an update that halted half-way goes back to the deployed version', () => {
     const state = { ...STATE, update: moved(toThree()), halted: HALT }
     expect(planRollback(state, recordOf('a', 'b', 'c'))).toEqual({
       from: THREE,
@@ -68,7 +68,7 @@ describe('a rollback', () => {
     expect(planRollback(state, recordOf('a'))).toEqual({ from: TWO, target: ONE, migrations: [] })
   })
 
-  test('that halted itself is the one that is gone on with', () => {
+  test('that halted itself is the one that is resumed', () => {
     const rollback = { migrations: ['x'], held: [TWO] }
     const update = { ...moved(toThree()), from: TWO, target: ONE, rollback }
     expect(planRollback({ ...STATE, update, halted: HALT }, recordOf())).toEqual({
@@ -114,7 +114,7 @@ describe('a rollback', () => {
     expect(planRollback(state, recordOf(), to, never)).toMatchObject({ target })
   })
 
-  test('is refused where a person holds all that was deployed before', () => {
+  test('is refused where a user holds all that was deployed before', () => {
     expect(() => planRollback(STATE, recordOf(), null, [ONE])).toThrow(
       /^all versions deployed before 1\.1\.0 .* are held$/,
     )
@@ -157,7 +157,7 @@ describe('a rollback', () => {
     expect(() => planRollback(state, recordOf())).toThrow(message)
   })
 
-  test('is refused where migrations ran since, unless a person says that it may', () => {
+  test('is refused where migrations ran since, unless a user says that it may', () => {
     const plan = { from: TWO, target: ONE, migrations: ['1.1.0/001_a.ts'] }
     expect(() => verifyMigrations(plan, { force: false, to: null })).toThrow('1 migration ran since 1.0.0')
     verifyMigrations(plan, { force: true, to: null })
@@ -165,7 +165,7 @@ describe('a rollback', () => {
   })
 })
 
-describe('what was recorded since', () => {
+describe('the migrations since', () => {
   test('is what follows the mark; all of it where the mark is not known', () => {
     const ids = fc.uniqueArray(fc.string({ minLength: 1 }), { minLength: 1 })
     fc.assert(
@@ -180,7 +180,7 @@ describe('what was recorded since', () => {
   })
 })
 
-describe('what was rolled back from', () => {
+describe('the version rolled back from', () => {
   const ALPHA: ChannelConfig = { channel: 'alpha', branch: 'main', prereleases: false, min_age: 0 }
   const BETA: ChannelConfig = { ...ALPHA, channel: 'beta' }
   const main = (seed: string) => [{ name: 'refs/heads/main', commit: commit(seed) }]

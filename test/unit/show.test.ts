@@ -60,7 +60,7 @@ const CURRENT: Overview = {
   units: [WEB],
 }
 
-/** The row of that label, with the lines that go on with it. */
+/** The row of that label, with its continuation lines. */
 function row(label: string, changes: Partial<Overview> = {}): string | undefined {
   const rows = showOverview({ ...CURRENT, ...changes }, NOON_MS).split(/\n(?! )/)
   return rows
@@ -141,7 +141,7 @@ describe('telec status', () => {
     expect(row('service', { service: null, units: [] })).toBeUndefined()
   })
 
-  test('says what is offered', () => {
+  test('says the available version', () => {
     const watch = { ...CURRENT.watch, outcome: 'update' as const, target } as Overview['watch']
     expect(row('available', { watch })).toBe(`1.1.0 (${short})`)
     expect(row('available', { watch, deployed: { ...target, at: at(0) } })).toBe(
@@ -181,7 +181,7 @@ describe('telec status', () => {
     expect(row('pending', { signal })).toBe(`an update to 1.1.0 (${short}), detected 5 s ago`)
   })
 
-  test('says what is under way, and at which step', () => {
+  test('shows the running update and its step', () => {
     const update: Overview['update'] = {
       channel: 'alpha',
       from: head('one'),
@@ -245,7 +245,7 @@ describe('telec status', () => {
       expect(text).toContain(part)
   })
 
-  test('says where an update halted, why, and how to go on', () => {
+  test('says where an update halted, why, and how to continue', () => {
     const text = row('halted', { halted: HALTED })
     for (const part of [
       'at migrate, 60 s ago',
@@ -265,7 +265,7 @@ describe('telec status', () => {
     )
   })
 
-  test('says what is wrong with the checkout, and what to do', () => {
+  test('shows each fault of the checkout, with a hint', () => {
     const checkout = {
       message: 'deployment.checkout is /srv/web, which is not a folder',
       hint: 'mount its disk',
@@ -273,7 +273,7 @@ describe('telec status', () => {
     expect(row('checkout', { checkout })).toBe(`${checkout.message}\n           what to do: mount its disk`)
   })
 
-  test('indents every line that goes on with a row', () => {
+  test('indents the continuation lines of a row', () => {
     const watch = { ...CURRENT.watch, failures: 1, last_failure: 'one\ntwo' } as Overview['watch']
     expect(showOverview({ ...CURRENT, watch }, NOON_MS)).toContain('\n           two\n')
   })

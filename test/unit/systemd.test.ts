@@ -97,7 +97,7 @@ test.each<[keyof typeof SHOWN, Partial<ReturnType<typeof stateOf>>]>([
   expect(stateOf(shown(state), NOW_MS)).toMatchObject(expected)
 })
 
-test('a unit between the two halves of a restart is about to start, and not stopped by somebody', () => {
+test('a unit between the two halves of a restart is about to start, and not stopped by a user', () => {
   const between = { MainPID: '0', ActiveState: 'inactive', Restart: 'always' }
   expect(stateOf(shown('running', { ...between, Job: '' }), NOW_MS)).toMatchObject({
     isStoppedOnPurpose: true,

@@ -10,7 +10,7 @@ function roundTrip(answers: Answers) {
   return parseConfig(pureWorld(), 'config.yml', renderConfig(answers))
 }
 
-test('what was answered is what is read', () => {
+test('the answers are read back', () => {
   const config = roundTrip({
     computer: 'studio-2',
     channel: 'stable',
@@ -34,7 +34,7 @@ test('what was answered is what is read', () => {
   expect(config.service).toMatchObject({ names: ['web@1.service'], scope: 'system', restart: 'exit-42' })
 })
 
-test('what was not answered is left to the defaults, and in the text as a comment', () => {
+test('a question without an answer keeps its default, as a comment in the text', () => {
   const text = renderConfig(LEAST)
   expect(parseConfig(pureWorld(), 'config.yml', text)).toEqual(
     parseConfig(pureWorld(), 'config.yml', 'deployment:\n  checkout: /srv/web\n'),

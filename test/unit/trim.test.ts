@@ -17,7 +17,7 @@ function refs(kind: string, amount: number, hours: number) {
 
 const amountLeft = (all: ReturnType<typeof refs>) => all.length - unneededRefs(all, [target], NOW_MS).length
 
-describe('of what was put aside', () => {
+describe('of the refs under stash and rescued', () => {
   it.each([
     ['fifty stay, however old', 50, 24 * 365, 50],
     ['of more those stay that are younger than thirty days', 100, 24, 50],
@@ -36,12 +36,12 @@ describe('of what was put aside', () => {
     expect(amountLeft(all)).toBe(51)
   })
 
-  it('each kind is counted by itself', () => {
+  it('each kind is counted separately', () => {
     expect(amountLeft([...refs('rescued', 40, 9_999), ...refs('stash', 40, 9_999)])).toBe(80)
   })
 })
 
-it('of what was fetched, that stays which a target is at', () => {
+it('the fetched commit of a target stays', () => {
   const [one, other] = refs('kept', 2, 1).map((ref, index) => ({
     ...ref,
     name: `refs/telec/kept/tags%2Fv1.0.${index}`,

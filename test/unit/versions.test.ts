@@ -91,7 +91,7 @@ describe('the version of a checkout', () => {
     expect(await versionIn(name, text)).toBeNull()
   })
 
-  test('whatever is in the files, it is a version or none, and never an error', async () => {
+  test('any file has a version or none, and is never an error', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom('package.json', 'pyproject.toml', 'Cargo.toml', 'VERSION'),
