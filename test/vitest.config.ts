@@ -31,7 +31,7 @@ const PROJECTS = {
   long: { include: ['test/{crash,disks}/*.test.ts'] },
 }
 
-/** What tests write is in memory where scripts/test found room; boxes have a /dev of their own. */
+/** Files of tests are in memory where scripts/test found room; boxes have a /dev of their own. */
 const inMemory = process.env.TELEC_TEST_MEMORY ? { TMPDIR: process.env.TELEC_TEST_MEMORY } : {}
 
 export default defineConfig({

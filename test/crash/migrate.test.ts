@@ -30,7 +30,7 @@ beforeAll(async () => {
 })
 afterAll(() => computer.dispose())
 
-/** What is recorded: in the state file, which must always parse, and in the journal of the run that was killed. */
+/** The records: in the state file, which must always parse, and in the journal of the killed run. */
 function recorded(): string[] {
   const { applied } = computer.state('migration_state.json') as { applied: string[] }
   const journal = join(computer.home, 'migration_state.journal')

@@ -27,7 +27,7 @@ test(
     const byName = (call: string) => calls.filter((one) => one.call === call).length
     expect(byName('rename')).toBeGreaterThan(8)
     const writes: Call[] = [1, 2].map((occurrence) => ({ call: 'write', occurrence }))
-    // Whoever is killed at execve is no longer telec-update: that is programs.test.ts.
+    // A process killed at execve is no longer telec-update: see programs.test.ts.
     const others = calls.filter(({ call }) => call !== 'write' && call !== 'execve')
     for (const cut of sampled([...others, ...writes], 10)) {
       const { call, occurrence } = cut

@@ -50,7 +50,7 @@ describe.each<DiskKind>(['ext4', 'xfs', 'btrfs'])('on %s, cut off its power', (k
       const calls = await callsOf('telec-update', [], computer.env, { trace, folder: computer.folder })
       const writes: Call[] = [1, 2].map((occurrence) => ({ call: 'write', occurrence }))
       const others = calls.filter(({ call }) => call !== 'write' && call !== 'execve')
-      // What is opened is not yet another state than that before the next call.
+      // An open file is the same state as the one before the next call.
       const chosen = isWhole ? others : others.filter(({ call }) => call !== 'openat')
       for (const { call, occurrence, path } of sampled([...chosen, ...writes], 4)) {
         await disk.restore()

@@ -24,7 +24,7 @@ export interface ExecOptions {
   readonly allowFailure?: boolean
 }
 
-/** A throw-away computer with a real systemd; see test/systemd/box. Whoever boots one ends it in afterAll. */
+/** A throw-away computer with a real systemd; see test/systemd/box. Each test that boots one ends it in afterAll. */
 export interface Box {
   readonly name: string
   exec(argv: readonly string[], options?: ExecOptions): Promise<Finished>

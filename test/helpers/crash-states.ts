@@ -8,7 +8,7 @@ export interface Inode {
   mode: number
   time: number
   text: string
-  /** What is on the disk of the text. */
+  /** The part of the text on the disk. */
   synced: string
 }
 

@@ -23,13 +23,13 @@ export interface Disk {
   /** The command that cuts it, after it wrote a file that this must lose. */
   readonly cutCommand: string
   /**
-   * Mounts it again, with the disk as the power cut left it. Throws where it was not cut. @returns whether what was
-   * written last is lost; a copy of btrfs's device takes a while, in which another process may have synced all disks
+   * Mounts it again, with the disk as the power cut left it. Throws where it was not cut. @returns whether the last
+   * write is lost; a copy of btrfs's device takes a while, in which another process may have synced all disks
    */
   boot(): Promise<boolean>
-  /** As it was when it was made, and mounted. */
+  /** Empty again, and mounted. */
   restore(): Promise<void>
-  /** Nothing is mounted any more. */
+  /** Unmounts everything. */
   dispose(): Promise<void>
 }
 
@@ -61,7 +61,7 @@ export async function putOnDisk(computer: Computer, kind: DiskKind): Promise<Dis
   }
   const isMounted = (path: string) => readFileSync('/proc/self/mounts', 'utf8').includes(` ${path} `)
   const unmount = async () => {
-    // What was killed with the power is on its way out.
+    // Processes killed with the power are exiting.
     for (const path of [...folders, disk])
       await until(`${path} not to be in use`, async () => {
         if (isMounted(path)) await execute('umount', [path])

@@ -11,7 +11,7 @@ export const OF_AN_UPDATE = {
   programs: ['git', 'sh', 'sync', 'flock'],
 } as const
 
-/** What is run, with which exit code it ends, and which programs it starts by name. */
+/** The program, its exit code, and the programs that it starts by name. */
 interface Disturbed {
   readonly command: readonly [ProgramName, ...string[]]
   readonly ends: number

@@ -6,7 +6,7 @@ import { requireTool } from './missing-tool.ts'
 import { DIST, type Ended, execute } from './programs.ts'
 
 export interface Executed {
-  /** As it was given: relative to a folder that only the caller knew, or absolute. */
+  /** The given path: relative to a folder that only the caller knew, or absolute. */
   readonly path: string
   readonly argv: readonly string[]
 }

@@ -9,7 +9,7 @@ let logged = ''
 const sink = { write: (text: string) => (logged += text) } as unknown as NodeJS.WriteStream
 const log = createLog(() => sink, {}, null)
 
-/** What is wrong with what a parser makes of a text; null: nothing. */
+/** The fault in a parser's result; null: none. */
 async function faultOf(parser: string, text: string): Promise<string | null> {
   const parse = PARSERS[parser]
   if (!parse) return Object.keys(PARSERS).join(' ')

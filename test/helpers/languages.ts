@@ -44,7 +44,7 @@ export function nodeMigration(
   const define = ([name, body]: [string, string]) => {
     const start = `${form.isAsync ? 'async ' : ''}function ${name}()`
     const type = form.isTyped ? (form.isAsync ? ': Promise<boolean>' : ': boolean') : ''
-    // What a fault answers is of another type: types are taken out, not checked.
+    // A fault returns another type: types are removed, not checked.
     return form.isModule ? `export ${start}${type} {\n${body}\n}` : `exports.${name} = ${start} {\n${body}\n}`
   }
   return `${[...head, ...Object.entries(functions).map(define)].join('\n')}\n`

@@ -34,7 +34,7 @@ sed -i "s,# install: make install *#,install: ${home}/say install \\&\\& touch m
     box.sh(`${bin}/${commandLine}`, asRoot.test(commandLine) ? options : { user: name, ...options })
 }
 
-/** What was said, a line each: what, who, their groups, their environment. */
+/** The lines: what, who, their groups, their environment. */
 export async function whoSaid({ box }: Subscriber): Promise<string[]> {
   const { stdout } = await box.sh('journalctl --quiet --output=cat -t who')
   return stdout.split('\n').filter(Boolean)

@@ -16,7 +16,7 @@ const OPEN = /^open(?:at2?)?\((?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"([^"]*)".* = \d+/
 
 /**
  * Follows all that the box's systemd starts until `work` is done, and lists the opened files with program and uid:
- * from what each process asked of the kernel, as strace(1) writes it. What systemd itself opens is left out.
+ * from what each process asked of the kernel, as strace(1) writes it. Files that systemd itself opens are left out.
  */
 export async function whatOpened({ box }: Subscriber, work: () => Promise<void>): Promise<Opened[]> {
   requireTool('strace', 'strace')

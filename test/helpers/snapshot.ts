@@ -24,7 +24,7 @@ export function restore(computer: Computer): void {
   }
 }
 
-/** What is in a computer's checkout and telec home, by name. */
+/** The files of a computer's checkout and telec home, by name. */
 export function readFiles({ folder }: Computer): Files {
   const names = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()
   const kept = names.filter((name) => KEPT.includes(name.split('/')[0] ?? ''))

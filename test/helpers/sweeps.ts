@@ -49,7 +49,7 @@ export function createTally(title: string): Tally {
   }
 }
 
-/** What a git that was killed leaves below its folder to block the next one. */
+/** Files of a killed git, below its folder, that block the next one. */
 export function locksBelow(gitDir: string): string[] {
   const names = readdirSync(gitDir, { recursive: true, encoding: 'utf8' })
   return names.filter((name) => name.endsWith('.lock')).map((name) => join(gitDir, name))

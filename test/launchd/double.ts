@@ -46,13 +46,13 @@ interface Answer {
   readonly stderr?: string
 }
 
-/** So many bootstraps fail after a bootout: the real one lets go of a job only after seconds. */
+/** The number of bootstraps that fail after a bootout: the real one releases a job only after seconds. */
 const REFUSALS_AFTER_BOOTOUT = 2
 
 /**
  * A small launchd: it follows the rules that were measured on the real one. Jobs get a bare environment; what they watch goes
  * by events of files, which start them again after a run in which they came; the calendar goes by `tick`, since nobody wants
- * to wait for a minute. What is not known of the real one is a switch.
+ * to wait for a minute. Unknown behaviour of the real one is a switch.
  */
 export class Launchd {
   readonly #jobs = new Map<string, Job>()
@@ -270,7 +270,7 @@ export class Launchd {
     job.child = child
     child.on('error', () => this.#ended(job, 78, null))
     child.on('exit', (code, signal) => {
-      // Whatever is left of the group ends with it (AbandonProcessGroup is false).
+      // The rest of the group ends with it (AbandonProcessGroup is false).
       try {
         process.kill(-(child.pid ?? 0), 'SIGKILL')
       } catch {

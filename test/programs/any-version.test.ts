@@ -281,7 +281,7 @@ describe('telec pin', () => {
   test('names the commits that a beginning could mean', async () => {
     const computer = await freshComputer()
     const tree = await computer.git('rev-parse', 'HEAD^{tree}')
-    // So many commits have two that begin alike: of 65,536 beginnings, 2,000 at once.
+    // Enough commits that two begin alike: of 65,536 beginnings, 2,000 at once.
     const ids: string[] = []
     for (let n = 0; ids.length === new Set(ids.map((id) => id.slice(0, 4))).size; n++)
       ids.push(await computer.gitInCheckout('commit-tree', tree, '-m', `number ${n}`))

@@ -53,7 +53,7 @@ async function expectTaken(computer: Computer, commit: string): Promise<void> {
   expect(await head(computer)).toBe(commit)
 }
 
-/** What is offered is signalled, and halts before the checkout is touched. */
+/** The available version is signalled, and halts before the checkout is touched. */
 async function expectHalted(computer: Computer, parts: readonly string[]): Promise<void> {
   expect((await computer.telec('telec-watch')).code).toBe(0)
   const before = await untouched(computer)

@@ -44,7 +44,7 @@ async function fails(
   expect(withoutLock(readTree(computer.home))).toEqual(before)
 }
 
-/** Whoever came last is named in the lock file. */
+/** The lock file names the last process. */
 function withoutLock({ 'telec.lock': _, ...files }: Record<string, string>): Record<string, string> {
   return files
 }

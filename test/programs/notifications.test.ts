@@ -16,7 +16,7 @@ import { watchAndUpdate } from '../helpers/update.ts'
 /** What would run, end or forge something in a command line, a header, JSON or a terminal. */
 const HOSTILE = `"'\`touch ran\`$(touch ran); <!channel> & \\n ü\u001b[2J\r\n.\nSubject: forged`
 
-/** What fails is named in the reason of a halt, here with all that is hostile. */
+/** The reason of a halt names the failed file, here with a hostile name. */
 const INSTALL = `[ -e fails ] || exit 0; : <<'END'\n${HOSTILE}\nEND\nexit 3`
 
 /** A computer with a recipe of the document as it stands there, in which only its checkout and hosts are others. */

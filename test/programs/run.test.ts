@@ -131,7 +131,7 @@ test('the service that a killed telec run left behind is ended before the next o
   process.kill(left, 0)
   const second = await telecRun(computer, [NODE, 'server.js'])
   expect(second.output()).toContain(`ending the service of an earlier telec run (pid ${left})`)
-  // Whoever adopts orphans here may not have reaped it yet.
+  // The process that adopts orphans here may not have reaped it yet.
   expect(existsSync(`/proc/${left}`) ? readFileSync(`/proc/${left}/cmdline`, 'utf8') : '').toBe('')
   expect(second.mainPid()).not.toBe(left)
   await second.stop()

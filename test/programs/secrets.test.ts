@@ -66,7 +66,7 @@ async function scene(place: Place): Promise<Scene> {
   const plain = (name: string) => server.url(`ann/${name}`)
   const bin = join(computer.folder, 'bin')
   mkdirSync(bin)
-  // What is told to systemd is an argument of systemd-notify(1).
+  // A message to systemd is an argument of systemd-notify(1).
   writeFileSync(join(bin, 'systemd-notify'), '#!/bin/sh\n')
   chmodSync(join(bin, 'systemd-notify'), 0o755)
   const env: NodeJS.ProcessEnv = {

@@ -61,7 +61,7 @@ async function expectTaken(computer: Computer, commit: string): Promise<void> {
   expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(commit)
 }
 
-/** What is signalled halts at verify, and nothing of the checkout is touched. */
+/** The signalled version halts at verify, and the checkout is not touched. */
 async function expectRefused(computer: Computer, parts: readonly string[], code = 1): Promise<string> {
   expect((await computer.telec('telec-watch')).code).toBe(0)
   const [before, files] = [await untouched(computer), readTree(computer.checkout)]

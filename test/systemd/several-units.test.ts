@@ -9,7 +9,7 @@ const UNITS = '~/.config/systemd/user'
 
 /**
  * Writes what happens to it to ~/events. Of Type=notify: it is ready a moment after its start, and not while ~/hold is
- * there; with ~/broken-NAME it ends at its start. What is written to its pipe runs inside its unit.
+ * there; with ~/broken-NAME it ends at its start. Commands from its pipe run inside its unit.
  */
 const SERVER = `const { appendFileSync, existsSync } = require('node:fs')
 const { execSync, spawn, spawnSync } = require('node:child_process')

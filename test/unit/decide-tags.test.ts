@@ -5,7 +5,7 @@ import type { Ref } from '../../src/channel/releases.ts'
 import type { Target } from '../../src/channel/target.ts'
 import { commit } from '../helpers/commits.ts'
 
-/** Whatever tags a remote has: a second implementation, by the letter of semver.org and as slow as it likes. */
+/** For any tags of a remote: a second, slow implementation by the letter of semver.org. */
 
 const BETA: ChannelConfig = {
   channel: 'beta',

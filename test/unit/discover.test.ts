@@ -22,7 +22,7 @@ function discover(files: readonly string[], executable: readonly string[] = []):
   }
 }
 
-/** What is wrong with a tree, a line each. */
+/** The faults of a tree, a line each. */
 function faults(files: readonly string[]): string[] {
   try {
     discover(files)

@@ -31,7 +31,7 @@ function corpusOf(parser: string): string[] {
   return readdirSync(join(CORPUS, parser)).map((name) => readFileSync(join(CORPUS, parser, name), 'utf8'))
 }
 
-/** What is wrong with what a parser makes of a text, in a process that may end, hang, or take all memory. */
+/** The fault in a parser's result, from a process that may exit, hang, or take all memory. */
 async function faultOf(parser: string, text: string): Promise<string | null> {
   tried += 1
   child ??= fork(join(folder, 'child.cjs'), {
@@ -120,7 +120,7 @@ describe('a parser gives a value, or an error that says what to do', () => {
       const property = fc.asyncProperty(inputsOf(corpus), async (text) => {
         expect(await faultOf(parser, text)).toBeNull()
       })
-      // What is found is in the message whole: it goes into the corpus.
+      // The message has the whole input: it goes into the corpus.
       await fc.assert(property, { seed: SEED, numRuns: Math.ceil(INPUTS / names.length), endOnFailure: true })
     },
     3_600_000,

@@ -49,7 +49,7 @@ describe('an update', () => {
     expect(startUpdate(under(before), 'alpha', head('two'), [], LATER)).toEqual({ ...before, attempts: 2 })
   })
 
-  test('keeps what a person permitted for its target, over kills, and no longer', () => {
+  test('keeps a permission for its target, over kills, and no longer', () => {
     const permitted = startUpdate(SETUP, 'alpha', head('two'), ['rewrite'], AT)
     expect(startUpdate(under(permitted), 'alpha', head('two'), ['stash'], LATER).permits).toEqual([
       'rewrite',

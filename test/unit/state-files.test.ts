@@ -226,7 +226,7 @@ describe('a state file with anything in it', () => {
       const property = fc.asyncProperty(mutationsOf(text), async (mutation) => {
         const isUnderstood = await expectNoHarm(path, mutation, READERS[file])
         outcomes[isUnderstood ? 'understood' : 'refused'] += 1
-        // What is written from it is understood again: JSON has no infinity, and no undefined.
+        // The written file can be read again: JSON has no infinity, and no undefined.
         if (!isUnderstood || file === 'update_request.json') return
         if (file === 'migration_state.json' || file === 'releases.json') return
         const value = await READERS[file]()

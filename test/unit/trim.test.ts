@@ -5,7 +5,7 @@ const DAY_MS = 24 * 60 * 60_000
 const NOW_MS = Date.parse('2026-06-01T00:00:00Z')
 const target = { version: '1.0.0', ref: 'refs/tags/v1.0.0', commit: 'a'.repeat(40) }
 
-/** So many of a kind, newest first, one every `hours`. */
+/** A number of a kind, newest first, one every `hours`. */
 function refs(kind: string, amount: number, hours: number) {
   return Array.from({ length: amount }, (_, index) => ({
     name: `refs/telec/${kind}/${index}`,
