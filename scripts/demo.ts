@@ -111,7 +111,7 @@ async function tell(): Promise<void> {
   )
   await until('updated')
   const [, pid] = /new pid (\d+)/.exec(text('restarted')) ?? []
-  verify(/left with exit code 42/.test(text('restarted')), 'the old process exited with 42')
+  verify(/exited .exit code 42./.test(text('restarted')), 'the old process exited with 42')
   verify(
     happened.some(({ text }) => text === `web 1.1.0 runs, pid ${pid}`),
     'the new process runs 1.1.0',

@@ -4,7 +4,7 @@ import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, HALTED_KEYS, statusKey } from './keys.ts'
 import { Count, MaybeText, Texts } from './replies.ts'
 
-/** What was removed from Redis. */
+/** The keys that were removed from Redis. */
 export interface Forgotten {
   readonly computer: string
   /** When it reported last, ISO 8601; null: it was not in the list of computers. */

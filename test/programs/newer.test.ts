@@ -143,7 +143,7 @@ describe('nobody is asked about a telec', () => {
   })
 })
 
-test('what was found does not outlive its telec, and a file that is invalid counts as none', async () => {
+test('a record does not outlive its telec, and an invalid file counts as none', async () => {
   const npm = await registry('99.0.0')
   const { computer, doctor, status } = await installed(npm)
   await doctor()

@@ -141,7 +141,7 @@ describe('the Debian package', () => {
   })
 })
 
-describe('the list of what is bundled (SBOM)', () => {
+describe('the list of bundled packages (SBOM)', () => {
   interface Sbom {
     readonly bomFormat: string
     readonly serialNumber: string
