@@ -190,7 +190,7 @@ describe('the npm package', () => {
         'dist/package.json',
         ...PROGRAMS.map((name) => `dist/${name}`),
         'docs/architecture.md',
-        ...['architecture', 'demo', 'status'].map((name) => `docs/${name}.svg`),
+        ...['architecture', 'demo', 'fleet', 'halt', 'services', 'status'].map((name) => `docs/${name}.svg`),
         'docs/config.schema.json',
         'docs/configuration.md',
         ...['go', 'make', 'npm', 'python'].flatMap((kind) => [
