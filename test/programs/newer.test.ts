@@ -67,7 +67,7 @@ async function installed({ url }: Registry, within = 'prefix/lib') {
 test('doctor asks the registry of npm for a newer telec; status says what it found, and asks nobody', async () => {
   const npm = await registry('99.0.0')
   const { doctor, status, run } = await installed(npm)
-  expect(await status()).not.toContain('available')
+  expect(await status()).not.toContain('is available:')
   expect(npm.requests).toEqual([])
 
   expect(await doctor()).toMatch(/^✓ telec /)
@@ -80,8 +80,8 @@ test('doctor asks the registry of npm for a newer telec; status says what it fou
   expect(npm.requests).toHaveLength(2)
 
   npm.answer = (await registry('0.0.1')).answer
-  expect(await doctor()).not.toContain('available')
-  expect(await status()).not.toContain('available')
+  expect(await doctor()).not.toContain('is available:')
+  expect(await status()).not.toContain('is available:')
 })
 
 test('with several services status says it once', async () => {
@@ -115,9 +115,9 @@ describe('nothing is wrong where a registry gives no version:', () => {
     const line = await doctor()
     expect(line).toMatch(/^✓ telec /)
     expect(line).toContain(OWN)
-    expect(line).not.toContain('available')
+    expect(line).not.toContain('is available:')
     expect(npm.requests).not.toEqual([])
-    expect(await status()).not.toContain('available')
+    expect(await status()).not.toContain('is available:')
   })
 
   test('nobody listens', async () => {
@@ -157,7 +157,7 @@ test('a record does not outlive its telec, and an invalid file counts as none', 
   ]) {
     expect(other).not.toBe(text)
     writeFileSync(record, other)
-    expect(await status()).not.toContain('available')
+    expect(await status()).not.toContain('is available:')
   }
   writeFileSync(record, text)
   expect(await status()).toContain(NEWER)

@@ -91,12 +91,12 @@ test('after an upgrade the same units start the new telec, and nothing has to be
 dpkg-scanpackages --multiversion . >Packages 2>/dev/null
 rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*
 echo 'deb [trusted=yes] file:/srv/apt ./' >/etc/apt/sources.list`)
-  expect(await asAda('telec doctor')).not.toContain('available')
+  expect(await asAda('telec doctor')).not.toContain('is available:')
   await box.exec(['apt-get', 'update'])
   expect(await asAda('telec doctor')).toContain('); 0.2.0 is available: sudo apt-get install telec\n')
   expect(await asAda('telec status')).toContain('0.2.0 is available: sudo apt-get install telec\n')
   await box.exec(['apt-get', 'install', '--yes', 'telec'])
-  expect(await asAda('telec status')).not.toContain('available')
+  expect(await asAda('telec status')).not.toContain('is available:')
   expect(await asAda('telec --version')).toContain('telec 0.2.0 (')
   expect(await asAda('telec doctor')).toContain('as telec install would write them')
   expect(await asAda('cat ~/.config/systemd/user/telec-*')).toBe(units)
