@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import { nameOf } from '../../channel/target.ts'
 import { defaultComputer, parseConfig } from '../../config/parse.ts'
 import type { Paths } from '../../config/paths.ts'
 import type { Config } from '../../config/schema.ts'
@@ -143,7 +142,7 @@ next: sudo ${install}
   return {
     data: { config: paths.config, owner: world.user(), deployed: state.deployed },
     text: `wrote ${paths.config}
-${nameOf(state.deployed)} is deployed; telec runs migrations of later versions only
+migrations of later versions run from now on
 next: ${install}, or without systemd and launchd: telec run -- COMMAND
 `,
   }
