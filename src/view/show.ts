@@ -83,7 +83,7 @@ function available({ watch, deployed }: Overview): string {
   const isOld = deployed && watch.polled_at && deployed.at > watch.polled_at
   if (watch.outcome === 'current' && isOld) return 'not polled since the last update'
   if (watch.outcome === 'current' || !watch.target) return `nothing new: ${watch.reason}`
-  if (watch.target.commit === deployed?.commit) return 'nothing new since the last poll'
+  if (watch.target.commit === deployed?.commit) return 'nothing new at the last poll'
   if (watch.outcome === 'held') return `not yet: ${watch.reason}`
   if (!watch.refusal) return nameOf(watch.target)
   const permit = { rewrite: '--accept-rewrite', downgrade: '--allow-downgrade' }[watch.refusal]

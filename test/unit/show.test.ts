@@ -145,7 +145,7 @@ describe('telec status', () => {
     const watch = { ...CURRENT.watch, outcome: 'update' as const, target } as Overview['watch']
     expect(row('available', { watch })).toBe(`1.1.0 (${short})`)
     expect(row('available', { watch, deployed: { ...target, at: at(0) } })).toBe(
-      'nothing new since the last poll',
+      'nothing new at the last poll',
     )
   })
 
