@@ -25,11 +25,19 @@ function asker({ program }: World): string {
 
 /** The newer telec that the last `telec doctor` of this user found. A cache: a file that is invalid counts as none. */
 export function readNewer(world: World): Newer | null {
-  const text = readPlainText(fileOf(world)) ?? ''
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), NewerSchema), text)
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), NewerSchema), cached(world))
   if (!parsed.success || parsed.output.asked_by !== asker(world)) return null
   const { version, command } = parsed.output
   return { version, command }
+}
+
+function cached(world: World): string {
+  try {
+    return readPlainText(fileOf(world)) ?? ''
+  } catch (error) {
+    if (error instanceof TelecError) return '' // HOME may be another user's
+    throw error
+  }
 }
 
 /** Without a writable home folder nothing is recorded. */

@@ -122,7 +122,7 @@ describe.each(JUMPS)('the clock jumps %s:', (_, jump) => {
     const computer = await freshComputer({ initArgs: ['--install', 'test -e "$TELEC_HOME/mended"'] })
     const commit = await computer.push(version('1.1.0'))
     await computer.telec('telec-watch')
-    expectFailure(await computer.telec('telec-update'), 1, ['the install command ended'])
+    expectFailure(await computer.telec('telec-update'), 1, ['the install command failed'])
     expectFailure(await at(computer, jump, 'telec-update'), 1, ['halted since']) // nothing has changed
     computer.writeState('mended', '')
     expect(await at(computer, jump, 'telec-update', ['--retry'])).toMatchObject({ code: 42 })

@@ -44,7 +44,7 @@ test('a process that waits for a dead disk and takes no signal is left alone at 
   await succeed('fsfreeze', ['--freeze', disk])
   onTestFinished(async () => void (await execute('fsfreeze', ['--unfreeze', disk])))
   await computer.push(version('1.1.0'))
-  expectFailure(await watchAndUpdate(computer), 1, ['did not end within 1 s and was stopped'])
+  expectFailure(await watchAndUpdate(computer), 1, ['did not end within 1 s, and was killed'])
   await succeed('fsfreeze', ['--unfreeze', disk])
   expect(await computer.telec('telec-update', ['--retry'])).toMatchObject({ code: 42 })
 })

@@ -295,7 +295,7 @@ test('a service that was booted out stays so, and the update counts', async () =
   await deployed(commit)
   expect(launchd.labels()).not.toContain(LABEL)
   expect(readFileSync(join(computer.folder, 'Library/Logs/telec/telec-update.log'), 'utf8')).toContain(
-    'is stopped, and stays so',
+    'org.example.web is stopped: not restarted',
   )
 })
 
@@ -405,7 +405,7 @@ test('a service that was loaded by an ssh session is found, restarted and confir
   await telec('watch')
   const updated = await telec('update')
   expect(updated, updated.stderr).toMatchObject({ code: 0 })
-  expect(updated.stderr).toContain(`restart: old pid ${before} left`)
+  expect(updated.stderr).toContain(`restart: old pid ${before} exited`)
   expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit } })
 })
 
@@ -455,7 +455,7 @@ test("a job that fails each time is seen, and Apple's stand-in for git named", a
   expect(stdout).toMatch(
     /^✗ git +git is missing: macOS has only a stub for it\n.*xcrun.*\n.*xcode-select --install$/m,
   )
-  expect(stdout).toMatch(/^✗ polling +the last \d+ poll\(s\) failed: git is not there/m)
+  expect(stdout).toMatch(/^✗ polling +the last (poll|\d+ polls) failed: git is missing/m)
   rmSync(join(launchd.bin, 'git'))
   await telec('watch')
   expect(computer.state('watch_state.json')).toMatchObject({ failures: 0 })

@@ -51,12 +51,12 @@ describe('telec rollback --to', () => {
     const same = await computer.push({ note: 'the same version' })
     await updated(computer)
     expectFailure(await telec(computer, 'rollback', '--to', '1.1.0'), 2, [
-      '2 that were deployed are called 1.1.0',
+      '1.1.0 names 2 deployments',
       one.slice(0, 12),
       same.slice(0, 12),
     ])
     expectFailure(await telec(computer, 'rollback', '--to', '9.9.9'), 1, [
-      'none of the 3 that were deployed here',
+      '9.9.9 is not among the last 3 deployments',
       '1.0.0',
     ])
     expectFailure(await telec(computer, 'rollback', '--to', 'yesterday'), 2, [
@@ -78,7 +78,7 @@ describe('telec rollback --to', () => {
     }
     const head = await headOf(computer)
     expectFailure(await telec(computer, 'rollback', '--to', '1.1.0'), 1, [
-      '2 migration(s) ran since 1.1.0',
+      '2 migrations ran since 1.1.0',
       '1.2.0/001_a.mjs',
       '1.3.0/001_a.mjs',
       'telec-update rollback --to 1.1.0 --force',

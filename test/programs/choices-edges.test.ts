@@ -101,7 +101,7 @@ describe('telec rollback', () => {
     expect(JSON.parse(dry.stdout)).toMatchObject({ target: { commit: first } })
     expect((await telec(computer, 'hold', '1.0.0')).code).toBe(0)
     expectFailure(await telec(computer, 'rollback'), 1, [
-      'a person holds all that was deployed before 1.2.0',
+      'all versions deployed before 1.2.0',
       '1.1.0',
       'telec rollback --to',
     ])

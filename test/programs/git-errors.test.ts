@@ -102,7 +102,7 @@ describe('a failure is called by its cause', () => {
     const computer = await freshComputer({ initArgs: ['--install', 'false'] })
     await computer.push(version('1.1.0'), { message: 'add a thing\r\n\r\nas told\r\n' })
     await computer.push(version('1.1.1'), { message: 'looks like\rsomething else' })
-    expectFailure(await watchAndUpdate(computer), 1, ['the install command ended'])
+    expectFailure(await watchAndUpdate(computer), 1, ['the install command failed'])
     const { stdout } = await computer.telec('telec', ['status'])
     expect(stdout).toMatch(/^ +add a thing$/m)
     expect(stdout).toContain('looks like␍something else\n')

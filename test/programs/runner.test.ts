@@ -62,7 +62,7 @@ test('an install command that ignores SIGTERM ends at install_timeout, also wher
   const command = "setsid sleep 1000 & trap '' TERM; sleep 1000; sleep 1000"
   const { computer, ended } = await installing(command, '  install_timeout: 1s\n')
   expect(ended.code).toBe(1)
-  expect(halted(computer)?.error).toContain('did not end within 1 s and was stopped')
+  expect(halted(computer)?.error).toContain('did not end within 1 s, and was killed')
 })
 
 describe('in the log and in memory there is a bound to', () => {

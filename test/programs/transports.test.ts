@@ -151,7 +151,7 @@ describe('over ssh', () => {
     expect(await poll()).toEqual(quiet)
     expect(times()).toBe(2)
     expect((await computer.telec('telec', ['status'])).stdout).toMatch(
-      /2 failed since then: .*has a passphrase/,
+      /2 polls failed since then: .*has a passphrase/,
     )
     await computer.gitInCheckout('config', 'core.sshCommand', ssh(server.key, server.knownHosts))
     expect(await computer.telec('telec-watch')).toMatchObject({ code: 0 })
@@ -181,7 +181,7 @@ describe('over ssh', () => {
     expectFailure(ended, 78, [part])
     expect(ended.stderr).not.toMatch(/out of reach|debug1|OpenSSH_|Transferred/)
     const { stdout } = await computer.telec('telec', ['status'])
-    expect(stdout).toMatch(new RegExp(`1 failed since then: .*${part}.*\\n +what to do: `))
+    expect(stdout).toMatch(new RegExp(`1 poll failed since then: .*${part}.*\\n +what to do: `))
   })
 })
 

@@ -25,7 +25,7 @@ test('after a reboot a halted computer starts the code on the disk, and telec st
   await subscriber.box.boot()
   await until('the service to fail again', async () => /web\.service is failed/.test(await status()))
   expect(await status()).toMatch(
-    new RegExp(`^deployed +1\\.0\\.0 [\\s\\S]*^ +checkout: at ${broken.slice(0, 12)}, the new one$`, 'm'),
+    new RegExp(`^deployed +1\\.0\\.0 [\\s\\S]*^ +checkout: at ${broken.slice(0, 12)}, the target$`, 'm'),
   )
   await subscriber.deployed(await subscriber.push({ ...version('1.2.0'), 'server.js': good.stdout }))
 })

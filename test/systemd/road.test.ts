@@ -43,7 +43,7 @@ describe.each(SCOPES)('a computer with a real systemd, %s scope', (scope) => {
     expect((await subscriber.sh('cat ~/exits')).stdout).toBe('42\n')
     expect(await journal(SERVICE)).toMatch(/web 1\.0\.0[\s\S]*web 1\.1\.0/)
     expect(await journal('telec-update.service')).toMatch(
-      new RegExp(`restart: old pid ${pid} exited with exit code 42, new pid \\d+`),
+      new RegExp(`restart: old pid ${pid} exited \\(exit code 42\\), new pid \\d+`),
     )
     expect(await subscriber.state('status.json')).toMatchObject({
       status: 'updated',
