@@ -64,7 +64,7 @@ export async function askForAnswers(
     {
       onCancel() {
         cancel('nothing was written')
-        throw new TelecError('usage', 'telec init was cancelled', { hint: 'start again: telec init' })
+        throw new TelecError('usage', 'telec init was cancelled', { hint: 'run the same command again' })
       },
     },
   )

@@ -59,7 +59,7 @@ const deployAnswer = () =>
     .helpOption(false)
     .action(() => {
       throw new TelecError('usage', 'there is no command to deploy: telec deploys each push', {
-        hint: 'push a branch or a tag: git push; then poll at once: telec update',
+        hint: 'push: git push, or git push origin TAG; to poll at once, on the computer of the service: telec update',
       })
     })
 

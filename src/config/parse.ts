@@ -120,12 +120,15 @@ function keysOf({ entries, wrapped }: Group, before = ''): string[] {
   ])
 }
 
-/** The key that the user probably meant: the same name in another group, or a similar one. */
+/** The key that the user probably meant: the same name in another group, or a similar one in its own. */
 function suggestion(key: string): string {
   const nameOf = (path: string) => path.slice(path.lastIndexOf('.') + 1)
   const keys = keysOf(ConfigSchema as Group)
-  const [name] = similarTo(nameOf(key), keys.map(nameOf))
-  const meant = keys.find((one) => nameOf(one) === name)
+  const same = keys.find((one) => nameOf(one) === nameOf(key))
+  const group = key.slice(0, key.lastIndexOf('.') + 1)
+  const beside = keys.filter((one) => one.slice(0, one.lastIndexOf('.') + 1) === group).map(nameOf)
+  const [similar] = similarTo(nameOf(key), beside)
+  const meant = same ?? (similar && `${group}${similar}`)
   return meant === undefined ? '' : `; did you mean ${meant}?`
 }
 

@@ -1,9 +1,11 @@
 import { existsSync, realpathSync } from 'node:fs'
+import { dirname } from 'node:path'
 import gt from 'semver/functions/gt'
 import valid from 'semver/functions/valid'
 import type { Service } from '../config/service.ts'
 import { describeNewer, type Newer, recordNewer } from '../state/newer.ts'
 import { TelecError } from '../system/errors.ts'
+import { mayAccess } from '../system/files.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
 import type { Checks } from './check.ts'
@@ -12,7 +14,7 @@ import type { Checks } from './check.ts'
 export const TELEC_CHECKS: Checks = { telec }
 
 async function telec({ world, config }: Service): Promise<string> {
-  const own = `telec ${VERSION} (${COMMIT.slice(0, 12)})`
+  const own = `${VERSION} (${COMMIT.slice(0, 12)})`
   const { checkout } = config.deployment
   const isInCheckout = existsSync(checkout) && world.program.path.startsWith(`${realpathSync(checkout)}/`)
   const newer = isInCheckout ? undefined : await findNewer(world)
@@ -23,9 +25,11 @@ async function telec({ world, config }: Service): Promise<string> {
 /** Asks whence this telec was installed. Undefined: from neither npm nor a package, or there was no answer. */
 async function findNewer(world: World): Promise<Newer | null | undefined> {
   const { path } = world.program
-  if (/\/node_modules\/telec\/dist\/telec$/.test(path)) {
+  if (/\/lib\/node_modules\/telec\/dist\/telec$/.test(path)) {
     const version = parseNpm(await said(world, NPM))
-    return typeof version === 'string' ? { version, command: 'npm install --global telec' } : version
+    return typeof version === 'string'
+      ? { version, command: `${mayAccess(dirname(path), 'write') ? '' : 'sudo '}npm install --global telec` }
+      : version
   }
   if (!/^\/usr\/(?!local\/)/.test(path)) return undefined
   const [, name] =

@@ -103,7 +103,7 @@ export function parsePage(forge: Forge, url: URL, { headers, body }: HttpAnswer)
   const other = (because: string) =>
     new TelecError('later', `${url.origin} did not answer with a list of releases`, {
       because,
-      hint: `correct deployment.releases, if that is no ${forge.name}, or deployment.api_url`,
+      hint: `correct deployment.api_url; or, if ${url.origin} is no ${forge.name}, deployment.releases`,
     })
   if (hasMore(body, MOST_BRACKETS)) throw other('the answer is too large')
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), forge.page), body, { abortEarly: true })

@@ -34,7 +34,7 @@ export interface RootUnitState {
   readonly failure: string | null
 }
 
-const ASK_EVERY_MS = 50
+const ASK_EVERY_MS = 100
 /** Longer than launchd's throttle of 10 s, the events of the file system and the restart together. */
 const TIMEOUT_MS = 60_000
 

@@ -5,7 +5,7 @@ import type { World } from '../system/world.ts'
 /** A command of a service manager. */
 export interface ManagerCommand {
   readonly argv: readonly string[]
-  /** A failure means that there is nothing to do. */
+  /** Its failure is fine: there was nothing to do. */
   readonly mayFail?: boolean
   /** Exit codes after which it runs again, for some seconds. */
   readonly againAfter?: readonly number[]

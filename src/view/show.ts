@@ -123,7 +123,9 @@ function describeHalt(halt: NonNullable<Overview['halted']>, what: string, ago: 
     `then run: ${halt.go_on}`,
     halt.next_try_at
       ? `telec retries it automatically ${ago(halt.next_try_at)}`
-      : 'telec does not retry it: it waits for a newer version',
+      : what === 'rollback'
+        ? 'telec does not retry it: the next poll takes the newest version again, unless you hold it: telec hold'
+        : 'telec does not retry it: it waits for a newer version',
   ].join('\n')
 }
 

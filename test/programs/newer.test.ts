@@ -36,7 +36,7 @@ async function registry(version: string): Promise<Registry> {
   return one
 }
 
-const OWN = `telec ${(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version} (`
+const OWN = `${(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version} (`
 const NEWER = '99.0.0 is available: npm install --global telec'
 
 /** A computer whose npm asks this registry, with telec where npm installs it; `within` its folder. */

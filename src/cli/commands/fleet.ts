@@ -123,7 +123,9 @@ async function redisToNotify(world: World): Promise<RedisConfig> {
   const url = world.env.TELEC_REDIS_URL
   if (url !== undefined) {
     if (parseRedisUrl(url) !== null) return { url }
-    throw new TelecError('usage', 'TELEC_REDIS_URL is no URL of a Redis', { hint: REDIS_URL_FORMS })
+    throw new TelecError('usage', 'TELEC_REDIS_URL is no URL of a Redis', {
+      hint: `set it to ${REDIS_URL_FORMS}`,
+    })
   }
   const paths = locate(world)
   const { redis } = await loadConfig(world, paths)

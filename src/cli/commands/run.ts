@@ -11,9 +11,9 @@ export const runCommand: DefineCommand = (world, exitWith) =>
     .addHelpText(
       'after',
       `
-For containers, and computers without systemd and launchd. It exits with the exit code of the service (128 + N for signal N); a
-service that exits with 0 ends it. It restarts a service that exits with 42, and on USR2. TERM, INT and HUP end both, a second one
-at once; the service gets other signals, too. As process 1 of a container it reaps orphans, if started by its own name.
+For containers, and computers without systemd and launchd. A service that exits with 0 ends it. After any other exit code it
+restarts the service: after 42 at once, else with a pause that grows to 30 s; and on USR2. TERM, INT and HUP end both, a second one
+at once; it then exits with the code of the service (128 + N for signal N). The service gets other signals, too. As process 1 of a container it reaps orphans, if started by its own name.
 
 Examples:
   telec run -- node server.js

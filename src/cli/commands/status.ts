@@ -96,12 +96,14 @@ const PASSING = ['next_poll_at', 'heard_at', 'taken_at']
 /** ECMA-48: to the first line, and erase all below. */
 const CLEAR_SCREEN = '\u001b[H\u001b[J'
 
+/** Each look starts git and the service manager. */
 const LOOK_MS = 1_000
+const LOG_LOOK_MS = 2_000
 
 /** Redraws the screen of a terminal, where times pass; elsewhere appends each state. It never ends. */
 async function follow(world: World, view: () => Promise<View>, json: boolean): Promise<void> {
   const isTerminal = process.stdout.isTTY === true
-  for (let shown = ''; ; await world.sleep(LOOK_MS)) {
+  for (let shown = ''; ; await world.sleep(isTerminal ? LOOK_MS : LOG_LOOK_MS)) {
     const { data, text } = await view()
     const lasting = JSON.stringify(data, (key, value) => (PASSING.includes(key) ? null : value))
     if (!isTerminal && lasting === shown) continue

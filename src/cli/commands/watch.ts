@@ -14,7 +14,7 @@ export const watchCommand: DefineCommand = (world, exitWith) =>
     .addArgument(serviceArgument())
     .description('poll the remote once, and signal an update if there is one for this computer')
     .option('--dry-run', 'signal nothing, record nothing', false)
-    .option('--explain', 'list the available versions, and why each is refused', false)
+    .option('--explain', 'list the versions at the remote, and why others are excluded', false)
     .option('--json', 'print the same as JSON', false)
     .option('--listen', 'stay, and poll at each announcement over Redis', false)
     .option('--scheduled', 'poll like the timer: less often after failures, logged once', false)

@@ -130,9 +130,9 @@ function systemdUnits(values: UnitValues): Units {
   }
   for (const { unit, request, name } of rootUnits(values)) {
     const own = {
-      SERVICE: escapeSpecifiers(unit),
+      SERVICE: escapeSpecifiers(unitName(unit)),
       REQUEST: escapeSpecifiers(request),
-      UNIT: commandWord(unit),
+      UNIT: commandWord(unitName(unit)),
     }
     units[`${name}.path`] = fill(restartPath, own)
     units[`${name}.service`] = fill(restartService, own)
