@@ -26,7 +26,7 @@ export function shortName({ version, commit }: Pick<Target, 'version' | 'commit'
   return version ?? commit.slice(0, 12)
 }
 
-/** The first target of each commit. */
+/** One target of each commit: the value of its first, at the place of its last, by whose order a rollback goes. */
 export function distinct<One extends Target>(targets: readonly One[]): One[] {
   return [...new Map(targets.toReversed().map((one) => [one.commit, one])).values()].toReversed()
 }

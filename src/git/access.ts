@@ -33,7 +33,7 @@ const SSH: readonly Row[] = [
   {
     words:
       /(?:HOST IDENTIFICATION HAS CHANGED|REVOKED HOST KEY)[\s\S]*?Host key for (\S+) |Host key for (?:\S+) (?:has changed|was revoked)/,
-    message: (host) => `the host key of ${host} has changed`,
+    message: (host) => `the host key of ${host} has changed, or was revoked`,
     hint: (asked, host, found) =>
       `ask the owner of ${host} whether it has a new key; only then remove the old one (ssh-keygen -R '${found || host}') and accept the new one, ${byHand(asked)}`,
   },

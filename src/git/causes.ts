@@ -77,7 +77,7 @@ const CAUSES: readonly Cause[] = [
   {
     words: /Too many open files|Cannot allocate memory|Resource temporarily unavailable/,
     kind: 'later',
-    message: () => 'the computer has too little memory, or too few processes or open files, for git',
+    message: () => 'a limit of memory, processes or open files stops git',
     hint: () => 'check its limits: ulimit -a; free -h',
   },
   {

@@ -1,6 +1,7 @@
 import {
   closeSync,
   copyFileSync,
+  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -49,7 +50,7 @@ export function copyFile(repository: Repository, path: string, to: string): void
   if (exists(path)) changeFiles(repository, () => copyFileSync(path, to))
 }
 
-/** telec moves files of the checkout here, into a folder per target, kind or repair: on the same disk, by one rename. */
+/** telec moves files of the checkout here, into a folder per target, kind or repair: by one rename. */
 export function backupFolder({ gitDir }: Repository, name: string): string {
   return join(gitDir, 'telec-aside', name)
 }
@@ -60,8 +61,19 @@ export function moveToBackup(repository: Repository, paths: readonly string[], f
   if (present.length === 0) return
   changeFiles(repository, () => {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    for (const path of present) renameSync(path, backupPath(repository, path, folder))
+    for (const path of present) move(path, backupPath(repository, path, folder))
   })
+}
+
+/** As mv(1) does, also to another disk: that of a linked work tree's folder in the repository. */
+function move(path: string, to: string): void {
+  try {
+    renameSync(path, to)
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EXDEV') throw error
+    cpSync(path, to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+    rmSync(path, { recursive: true })
+  }
 }
 
 /** The path from the checkout, as one name, with a number where that is taken. */

@@ -49,17 +49,18 @@ export async function fetchTarget(
   })
 }
 
-/** Fetches from the remote or, where that fails for now, from the first mirror that works. Returns the source. */
+/** Fetches from the remote or, after a fault for which mirrors may help, from the first mirror that works. Returns the source. */
 async function fromFirst(
   { world: { log } }: Repository,
   { remote, mirrors }: Deployment,
   fetch: (source: string) => Promise<unknown>,
+  mayHelp = ({ kind }: TelecError) => kind === 'later',
 ): Promise<string> {
   try {
     await fetch(remote)
     return remote
   } catch (error) {
-    if (!(error instanceof TelecError) || error.kind !== 'later') throw error
+    if (!(error instanceof TelecError) || !mayHelp(error)) throw error
     for (const mirror of mirrors)
       try {
         await fetch(mirror)
@@ -118,8 +119,11 @@ export async function fetchAllAgain(
     await git(second, ['config', 'include.path', join(commonDir, 'config')]) // the remotes and their logins
     copyFile(repository, join(commonDir, 'shallow'), join(place, 'shallow')) // the same end of the history
     const options = { timeoutMs: deployment.fetch_timeout, limits: fetchLimits(second) }
-    const source = await fromFirst(repository, deployment, (from) =>
-      gitRemote(second, from, fetchArguments(from, ...needed), options),
+    const source = await fromFirst(
+      repository,
+      deployment,
+      (from) => gitRemote(second, from, fetchArguments(from, ...needed), options),
+      () => true, // a mirror may have objects that the remote has lost, too
     )
     for (const refspec of wanted) await tryGit(second, fetchArguments(source, refspec), options)
     const isIndex = (path: string) => Number(path.endsWith('.idx')) // last: git finds a pack by it

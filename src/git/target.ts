@@ -13,7 +13,9 @@ import type { Repository } from './repository.ts'
 export async function headTarget(repository: Repository, deployment: Config['deployment']): Promise<Target> {
   const commit = await headCommit(repository)
   const branch = await currentBranch(repository)
-  const { version } = await declaredBy(repository, { version: null, commit }, deployment.version_file)
+  const names = versionFiles(deployment.version_file)
+  // Without attributes: in a sparse partial clone git would have to fetch those of other folders.
+  const version = await versionOf(await filesOf(repository, commit, names, []), names)
   return { version, ref: branch === null ? 'HEAD' : `refs/heads/${branch}`, commit }
 }
 
@@ -30,11 +32,24 @@ export async function declaredBy(
   { version: known, commit }: Pick<Target, 'version' | 'commit'>,
   versionFile?: string,
 ): Promise<Declared> {
-  const names = versionFile ? [versionFile] : VERSION_FILES
+  const names = versionFiles(versionFile)
   const files = await filesOf(repository, commit, names)
-  let version = known
-  for (const name of names) version ??= await versionIn(name, files.get(name) ?? '')
-  return { version, hasLargeFiles: haveLfs(repository, files) }
+  return { version: known ?? (await versionOf(files, names)), hasLargeFiles: haveLfs(repository, files) }
+}
+
+function versionFiles(configured: string | undefined): readonly string[] {
+  return configured ? [configured] : VERSION_FILES
+}
+
+async function versionOf(
+  files: ReadonlyMap<string, string>,
+  names: readonly string[],
+): Promise<string | null> {
+  for (const name of names) {
+    const version = await versionIn(name, files.get(name) ?? '')
+    if (version !== null) return version
+  }
+  return null
 }
 
 /** Whether a commit has files in git LFS. */
@@ -51,13 +66,14 @@ function haveLfs({ commonDir }: Repository, files: ReadonlyMap<string, string>):
 /** Options for output that no setting of the user changes. */
 const GREP = ['grep', '-z', '-a', '--full-name', '--no-line-number', '--no-column', '--no-color', '-e', '']
 
-/** The text of these files of a commit and of each .gitattributes, by path: all lines, by one git. */
+/** The text of these files of a commit and of those of `patterns`, by path: all lines, by one git. */
 async function filesOf(
   repository: Repository,
   commit: string,
   names: readonly string[],
+  patterns: readonly string[] = [':(top,glob)**/.gitattributes'],
 ): Promise<Map<string, string>> {
-  const paths = [...names.map((name) => `:(top,literal)${name}`), ':(top,glob)**/.gitattributes']
+  const paths = [...names.map((name) => `:(top,literal)${name}`), ...patterns]
   const { stdout } = await askGit(repository, [...GREP, commit, '--', ...paths])
   const found = new Map<string, string>()
   for (const line of stdout.split('\n')) {

@@ -10,7 +10,7 @@ const ASKED_BY_POLLS = new Set(['signal', 'updateState', 'watchState', 'pause', 
 export function stateFile<Schema extends v.GenericSchema>(
   name: StateFile,
   schema: Schema,
-  hint = 'remove it, telec writes it again: rm FILE',
+  hint = 'remove it (telec writes it again): rm FILE',
 ) {
   return {
     /** Null where it is missing. Throws where it is invalid. */

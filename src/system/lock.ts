@@ -97,7 +97,9 @@ function openAndLock(world: World, path: string): number {
   if (error && systemErrorCode(error) !== 'ENOENT') throw error
   throw new TelecError(signal ? 'later' : 'halted', `cannot lock ${path}`, {
     because: error?.message ?? (signal ? `flock exited with ${signal}` : stderr.trim()),
-    hint: 'install flock(1), which is in the package util-linux',
+    hint: error
+      ? 'install flock(1), which is in the package util-linux'
+      : `check the file and its disk: ls -l ${path}; df ${path}`,
   })
 }
 

@@ -144,7 +144,7 @@ export function start(
     child.on('error', (cause) => {
       const hint = existsSync(cwd)
         ? `${command === 'git' ? INSTALL_GIT : `install ${command}`}, or add its folder to deployment.path; PATH=${env.PATH}`
-        : `create the folder ${cwd}`
+        : `mount or restore the folder ${cwd}: it is missing`
       reject(
         new TelecError(kindOf(cause), `cannot start ${command}`, { because: cause.message, hint, cause }),
       )

@@ -100,19 +100,19 @@ describe('a service that exits with', () => {
       '0, under Restart=on-failure',
       0,
       'Restart=on-failure',
-      /exited \(exit code 0\), new pid \d+; it did not restart: telec started it$/,
+      /exited \(exit code 0\), new pid \d+; its manager did not restart it: telec started it$/,
     ],
     [
       '0, under Restart=no',
       0,
       'Restart=no',
-      /exited \(exit code 0\), new pid \d+; it did not restart: telec started it$/,
+      /exited \(exit code 0\), new pid \d+; its manager did not restart it: telec started it$/,
     ],
     [
       '7, under Restart=no',
       7,
       'Restart=no',
-      /exited \(exit code 7\), new pid \d+; it did not restart: telec started it$/,
+      /exited \(exit code 7\), new pid \d+; its manager did not restart it: telec started it$/,
     ],
     [
       '42, slowly, and comes back after RestartSec=1s',

@@ -151,7 +151,7 @@ async function newMain(
     if (help === null && (isGone || isLate)) {
       const what = main ? 'exit' : 'start'
       help = isGone
-        ? 'it did not restart: telec started it'
+        ? 'its manager did not restart it: telec started it'
         : `it did not ${what} within ${stopTimeoutMs / 1000} s: telec restarted it`
       await ordered(manager, isGone ? 'start' : 'restart')
       deadline = world.monotonic() + stopTimeoutMs
