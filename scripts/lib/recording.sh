@@ -10,8 +10,8 @@ redis-server --daemonize yes --save '' --dir /tmp >/dev/null
 # add_service NAME: a remote, a clone that pushes, the checkout, and a running unit.
 add_service() {
   git init --quiet --bare --initial-branch=main ~/"$1".git
-  git clone --quiet ~/"$1".git ~/work/"$1" 2>/dev/null
-  cat >~/work/"$1"/server.js <<'END'
+  git clone --quiet ~/"$1".git ~/clones/"$1" 2>/dev/null
+  cat >~/clones/"$1"/server.js <<'END'
 process.on('SIGTERM', () => process.exit(42))
 setInterval(() => {}, 60_000)
 END
@@ -30,11 +30,11 @@ END
 
 # push NAME VERSION SUBJECT: with the files that are in the clone.
 push() {
-  echo "{\"name\": \"$1\", \"version\": \"$2\"}" >~/work/"$1"/package.json
-  git -C ~/work/"$1" add --all
-  git -C ~/work/"$1" commit --quiet --message "$3"
-  git -C ~/work/"$1" tag "v$2"
-  git -C ~/work/"$1" push --quiet origin HEAD:main "v$2"
+  echo "{\"name\": \"$1\", \"version\": \"$2\"}" >~/clones/"$1"/package.json
+  git -C ~/clones/"$1" add --all
+  git -C ~/clones/"$1" commit --quiet --message "$3"
+  git -C ~/clones/"$1" tag "v$2"
+  git -C ~/clones/"$1" push --quiet origin HEAD:main "v$2"
 }
 
 # until_status NAME PATTERN: as telec status --json prints it.
@@ -73,8 +73,8 @@ add_service worker
 telec init --name worker --checkout ~/apps/worker --service worker.service >/dev/null 2>&1
 printf 'redis:\n  url: %s\n' "$redis" >>~/.teleclaude/services/worker/config.yml
 telec install worker >/dev/null
-mkdir -p ~/work/worker/migrations/v1.1.0
-cat >~/work/worker/migrations/v1.1.0/001_queue.js <<'END'
+mkdir -p ~/clones/worker/migrations/v1.1.0
+cat >~/clones/worker/migrations/v1.1.0/001_queue.js <<'END'
 export const check = () => false
 export function migrate() {
   throw new Error('settings.json has no key "queue"')

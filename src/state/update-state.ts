@@ -174,8 +174,8 @@ export function startUpdate(
     attempts: 1,
     failures: 0,
     steps: [],
-    left_at: lastCheckout(update),
-    left_running: lastRestart(update),
+    left_at: lastHead(update),
+    left_running: lastRunning(update),
     permits: [...permits],
     rollback: null,
     put_aside: update?.put_aside ?? [], // a replaced update did stash it
@@ -189,16 +189,16 @@ export function startUpdate(
 
 /** The target that the service runs: `deployed`, or that of an unfinished update which has restarted it. */
 export function runningTarget({ deployed, update }: Pick<UpdateState, 'deployed' | 'update'>): Target {
-  return lastRestart(update) ?? asTarget(deployed)
+  return lastRunning(update) ?? asTarget(deployed)
 }
 
 /** The target to which an unfinished update last restarted the service; null: none did. */
-export function lastRestart(update: Update | null): Target | null {
+export function lastRunning(update: Update | null): Target | null {
   return update?.restarts.some(({ asked }) => asked) ? update.target : (update?.left_running ?? null)
 }
 
 /** The commit to which an unfinished update last moved the checkout; null: none did. */
-export function lastCheckout(update: Update | null): string | null {
+export function lastHead(update: Update | null): string | null {
   return update && isEnded(update, 'checkout') ? update.target.commit : (update?.left_at ?? null)
 }
 

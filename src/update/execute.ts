@@ -36,7 +36,7 @@ import type { UpdateContext } from './context.ts'
 import { bug, completeReports, finish, halt } from './finish.ts'
 import { nextTarget, releaseRolledBack, underWay } from './next-target.ts'
 import { openSinks, reportStatus } from './report.ts'
-import { isRetryPending } from './retry.ts'
+import { mayRetryNow } from './retry.ts'
 import { beginRollback, type RollbackOptions } from './rollback.ts'
 import { SEQUENCE } from './sequence.ts'
 import { takeBackCheckout } from './steps/checkout.ts'
@@ -186,7 +186,7 @@ async function enter(
 
 /** Throws the recorded halt where it is not time to retry it. */
 function verifyNotHalted({ world, config }: Service, { halted }: UpdateState, target: Target): void {
-  if (halted?.target.commit !== target.commit || isRetryPending(halted, world.now(), config.computer)) return
+  if (halted?.target.commit !== target.commit || mayRetryNow(halted, world.now(), config.computer)) return
   const details = { because: halted.error, hint: 'retry it now: telec-update --retry' }
   const { step, at, next_try_at } = halted
   if (next_try_at === null)

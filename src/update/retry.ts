@@ -9,7 +9,7 @@ export function retryDelayMs(failures: number, computer: string): number {
 }
 
 /** Whether telec may retry a halted update now. */
-export function isRetryPending(halt: Halt, nowMs: number, computer: string): boolean {
+export function mayRetryNow(halt: Halt, nowMs: number, computer: string): boolean {
   if (!halt.transient || halt.next_try_at === null) return false
   return isWaitOver(BACKOFF, halt.attempts, computer, halt.next_try_at, nowMs)
 }

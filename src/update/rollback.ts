@@ -9,8 +9,8 @@ import {
   type Deployment,
   hasMoved,
   lastChanged,
-  lastCheckout,
-  lastRestart,
+  lastHead,
+  lastRunning,
   type Permit,
   startUpdate,
   type Update,
@@ -157,6 +157,6 @@ function rollbackOf(
   const { channel } = config.deployment
   const fresh = startUpdate({ ...state, update: null }, channel, target, permits, isoTime(world))
   const { put_aside = [], running = [] } = update ?? {}
-  const kept = { put_aside, running, left_running: lastRestart(update), changed: [...lastChanged(state)] }
-  return { ...fresh, from, attempts: 0, left_at: lastCheckout(update), ...kept, rollback }
+  const kept = { put_aside, running, left_running: lastRunning(update), changed: [...lastChanged(state)] }
+  return { ...fresh, from, attempts: 0, left_at: lastHead(update), ...kept, rollback }
 }

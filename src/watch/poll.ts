@@ -31,7 +31,7 @@ import { acquireLock } from '../system/lock.ts'
 import { count } from '../system/plural.ts'
 import { isoTime, type World } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
-import { isRetryPending } from '../update/retry.ts'
+import { mayRetryNow } from '../update/retry.ts'
 import type { Polled } from './quiet.ts'
 import { isUnreachable, readRefs } from './refs.ts'
 
@@ -112,9 +112,7 @@ export function isUpdatePending({ world, config, paths }: Service): boolean {
   if (!isRollback && readPause(paths, world.now()) !== null) return false
   if (!isUnderWayTo(update, pending.target.commit) && windowOpensAt(config, world.now()) !== null)
     return false
-  return (
-    halted?.target.commit !== pending.target.commit || isRetryPending(halted, world.now(), config.computer)
-  )
+  return halted?.target.commit !== pending.target.commit || mayRetryNow(halted, world.now(), config.computer)
 }
 
 /** Whether the poll before reported the same failure. Another refusal is news. */

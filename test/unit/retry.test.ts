@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Halt } from '../../src/state/update-state.ts'
-import { isRetryPending, retryDelayMs } from '../../src/update/retry.ts'
+import { mayRetryNow, retryDelayMs } from '../../src/update/retry.ts'
 import { release } from '../helpers/commits.ts'
 
 const SECOND_MS = 1_000
@@ -60,19 +60,19 @@ describe('a halted update', () => {
 
   test('is pending at its time, and not before', () => {
     const halt = transient(30 * SECOND_MS)
-    expect(isRetryPending(halt, NOON_MS + 29 * SECOND_MS, 'studio')).toBe(false)
-    expect(isRetryPending(halt, NOON_MS + 30 * SECOND_MS, 'studio')).toBe(true)
-    expect(isRetryPending(halt, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(true)
+    expect(mayRetryNow(halt, NOON_MS + 29 * SECOND_MS, 'studio')).toBe(false)
+    expect(mayRetryNow(halt, NOON_MS + 30 * SECOND_MS, 'studio')).toBe(true)
+    expect(mayRetryNow(halt, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(true)
   })
 
   test('with a lasting fault is never pending', () => {
     const permanent = { ...transient(0), transient: false, next_try_at: null }
-    expect(isRetryPending(permanent, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(false)
+    expect(mayRetryNow(permanent, NOON_MS + 365 * 24 * HOUR_MS, 'studio')).toBe(false)
   })
 
   test('is pending when the clock was turned back so far that it would wait for years', () => {
     const halt = transient(retryDelayMs(1, 'studio'))
-    expect(isRetryPending(halt, NOON_MS - 365 * 24 * HOUR_MS, 'studio')).toBe(true)
+    expect(mayRetryNow(halt, NOON_MS - 365 * 24 * HOUR_MS, 'studio')).toBe(true)
   })
 
   test('waits no longer than one delay, wherever the clock was set to', () => {
@@ -81,7 +81,7 @@ describe('a halted update', () => {
         const delayMs = retryDelayMs(count, 'studio')
         const halt = transient(delayMs, count)
         const nowMs = NOON_MS + shiftMs
-        if (!isRetryPending(halt, nowMs, 'studio'))
+        if (!mayRetryNow(halt, nowMs, 'studio'))
           expect(NOON_MS + delayMs - nowMs).toBeLessThanOrEqual(delayMs)
       }),
     )

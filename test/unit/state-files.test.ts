@@ -29,7 +29,7 @@ import { readUpdateState, restartOf, startUpdate } from '../../src/state/update-
 import { readWatchState } from '../../src/state/watch-state.ts'
 import { TelecError } from '../../src/system/errors.ts'
 import type { World } from '../../src/system/world.ts'
-import { isRetryPending, retryDelayMs } from '../../src/update/retry.ts'
+import { mayRetryNow, retryDelayMs } from '../../src/update/retry.ts'
 import { planRollback } from '../../src/update/rollback.ts'
 import type { Overview } from '../../src/view/collect.ts'
 import { renderMetrics } from '../../src/view/metrics.ts'
@@ -109,7 +109,7 @@ const READERS: Record<StateFile, () => unknown> = {
     } as const
     show({ deployed, update, last, held, rolled_back, halted: halted && { ...halted, left } })
     if (halted) expect(retryDelayMs(halted.attempts, 'studio')).toBeGreaterThan(0)
-    if (halted) isRetryPending(halted, NOW_MS, 'studio')
+    if (halted) mayRetryNow(halted, NOW_MS, 'studio')
     startUpdate(state, 'alpha', head('new'), [], '2026-05-04T12:30:00.000Z')
     const refs = [{ name: 'refs/tags/v1.4.1', commit: commit('x') }]
     const known = { deployed, seen: [], rolledBack: rolled_back?.targets ?? [], now: NOW_MS }

@@ -16,13 +16,7 @@ import type { World } from '../../system/world.ts'
 import { JSON_OPTION, serviceArgument } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
-const CHECKS: Checks = {
-  ...TELEC_CHECKS,
-  ...COMPUTER_CHECKS,
-  ...DEPLOYMENT_CHECKS,
-  ...COMMAND_CHECKS,
-  ...UNIT_CHECKS,
-}
+const CHECKS: Checks = { ...COMPUTER_CHECKS, ...DEPLOYMENT_CHECKS, ...COMMAND_CHECKS, ...UNIT_CHECKS }
 const CONTRACT: Checks = { contract: proveRestartContract }
 
 export const doctorCommand: DefineCommand = (world, exitWith) =>
@@ -34,7 +28,7 @@ export const doctorCommand: DefineCommand = (world, exitWith) =>
     .addHelpText(
       'after',
       `
-It changes nothing, and notes a newer telec for telec status. Exit code 1: a check failed.
+It changes nothing; it only records a newer telec, for telec status. Exit code 1: a check failed.
 
 Examples:
   telec doctor
@@ -43,10 +37,11 @@ Examples:
     .action(async (_, { json, restartContract }: Record<'json' | 'restartContract', boolean>) => {
       const services = locateAll(world)
       const findings: (Finding & { service?: string })[] = []
-      for (const paths of services) {
+      for (const [index, paths] of services.entries()) {
+        const all = index === 0 ? { ...TELEC_CHECKS, ...CHECKS } : CHECKS // a newer telec is asked for once
         const service = services.length > 1 ? { service: shownName(paths) } : {}
         if (service.service && !json) world.out(`${service.service}:\n`)
-        for await (const finding of diagnose(world, paths, restartContract ? CONTRACT : CHECKS)) {
+        for await (const finding of diagnose(world, paths, restartContract ? CONTRACT : all)) {
           findings.push({ ...service, ...finding })
           if (!json)
             world.out(asAsked(world, show(finding)), finding.ok ? paint('✓', '32') : paint('✗', '31'))

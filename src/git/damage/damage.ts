@@ -1,5 +1,5 @@
 import type { Config } from '../../config/schema.ts'
-import { lastCheckout, type UpdateState } from '../../state/update-state.ts'
+import { lastHead, type UpdateState } from '../../state/update-state.ts'
 import { moveToBackup, replaceFile } from '../checkout-files.ts'
 import type { Repository } from '../repository.ts'
 
@@ -37,7 +37,7 @@ export const CLONE_HINT = 'clone it again beside it, and move untracked files ov
 export function recordedHead(state: UpdateState | null): CheckContext['recorded'] {
   if (state === null) return null
   const { deployed, update } = state
-  const commit = lastCheckout(update) ?? deployed.commit
+  const commit = lastHead(update) ?? deployed.commit
   const ref = update?.target.commit === commit ? update.target.ref : deployed.ref
   return { commit, branch: ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : null }
 }

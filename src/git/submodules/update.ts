@@ -25,9 +25,9 @@ import {
 } from './submodule.ts'
 
 /**
- * Updates submodules to the checked out commit. After a kill the same call resumes. A commit
- * chooses the URLs, but cannot make telec read local paths or services of other hosts: only the transport of the remote is
- * allowed.
+ * Updates submodules to the checked out commit. It looks at the disk for what remains, so that after a kill the same call
+ * resumes. A commit chooses the URLs, but cannot make telec read local paths or services of other hosts: only the
+ * transport of the remote is allowed.
  *
  * @param before the submodules before an interrupted update: those that differ may be half-way; null: it was not interrupted
  */
