@@ -42,6 +42,8 @@ export interface Known {
   readonly deployed: Target
   readonly seen: readonly Sighting[]
   readonly rolledBack?: readonly Target[]
+  /** Whether the rollback from these has not ended. */
+  readonly isRollingBack?: boolean
   readonly choices?: Choices
   /** The branch of the remote's HEAD, if the configured branch is missing. */
   readonly defaultBranch?: string | null
@@ -98,12 +100,17 @@ function missingBranch(branch: string, defaultBranch: string | null): Decision {
 
 const DEPLOYED = 'is deployed'
 const ROLLED_BACK = 'was rolled back; to deploy it again: telec-update --retry'
+const ROLLING_BACK = 'is being rolled back'
 
 /** Held, pinned elsewhere, or rolled back. */
-function excludedByUser(target: Target, { choices }: Known, back: Target | undefined): Considered | null {
+function excludedByUser(
+  target: Target,
+  { choices, isRollingBack }: Known,
+  back: Target | undefined,
+): Considered | null {
   const rule = choices ? ruleOf(choices, target) : null
   if (rule !== null) return { target, rule, until: null }
-  return back ? { target: back, rule: ROLLED_BACK, until: null } : null
+  return back ? { target: back, rule: isRollingBack ? ROLLING_BACK : ROLLED_BACK, until: null } : null
 }
 
 type Choice = { readonly kind: 'update' | 'held'; readonly target: Target; readonly reason: string }

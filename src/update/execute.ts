@@ -6,7 +6,7 @@ import { refetchObjects } from '../git/damage/objects.ts'
 import { removeStaleLocks } from '../git/locks.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
 import { findService } from '../service/find.ts'
-import { readChoices } from '../state/choices.ts'
+import { movePin, readChoices } from '../state/choices.ts'
 import { removeSignal } from '../state/signal.ts'
 import type { Status } from '../state/status.ts'
 import {
@@ -144,6 +144,8 @@ async function updateTo(
   try {
     const state = await takeBackCheckout(context, before, target.commit)
     const update = startUpdate(state, config.deployment.channel, target, options.permits, isoTime(world))
+    // Before a step can halt: the next poll would take the pinned version again.
+    if (update.rollback) await movePin(paths, target, isoTime(world))
     world.log.onKill(
       `stopped: the next poll resumes the update to ${nameOf(target)}; to resume it now: telec-update`,
     )

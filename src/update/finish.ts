@@ -1,7 +1,6 @@
 import { shortName } from '../channel/choices.ts'
 import { nameOf } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
-import { movePin } from '../state/choices.ts'
 import { type HistoryEntry, readHistory, recordEnd } from '../state/history.ts'
 import { lastRecorded, readMigrationRecord } from '../state/migrations.ts'
 import { removeSignal } from '../state/signal.ts'
@@ -39,7 +38,6 @@ export async function finish(context: UpdateContext, before: UpdateState, update
   // Synced with the state file below.
   await reportStatus(context, before, update, { status: 'updated', step: 'done' }, { folder: 'synced later' })
   await remember(context, update, null)
-  if (rollback) await movePin(paths, target, at)
   const state = {
     ...firstState({ ...target, last_migration }, at),
     previous: previousOnce(before, update),

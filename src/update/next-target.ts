@@ -57,7 +57,8 @@ async function signalled(
   if (target === null) return null
   const choices = readChoices(paths)
   const isBack = choices.pin?.commit !== target.commit && isRolledBack(state, target)
-  const rule = ruleOf(choices, target) ?? (isBack ? 'was rolled back: telec-update --retry takes it' : null)
+  const back = `was rolled back${state.update?.rollback ? '' : ': telec-update --retry takes it'}`
+  const rule = ruleOf(choices, target) ?? (isBack ? back : null)
   if (rule === null) return target
   await removeSignal(paths, target.commit)
   world.log.notice(`skipped: ${nameOf(target)} ${rule}`)

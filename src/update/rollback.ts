@@ -118,7 +118,7 @@ export async function beginRollback(
   options: RollbackOptions,
 ): Promise<void> {
   const { world, paths } = context
-  // Invalid choices refuse it here: its end moves the pin.
+  // Invalid choices refuse it here: it moves the pin.
   const plan = planRollback(state, readMigrationRecord(paths), options.to, readChoices(paths).held)
   verifyMigrations(plan, options)
   const settled = await takeBackCheckout(context, state, plan.target.commit)
@@ -134,7 +134,9 @@ export async function beginRollback(
   // With --stash only the step itself looks for local changes: its note says where they are.
   const verifying = permits.includes('stash') ? verifyTarget : verify
   for (const check of [preflight, fetch, verifying]) await check(stepContext)
-  await writeUpdateState(paths, { ...settled, update, halted: null })
+  // From its beginning: a rollback that halts may be replaced by a newer version, but by none that the user left.
+  const rolled_back = { targets: update.rollback?.held ?? [], at: isoTime(world) }
+  await writeUpdateState(paths, { ...settled, update, rolled_back, halted: null })
   // If this program is killed, the units resume the rollback by the signal, as every update.
   await writeSignal(context, plan.from, plan.target, 'telec-update rollback')
   world.log.notice(`rolling back from ${nameOf(plan.from)} to ${nameOf(plan.target)}`)

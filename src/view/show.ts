@@ -124,15 +124,15 @@ function describeHalt(halt: NonNullable<Overview['halted']>, what: string, ago: 
     halt.next_try_at
       ? `telec retries it automatically ${ago(halt.next_try_at)}`
       : what === 'rollback'
-        ? 'telec does not retry it: the next poll takes the newest version again, unless you hold it: telec hold'
+        ? 'telec does not retry it: it waits for you, or for a version newer than those that you roll back from'
         : 'telec does not retry it: it waits for a newer version',
   ].join('\n')
 }
 
-function describeHeld({ choices, rolled_back }: Overview, ago: Ago): string {
+function describeHeld({ choices, rolled_back, update }: Overview, ago: Ago): string {
   const byRollback = rolled_back && [
     `${rolled_back.targets.map(nameOf).join(', ')}: rolled back ${ago(rolled_back.at)}`,
-    'telec does not take it again until there is a newer target; to take it: telec-update --retry',
+    `telec does not take it again until there is a newer target${update?.rollback ? '' : '; to take it: telec-update --retry'}`,
   ]
   const byUser = choices.held.map(
     (one) =>

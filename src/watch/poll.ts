@@ -11,7 +11,7 @@ import { readChoices } from '../state/choices.ts'
 import { correctPause, readPause } from '../state/pause.ts'
 import { isUnwatchable, readSignal, removeSignal, wakeUpdater, writeSignal } from '../state/signal.ts'
 import {
-  hasMoved,
+  isUnderWay,
   isUnderWayTo,
   readUpdateState,
   rollbackUnderWay,
@@ -58,7 +58,7 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
     if (isUpdatePending(service) || isUnwatchable(service)) await wakeUpdater(service)
   }
   try {
-    const { deployed, rolled_back, halted } = state
+    const { deployed, rolled_back, halted, update } = state
     const isNews = before === null || (before.failures === 0 && before.via === null)
     const remote = await readRefs(service, repository, { deployed, isNews, heard })
     const { refs, via, list, defaultBranch } = remote
@@ -70,7 +70,8 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
     )
     const rolledBack = rolled_back?.targets ?? []
     const choices = readChoices(paths)
-    const known = { deployed, seen, rolledBack, choices, now: world.now(), defaultBranch }
+    const isRollingBack = update?.rollback != null
+    const known = { deployed, seen, rolledBack, isRollingBack, choices, now: world.now(), defaultBranch }
     const decision = withHalt(decide(deployment, refs, known), halted)
     if (dryRun) return { decision, list }
     await act(service, state, decision)
@@ -216,14 +217,14 @@ async function signal(service: Service, from: Target, target: Target, source = '
   service.world.log.notice(`new version: ${nameOf(target)} at ${target.ref}; ${nameOf(from)} is deployed`)
 }
 
-/** Removes a signal for a target that is no longer wanted, unless its update has begun to change the checkout. */
+/** Removes a signal for a target that is no longer wanted, unless telec has to end its update. */
 async function withdrawSignal(
   { world, paths }: Service,
   { deployed, update }: UpdateState,
   reason: string,
 ): Promise<void> {
   const pending = readSignal(paths)
-  if (!pending || pending.target.commit === deployed.commit || (update && hasMoved(update))) return
+  if (!pending || pending.target.commit === deployed.commit || (update && isUnderWay(update))) return
   await removeSignal(paths, pending.target.commit)
   world.log.notice(`withdrawn: ${nameOf(pending.target)}: ${reason}`)
 }

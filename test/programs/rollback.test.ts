@@ -139,7 +139,7 @@ describe('telec-update rollback', () => {
     expectFailure(await rollback(computer), 1, ['install command', 'telec-update --retry'])
     expect(computer.state('update_state.json')).toMatchObject({
       deployed: { version: '1.1.0' },
-      rolled_back: null,
+      rolled_back: { targets: [{ version: '1.1.0' }] },
     })
     expect((await computer.telec('telec', ['history'])).stdout).toMatch(
       /→ 1\.0\.0 .*: rollback halted at install/,
@@ -157,6 +157,43 @@ describe('telec-update rollback', () => {
       update: null,
     })
   })
+
+  test.each([
+    ['', false],
+    [', also where it was pinned', true],
+  ])(
+    'that halts is not replaced by the version that it goes back from%s, but by a newer one',
+    async (_, isPinned) => {
+      const install = 'test ! -e broken && test ! -e ../broken'
+      const { computer, two } = await updatedOnce(['--install', install])
+      const three = await computer.push({ ...version('1.2.0'), broken: '' })
+      if (isPinned) expect((await computer.telec('telec', ['pin', three])).code).toBe(0)
+      expectFailure(await watchAndUpdate(computer), 1)
+      writeFileSync(join(computer.folder, 'broken'), '')
+      expectFailure(await rollback(computer), 1, ['install command'])
+
+      const explained = await computer.telec('telec-watch', ['--explain'])
+      if (!isPinned) expect(explained.stdout).toMatch(/^not yet: 1\.2\.0 \(\w+\) is being rolled back$/m)
+      expect(computer.state('update_signal.json')).toMatchObject({ target: { commit: two } })
+      expectFailure(await computer.telec('telec-update'), 1, ['halted since'])
+      expect(await headOf(computer)).toBe(two)
+      const shown = await status(computer)
+      expect(shown).toMatch(/^halted +at install, .*, in the rollback to 1\.1\.0 /m)
+      expect(shown).toContain('it waits for you, or for a version newer than those that you roll back from')
+      expect(shown).toMatch(/^held +1\.2\.0 \(\w+\): rolled back .* ago\n.* until there is a newer target$/m)
+
+      if (isPinned) {
+        expect(shown).toMatch(/^pinned +to 1\.1\.0 /m)
+        expect((await computer.telec('telec', ['unpin'])).code).toBe(0)
+      }
+      rmSync(join(computer.folder, 'broken'))
+      await computer.git('rm', '--quiet', 'broken')
+      const four = await computer.push(version('1.2.1'))
+      await updated(computer)
+      expect(await headOf(computer)).toBe(four)
+      expect(await status(computer)).not.toMatch(/^held/m)
+    },
+  )
 
   test('by releases goes back to the tag before, and takes none up to what it came from', async () => {
     const computer = await freshComputer({ initArgs: BETA })
