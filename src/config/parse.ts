@@ -5,10 +5,11 @@ import { TelecError } from '../system/errors.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { similarTo } from '../system/similar.ts'
 import type { World } from '../system/world.ts'
+import type { Scope } from './paths.ts'
 import { type Config, ConfigSchema } from './schema.ts'
 
 /** Parses a configuration. Throws `config` with every fault and its line. @param path names the file in messages. */
-export function parseConfig(world: World, path: string, text: string): Config {
+export function parseConfig(world: World, path: string, text: string, scope: Scope = 'user'): Config {
   verifySize(path, text)
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
@@ -18,9 +19,17 @@ export function parseConfig(world: World, path: string, text: string): Config {
   if (!result.success)
     throw faulty(
       path,
-      result.issues.map((issue) => [lineOf(document, lines, issue), describe(issue)]),
+      result.issues.map((issue) => [lineOf(document, lines, keysTo(issue)), describe(issue)]),
     )
   const { deployment, redis, ...rest } = result.output
+  // Its owner is the user whose home `~/` is: root would look in its own home.
+  if (scope === 'system' && deployment.checkout.startsWith('~/'))
+    throw faulty(path, [
+      [
+        lineOf(document, lines, ['deployment', 'checkout']),
+        `deployment.checkout: got ${show(deployment.checkout, false)}; takes an absolute path in system scope`,
+      ],
+    ])
   return {
     ...expandHomes(rest, world.home),
     computer: rest.computer ?? defaultComputer(world),
@@ -143,11 +152,15 @@ function show(value: unknown, isSecret: boolean): string {
   return withoutLogins(JSON.stringify(value)).slice(0, 80)
 }
 
-/** The line of an issue's key, or of the nearest group around it. */
-function lineOf(document: Document, lines: LineCounter, issue: v.BaseIssue<unknown>): number {
+function keysTo({ path }: v.BaseIssue<unknown>): unknown[] {
+  return path?.map(({ key }) => key) ?? []
+}
+
+/** The line of a key, or of the nearest group around it. */
+function lineOf(document: Document, lines: LineCounter, keys: readonly unknown[]): number {
   let node: unknown = document.contents
   let offset = 0
-  for (const { key } of issue.path ?? []) {
+  for (const key of keys) {
     if (!isMap(node)) break
     const pair = node.items.find((item) => isScalar(item.key) && item.key.value === key)
     if (!pair) break

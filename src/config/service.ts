@@ -35,7 +35,7 @@ export async function loadConfig(world: World, paths: Paths): Promise<Config> {
   const isOthers = paths.scope === 'system' && !mayAccess(paths.config, 'read')
   const text = isOthers ? null : readBeginning(paths.config, MOST_BYTES + 1)
   if (text === null) throw noConfiguration(world, paths)
-  const config = parseConfig(world, paths.config, text)
+  const config = parseConfig(world, paths.config, text, paths.scope)
   verifyOutside(paths, config.deployment.checkout)
   const login = loginIn(config)
   if (login) verifySecret(`${login} contains a login, in`, paths.config, true)

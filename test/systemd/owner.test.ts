@@ -124,6 +124,23 @@ sed -i 's,^  install: [^#]*,  install: only-web # ,' /etc/telec/config.yml`)
     expect(await sh(`ls /root/ran-by ${WEB.home}/ran-by 2>/dev/null || true`)).toBe('')
   })
 
+  test("a checkout below ~/, which would be root's for root and the owner's for telec, is refused", async () => {
+    await sh(`cp -p /etc/telec/config.yml ~/config.yml
+sed -i 's,^  checkout: .*,  checkout: ~/app,' /etc/telec/config.yml
+mkdir -p /root/app/.git && chown -R web /root/app`)
+    const refused = {
+      code: 78,
+      stderr: expect.stringMatching(
+        /config\.yml:\d+: the configuration is invalid\n {2}line \d+: deployment\.checkout: got "~\/app"; takes an absolute path in system scope\n/,
+      ),
+    }
+    expect(await subscriber.telec('telec install', { allowFailure: true })).toMatchObject(refused)
+    expect(
+      await subscriber.box.sh('/opt/telec/telec status', { user: WEB.name, allowFailure: true }),
+    ).toMatchObject(refused)
+    await sh('rm -r /root/app; cat ~/config.yml >/etc/telec/config.yml')
+  })
+
   test('by hand root hands an update over, and is told what to type for everything else', async () => {
     const asRoot = (line: string) => subscriber.box.sh(`/opt/telec/${line}`, { allowFailure: true })
     await subscriber.systemctl('stop telec-watch.timer telec-update.path')

@@ -99,7 +99,7 @@ async function answersOf(
 /** Blames the flags for an invalid configuration: the user has not seen the file. */
 function parsed(world: World, paths: Paths, text: string): Config {
   try {
-    return parseConfig(world, paths.config, text)
+    return parseConfig(world, paths.config, text, paths.scope)
   } catch (error) {
     if (!(error instanceof TelecError)) throw error
     throw new TelecError('config', 'the flags make an invalid configuration', {
