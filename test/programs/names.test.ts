@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -28,7 +28,10 @@ async function withWorker(): Promise<Computer> {
   const checkout = await clone(computer, 'worker')
   const ended = await computer.telec('telec', ['init', '--name', 'worker', '--checkout', checkout])
   expect(ended).toMatchObject({ code: 0 })
-  expect(ended.stdout).toContain('next: telec install worker')
+  const next = existsSync('/run/systemd/system')
+    ? 'telec install worker'
+    : 'telec run --name worker -- COMMAND'
+  expect(ended.stdout).toMatch(new RegExp(`^next: ${next}$`, 'm'))
   return computer
 }
 

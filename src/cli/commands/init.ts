@@ -3,12 +3,13 @@ import { Command, Option } from 'commander'
 import { defaultComputer, parseConfig } from '../../config/parse.ts'
 import type { Paths } from '../../config/paths.ts'
 import type { Config } from '../../config/schema.ts'
-import { listServices, locateAny } from '../../config/services.ts'
+import { commandFor, listServices, locateAny } from '../../config/services.ts'
 import type { Answers } from '../../config/template.ts'
 import { headCommit } from '../../git/checkout.ts'
 import { checkoutOwner, locateRepository } from '../../git/repository.ts'
 import { verifyLaunchd } from '../../service/installable.ts'
 import { type Other, otherServices, verifyNothingShared, verifyUnitsSayWhich } from '../../service/others.ts'
+import { isSystemdBooted } from '../../service/systemd/systemctl.ts'
 import { readUpdateState } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import { readText, writeDurably } from '../../system/files.ts'
@@ -133,6 +134,7 @@ next: sudo ${install}
 `,
     }
   }
+  const hasManager = world.platform === 'darwin' || isSystemdBooted()
   const repository = locateRepository(world, config.deployment.checkout)
   await headCommit(repository)
   acquireLock(world, paths.lock) // until this program ends
@@ -143,7 +145,7 @@ next: sudo ${install}
     data: { config: paths.config, owner: world.user(), deployed: state.deployed },
     text: `wrote ${paths.config}
 migrations of later versions run from now on
-next: ${install}, or without systemd and launchd: telec run -- COMMAND
+next: ${hasManager ? install : `${commandFor(paths, 'telec run')} -- COMMAND`}
 `,
   }
 }

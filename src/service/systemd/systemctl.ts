@@ -1,8 +1,14 @@
+import { existsSync } from 'node:fs'
 import type { Paths, Scope } from '../../config/paths.ts'
 import { orNull } from '../../system/errors.ts'
 import { printable } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
 import { runCommand, tryCommand } from '../commands.ts'
+
+/** Whether systemd runs this computer: sd_booted(3). */
+export function isSystemdBooted(): boolean {
+  return existsSync('/run/systemd/system')
+}
 
 /** Throws `halted` with systemctl's own words where it fails. */
 export function systemctl(
