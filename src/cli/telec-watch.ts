@@ -14,7 +14,7 @@ void main('telec-watch', async (world) => {
     // systemd spreads its timers automatically.
     if (world.platform === 'darwin' && scheduled) await world.sleep(Math.random() * LONGEST_DELAY_MS)
     const { runPoll, verifyFollowed } = await import('./commands/run-poll.ts')
-    const decision = await runPoll(world, { dryRun: false, scheduled, heard })
+    const { decision } = await runPoll(world, { dryRun: false, scheduled, heard })
     if (!scheduled) verifyFollowed(decision)
     return EXIT.done
   }

@@ -73,7 +73,7 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
     const isRollingBack = update?.rollback != null
     const known = { deployed, seen, rolledBack, isRollingBack, choices, now: world.now(), defaultBranch }
     const decision = withHalt(decide(deployment, refs, known), halted)
-    if (dryRun) return { decision, list }
+    if (dryRun) return { decision, list, isLogged: false }
     await act(service, state, decision)
     const after: WatchState = {
       ...NEVER_POLLED,
@@ -90,8 +90,7 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
     await recordPoll(paths, after, before, world.now())
     if (via !== null && via !== before?.via)
       world.log.notice(`the mirror ${via} answers instead of the remote`)
-    report(world, decision, before, scheduled)
-    return { decision, list }
+    return { decision, list, isLogged: report(world, decision, before, scheduled) }
   } catch (error) {
     // A remote that refused the first poll never worked: the user reads the error.
     const isRefused =
@@ -229,20 +228,26 @@ async function withdrawSignal(
   world.log.notice(`withdrawn: ${nameOf(pending.target)}: ${reason}`)
 }
 
-/** Logs news, and the rest for debugging: a scheduled poll that found nothing new logs nothing. */
-function report(world: World, decision: Decision, before: WatchState | null, scheduled: boolean): void {
+/**
+ * Logs news, and the rest for debugging: a scheduled poll that found nothing new logs nothing.
+ *
+ * @returns whether it logged the decision.
+ */
+function report(world: World, decision: Decision, before: WatchState | null, scheduled: boolean): boolean {
   const known = before?.malformed ?? []
   const malformed = decision.malformed.filter((tag) => !known.includes(tag))
   if (malformed.length > 0)
     world.log.notice(`skipped ${malformed.join(', ')}: name a tag of a release like v1.2.3 (semver.org)`)
   const isNews = before?.reason !== decision.reason
   const reason = asAsked(world, decision.reason)
-  if (decision.kind === 'refused' && isNews) world.log.warning(`not taken: ${reason}`)
+  const isRefused = decision.kind === 'refused' && isNews
+  const isHeld = decision.kind === 'held' && before?.target?.commit !== decision.target.commit
+  if (isRefused) world.log.warning(`not taken: ${reason}`)
   else if (decision.kind === 'missing' && isNews && scheduled)
     world.log.warning(`nothing to follow: ${decision.reason}; ${decision.hint}`) // unscheduled, it is an error
-  else if (decision.kind === 'held' && before?.target?.commit !== decision.target.commit)
-    world.log.notice(`not yet: ${reason}`)
+  else if (isHeld) world.log.notice(`not yet: ${reason}`)
   else if (!scheduled || world.env.TELEC_DEBUG) world.log.debug(`polled: ${decision.kind}: ${reason}`)
   if (before && before.failures > 0)
     world.log.notice(`the remote is back after ${count(before.failures, 'failed poll')}`)
+  return isRefused || isHeld
 }

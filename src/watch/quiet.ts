@@ -15,6 +15,8 @@ export interface Polled {
   readonly decision: Decision
   /** The remote's list of refs. Null: a mirror or an API has a say, too. */
   readonly list: string | null
+  /** Whether the log has the decision: it is news. */
+  readonly isLogged: boolean
 }
 
 /** A shell compares a longer list more slowly than Node.js does. */

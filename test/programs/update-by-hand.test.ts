@@ -25,6 +25,15 @@ test('telec update polls first, then updates, and shows both', async () => {
   })
 })
 
+test('telec update says once why a version is not taken', async () => {
+  const computer = await freshComputer()
+  const commit = await computer.push(version('1.1.0'))
+  expect((await computer.telec('telec', ['hold', commit])).code).toBe(0)
+  const said = expect.stringMatching(/^not yet: .* is held: telec unhold \S+\n$/)
+  expect(await computer.telec('telec', ['update'])).toMatchObject({ code: 0, stderr: said }) // news
+  expect(await computer.telec('telec', ['update'])).toMatchObject({ code: 0, stderr: said })
+})
+
 test('telec update --json says how it stands in the end', async () => {
   const computer = await freshComputer()
   const commit = await computer.push(version('1.1.0'))

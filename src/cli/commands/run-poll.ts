@@ -7,7 +7,7 @@ import { remove } from '../../system/files.ts'
 import type { World } from '../../system/world.ts'
 import { tellOthers } from '../../watch/after-poll.ts'
 import { type PollOptions, poll } from '../../watch/poll.ts'
-import { allowQuiet } from '../../watch/quiet.ts'
+import { allowQuiet, type Polled } from '../../watch/quiet.ts'
 
 const TITLES: Record<Decision['kind'], string> = {
   update: 'an update',
@@ -29,7 +29,7 @@ export function verifyFollowed(decision: Decision): void {
 }
 
 /** Polls, reports to Redis and the metrics, and writes the file that makes the next polls cheap. */
-export async function runPoll(world: World, options: PollOptions): Promise<Decision> {
+export async function runPoll(world: World, options: PollOptions): Promise<Polled> {
   const startedMs = world.now()
   const service = await openService(world)
   const { paths } = service
@@ -40,5 +40,5 @@ export async function runPoll(world: World, options: PollOptions): Promise<Decis
     await allowQuiet(service, polled, startedMs)
     await remove(join(paths.home, 'config.parsed.json')) // a copy of the configuration by telec 0.1
   }
-  return polled.decision
+  return polled
 }

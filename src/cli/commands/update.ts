@@ -96,8 +96,8 @@ async function updateByHand(service: Service, askedFor: () => Promise<UpdateOpti
 /** A pending or interrupted update needs no poll: it continues also where the remote is out of reach. */
 async function pollFirst({ world, paths }: Service): Promise<void> {
   try {
-    const decision = await runPoll(world, { dryRun: false, scheduled: false, heard: null })
-    if (decision.kind !== 'update') world.log.info(asAsked(world, titleOf(decision)))
+    const { decision, isLogged } = await runPoll(world, { dryRun: false, scheduled: false, heard: null })
+    if (decision.kind !== 'update' && !isLogged) world.log.info(asAsked(world, titleOf(decision)))
     verifyFollowed(decision)
   } catch (error) {
     const isPending = readSignal(paths) !== null || readUpdateState(paths)?.update

@@ -27,7 +27,7 @@ Examples:
     )
     .action(async (_, { dryRun, explain, json, scheduled, listen: isListener }: Options) => {
       if (isListener) return exitWith(await listen(world, locate(world)))
-      const decision = await runPoll(world, { dryRun, scheduled, heard: null })
+      const { decision } = await runPoll(world, { dryRun, scheduled, heard: null })
       if (json || explain) world.out(json ? decision : asAsked(world, explained(decision)))
       else if (process.stdout.isTTY === true && decision.kind !== 'missing')
         world.out(asAsked(world, `${titleOf(decision)}\n`))
