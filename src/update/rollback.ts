@@ -85,12 +85,17 @@ export function planRollback(
 }
 
 /** The deployment that a version or commit names; a commit tells deployments of one version apart. */
-function namedDeployment({ previous, deployed }: UpdateState, text: string): Deployment {
+function namedDeployment({ previous, deployed, rolled_back, update }: UpdateState, text: string): Deployment {
   const name = parseName(text)
   const all = distinct([deployed, ...previous.toReversed()])
   const found = all.filter((one) => isCalled(one, name))
   const [only, ...others] = found
   if (only && others.length === 0) return only
+  const last = rolled_back?.targets.at(-1)
+  if (!only && !update && last && isCalled(last, name))
+    throw new TelecError('halted', `${nameOf(last)} is the version that was rolled back`, {
+      hint: 'deploy it again: telec-update --retry',
+    })
   const [what, among] = only
     ? [`${text} names ${count(found.length, 'deployment')}`, found]
     : [`${text} is not among the last ${count(all.length, 'deployment')} on this computer`, all]

@@ -108,6 +108,11 @@ describe('telec-update rollback', () => {
     const ended = await computer.telec('telec-update')
     expect(ended).toMatchObject({ code: 0, stderr: expect.stringContaining('was rolled back') })
     expect(computer.state('update_signal.json')).toBeNull()
+    for (const name of ['1.1.0', two.slice(0, 8)])
+      expectFailure(await rollback(computer, '--to', name), 1, [
+        `1.1.0 (${two.slice(0, 12)}) is the version that was rolled back`,
+        'deploy it again: telec-update --retry',
+      ])
     expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
     expect(await headOf(computer)).toBe(two)
     expect(computer.state('update_state.json')).toMatchObject({ rolled_back: null })
