@@ -2,7 +2,7 @@ import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from '
 import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAwake } from './awake.ts'
-import { kindOf, TelecError } from './errors.ts'
+import { kindOf, systemErrorCode, TelecError } from './errors.ts'
 import { adoptGroup, type Leftover, leftoversOf, markEnvironment, signalIfThere } from './groups.ts'
 import { collectLines, lastState } from './lines.ts'
 
@@ -142,12 +142,9 @@ export function start(
   }
   const ended = new Promise<Pick<RunResult, 'code' | 'signal'>>((resolve, reject) => {
     child.on('error', (cause) => {
-      const hint = existsSync(cwd)
-        ? `${command === 'git' ? INSTALL_GIT : `install ${command}`}, or add its folder to deployment.path; PATH=${env.PATH}`
-        : `mount or restore the folder ${cwd}: it is missing`
-      reject(
-        new TelecError(kindOf(cause), `cannot start ${command}`, { because: cause.message, hint, cause }),
-      )
+      const kind = kindOf(cause)
+      const hint = hintFor(command, kind === 'later' ? 'limits' : systemErrorCode(cause), cwd, env)
+      reject(new TelecError(kind, `cannot start ${command}`, { because: cause.message, hint, cause }))
     })
     child.on('exit', async (code, signal) => {
       const closed = new Promise((done) => child.on('close', done))
@@ -185,6 +182,15 @@ export function start(
     /** The running processes that it started. */
     leftovers,
   }
+}
+
+/** What to do about a program that does not start. */
+function hintFor(command: string, fault: string | undefined, cwd: string, env: NodeJS.ProcessEnv): string {
+  if (!existsSync(cwd)) return `mount or restore the folder ${cwd}: it is missing`
+  const install = command === 'git' ? INSTALL_GIT : `install ${command}`
+  if (fault === 'ENOENT') return `${install}, or add its folder to deployment.path; PATH=${env.PATH}`
+  if (fault === 'limits') return 'check the limits of processes, files and memory: ulimit -a'
+  return `let this user execute ${command} (chmod +x), and enter ${cwd}; PATH=${env.PATH}`
 }
 
 /** Acts when `count` stands still for a moment, or after a maximum time. @returns how to cancel. */

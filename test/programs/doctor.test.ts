@@ -5,6 +5,7 @@ import { type Computer, markerMigration, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
 import { succeed } from '../helpers/programs.ts'
+import { runInjected } from '../helpers/strace.ts'
 import { telecRun } from '../helpers/supervised.ts'
 import { readTree } from '../helpers/tree.ts'
 import { until } from '../helpers/until.ts'
@@ -181,6 +182,14 @@ describe('each fault is said, with what to do', () => {
     expect(finding?.hint).toContain('telec-update --retry')
   })
 
+  test('a limit that lets no program start', async () => {
+    const { env } = await freshComputer()
+    const injection = { call: 'clone', occurrence: 1, effect: 'error=EAGAIN', paths: [], env, alone: true }
+    const ended = await runInjected('telec-watch', [], injection)
+    expectFailure(ended, 75, ['cannot start ', 'EAGAIN', 'check the limits of processes'])
+    expect(ended.stderr).not.toContain('install ')
+  })
+
   test('a git that is too old, or none', async () => {
     const computer = await freshComputer()
     const folder = join(computer.folder, 'old')
@@ -199,6 +208,11 @@ describe('each fault is said, with what to do', () => {
       'cannot start git',
       'the package git',
     ])
+    writeFileSync(join(folder, 'git'), '')
+    const closed = await computer.telec('telec-watch', [], { env })
+    expectFailure(closed, 1, ['cannot start git', 'spawn git EACCES', 'let this user execute git (chmod +x)'])
+    expect(closed.stderr).not.toContain('install the package')
+    rmSync(join(folder, 'git'))
     rmSync(computer.checkout, { recursive: true })
     const both = [...(await diagnose(computer, { PATH: folder })).values()].filter(({ ok }) => !ok)
     expect(both.map(({ check }) => check)).toEqual(['git', 'checkout', 'manager'])
