@@ -42,6 +42,33 @@ export async function withRedis<Value>(
   return within(working, timeoutMs).finally(() => client.close())
 }
 
+/** Works over a connection. */
+export type AskRedis = <Value>(work: (client: RedisClient) => Promise<Value>) => Promise<Value>
+
+/** As `withRedis`, over one connection for all calls, which is opened again after a fault. */
+export function keepRedis(redis: RedisConfig, timeoutMs: number): AskRedis {
+  let kept: RedisClient | null = null
+  const once: AskRedis = async (work) => {
+    const client = kept ?? openRedis(redis, timeoutMs)
+    const opening = kept ? null : client.ready()
+    kept = client
+    try {
+      return await within(opening ? opening.then(() => work(client)) : work(client), timeoutMs)
+    } catch (error) {
+      client.close()
+      kept = null
+      throw error
+    }
+  }
+  return (work) => {
+    const wasOpen = kept !== null
+    return once(work).catch((error) => {
+      if (wasOpen) return once(work)
+      throw error
+    })
+  }
+}
+
 /** Makes a fault of Redis a TelecError, which is retried. */
 export function redisFault(message: string, hint: string): (error: unknown) => never {
   return (error) => {

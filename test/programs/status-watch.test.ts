@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { DIST } from '../helpers/programs.ts'
+import { startRedis } from '../helpers/redis.ts'
 import { inTerminal, KEY } from '../helpers/terminal.ts'
 import { until } from '../helpers/until.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
@@ -44,6 +45,30 @@ test('telec status --watch --json prints a line for each state, and none where n
   expect(new Set(lines.map((line) => JSON.stringify({ ...JSON.parse(line), next_poll_at: null }))).size).toBe(
     lines.length,
   )
+})
+
+test('telec status --fleet --watch keeps one connection to Redis, and opens another one after a fault', async () => {
+  const redis = await startRedis()
+  const client = redis.client()
+  const computer = await freshComputer()
+  computer.writeConfig(
+    `computer: studio\ndeployment:\n  checkout: ${computer.checkout}\nredis:\n  url: ${redis.url}\n`,
+  )
+  const output = follow(computer, '--fleet', '--json')
+  const reported = async (name: string) => {
+    await client.zadd('system_status:computers', String(Math.floor(Date.now() / 1000)), name)
+    await until(`${name} to be shown`, async () => output().includes(`"${name}"`))
+  }
+  const connections = async () =>
+    Number(/^total_connections_received:(\d+)/m.exec(await client.info('stats'))?.[1])
+  await reported('attic')
+  const before = await connections()
+  await reported('cellar')
+  await reported('shed')
+  expect(await connections()).toBe(before)
+  await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  await reported('garage')
+  expect(await connections()).toBe(before + 1)
 })
 
 test('in a terminal it is drawn again, until Ctrl-C', async () => {

@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { Paths } from '../../config/paths.ts'
+import type { RedisConfig } from '../../config/schema.ts'
 import { openService } from '../../config/service.ts'
 import { asAsked, locateAll } from '../../config/services.ts'
-import { redisFault, redisOf, withRedis } from '../../fleet/client.ts'
+import { type AskRedis, keepRedis, redisFault, redisOf, withRedis } from '../../fleet/client.ts'
 import { type Fleet, readFleet } from '../../fleet/read.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { writeDurably } from '../../system/files.ts'
@@ -36,7 +37,7 @@ export const statusCommand: DefineCommand = (world, exitWith) =>
     .action(async (_, { json, watch, fleet, html }: Options) => {
       const services = locateAll(world)
       if (html !== undefined) return writePage(world, services, resolve(world.cwd, html), fleet)
-      const view = () => (fleet ? viewFleet(world, services) : viewServices(world, services))
+      const view = fleet ? await fleetView(world, services, watch) : () => viewServices(world, services)
       if (watch) return follow(world, view, json)
       const { data, text, code = EXIT.done } = await view()
       world.out(json ? data : text)
@@ -60,9 +61,18 @@ async function viewServices(world: World, services: readonly Paths[]): Promise<V
   return { data, text: showServices(data, world.now()), code }
 }
 
-async function viewFleet(world: World, services: readonly Paths[]): Promise<View> {
-  const data = await fleetOf(world, services)
-  return { data, text: showFleet(data, world.now()) }
+/** @param isKept one connection for all its calls. */
+async function fleetView(
+  world: World,
+  services: readonly Paths[],
+  isKept: boolean,
+): Promise<() => Promise<View>> {
+  const redis = await redisOf(world, services)
+  const ask = isKept ? keepRedis(redis, REDIS_TIMEOUT_MS) : askOnce(redis)
+  return async () => {
+    const data = await fleetOf(world, ask)
+    return { data, text: showFleet(data, world.now()) }
+  }
 }
 
 async function writePage(
@@ -75,17 +85,19 @@ async function writePage(
     throw new TelecError('usage', '--html needs --fleet', {
       hint: `add it: telec status --fleet --html ${file}`,
     })
-  const page = fleetPage(await fleetOf(world, services), world.now())
+  const page = fleetPage(await fleetOf(world, askOnce(await redisOf(world, services))), world.now())
   await writeDurably(file, page, { mode: 0o644 }) // web servers run as other users
   world.out(`wrote ${file}\n`)
 }
 
 const REDIS_TIMEOUT_MS = 10_000
 
-/** The fleet of the first service that has a Redis. */
-async function fleetOf(world: World, services: readonly Paths[]): Promise<Fleet> {
-  const redis = await redisOf(world, services)
-  return withRedis(redis, REDIS_TIMEOUT_MS, (client) => readFleet(client, world.now())).catch(
+function askOnce(redis: RedisConfig): AskRedis {
+  return (work) => withRedis(redis, REDIS_TIMEOUT_MS, work)
+}
+
+function fleetOf(world: World, ask: AskRedis): Promise<Fleet> {
+  return ask((client) => readFleet(client, world.now())).catch(
     redisFault('Redis is out of reach', 'show this computer alone: telec status'),
   )
 }
