@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -29,21 +29,28 @@ describe('fleet.max_updating', () => {
   test('is never exceeded, and everybody gets a turn', async () => {
     const redis = await startRedis()
     const shared = (await freshComputer({ init: false })).folder
-    const install = `"echo + >>${shared}/log; sleep 0.3; echo - >>${shared}/log"`
+    const install = `"echo + >>${shared}/log; until test -e ${shared}/go-on; do sleep 0.05; done; echo - >>${shared}/log"`
     const names = ['a', 'b', 'c', 'd', 'e']
     const fleet = await Promise.all(
       names.map((name) => member(redis.url, name, '{ max_updating: 2 }', install)),
     )
-    const ended = await Promise.all(fleet.map((computer) => computer.telec('telec-update')))
-    expect(ended.map(({ code }) => code)).toEqual([42, 42, 42, 42, 42])
+    const client = redis.client()
+    const updating = Promise.all(fleet.map((computer) => computer.telec('telec-update')))
+    const signs = () => readFileSync(join(shared, 'log'), 'utf8').trim().split('\n')
+    await until(
+      'two to install, and the others to wait',
+      async () => (await client.zcard('deployment:{fleet}:waiting')) === 3 && signs().length === 2,
+    )
+    writeFileSync(join(shared, 'go-on'), '')
+    expect((await updating).map(({ code }) => code)).toEqual([42, 42, 42, 42, 42])
     let [now, most] = [0, 0]
-    for (const sign of readFileSync(join(shared, 'log'), 'utf8').trim().split('\n')) {
+    for (const sign of signs()) {
       now += sign === '+' ? 1 : -1
       most = Math.max(most, now)
     }
     expect({ now, most }).toEqual({ now: 0, most: 2 })
     for (const key of [UPDATING, 'deployment:{fleet}:waiting', 'deployment:{fleet}:alive'])
-      expect(await redis.client().exists(key)).toBe(0)
+      expect(await client.exists(key)).toBe(0)
   })
 
   test('a computer that disappeared frees its slot when its lease ends, and not before', async () => {
