@@ -5,7 +5,7 @@ import { describeFailure } from '../service/failed-units.ts'
 import { describeNewer } from '../state/newer.ts'
 import type { Pause } from '../state/pause.ts'
 import type { Signal } from '../state/signal.ts'
-import { CHANGED_HINT, describeChanged, type Update } from '../state/update-state.ts'
+import { CHANGED_HINT, describeChanged, isUnderWay, type Update } from '../state/update-state.ts'
 import { needsRepair } from '../state/watch-state.ts'
 import { localTime } from '../system/local-time.ts'
 import { count } from '../system/plural.ts'
@@ -179,10 +179,11 @@ function describeUpdate(update: Update, overview: Overview, ago: Ago): string {
   const { step, half_way, at_work, starts, next_poll_at } = overview
   const at = step === null ? '' : `, at ${step}`
   const polls = next_poll_at === null ? '' : `the next poll resumes it, ${ago(next_poll_at)}; `
+  const skip = isUnderWay(update) ? '' : `; to skip this version: telec hold ${shortName(update.target)}`
   return [
     `${update.rollback ? 'back ' : ''}to ${nameOf(update.target)} since ${ago(update.started_at)}${at}`,
     ...(half_way ? ['the checkout is half-way; telec-update completes it'] : []),
     ...(starts ? [starts] : []),
-    ...(at_work ? [] : [`nothing works on it; ${polls}now: telec-update`]),
+    ...(at_work ? [] : [`nothing works on it; ${polls}now: telec-update${skip}`]),
   ].join('\n')
 }

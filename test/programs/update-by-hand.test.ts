@@ -1,10 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
-import { DIST, execute } from '../helpers/programs.ts'
+import { DIST, execute, succeed } from '../helpers/programs.ts'
 import { inTerminal } from '../helpers/terminal.ts'
 import { until } from '../helpers/until.ts'
 import { beginUpdate } from '../helpers/update.ts'
@@ -32,6 +34,30 @@ test('telec update says once why a version is not taken', async () => {
   const said = expect.stringMatching(/^not yet: .* is held: telec unhold \S+\n$/)
   expect(await computer.telec('telec', ['update'])).toMatchObject({ code: 0, stderr: said }) // news
   expect(await computer.telec('telec', ['update'])).toMatchObject({ code: 0, stderr: said })
+})
+
+test('an update that Ctrl-C stopped before the checkout is skipped with telec hold, as telec status says', async () => {
+  const computer = await freshComputer()
+  const first = deployed(computer)
+  await computer.push(version('1.1.0'))
+  await computer.telec('telec-watch')
+  const fifo = join(computer.folder, 'fetching')
+  await succeed('mkfifo', [fifo])
+  const fetching = `echo >'${fifo}'; exec sleep 60`
+  await computer.gitInCheckout('config', 'remote.origin.uploadpack', fetching)
+  const updating = spawn(join(DIST, 'telec-update'), { env: computer.env, stdio: 'ignore' })
+  await succeed('head', ['-n', '1', fifo])
+  updating.kill('SIGINT')
+  await once(updating, 'close')
+  await computer.gitInCheckout('config', '--unset', 'remote.origin.uploadpack')
+
+  const status = async () => (await computer.telec('telec', ['status'])).stdout
+  const [, hold = ''] = /; to skip this version: telec (hold [0-9a-f]{12})$/m.exec(await status()) ?? []
+  expect(await computer.telec('telec', hold.split(' '))).toMatchObject({ code: 0 })
+  expect(await computer.telec('telec', ['update'])).toMatchObject({ code: 0 })
+  expect(deployed(computer)).toBe(first)
+  expect(computer.state('update_signal.json')).toBeNull()
+  expect(await status()).not.toMatch(/^(stopped|pending)/m)
 })
 
 test('telec update --json says how it stands in the end', async () => {

@@ -209,7 +209,7 @@ describe('telec status', () => {
       row('stopped', { ...shown, at_work: false, starts }),
     ).toBe(`to 1.1.0 (${short}) since 7 s ago, at install
            ${starts}
-           nothing works on it; the next poll resumes it, in 40 s; now: telec-update`)
+           nothing works on it; the next poll resumes it, in 40 s; now: telec-update; to skip this version: telec hold 1.1.0`)
   })
 
   test('says what became of local changes and of the service in the update that led here', () => {
