@@ -4,11 +4,10 @@ import { setFlagsFromString } from 'node:v8'
 import type { Config } from '../config/schema.ts'
 import { createSyncFor, type Service } from '../config/service.ts'
 import { commandEnvironment, serviceEnvironment } from '../service/environment.ts'
-import { howToFind, NOT_FOUND, searched } from '../service/programs-found.ts'
+import { runShell, shellFailure } from '../service/shell.ts'
 import { openRecorder } from '../state/migrations.ts'
-import { kindOf, TelecError } from '../system/errors.ts'
+import { kindOf } from '../system/errors.ts'
 import { sha256 } from '../system/hash.ts'
-import { loadLaunch } from '../system/launch.ts'
 import { VERSION } from '../system/version.ts'
 import { isoTime, type World } from '../system/world.ts'
 import type { Language, Migration } from './discover.ts'
@@ -114,26 +113,14 @@ async function runBefore(
   const { before_migrate: command, install_timeout: timeoutMs, checkout } = config.deployment
   if (!command || pending.length === 0) return
   world.log.progress('running before_migrate')
-  const { code, signal, endedBy, stdout } = await world.run('/bin/sh', ['-c', command], {
+  const result = await runShell(world, command, {
     cwd: checkout,
     env,
     timeoutMs,
-    loadLaunch,
     input: JSON.stringify(pending.map(({ id, path, late }) => ({ id, path, late }))),
     onLine: (line) => world.log.info(`  | ${line}`),
   })
-  if (code === 0) return
-  const how =
-    endedBy === 'timeout'
-      ? `did not end within ${timeoutMs / 1000} s, and was killed`
-      : `failed with ${signal ?? `exit code ${code}`}`
-  const isMissing = code === NOT_FOUND
-  throw new TelecError('halted', `the before_migrate command ${how}: ${command}`, {
-    because: isMissing ? `${stdout.trim()}\n${searched(env)}` : stdout,
-    hint: isMissing
-      ? `${howToFind(world, env, stdout)}; then: telec-update --retry`
-      : `run it by hand: cd ${checkout} && ${command}; then: telec-update --retry`,
-  })
+  if (result.code !== 0) throw shellFailure('the before_migrate command', command, checkout, result)
 }
 
 async function apply(migration: Migration, call: Call): Promise<'run' | 'satisfied'> {

@@ -1,7 +1,7 @@
 import type { OnStatus } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { commandEnvironment } from '../service/environment.ts'
-import { howToFind, NOT_FOUND, searched } from '../service/programs-found.ts'
+import { runShell } from '../service/shell.ts'
 import type { StatusRecord, StatusSink } from '../state/status.ts'
 import { orWarn, within } from '../system/limit.ts'
 import { printableJson } from '../system/log.ts'
@@ -23,11 +23,10 @@ export function hookSink(service: Service, { run: command, on }: OnStatus): Stat
   let hasFailed = false
 
   const call = async (record: StatusRecord) => {
-    const env = await commandEnvironment(service)
-    const result = await world.run('/bin/sh', ['-c', command], {
+    const { code, how, stderr, missing } = await runShell(world, command, {
       cwd: paths.home,
       env: {
-        ...env,
+        ...(await commandEnvironment(service)),
         TELEC_HOME: paths.home,
         TELEC_STATUS: record.status,
         TELEC_COMPUTER: record.computer,
@@ -36,16 +35,11 @@ export function hookSink(service: Service, { run: command, on }: OnStatus): Stat
       timeoutMs: TIMEOUT_MS,
       maxOutput: MOST_OUTPUT,
     })
-    const how =
-      result.endedBy === 'timeout'
-        ? `did not end within ${TIMEOUT_MS / 1000} s`
-        : `failed with ${result.signal ?? `exit code ${result.code}`}`
-    if (result.code === 0) return world.log.debug(`on_status: sent ${record.status}`)
+    if (code === 0) return world.log.debug(`on_status: sent ${record.status}`)
     const say = hasFailed ? world.log.debug : world.log.warning // only the first
     hasFailed = true
-    const why = result.stderr.trim().split('\n').at(-1) ?? ''
-    const missing = result.code === NOT_FOUND ? `; ${searched(env)}; ${howToFind(world, env, why)}` : ''
-    say(`on_status ${how}: ${why}${missing}`)
+    const why = stderr.trim().split('\n').at(-1) ?? ''
+    say(`on_status ${how}: ${why}${missing ? `; ${missing.searched}; ${missing.hint}` : ''}`)
   }
   const callAll = async () => {
     while (waiting !== null) {

@@ -1,10 +1,9 @@
 import { commandEnvironment } from '../../service/environment.ts'
 import type { ServiceManager } from '../../service/manager.ts'
 import { patient } from '../../service/patient.ts'
-import { howToFind, NOT_FOUND, searched } from '../../service/programs-found.ts'
+import { runShell } from '../../service/shell.ts'
 import { restartOf } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
-import { loadLaunch } from '../../system/launch.ts'
 import type { StepContext } from '../context.ts'
 import { DEFAULT_STOP_TIMEOUT_MS } from './restart.ts'
 import { nameOf, notWell, staysUp, untilAllUp } from './stays-up.ts'
@@ -54,20 +53,20 @@ async function verifyHealth(context: StepContext): Promise<boolean> {
   const env = await commandEnvironment(context)
   const deadline = world.monotonic() + health_timeout
   for (;;) {
-    const result = await world.run('/bin/sh', ['-c', health], {
+    const result = await runShell(world, health, {
       cwd: repository.workTree,
       env,
       timeoutMs: Math.max(1_000, deadline - world.monotonic()),
-      loadLaunch,
       onLine: () => undefined, // keeps only the end of its output, however long
     })
     if (result.code === 0) return true
     if (world.monotonic() >= deadline) {
       const output = `${health}: ${result.signal ?? `exit code ${result.code}`}\n${result.stdout}`
-      if (result.code !== NOT_FOUND) throw notWell('the service is up, but not healthy', output)
+      const { missing } = result
+      if (!missing) throw notWell('the service is up, but not healthy', output)
       throw new TelecError('halted', 'the service is up, but its health check cannot run', {
-        because: `${output.trim()}\n${searched(env)}`,
-        hint: `${howToFind(world, env, result.stdout)}; then: telec-update --retry`,
+        because: `${output.trim()}\n${missing.searched}`,
+        hint: `${missing.hint}; then: telec-update --retry`,
       })
     }
     await world.sleep(HEALTH_EVERY_MS)
