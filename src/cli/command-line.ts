@@ -99,8 +99,11 @@ export function nameOption(flags: string): Option {
 
 const parseName = parser(NAME_FORM, (text) => (isServiceName(text) ? text : null))
 
-export function serviceArgument(): Argument {
-  return new Argument('[service]', 'the name of the service, as for --name').argParser(parseName)
+/** A command for one service, which its last argument may name. */
+export function serviceCommand(name: string, description: string, first?: Argument): Command {
+  const service = new Argument('[service]', 'the name of the service, as for --name').argParser(parseName)
+  const command = new Command(name).description(description)
+  return (first ? command.addArgument(first) : command).addArgument(service)
 }
 
 /** Puts the common options into the environment, where the whole program and its children read them. */

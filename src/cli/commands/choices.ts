@@ -1,4 +1,4 @@
-import { Argument, Command } from 'commander'
+import { Argument } from 'commander'
 import { isCalled, NAME_OF_TARGET, parseName, shortName } from '../../channel/choices.ts'
 import { nameOf, type Target } from '../../channel/target.ts'
 import type { Paths } from '../../config/paths.ts'
@@ -15,7 +15,7 @@ import { isHeld } from '../../system/lock.ts'
 import { isoTime } from '../../system/world.ts'
 import { endOfPause } from '../../view/show.ts'
 import { choosePin, findTarget } from '../../watch/named-target.ts'
-import { JSON_OPTION, parser, serviceArgument } from '../command-line.ts'
+import { JSON_OPTION, parser, serviceCommand } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 // What users decide about updates: it overrides the channel.
@@ -27,10 +27,7 @@ interface Options {
 const versionArgument = () => new Argument('<version>', NAME_OF_TARGET)
 
 export const pinCommand: DefineCommand = (world) =>
-  new Command('pin')
-    .addArgument(versionArgument())
-    .addArgument(serviceArgument())
-    .description('take that version and keep it, until telec unpin')
+  serviceCommand('pin', 'take that version and keep it, until telec unpin', versionArgument())
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
@@ -62,9 +59,7 @@ function describePin({ commit }: Target, { deployed, halted }: UpdateState, path
 }
 
 export const unpinCommand: DefineCommand = (world) =>
-  new Command('unpin')
-    .addArgument(serviceArgument())
-    .description('end a pin: the channel decides again')
+  serviceCommand('unpin', 'end a pin: the channel decides again')
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  telec unpin')
     .action(async (_, { json }: Options) => {
@@ -77,10 +72,7 @@ export const unpinCommand: DefineCommand = (world) =>
     })
 
 export const holdCommand: DefineCommand = (world) =>
-  new Command('hold')
-    .addArgument(versionArgument())
-    .addArgument(serviceArgument())
-    .description('never take that version, but the next best one of the channel')
+  serviceCommand('hold', 'never take that version, but the next best one of the channel', versionArgument())
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
@@ -125,10 +117,7 @@ function describeHold(target: Target, { deployed, update }: UpdateState, isAtWor
 }
 
 export const unholdCommand: DefineCommand = (world) =>
-  new Command('unhold')
-    .addArgument(versionArgument())
-    .addArgument(serviceArgument())
-    .description('take a held version again')
+  serviceCommand('unhold', 'take a held version again', versionArgument())
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  telec unhold 1.8.0')
     .action(async (text: string, _, { json }: Options) => {
@@ -162,9 +151,7 @@ export function readDeployed(paths: Paths): UpdateState {
 const parseTime = parser('a time such as 90s, 5m or 2h', (text) => parseDuration(text) || null)
 
 export const pauseCommand: DefineCommand = (world) =>
-  new Command('pause')
-    .addArgument(serviceArgument())
-    .description('pause updates until telec resume; polls continue')
+  serviceCommand('pause', 'pause updates until telec resume; polls continue')
     .option('--for <time>', 'resume automatically after 90s, 5m or 2h', parseTime)
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExamples:\n  telec pause --for 2h\n  telec resume')
@@ -177,9 +164,7 @@ export const pauseCommand: DefineCommand = (world) =>
     })
 
 export const resumeCommand: DefineCommand = (world) =>
-  new Command('resume')
-    .addArgument(serviceArgument())
-    .description('end a pause, and start a pending update')
+  serviceCommand('resume', 'end a pause, and start a pending update')
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  telec resume')
     .action(async (_, { json }: Options) => {

@@ -1,4 +1,3 @@
-import { Command } from 'commander'
 import type { Paths } from '../../config/paths.ts'
 import { openService } from '../../config/service.ts'
 import { asAsked, locateAll, shownName } from '../../config/services.ts'
@@ -13,16 +12,14 @@ import { locateRepository } from '../../git/repository.ts'
 import { EXIT, orNull } from '../../system/errors.ts'
 import { usesColour } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
-import { JSON_OPTION, serviceArgument } from '../command-line.ts'
+import { JSON_OPTION, serviceCommand } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 const CHECKS: Checks = { ...COMPUTER_CHECKS, ...DEPLOYMENT_CHECKS, ...COMMAND_CHECKS, ...UNIT_CHECKS }
 const CONTRACT: Checks = { contract: proveRestartContract }
 
 export const doctorCommand: DefineCommand = (world, exitWith) =>
-  new Command('doctor')
-    .addArgument(serviceArgument())
-    .description('check configuration, git, remote, units and disk; a line each, with what to do')
+  serviceCommand('doctor', 'check configuration, git, remote, units and disk; a line each, with what to do')
     .option('--restart-contract', 'only test that exit code 42 restarts a unit', false)
     .option(...JSON_OPTION)
     .addHelpText(

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander'
+import { Option } from 'commander'
 import type { Paths } from '../../config/paths.ts'
 import type { Config } from '../../config/schema.ts'
 import { loadConfig, type Service } from '../../config/service.ts'
@@ -13,7 +13,7 @@ import { COMMANDS, verifyProgram } from '../../service/programs-found.ts'
 import { readInstalled } from '../../state/installed.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
-import { JSON_OPTION, serviceArgument } from '../command-line.ts'
+import { JSON_OPTION, serviceCommand } from '../command-line.ts'
 import { type DefineCommand, warn } from '../main.ts'
 
 interface Options extends Record<'print' | 'refresh' | 'user' | 'system' | 'json', boolean> {
@@ -21,8 +21,8 @@ interface Options extends Record<'print' | 'refresh' | 'user' | 'system' | 'json
 }
 
 export const installCommand: DefineCommand = (world) =>
-  place(new Command('install'))
-    .description("write and enable telec's units for the service manager")
+  serviceCommand('install', "write and enable telec's units for the service manager")
+    .option(...JSON_OPTION)
     .option('--print', 'print each file and command; change nothing', false)
     .addOption(
       new Option('--manager <name>', 'the service manager')
@@ -61,8 +61,8 @@ Examples:
     })
 
 export const uninstallCommand: DefineCommand = (world) =>
-  place(new Command('uninstall'))
-    .description("remove telec's units; the service keeps running")
+  serviceCommand('uninstall', "remove telec's units; the service keeps running")
+    .option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  telec uninstall   keeps the configuration and the state')
     .action(async (_, options: Options) => {
       const paths = locateOfAnybody(world)
@@ -74,10 +74,6 @@ export const uninstallCommand: DefineCommand = (world) =>
       const text = lines.length === 0 ? 'telec is not installed\n' : lines.map((line) => `${line}\n`).join('')
       world.out(options.json ? { done: lines } : text)
     })
-
-function place(command: Command): Command {
-  return command.addArgument(serviceArgument()).option(...JSON_OPTION)
-}
 
 async function planned(world: World, options: Options) {
   const wanted = options.user ? 'user' : options.system ? 'system' : null

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { Command } from 'commander'
 import { logFolder } from '../../config/paths.ts'
 import { loadConfig, type Service } from '../../config/service.ts'
 import { locateOfAnybody, ownerInsteadOfRoot } from '../../config/services.ts'
@@ -9,7 +8,7 @@ import { canonicalName, journalSelection, ownUnit } from '../../service/systemd/
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
 import { runAttached } from '../../system/process.ts'
-import { nameOption, parser, serviceArgument } from '../command-line.ts'
+import { nameOption, parser, serviceCommand } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options {
@@ -24,9 +23,7 @@ const PROGRAMS = ['telec-watch', 'telec-update', 'telec-listen', 'telec-restart'
 const parseCount = parser('a number of lines', (text) => (/^\d{1,6}$/.test(text) ? Number(text) : null))
 
 export const logsCommand: DefineCommand = (world, exitWith) =>
-  new Command('logs')
-    .addArgument(serviceArgument())
-    .description('show the log of telec and of the service')
+  serviceCommand('logs', 'show the log of telec and of the service')
     .option('-f, --follow', 'show new lines as they come', false)
     .option('-n, --lines <number>', 'the number of lines', parseCount, 100)
     .addOption(nameOption('--name <name>'))

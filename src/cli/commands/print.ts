@@ -14,15 +14,13 @@ import { COMMIT, VERSION } from '../../system/version.ts'
 import type { World } from '../../system/world.ts'
 import { renderMetrics } from '../../view/metrics.ts'
 import { describeCommits } from '../../view/text.ts'
-import { JSON_OPTION, serviceArgument } from '../command-line.ts'
+import { JSON_OPTION, serviceCommand } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 // Commands that only read files.
 
 export const versionCommand: DefineCommand = (world) =>
-  new Command('version')
-    .addArgument(serviceArgument())
-    .description('print the version of telec, and the channel')
+  serviceCommand('version', 'print the version of telec, and the channel')
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  telec version --json | jq -r .telec.version')
     .action(async (_, { json }: { json: boolean }) => {
@@ -33,9 +31,7 @@ export const versionCommand: DefineCommand = (world) =>
     })
 
 export const historyCommand: DefineCommand = (world) =>
-  new Command('history')
-    .addArgument(serviceArgument())
-    .description('list the last 50 updates: versions, commits, seconds of each step, result')
+  serviceCommand('history', 'list the last 50 updates: versions, commits, seconds of each step, result')
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExamples:\n  telec history\n  telec history --json | jq ".[-1].seconds"')
     .action(async (_, { json }: { json: boolean }) => {
@@ -90,9 +86,7 @@ function describe({
 }
 
 export const metricsCommand: DefineCommand = (world) =>
-  new Command('metrics')
-    .addArgument(serviceArgument())
-    .description('print metrics for Prometheus')
+  serviceCommand('metrics', 'print metrics for Prometheus')
     .addHelpText(
       'after',
       `

@@ -1,4 +1,3 @@
-import { Command } from 'commander'
 import { openService } from '../../config/service.ts'
 import { type RepairReport, repair } from '../../doctor/repair.ts'
 import type { Damage } from '../../git/damage/damage.ts'
@@ -7,13 +6,11 @@ import { EXIT, orNull } from '../../system/errors.ts'
 import { guardGroups } from '../../system/groups.ts'
 import { acquireLock } from '../../system/lock.ts'
 import { confirm } from '../ask.ts'
-import { JSON_OPTION, serviceArgument } from '../command-line.ts'
+import { JSON_OPTION, serviceCommand } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 export const repairCommand: DefineCommand = (world, exitWith) =>
-  new Command('repair')
-    .addArgument(serviceArgument())
-    .description("repair the checkout's git repository without losing anything")
+  serviceCommand('repair', "repair the checkout's git repository without losing anything")
     .option('--yes', 'repair without asking', false)
     .option(...JSON_OPTION)
     .addHelpText(

@@ -1,11 +1,10 @@
-import { Command } from 'commander'
 import { nameOf } from '../../channel/target.ts'
 import { openService } from '../../config/service.ts'
 import { readChoices } from '../../state/choices.ts'
 import { readMigrationRecord } from '../../state/migrations.ts'
 import { count } from '../../system/plural.ts'
 import { planRollback, type RollbackPlan } from '../../update/rollback.ts'
-import { JSON_OPTION, serviceArgument } from '../command-line.ts'
+import { JSON_OPTION, serviceCommand } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 import { readDeployed } from './choices.ts'
 import { runUpdate } from './run-update.ts'
@@ -13,9 +12,7 @@ import { runUpdate } from './run-update.ts'
 type Options = Record<'force' | 'stash' | 'dryRun' | 'json', boolean> & { readonly to?: string | null }
 
 export const rollbackCommand: DefineCommand = (world, exitWith) =>
-  new Command('rollback')
-    .addArgument(serviceArgument())
-    .description('return to the previous version: check out, install, restart, confirm')
+  serviceCommand('rollback', 'return to the previous version: check out, install, restart, confirm')
     .option('--to <version>', 'a version or commit that was deployed here')
     .option('--force', 'roll back past migrations, which are not undone', false)
     .option('--stash', 'stash local changes in the way under a ref', false)

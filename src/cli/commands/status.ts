@@ -1,5 +1,4 @@
 import { resolve } from 'node:path'
-import { Command } from 'commander'
 import type { Paths } from '../../config/paths.ts'
 import type { RedisConfig } from '../../config/schema.ts'
 import { openService } from '../../config/service.ts'
@@ -15,7 +14,7 @@ import { showFleet } from '../../view/fleet.ts'
 import { fleetPage } from '../../view/fleet-page.ts'
 import { collectServices, showServices } from '../../view/services.ts'
 import { showOverview } from '../../view/show.ts'
-import { serviceArgument } from '../command-line.ts'
+import { serviceCommand } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 
 interface Options extends Record<'json' | 'watch' | 'fleet', boolean> {
@@ -23,9 +22,7 @@ interface Options extends Record<'json' | 'watch' | 'fleet', boolean> {
 }
 
 export const statusCommand: DefineCommand = (world, exitWith) =>
-  new Command('status')
-    .addArgument(serviceArgument())
-    .description('show the deployed and the available version, and the update under way or halted')
+  serviceCommand('status', 'show the deployed and the available version, and the update under way or halted')
     .option('--fleet', 'show all computers that report to Redis', false)
     .option('--html <file>', 'with --fleet: write a self-contained page')
     .option('--watch', 'stay, and show each change, until Ctrl-C', false)

@@ -1,4 +1,3 @@
-import { Command } from 'commander'
 import { nameOf } from '../../channel/target.ts'
 import { openService, type Service } from '../../config/service.ts'
 import { asAsked } from '../../config/services.ts'
@@ -11,7 +10,7 @@ import { count } from '../../system/plural.ts'
 import type { UpdateOptions } from '../../update/execute.ts'
 import { type Rehearsal, rehearse } from '../../update/rehearse.ts'
 import { poll, signalRefused } from '../../watch/poll.ts'
-import { serviceArgument } from '../command-line.ts'
+import { serviceCommand } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 import { ANSWERS } from './migrate/plan.ts'
 import { rollbackCommand } from './rollback.ts'
@@ -27,11 +26,10 @@ const OPTION_OF = {
 type Options = Record<'retry' | 'now' | 'dryRun' | 'json' | (typeof OPTION_OF)[Permit], boolean>
 
 export const updateCommand: DefineCommand = (world, exitWith) =>
-  new Command('update')
-    .addArgument(serviceArgument())
-    .description(
-      'run the signalled update: fetch, migrate, install, restart, confirm; telec update polls first',
-    )
+  serviceCommand(
+    'update',
+    'run the signalled update: fetch, migrate, install, restart, confirm; telec update polls first',
+  )
     .option('--retry', 'retry a halted or rolled-back version now', false)
     .option('--now', 'ignore deployment.window', false)
     .option('--accept-rewrite', 'take a force-pushed branch, or a moved tag', false)

@@ -1,18 +1,15 @@
-import { Command } from 'commander'
 import type { Decision } from '../../channel/decide.ts'
 import { nameOf } from '../../channel/target.ts'
 import { asAsked, locate } from '../../config/services.ts'
 import { listen } from '../../watch/listen.ts'
-import { serviceArgument } from '../command-line.ts'
+import { serviceCommand } from '../command-line.ts'
 import type { DefineCommand } from '../main.ts'
 import { runPoll, titleOf, verifyFollowed } from './run-poll.ts'
 
 type Options = Record<'dryRun' | 'explain' | 'json' | 'scheduled' | 'listen', boolean>
 
 export const watchCommand: DefineCommand = (world, exitWith) =>
-  new Command('watch')
-    .addArgument(serviceArgument())
-    .description('poll the remote once, and signal an update if there is one for this computer')
+  serviceCommand('watch', 'poll the remote once, and signal an update if there is one for this computer')
     .option('--dry-run', 'signal nothing, record nothing', false)
     .option('--explain', 'list the versions at the remote, and why others are excluded', false)
     .option('--json', 'print the same as JSON', false)
