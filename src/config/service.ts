@@ -6,7 +6,7 @@ import { withoutLogins } from '../system/logins.ts'
 import { rotateLog } from '../system/rotate.ts'
 import { verifySecret } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
-import { logFolder, type Paths } from './paths.ts'
+import { logFolder, type Paths, type Scope } from './paths.ts'
 import type { Config } from './schema.ts'
 import { locateOfAnybody, noConfiguration, own } from './services.ts'
 
@@ -15,6 +15,11 @@ export interface Service {
   readonly world: World
   readonly config: Config
   readonly paths: Paths
+}
+
+/** The scope of telec's units: that of the service, else that of the configuration. */
+export function scopeOf({ config, paths }: Service): Scope {
+  return config.service?.scope ?? paths.scope
 }
 
 /** Makes the function that syncs files of git, migrations and the install command, before telec records them. */

@@ -25,9 +25,9 @@ export const COMPUTER_CHECKS: Checks = { node, git, home, state, disk, clock }
 
 /** The programs of the commands in the configuration. */
 export const COMMAND_CHECKS: Checks = Object.fromEntries(
-  (Object.keys(COMMANDS) as (keyof typeof COMMANDS)[]).map((key) => [
+  Object.entries(COMMANDS).map(([key, commandIn]) => [
     key,
-    (service) => verifyProgram(service, key),
+    (service) => verifyProgram(service, commandIn(service.config)),
   ]),
 )
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Scope } from '../config/paths.ts'
-import type { Service } from '../config/service.ts'
+import { type Service, scopeOf } from '../config/service.ts'
 import { tryCommand } from '../service/commands.ts'
 import { verifySystemd } from '../service/installable.ts'
 import { KICKSTART_MS, launchdDomain, launchdManager } from '../service/launchd/manager.ts'
@@ -46,8 +46,9 @@ const INTERVAL_MS = 100
 const SCRIPT = 'if [ -e "$0" ]; then echo again >"$0"; exec sleep 120; fi; echo once >"$0"; exit 42'
 
 /** Starts a throw-away unit with the restart settings of the service, and sees it restart after exit code 42. */
-export async function proveRestartContract({ world, config, paths }: Service): Promise<string> {
-  const scope = config.service?.scope ?? paths.scope
+export async function proveRestartContract(service: Service): Promise<string> {
+  const { world, paths } = service
+  const scope = scopeOf(service)
   const name = `telec-contract-${world.pid}`
   const mark = join(paths.home, `${name}.mark`)
   const plist = join(paths.home, `${name}.plist`)

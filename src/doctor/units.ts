@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { Scope } from '../config/paths.ts'
-import type { Service } from '../config/service.ts'
+import { type Service, scopeOf } from '../config/service.ts'
 import { commandFor } from '../config/services.ts'
 import { redisFault, withRedis } from '../fleet/client.ts'
 import { Pong } from '../fleet/replies.ts'
@@ -17,6 +17,7 @@ import {
 import { planInstall } from '../service/installation.ts'
 import type { ServiceManager } from '../service/manager.ts'
 import { verifyUnitsOwn } from '../service/others.ts'
+import { readSupervisor } from '../service/run/manager.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { type Installed, readInstalled } from '../state/installed.ts'
 import { readRedisState } from '../state/redis.ts'
@@ -34,7 +35,7 @@ export const UNIT_CHECKS: Checks = { manager, units, runs, polling, service: ser
 
 /** Throws if nothing starts telec. */
 export function startedBy(service: Service): Installed | 'telec run' {
-  if (findService(service)?.managers[0].name === 'telec run') return 'telec run'
+  if (readSupervisor(service) !== null) return 'telec run'
   const installed = readInstalled(service.paths)
   if (installed) return installed
   throw new TelecError('config', 'nothing starts telec on this computer', {
@@ -181,7 +182,7 @@ async function serviceUnit(
     throw new TelecError('halted', `${unit} has failed${lastExit ? `: ${lastExit}` : ''} (${name})`, {
       hint: 'look at its log, and push a fix: telec still updates a failed service',
     })
-  const scope = service.config.service?.scope ?? service.paths.scope
+  const scope = scopeOf(service)
   const systemctl = scope === 'user' ? 'systemctl --user' : 'sudo systemctl'
   if (known === 'masked' || activity === 'stopped') {
     const [state, verb] = known === 'masked' ? ['masked', 'unmask'] : ['stopped', 'start']
@@ -191,7 +192,7 @@ async function serviceUnit(
     })
   }
   if (name === 'systemd') await verifyStartsAtBoot(service.world, scope, unit, systemctl)
-  const isContract = name === 'systemd' && restart === 'exit-42' && known === 'yes'
+  const isContract = name === 'systemd' && restart === 'exit-42'
   const contract = isContract ? `, ${await verifyRestarts(service.world, scope, unit)}` : ''
   return `${unit} is ${activity}${main?.pid ? `, pid ${main.pid}` : ''}${contract} (${name})`
 }

@@ -9,11 +9,6 @@ import { planLaunchd } from './launchd/plan.ts'
 import type { InstallPlan, UnitValues } from './plan.ts'
 import { planSystemd } from './systemd/plan.ts'
 
-/** The scope of the units: that of the service, else that of the configuration. */
-export function scopeOf({ config, paths }: Service): Scope {
-  return config.service?.scope ?? paths.scope
-}
-
 /** What to say of root's checkout, in system scope. */
 export const OF_ROOT =
   'the checkout belongs to root, and so root runs each push: give it to another user (chown -R USER), and run telec install again'

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
@@ -36,11 +37,11 @@ function elsewhere(world: World, { HOME = world.home }: NodeJS.ProcessEnv, name:
 }
 
 /** The commands of the configuration, by their keys. */
-export const COMMANDS = {
+export const COMMANDS: Readonly<Record<string, (config: Config) => string | undefined>> = {
   install: ({ deployment }) => deployment.install,
   health: ({ service }) => service?.health,
   on_status: ({ on_status }) => on_status?.run,
-} satisfies Record<string, (config: Service['config']) => string | undefined>
+}
 
 /**
  * Throws `config` where the environment of a command does not have the program that it starts with.
@@ -50,11 +51,10 @@ export const COMMANDS = {
  */
 export async function verifyProgram(
   service: Service,
-  key: keyof typeof COMMANDS,
+  command: string | undefined,
   user: string | null = null,
 ): Promise<string> {
   const { world, config } = service
-  const command = COMMANDS[key](config)
   if (command === undefined) return 'none is configured'
   const word = firstWord(command)
   if (word === null) return command

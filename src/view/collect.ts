@@ -1,4 +1,4 @@
-import type { Service } from '../config/service.ts'
+import { type Service, scopeOf } from '../config/service.ts'
 import { commandFor } from '../config/services.ts'
 import { windowOpensAt } from '../config/weekly-hours.ts'
 import { type Subjects, subjectsBetween } from '../git/checkout.ts'
@@ -7,6 +7,7 @@ import { failedUnits } from '../service/failed-units.ts'
 import { findService } from '../service/find.ts'
 import type { ServiceManager } from '../service/manager.ts'
 import { areUnitsForeign } from '../service/others.ts'
+import { readSupervisor } from '../service/run/manager.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
 import { readChoices } from '../state/choices.ts'
 import { readNewer } from '../state/newer.ts'
@@ -123,12 +124,11 @@ async function unitsOverview(service: Service) {
   }
 }
 
-async function unitOverview(manager: ServiceManager) {
-  const { name, service: unit } = manager
-  const state = await orNull(() => manager.inspect())
+async function unitOverview({ name: manager, service: name, inspect }: ServiceManager) {
+  const state = await orNull(inspect)
   return {
-    name: unit,
-    manager: name,
+    name,
+    manager,
     activity: state?.activity ?? ('unknown' as const),
     pid: state?.main?.pid ?? null,
   }
@@ -143,11 +143,11 @@ async function nextPoll(service: Service, watch: WatchState | null): Promise<str
 
 async function nextStart(service: Service, watch: WatchState | null): Promise<string | null> {
   const { world, config, paths } = service
-  if (findService(service)?.managers[0].name === 'telec run' || world.platform === 'darwin') {
+  if (readSupervisor(service) !== null || world.platform === 'darwin') {
     const last = watch?.polled_at ? Date.parse(watch.polled_at) : world.now()
     return new Date(last + config.deployment.poll_every).toISOString()
   }
-  const scope = config.service?.scope ?? paths.scope
+  const scope = scopeOf(service)
   if (areUnitsForeign(service, scope)) return null
   const properties = ['ActiveState', 'NextElapseUSecMonotonic'] as const
   const timer = await showUnit(world, scope, ownUnit(paths, 'telec-watch.timer'), properties).catch(

@@ -157,6 +157,15 @@ test('several units are no matter to it: its one command is restarted, once', as
   await supervised.stop()
 })
 
+test('telec doctor knows it, also where telec restarts nothing', async () => {
+  const { computer } = await running(SAYING)
+  configure(computer, 'service:\n  name: web.service\n  restart: none\n')
+  const supervised = await telecRun(computer, [NODE, 'server.js'])
+  const { stdout } = await computer.telec('telec', ['doctor'])
+  expect(stdout).toContain('manager   telec run\n')
+  await supervised.stop()
+})
+
 test('telec pause and telec update --retry work beside it', async () => {
   const { computer } = await running(SAYING)
   configure(computer)

@@ -1,13 +1,13 @@
 import { Option } from 'commander'
 import type { Paths } from '../../config/paths.ts'
 import type { Config } from '../../config/schema.ts'
-import { loadConfig, type Service } from '../../config/service.ts'
+import { loadConfig, type Service, scopeOf } from '../../config/service.ts'
 import { commandFor, locateOfAnybody } from '../../config/services.ts'
 import { checkoutOwner } from '../../git/repository.ts'
 import { tryWatcher } from '../../service/failed-units.ts'
 import { install, staleFiles, uninstall } from '../../service/install.ts'
 import { GUARDED, guardedFolder, verifyInstallable, verifyLinger } from '../../service/installable.ts'
-import { OF_ROOT, planInstall, scopeOf } from '../../service/installation.ts'
+import { OF_ROOT, planInstall } from '../../service/installation.ts'
 import type { InstallPlan } from '../../service/plan.ts'
 import { COMMANDS, verifyProgram } from '../../service/programs-found.ts'
 import { readInstalled } from '../../state/installed.ts'
@@ -98,8 +98,8 @@ async function configOfOwner(world: World, paths: Paths): Promise<Config> {
 /** Not an error: a migration may bring the program. */
 async function warnOfPrograms(service: Service, owner: InstallPlan['owner']): Promise<void> {
   const user = owner && owner.uid !== service.world.uid ? owner.name : null
-  for (const key of Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])
-    await verifyProgram(service, key, user).catch(warn(service.world))
+  for (const commandIn of Object.values(COMMANDS))
+    await verifyProgram(service, commandIn(service.config), user).catch(warn(service.world))
 }
 
 function planAsData({ manager, scope, files, start }: InstallPlan) {

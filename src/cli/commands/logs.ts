@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { logFolder } from '../../config/paths.ts'
-import { loadConfig, type Service } from '../../config/service.ts'
+import { loadConfig, type Service, scopeOf } from '../../config/service.ts'
 import { locateOfAnybody, ownerInsteadOfRoot } from '../../config/services.ts'
 import { managerEnvironment } from '../../service/commands.ts'
-import { findService } from '../../service/find.ts'
+import { readSupervisor } from '../../service/run/manager.ts'
 import { canonicalName, journalSelection, ownUnit } from '../../service/systemd/systemctl.ts'
 import { EXIT, TelecError } from '../../system/errors.ts'
 import { readText } from '../../system/files.ts'
@@ -39,7 +39,7 @@ export const logsCommand: DefineCommand = (world, exitWith) =>
 
 function show(service: Service, options: Options): Promise<number> {
   const { world, paths } = service
-  if (ownerInsteadOfRoot(world, paths) === null && findService(service)?.managers[0].name === 'telec run')
+  if (ownerInsteadOfRoot(world, paths) === null && readSupervisor(service) !== null)
     throw new TelecError('usage', 'telec run has no log: it writes to its own output', {
       hint: 'read the log of its container, or of what started it: docker logs CONTAINER',
     })
@@ -47,11 +47,11 @@ function show(service: Service, options: Options): Promise<number> {
 }
 
 /** Runs journalctl(1) with its own pager and colours. */
-async function showJournal({ world, config, paths }: Service, options: Options): Promise<number> {
-  const { service } = config
-  const scope = service?.scope ?? paths.scope
+async function showJournal(service: Service, options: Options): Promise<number> {
+  const { world, config, paths } = service
+  const scope = scopeOf(service)
   const own = PROGRAMS.map((name) => ownUnit(paths, `${name}.service`))
-  const names = options.service && service ? service.names : []
+  const names = options.service && config.service ? config.service.names : []
   const units = [...own, ...(await Promise.all(names.map((name) => canonicalName(world, scope, name))))]
   const args = [
     ...journalSelection(scope, units),
