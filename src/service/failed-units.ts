@@ -76,17 +76,13 @@ async function failedServices(world: World, scope: Scope, units: readonly string
 /** A poll that fails does so at once; one that waits for its remote takes longer. */
 const LONGEST_WAIT_MS = 2_000
 const ASK_EVERY_MS = 100
+const PROPERTIES = ['LoadState', 'ActiveState', 'Result', 'ExecMainStatus'] as const
 
 /** While a unit runs, systemd does not say how it ended before. */
 async function showEnded(world: World, scope: Scope, units: readonly string[]) {
   const deadline = world.monotonic() + LONGEST_WAIT_MS
   for (;;) {
-    const shown = await showUnits(world, scope, units, [
-      'LoadState',
-      'ActiveState',
-      'Result',
-      'ExecMainStatus',
-    ])
+    const shown = await showUnits(world, scope, units, PROPERTIES)
     const isRunning = [...shown.values()].some(({ ActiveState }) => ActiveState === 'activating')
     // A unit of telec's would wait for itself.
     if (!isRunning || world.env[UNIT_MARK] !== undefined || world.monotonic() >= deadline) return shown

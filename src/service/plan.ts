@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import type { Account } from '../system/account.ts'
@@ -35,13 +34,6 @@ export interface UnitValues extends Service {
   readonly environment: Readonly<Record<string, string>>
   /** In system scope telec runs as the owner of the checkout; null: as the user of the manager. */
   readonly owner: Account | null
-}
-
-/** Units by their file names. */
-export type Units = Readonly<Record<string, string>>
-
-export function inFolder(folder: string, units: Units): PlannedFile[] {
-  return Object.entries(units).map(([name, text]) => ({ path: join(folder, name), text }))
 }
 
 /** Replaces the `@NAME@`s of a template. */

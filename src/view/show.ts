@@ -4,7 +4,6 @@ import { commandFor } from '../config/services.ts'
 import { describeFailure } from '../service/failed-units.ts'
 import { describeNewer } from '../state/newer.ts'
 import type { Pause } from '../state/pause.ts'
-import type { Signal } from '../state/signal.ts'
 import { CHANGED_HINT, describeChanged, isUnderWay, type Update } from '../state/update-state.ts'
 import { needsRepair } from '../state/watch-state.ts'
 import { localTime } from '../system/local-time.ts'
@@ -19,26 +18,13 @@ type Ago = (time: string) => string
 
 /** `telec status` for people. Pure. */
 export function showOverview(overview: Overview, nowMs: number): string {
-  const {
-    telec,
-    deployed,
-    last,
-    changed,
-    checkout,
-    failed_units,
-    units,
-    pause,
-    choices,
-    window,
-    halted,
-    update,
-    signal,
-  } = overview
+  const { deployed, last, changed, checkout, pause, window, halted, update } = overview
+  const { pin } = overview.choices
   const ago: Ago = (time) => relative(Date.parse(time) - nowMs)
   const next = overview.next_poll_at
   const rows: [label: string, text: string | null | undefined][] = [
     ['computer', overview.computer],
-    ['telec', describeTelec(telec)],
+    ['telec', describeTelec(overview.telec)],
     ['channel', `${overview.channel}: ${overview.follows}`],
     ['deployed', deployed ? `${nameOf(deployed)}, ${ago(deployed.at)}` : 'nothing is recorded yet'],
     ['updated', last && describeLast(last)],
@@ -52,12 +38,9 @@ export function showOverview(overview: Overview, nowMs: number): string {
     ['available', available(overview)],
     ['last poll', lastPoll(overview, ago)],
     ['next poll', next ? ago(next) : `never: no timer is active (${commandFor(overview, 'telec install')})`],
-    ['failed', failed_units.map(describeFailed).join('\n') || null],
-    ['service', units.map(describeUnit).join('\n') || null],
-    [
-      'pinned',
-      choices.pin && `to ${nameOf(choices.pin)}, since ${ago(choices.pin.since)}; to end it: telec unpin`,
-    ],
+    ['failed', overview.failed_units.map(describeFailed).join('\n') || null],
+    ['service', overview.units.map(describeUnit).join('\n') || null],
+    ['pinned', pin && `to ${nameOf(pin)}, since ${ago(pin.since)}; to end it: telec unpin`],
     ['held', describeHeld(overview, ago)],
     ['paused', pause && `since ${ago(pause.since)}, ${endOfPause(pause)}`],
     ['window', window && describeWindow(window, ago)],
@@ -65,7 +48,7 @@ export function showOverview(overview: Overview, nowMs: number): string {
       ? ['halted', describeHalt(halted, update?.rollback ? 'rollback' : 'update', ago)]
       : update
         ? [overview.at_work ? 'updating' : 'stopped', describeUpdate(update, overview, ago)]
-        : ['pending', signal && describePending(signal, overview.held, ago)],
+        : ['pending', describePending(overview, ago)],
   ]
   return rows
     .flatMap(([label, text]) => (text ? [`${label.padEnd(10)} ${text.replaceAll('\n', NEXT_LINE)}\n`] : []))
@@ -170,7 +153,8 @@ function describeUnit({ name, activity, pid, manager }: Overview['units'][number
   return `${name} is ${activity}${pid ? `, pid ${pid}` : ''} (${manager})`
 }
 
-function describePending(signal: Signal, held: Overview['held'], ago: Ago): string {
+function describePending({ signal, held }: Overview, ago: Ago): string | null {
+  if (signal === null) return null
   const what = `an update to ${nameOf(signal.target)}, detected ${ago(signal.detected_at)}`
   return held ? `${what}\n${held.reason}; now: telec-update --now` : what
 }

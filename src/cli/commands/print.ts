@@ -58,31 +58,19 @@ async function withCommits(world: World, entries: readonly HistoryEntry[]): Prom
 
 type Described = HistoryEntry & { readonly commits: Subjects | null }
 
-function describe({
-  from,
-  target,
-  ended_at,
-  attempts,
-  rollback,
-  pinned,
-  seconds,
-  put_aside,
-  halted,
-  commits,
-}: Described): string {
+function describe(entry: Described): string {
+  const { from, target, attempts, rollback, pinned, halted } = entry
   const done = rollback ? 'rolled back' : pinned ? 'updated, as pinned' : 'updated'
   const end =
     halted === null
       ? done
       : `${rollback ? 'rollback ' : ''}halted at ${halted.step}: ${halted.error.split('\n', 1)[0]}`
   const tries = attempts > 1 ? `, attempt ${attempts}` : ''
-  const steps = Object.entries(seconds).map(([step, amount]) => `${step} ${amount.toFixed(1)} s`)
+  const steps = Object.entries(entry.seconds).map(([step, amount]) => `${step} ${amount.toFixed(1)} s`)
   const durations = steps.length > 0 ? `    ${steps.join(', ')}\n` : ''
-  const stashed = put_aside.map((what) => `    stashed: ${what}\n`).join('')
-  const subjects = describeCommits(commits)
-    .map((subject) => `    ${subject}\n`)
-    .join('')
-  return `${localTime(ended_at)}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${subjects}${durations}${stashed}`
+  const stashed = entry.put_aside.map((what) => `    stashed: ${what}\n`).join('')
+  const subjects = describeCommits(entry.commits).map((subject) => `    ${subject}\n`)
+  return `${localTime(entry.ended_at)}  ${nameOf(from)} → ${nameOf(target)}: ${end}${tries}\n${subjects.join('')}${durations}${stashed}`
 }
 
 export const metricsCommand: DefineCommand = (world) =>

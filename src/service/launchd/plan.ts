@@ -11,7 +11,7 @@ import { sha256 } from '../../system/hash.ts'
 import type { World } from '../../system/world.ts'
 import { rootUnits } from '../by-root.ts'
 import type { ManagerCommand } from '../commands.ts'
-import { fillIn, type InstallPlan, inFolder, type RemovalPlan, type Units, type UnitValues } from '../plan.ts'
+import { fillIn, type InstallPlan, type PlannedFile, type RemovalPlan, type UnitValues } from '../plan.ts'
 import { KICKSTART_MS, launchdDomain, launchdFolder, REFUSED_BY_LAUNCHD, STILL_UNLOADING } from './manager.ts'
 import { ANSWERS_WITHIN_MS, NOT_LOADED } from './print.ts'
 
@@ -19,7 +19,7 @@ import { ANSWERS_WITHIN_MS, NOT_LOADED } from './print.ts'
 export function planLaunchd(values: UnitValues): InstallPlan {
   const { world, paths, scope, owner } = values
   const domain = launchdDomain(world, scope)
-  const files = inFolder(launchdFolder(world, scope), launchdPlists(values))
+  const files = launchdPlists(values)
   const own = files.map(({ path }) => path)
   const jobs = jobsOf(domain, own)
   const probes = jobs.map((job) => ({ ...launchctl('print', job), timeoutMs: ANSWERS_WITHIN_MS }))
@@ -71,8 +71,9 @@ function launchctl(...args: string[]): ManagerCommand {
 /** The signal starts an update at once; the calendar starts those that launchd missed. */
 const UPDATE_CALENDAR_MS = 5 * 60_000
 
-function launchdPlists(values: UnitValues): Units {
-  const { world, config, paths, bin, environment, owner } = values
+function launchdPlists(values: UnitValues): PlannedFile[] {
+  const { world, config, paths, scope, bin, environment, owner } = values
+  const folder = launchdFolder(world, scope)
   const fill = (
     job: string,
     template: string,
@@ -95,10 +96,10 @@ function launchdPlists(values: UnitValues): Units {
       MINUTES: calendarEntries(everyMs, config.computer),
       ...more,
     })
-    return [`${label}.plist`, text] as const
+    return { path: join(folder, `${label}.plist`), text }
   }
   const pollMs = config.deployment.poll_every
-  return Object.fromEntries([
+  return [
     fill('telec-watch', launchdWatch, pollMs),
     fill('telec-update', launchdUpdate, UPDATE_CALENDAR_MS),
     ...(config.redis ? [fill('telec-listen', launchdListen, pollMs)] : []),
@@ -108,7 +109,7 @@ function launchdPlists(values: UnitValues): Units {
         REQUEST: escapeXml(realPath(request)),
       }),
     ),
-  ])
+  ]
 }
 
 /** A job by which `telec doctor` tests what launchd does after exit code 42. */

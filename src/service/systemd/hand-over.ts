@@ -9,7 +9,7 @@ import { takesCommands } from '../by-root.ts'
 import { areUnitsForeign } from '../others.ts'
 import { canonicalName, journalReader, ownUnit, showUnit, systemctl } from './systemctl.ts'
 
-const PROPERTIES = ['ActiveState', 'ExecMainStatus', 'Job', 'InvocationID'] as const
+const PROPERTIES = ['LoadState', 'ActiveState', 'ExecMainStatus', 'Job', 'InvocationID'] as const
 const ASK_EVERY_MS = 200
 
 type Handed = Pick<Service, 'world' | 'paths'>
@@ -35,10 +35,7 @@ export function isInUnit(cgroups: string, unit: string): boolean {
 export async function handOver(service: Handed, scope: Scope, why: string): Promise<number> {
   const { world, paths } = service
   const unit = ownUnit(paths, 'telec-update.service')
-  const { LoadState, InvocationID: before } = await showUnit(world, scope, unit, [
-    'LoadState',
-    'InvocationID',
-  ])
+  const { LoadState, InvocationID: before } = await showUnit(world, scope, unit, PROPERTIES)
   if (LoadState !== 'loaded' || areUnitsForeign(service, scope))
     throw new TelecError('config', `${unit} is not installed`, {
       because: `it has to do this, since ${why}`,

@@ -14,7 +14,7 @@ import { outerHome } from '../../config/services.ts'
 import type { World } from '../../system/world.ts'
 import { rootUnits } from '../by-root.ts'
 import type { ManagerCommand } from '../commands.ts'
-import { fillIn, type InstallPlan, inFolder, type RemovalPlan, type Units, type UnitValues } from '../plan.ts'
+import { fillIn, type InstallPlan, type PlannedFile, type RemovalPlan, type UnitValues } from '../plan.ts'
 import { ownUnit, unitName } from './systemctl.ts'
 
 /** Units, drop-ins and commands for systemd. */
@@ -29,11 +29,12 @@ export function planSystemd(values: UnitValues): InstallPlan {
     ...(redis ? ['telec-listen.service'] : []),
   ].map((unit) => ownUnit(paths, unit))
   const systemctl = systemctlFor(scope)
-  const dropIns = service?.restart === 'exit-42' ? service.names : []
-  const units = {
-    ...systemdUnits(values),
-    ...Object.fromEntries(dropIns.map((name) => [`${unitName(name)}.d/telec.conf`, dropIn])),
-  }
+  const folder = systemdFolder(world, scope)
+  const changed = service?.restart === 'exit-42' ? service.names : []
+  const dropIns = changed.map((name) => ({
+    path: join(folder, `${unitName(name)}.d/telec.conf`),
+    text: dropIn,
+  }))
   return {
     manager: 'systemd',
     scope,
@@ -47,7 +48,7 @@ export function planSystemd(values: UnitValues): InstallPlan {
       return own.length === 0 ? [] : [{ ...systemctl('disable', '--now', ...own), mayFail: true }]
     },
     folders: [],
-    files: inFolder(systemdFolder(world, scope), units),
+    files: [...systemdUnits(values, folder), ...dropIns],
     start: [
       systemctl('daemon-reload'),
       systemctl('enable', ...started),
@@ -86,7 +87,7 @@ function systemctlFor(scope: Scope): (...args: string[]) => ManagerCommand {
   return (...args) => ({ argv: ['systemctl', `--${scope}`, ...args] })
 }
 
-function systemdUnits(values: UnitValues): Units {
+function systemdUnits(values: UnitValues, folder: string): PlannedFile[] {
   const { config, paths, scope, node, bin, environment, owner } = values
   const names = config.service?.names ?? ['the checkout']
   const pollSeconds = Math.max(1, Math.round(config.deployment.poll_every / 1000))
@@ -137,7 +138,7 @@ function systemdUnits(values: UnitValues): Units {
     units[`${name}.path`] = fill(restartPath, own)
     units[`${name}.service`] = fill(restartService, own)
   }
-  return Object.fromEntries(Object.entries(units).map(([name, text]) => [ownUnit(paths, name), text]))
+  return Object.entries(units).map(([name, text]) => ({ path: join(folder, ownUnit(paths, name)), text }))
 }
 
 /**
