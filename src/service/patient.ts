@@ -6,6 +6,7 @@ const ASK_AGAIN_MS = 200
 
 /** A manager to which telec repeats a question without an answer. */
 export interface PatientManager extends ServiceManager {
+  readonly patienceMs: number
   /** How many times it did not answer, or restarted: the units may have restarted with it. */
   absences(): number
 }
@@ -52,6 +53,7 @@ export function patient(
   return {
     name: manager.name,
     service: manager.service,
+    patienceMs,
     inspect,
     members: () => persist(() => manager.members()),
     terminate: once(() => manager.terminate()),

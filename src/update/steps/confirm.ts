@@ -15,13 +15,11 @@ const DEFAULT_HEALTHY_AFTER_MS = 5_000
 export async function confirm(context: StepContext): Promise<string> {
   const { world, config, supervised, update } = context
   if (!supervised) return 'the caller restarts the service'
-  const times = {
-    healthyAfterMs: config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS,
-    patienceMs: config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS,
-  }
+  const healthyAfterMs = config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS
+  const patienceMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
   const isOnly = supervised.managers.length === 1
   const absences = { count: 0 }
-  const patiently = (manager: ServiceManager) => patient(world, manager, times.patienceMs, absences)
+  const patiently = (manager: ServiceManager) => patient(world, manager, patienceMs, absences)
   const checks: (() => Promise<boolean>)[] = []
   const restarted: { manager: ServiceManager; members: readonly ServiceManager[] }[] = []
   for (const one of supervised.managers) {
@@ -29,8 +27,8 @@ export async function confirm(context: StepContext): Promise<string> {
     if (!memory?.asked) continue
     const manager = patiently(one)
     const members = (await manager.members()).map(patiently)
-    checks.push(staysUp(world, manager, times, memory.before))
-    checks.push(...members.map((member) => staysUp(world, member, times)))
+    checks.push(staysUp(world, manager, healthyAfterMs, memory.before))
+    checks.push(...members.map((member) => staysUp(world, member, healthyAfterMs)))
     restarted.push({ manager, members })
   }
   if (restarted.length === 0) return 'no unit was restarted'
@@ -42,7 +40,7 @@ export async function confirm(context: StepContext): Promise<string> {
   }
   const isHealthy = await verifyHealth(context)
   const are = names.length > 1 ? 'are' : 'is'
-  return `${names.join(', ')} ${are} up for ${times.healthyAfterMs / 1000} s${isHealthy ? ', and healthy' : ''}`
+  return `${names.join(', ')} ${are} up for ${healthyAfterMs / 1000} s${isHealthy ? ', and healthy' : ''}`
 }
 
 /** @returns whether a health check is configured. */

@@ -25,12 +25,12 @@ export async function restart(context: StepContext): Promise<string> {
   await noteBefore(context, units.slice(1))
   const notes: string[] = []
   for (const manager of units) {
-    const note = await restartUnit(context, manager, mode, patienceMs)
+    const note = await restartUnit(context, manager, mode)
     notes.push(isOnly || note.startsWith(manager.service) ? note : `${manager.service}: ${note}`)
     const memory = restartOf(context.update, manager.service, isOnly)
     // For the last unit the confirm step waits.
     if (memory?.asked && manager !== units.at(-1))
-      await untilAllUp(world, [staysUp(world, manager, { healthyAfterMs: 0, patienceMs }, memory.before)])
+      await untilAllUp(world, [staysUp(world, manager, 0, memory.before)])
   }
   return notes.join('; ')
 }
@@ -49,7 +49,6 @@ async function restartUnit(
   context: StepContext,
   manager: PatientManager,
   mode: Supervised['restart'],
-  stopTimeoutMs: number,
 ): Promise<string> {
   const { world, update } = context
   const unit = manager.service
@@ -72,7 +71,7 @@ async function restartUnit(
     remember({ before: memory.before, asked: true })
     await context.writeDown()
   }
-  const brought = await bringUpNew(world, manager, mode, now, stopTimeoutMs)
+  const brought = await bringUpNew(world, manager, mode, now)
   return brought ?? skip(`${unit} was stopped during the restart: not started`)
 
   function skip(why: string): string {
@@ -92,17 +91,16 @@ async function restartUnit(
 /** @returns null where a user stopped the service meanwhile. */
 async function bringUpNew(
   world: World,
-  manager: ServiceManager,
+  manager: PatientManager,
   mode: Supervised['restart'],
   { main: old, activity, lastExit, shortestRunMs }: ServiceState,
-  stopTimeoutMs: number,
 ): Promise<string | null> {
   // An earlier restart would count for the manager's start limit, after which it starts the unit no longer.
   if (old && old.uptimeMs < shortestRunMs) await world.sleep(shortestRunMs - old.uptimeMs)
   const isForced = mode === 'manager' || old?.pid === null // no process to send SIGTERM to
   if (old) await (isForced ? ordered(manager, 'restart') : manager.terminate())
   else if (activity !== 'starting') await ordered(manager, 'start')
-  const started = await newMain(world, manager, old?.identity ?? null, stopTimeoutMs)
+  const started = await newMain(world, manager, old?.identity ?? null)
   if (started === null) return null
   const { exit, help } = started
   const pid = started.pid ?? 'none'
@@ -127,15 +125,11 @@ async function ordered(manager: ServiceManager, order: 'start' | 'restart'): Pro
 }
 
 /** Waits for a new main process, and starts or restarts the unit itself where none comes. Null: a user stopped it. */
-async function newMain(
-  world: World,
-  manager: ServiceManager,
-  old: string | null,
-  stopTimeoutMs: number,
-): Promise<{ pid: number | null; exit: string | null; help: string | null } | null> {
+async function newMain(world: World, manager: PatientManager, old: string | null) {
+  const { patienceMs } = manager
   let exit: string | null = null
   let help: string | null = null
-  let deadline = world.monotonic() + stopTimeoutMs
+  let deadline = world.monotonic() + patienceMs
   for (;;) {
     const { main, activity, lastExit, isStoppedOnPurpose } = await manager.inspect()
     if (main?.identity !== old) exit = lastExit ?? exit
@@ -152,9 +146,9 @@ async function newMain(
       const what = main ? 'exit' : 'start'
       help = isGone
         ? 'its manager did not restart it: telec started it'
-        : `it did not ${what} within ${stopTimeoutMs / 1000} s: telec restarted it`
+        : `it did not ${what} within ${patienceMs / 1000} s: telec restarted it`
       await ordered(manager, isGone ? 'start' : 'restart')
-      deadline = world.monotonic() + stopTimeoutMs
+      deadline = world.monotonic() + patienceMs
     }
     await world.sleep(ASK_EVERY_MS)
   }

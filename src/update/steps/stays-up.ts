@@ -7,9 +7,6 @@ import type { World } from '../../system/world.ts'
 const LONGEST_START_MS = 15 * 60_000
 const CHECK_EVERY_MS = 200
 
-/** How long a unit must stay up, and how long its manager may be out of reach. */
-type Times = Readonly<Record<'healthyAfterMs' | 'patienceMs', number>>
-
 /** Waits until all checks pass. Throws the first fault. */
 export async function untilAllUp(world: World, checks: readonly (() => Promise<boolean>)[]): Promise<void> {
   for (;;) {
@@ -28,7 +25,7 @@ export async function untilAllUp(world: World, checks: readonly (() => Promise<b
 export function staysUp(
   world: World,
   manager: PatientManager,
-  { healthyAfterMs, patienceMs }: Times,
+  healthyAfterMs: number,
   before?: string | null,
 ): () => Promise<boolean> {
   let first: string | null = null
@@ -51,7 +48,7 @@ export function staysUp(
     const isUp = isNew && main.identity === first
     const mayRest = before === undefined && first === null && activity !== 'failed'
     if (!isUp && !mayRest) {
-      if (activity !== 'failed' && first === null && nowMs < backSinceMs + patienceMs) return false
+      if (activity !== 'failed' && first === null && nowMs < backSinceMs + manager.patienceMs) return false
       const again = `it restarted${healthyAfterMs > 0 ? ` within ${healthyAfterMs / 1000} s` : ''}`
       const why = main ? again : `it is ${activity}${lastExit ? ` after ${lastExit}` : ''}`
       throw notWell(`${manager.service} did not stay up after the update`, why)
