@@ -7,13 +7,7 @@ import { Pong } from '../fleet/replies.ts'
 import { describeFailure, failedUnits } from '../service/failed-units.ts'
 import { findService, type Supervised } from '../service/find.ts'
 import { stalePieces } from '../service/install.ts'
-import {
-  GUARDED,
-  guardedFolder,
-  verifyLinger,
-  verifyPrograms,
-  verifySystemd,
-} from '../service/installable.ts'
+import { noteOnGuarded, verifyLinger, verifyPrograms, verifySystemd } from '../service/installable.ts'
 import { planInstall } from '../service/installation.ts'
 import type { ServiceManager } from '../service/manager.ts'
 import { verifyUnitsOwn } from '../service/others.ts'
@@ -70,9 +64,8 @@ async function units(service: Service): Promise<string> {
       because: pieces.join('\n'),
       hint: commandFor(service.paths, 'telec install'),
     })
-  const guarded = guardedFolder(service.world, service.config.deployment.checkout)
-  const note = guarded ? `; the checkout is in ${guarded}: ${GUARDED}` : ''
-  return `${plan.files.length} files, as telec install would write them${note}`
+  const note = noteOnGuarded(service.world, service.config.deployment.checkout)
+  return `${plan.files.length} files, as telec install would write them${note ? `; ${note}` : ''}`
 }
 
 /** The manager of a lingering user starts at boot: it finds no units in a home that is mounted later. */

@@ -37,10 +37,6 @@ export function tryCommand(
 const AWAY =
   /connect to (\w+ scope )?bus|Connection (refused|reset by peer|timed out|is closed)|Transport endpoint is not connected|Broken pipe|disconnected from message bus|peer disconnected|not receive a reply|org\.freedesktop\.(systemd1|DBus\.Error\.NoReply)|bus is shutting down/i
 
-function isUnanswered({ endedBy, stderr }: RunResult): boolean {
-  return endedBy === 'timeout' || AWAY.test(stderr)
-}
-
 /** Throws `later` where the manager does not answer, else `halted` with the command's own words. @returns its output. */
 export async function runCommand(
   world: World,
@@ -54,9 +50,9 @@ export async function runCommand(
     result = await tryCommand(world, argv, timeoutMs)
   }
   if (result.code === 0 || mayFail) return result.stdout
-  const because = result.stderr.trim() || `exit code ${result.code}`
-  throw new TelecError(isUnanswered(result) ? 'later' : 'halted', `${argv.join(' ')} failed`, {
-    because,
+  const isUnanswered = result.endedBy === 'timeout' || AWAY.test(result.stderr)
+  throw new TelecError(isUnanswered ? 'later' : 'halted', `${argv.join(' ')} failed`, {
+    because: result.stderr.trim() || `exit code ${result.code}`,
     hint: own ?? hint,
   })
 }

@@ -132,17 +132,15 @@ export async function verifyLaunchd(world: World, scope: Scope): Promise<void> {
   )
 }
 
-/** What to say of a checkout in a guarded folder. */
-export const GUARDED =
-  'macOS keeps programs of launchd out of there, and each poll fails; move it, to ~/apps for example, or give Full Disk Access to node in System Settings, Privacy & Security'
-
-/** The folder around `path` that a program of launchd's may enter only after a user allowed it (TCC). */
-export function guardedFolder({ home, platform }: World, path: string): string | null {
+/** What to say of a checkout that a program of launchd's may enter only after a user allowed it (TCC); null: nothing. */
+export function noteOnGuarded({ home, platform }: World, checkout: string): string | null {
   if (platform !== 'darwin') return null
   const guarded = ['Desktop', 'Documents', 'Downloads', 'Library/Mobile Documents'].map((name) =>
     join(home, name),
   )
-  return [...guarded, '/Volumes'].find((folder) => path.startsWith(`${folder}/`)) ?? null
+  const folder = [...guarded, '/Volumes'].find((one) => checkout.startsWith(`${one}/`))
+  if (folder === undefined) return null
+  return `the checkout is in ${folder}: macOS keeps programs of launchd out of there, and each poll fails; move it, to ~/apps for example, or give Full Disk Access to node in System Settings, Privacy & Security`
 }
 
 /** Throws where no systemd of this scope answers, or an old one does. */

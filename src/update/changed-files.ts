@@ -1,11 +1,11 @@
-import { changedBeside, unchangedSince } from '../git/index-file.ts'
+import { changedBeside } from '../git/index-file.ts'
 import { localChanges, stashPaths } from '../git/local-changes.ts'
 import { CHANGED_HINT, type ChangedFile, describeChanged } from '../state/update-state.ts'
 import { orWarn } from '../system/limit.ts'
 import type { StepContext } from './context.ts'
 
 /** Runs the install command, and notes which tracked files it changes, also where it fails. */
-export async function noteChanges<Result>(context: StepContext, run: () => Promise<Result>): Promise<Result> {
+export async function noteChanges(context: StepContext, run: () => Promise<string>): Promise<string> {
   const { world, repository, update } = context
   const migrated = update.steps.find(({ name }) => name === 'migrate')?.note !== 'nothing to migrate'
   const before =
@@ -19,11 +19,6 @@ export async function noteChanges<Result>(context: StepContext, run: () => Promi
       if (changed.length > 0) world.log.warning(`${describeChanged(changed)}: ${CHANGED_HINT}`)
     })
   }
-}
-
-/** The files that the last install command changed, without those that changed since. */
-export function asInstalled({ repository, update }: StepContext): readonly ChangedFile[] {
-  return unchangedSince(repository, update.changed)
 }
 
 /** Restores these files from HEAD, so that the checkout can move. @returns the note for users. */

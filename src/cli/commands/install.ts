@@ -6,7 +6,7 @@ import { commandFor, locateOfAnybody } from '../../config/services.ts'
 import { checkoutOwner } from '../../git/repository.ts'
 import { tryWatcher } from '../../service/failed-units.ts'
 import { install, staleFiles, uninstall } from '../../service/install.ts'
-import { GUARDED, guardedFolder, verifyInstallable, verifyLinger } from '../../service/installable.ts'
+import { noteOnGuarded, verifyInstallable, verifyLinger } from '../../service/installable.ts'
 import { OF_ROOT, planInstall } from '../../service/installation.ts'
 import type { InstallPlan } from '../../service/plan.ts'
 import { COMMANDS, verifyProgram } from '../../service/programs-found.ts'
@@ -54,8 +54,8 @@ Examples:
       const end = `telec is installed${done.length === 0 ? ', and up to date' : ''}: ${as}telec status\n`
       world.out(options.json ? { scope: plan.scope, owner: plan.owner?.name ?? null, done } : end)
       if (plan.owner?.uid === 0) world.log.warning(OF_ROOT)
-      const guarded = guardedFolder(world, service.config.deployment.checkout)
-      if (guarded) world.log.warning(`the checkout is in ${guarded}: ${GUARDED}`)
+      const note = noteOnGuarded(world, service.config.deployment.checkout)
+      if (note) world.log.warning(note)
       // Not an error: on a desktop the user may want units to end at logout.
       if (plan.manager === 'systemd' && plan.scope === 'user') await verifyLinger(world).catch(warn(world))
     })

@@ -5,6 +5,7 @@ import { missingCommit } from '../../git/causes.ts'
 import { type Change, changesBetween } from '../../git/changes.ts'
 import { commitsBetween, hasCommit, headId, isAncestor, relationOf } from '../../git/checkout.ts'
 import { fetchMissing } from '../../git/fetch.ts'
+import { unchangedSince } from '../../git/index-file.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import { inTheWay, isTouchedBy, localChanges, stashPaths } from '../../git/local-changes.ts'
 import { isHalfWay, verifyWritable } from '../../git/move.ts'
@@ -19,7 +20,7 @@ import { TelecError } from '../../system/errors.ts'
 import { together } from '../../system/limit.ts'
 import { printableName } from '../../system/log.ts'
 import { count } from '../../system/plural.ts'
-import { asInstalled, restoreInstalled } from '../changed-files.ts'
+import { restoreInstalled } from '../changed-files.ts'
 import type { StepContext } from '../context.ts'
 
 /** Decides whether the checkout may move to the target: forwards only, and over no local work. Then fetches its large files. */
@@ -113,7 +114,7 @@ async function verifyNothingInTheWay(context: StepContext, head: string): Promis
     changesBetween(repository, head, commit),
   )
   verifyNoConflicts(repository, differing)
-  const installed = asInstalled(context).filter(({ path }) => differing.has(path))
+  const installed = unchangedSince(repository, update.changed).filter(({ path }) => differing.has(path))
   const local = new Map([...differing].filter(([path]) => !installed.some((one) => one.path === path)))
   context.remember({ local: [...local.keys()] })
   await verifyWritable(repository, changes)

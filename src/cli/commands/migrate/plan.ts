@@ -39,7 +39,8 @@ export async function planByHand(world: World, { from, to, worktree = false }: W
   const bounds = { deployed, from: from ?? null, to: to ?? null }
   const head = async () => [repository(), await headId(repository())] as const
   const plan = await planMigrations(service, bounds, worktree ? 'worktree' : head)
-  return { service, plan, deployed }
+  const versions = { from: from ?? deployed, to: to ?? plan.migrations.at(-1)?.version ?? null }
+  return { service, plan, deployed, versions }
 }
 
 /** Without a record, the version of the checkout. */
@@ -64,15 +65,10 @@ export const planCommand: DefineCommand = (world, exitWith) =>
     .option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  telec-migrate plan --check')
     .action(async ({ check, json, ...wanted }: Options) => {
-      const { service, plan, deployed } = await planByHand(world, wanted)
+      const { service, plan, versions } = await planByHand(world, wanted)
       if (check) await verifyAsCommitted(service, plan)
-      const to = wanted.to ?? plan.migrations.at(-1)?.version ?? null
       const answers = check
-        ? await askChecks(
-            world,
-            plan.pending,
-            await surroundingsOf(service, { from: wanted.from ?? deployed, to }),
-          )
+        ? await askChecks(world, plan.pending, await surroundingsOf(service, versions))
         : []
       world.out(json ? { ...planAsData(plan), ...(check ? { answers } : {}) } : planAsText(plan, answers))
       if (answers.some(({ says }) => says === 'failed')) exitWith(EXIT.halted)

@@ -39,12 +39,10 @@ Examples:
     .action(async (options: Options) => {
       const { dryRun, json } = options
       if (!dryRun) acquireLock(world, locate(world).lock) // until this program ends
-      const { service, plan, deployed } = await planByHand(world, options)
+      const { service, plan, versions } = await planByHand(world, options)
       if (!json || dryRun) world.out(json ? planAsData(plan) : planAsText(plan))
       if (dryRun) return
-      const from = options.from ?? deployed
-      const to = options.to ?? plan.migrations.at(-1)?.version ?? null
-      const running = runPlan(service, plan, { from, to }).finally(guardGroups())
+      const running = runPlan(service, plan, versions).finally(guardGroups())
       const counts = await running.catch((error: unknown) => {
         if (json && error instanceof TelecError) world.out(failureAsData(plan, service.paths, error))
         throw error
