@@ -1,5 +1,5 @@
+import type { Service } from '../config/service.ts'
 import { TelecError } from '../system/errors.ts'
-import type { World } from '../system/world.ts'
 import type { ServiceManager } from './manager.ts'
 
 const ASK_AGAIN_MS = 200
@@ -11,17 +11,19 @@ export interface PatientManager extends ServiceManager {
   absences(): number
 }
 
+/** How long the service may take to stop or to start. */
+export function stopTimeoutMs({ config }: Service): number {
+  return config.service?.stop_timeout ?? 90_000
+}
+
 /**
- * Asks again where the manager does not answer; throws its `later` after `patienceMs`.
+ * Asks again where the manager does not answer; throws its `later` after `service.stop_timeout`.
  *
  * @param absences is shared by all units of the manager.
  */
-export function patient(
-  world: World,
-  manager: ServiceManager,
-  patienceMs: number,
-  absences = { count: 0 },
-): PatientManager {
+export function patient(service: Service, manager: ServiceManager, absences = { count: 0 }): PatientManager {
+  const { world } = service
+  const patienceMs = stopTimeoutMs(service)
   const persist = async <Value>(ask: (isAgain: boolean) => Promise<Value>): Promise<Value> => {
     let deadline: number | null = null
     for (;;) {

@@ -5,7 +5,6 @@ import { type Subjects, subjectsBetween } from '../git/checkout.ts'
 import { locateRepository } from '../git/repository.ts'
 import { failedUnits } from '../service/failed-units.ts'
 import { findService } from '../service/find.ts'
-import type { ServiceManager } from '../service/manager.ts'
 import { areUnitsForeign } from '../service/others.ts'
 import { readSupervisor } from '../service/run/manager.ts'
 import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.ts'
@@ -114,23 +113,20 @@ async function checkoutProblem(service: Service, state: UpdateState | null) {
 }
 
 async function unitsOverview(service: Service) {
-  const units = await Promise.all((findService(service)?.managers ?? []).map(unitOverview))
+  const managers = findService(service)?.managers ?? []
+  const units = await Promise.all(
+    managers.map(async ({ name: manager, service: name, inspect }) => {
+      const state = await orNull(inspect)
+      const activity = state?.activity ?? ('unknown' as const)
+      return { name, manager, activity, pid: state?.main?.pid ?? null }
+    }),
+  )
   const unwell = units.find(({ activity }) => activity !== 'running')
   return {
     /** The first unit that does not run, else the first. */
     service: unwell ?? units[0] ?? null,
     /** In the order of restarts. */
     units,
-  }
-}
-
-async function unitOverview({ name: manager, service: name, inspect }: ServiceManager) {
-  const state = await orNull(inspect)
-  return {
-    name,
-    manager,
-    activity: state?.activity ?? ('unknown' as const),
-    pid: state?.main?.pid ?? null,
   }
 }
 

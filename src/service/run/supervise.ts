@@ -9,6 +9,7 @@ import { remove } from '../../system/files.ts'
 import { acquireLock } from '../../system/lock.ts'
 import { type Started, start } from '../../system/process.ts'
 import type { World } from '../../system/world.ts'
+import { stopTimeoutMs } from '../patient.ts'
 import { RESTART_SIGNAL, supervisorLock, WAKE_SIGNAL } from './manager.ts'
 
 const FIRST_BACKOFF_MS = 100
@@ -34,9 +35,9 @@ export async function supervise(
   [program = '', ...args]: readonly string[],
   isSignalled: () => boolean,
 ): Promise<number> {
-  const { world, config, paths } = service
+  const { world, paths } = service
   const env = { ...world.env, TELEC_SUPERVISED: '1' }
-  const stopMs = config.service?.stop_timeout ?? 90_000
+  const stopMs = stopTimeoutMs(service)
   const lock = acquireLock(world, supervisorLock(paths))
   await endOldService(service)
   const stop = new AbortController()

@@ -5,7 +5,6 @@ import { runShell } from '../../service/shell.ts'
 import { restartOf } from '../../state/update-state.ts'
 import { TelecError } from '../../system/errors.ts'
 import type { StepContext } from '../context.ts'
-import { DEFAULT_STOP_TIMEOUT_MS } from './restart.ts'
 import { nameOf, notWell, staysUp, untilAllUp } from './stays-up.ts'
 
 const HEALTH_EVERY_MS = 1_000
@@ -16,10 +15,9 @@ export async function confirm(context: StepContext): Promise<string> {
   const { world, config, supervised, update } = context
   if (!supervised) return 'the caller restarts the service'
   const healthyAfterMs = config.service?.healthy_after ?? DEFAULT_HEALTHY_AFTER_MS
-  const patienceMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
   const isOnly = supervised.managers.length === 1
   const absences = { count: 0 }
-  const patiently = (manager: ServiceManager) => patient(world, manager, patienceMs, absences)
+  const patiently = (manager: ServiceManager) => patient(context, manager, absences)
   const checks: (() => Promise<boolean>)[] = []
   const restarted: { manager: ServiceManager; members: readonly ServiceManager[] }[] = []
   for (const one of supervised.managers) {

@@ -9,19 +9,17 @@ import { nameOf, notWell, staysUp, untilAllUp } from './stays-up.ts'
 
 /** Often enough to see the exit code before the manager starts the next process. */
 const ASK_EVERY_MS = 40
-export const DEFAULT_STOP_TIMEOUT_MS = 90_000
 
 /**
  * Restarts unit after unit, each once the unit before it is up. The journal has each old main process first: after a kill
  * it tells which restarts happened.
  */
 export async function restart(context: StepContext): Promise<string> {
-  const { world, config, supervised } = context
+  const { world, supervised } = context
   if (!supervised) return 'the caller restarts the service'
   const { managers, restart: mode } = supervised
-  const patienceMs = config.service?.stop_timeout ?? DEFAULT_STOP_TIMEOUT_MS
   const isOnly = managers.length === 1
-  const units = managers.map((one) => patient(world, one, patienceMs))
+  const units = managers.map((one) => patient(context, one))
   await noteBefore(context, units.slice(1))
   const notes: string[] = []
   for (const manager of units) {
