@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { asAsked } from '../config/services.ts'
-import { EXIT, systemFault, TelecError } from '../system/errors.ts'
+import { EXIT, foreseen, systemFault, TelecError } from '../system/errors.ts'
 import { signalAllGroups } from '../system/groups.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { removeTemporaryFolders } from '../system/temporary.ts'
@@ -40,8 +40,7 @@ function explain(world: World, error: unknown): number {
 /** Prints an error that ends nothing, in one line. */
 export function warn({ log }: World): (error: unknown) => void {
   return (error) => {
-    if (!(error instanceof TelecError)) throw error
-    const { message, because, hint } = error
+    const { message, because, hint } = foreseen(error)
     log.warning([message, because, hint].filter(Boolean).join('; '))
   }
 }

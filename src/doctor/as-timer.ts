@@ -2,7 +2,7 @@ import type { Service } from '../config/service.ts'
 import { listRemote } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
 import { timerEnvironment } from '../service/environment.ts'
-import { orNull, TelecError } from '../system/errors.ts'
+import { foreseen, orNull, TelecError } from '../system/errors.ts'
 
 type Env = NodeJS.ProcessEnv
 
@@ -22,14 +22,13 @@ export async function listAsTimer(service: Service, repository: Repository): Pro
   try {
     return await list(timer)
   } catch (error) {
-    if (!(error instanceof TelecError)) throw error
+    const { kind, message, because, hint = '', isRefused } = foreseen(error)
     const works = async (env: Env) => (await orNull(() => list(env))) !== null
     const variable = await neededVariable(timer, shell, works)
     if (variable === null) throw error
-    const { kind, message, because, isRefused } = error
     throw new TelecError(kind, message, {
       because: [because ?? [], difference(variable, timer)].flat().join('\n'),
-      hint: hintFor(variable, repository) ?? error.hint ?? '',
+      hint: hintFor(variable, repository) ?? hint,
       isRefused,
     })
   }

@@ -4,7 +4,7 @@ import gt from 'semver/functions/gt'
 import valid from 'semver/functions/valid'
 import type { Service } from '../config/service.ts'
 import { describeNewer, type Newer, recordNewer } from '../state/newer.ts'
-import { TelecError } from '../system/errors.ts'
+import { orNull } from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
@@ -48,18 +48,14 @@ const TIMEOUT_MS = 5_000
 
 /** What a program prints; nothing where it is missing, fails or takes too long. */
 async function said(world: World, [program = '', ...args]: readonly string[]): Promise<string> {
-  try {
-    const { code, stdout } = await world.run(program, args, {
-      cwd: '/', // npm reads the .npmrc of the folder that it runs in
-      env: { ...world.env, LC_ALL: 'C' },
-      timeoutMs: TIMEOUT_MS,
-      maxOutput: 64 * 1024,
-    })
-    return code === 0 ? stdout : ''
-  } catch (error) {
-    if (error instanceof TelecError) return ''
-    throw error
+  const options = {
+    cwd: '/', // npm reads the .npmrc of the folder that it runs in
+    env: { ...world.env, LC_ALL: 'C' },
+    timeoutMs: TIMEOUT_MS,
+    maxOutput: 64 * 1024,
   }
+  const result = await orNull(() => world.run(program, args, options))
+  return result?.code === 0 ? result.stdout : ''
 }
 
 /** The version in the answer where it is newer than this one; null: none is, undefined: no answer. Pure. */

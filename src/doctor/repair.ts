@@ -5,7 +5,7 @@ import { type CheckContext, CLONE_HINT, type Damage, recordedHead } from '../git
 import { findDamage } from '../git/damage/find.ts'
 import { locateRepository } from '../git/repository.ts'
 import { readUpdateState } from '../state/update-state.ts'
-import { orNull, TelecError } from '../system/errors.ts'
+import { foreseen, orNull, TelecError } from '../system/errors.ts'
 import { isoTime } from '../system/world.ts'
 
 /** `--json` prints it as it is. */
@@ -58,8 +58,8 @@ export async function repair(
       try {
         await damage.repair?.run()
       } catch (error) {
-        if (!(error instanceof TelecError)) throw error
-        for (const line of [error.message, error.because, error.hint]) if (line) log.warning(line)
+        const { message, because, hint } = foreseen(error)
+        for (const line of [message, because, hint]) if (line) log.warning(line)
       }
     }
     await syncCheckout(context.repository)

@@ -3,7 +3,7 @@ import { constants } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
-import { TelecError } from '../system/errors.ts'
+import { foreseen, TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { freeSpace, LEAST_FREE, mebibytes } from '../system/space.ts'
@@ -60,15 +60,14 @@ async function fromFirst(
     await fetch(remote)
     return remote
   } catch (error) {
-    if (!(error instanceof TelecError) || !mayHelp(error)) throw error
+    if (!mayHelp(foreseen(error))) throw error
     for (const mirror of mirrors)
       try {
         await fetch(mirror)
         log.notice(`fetched from the mirror ${withoutLogins(mirror)}`)
         return mirror
       } catch (fault) {
-        if (!(fault instanceof TelecError)) throw fault
-        log.warning(`skipped the mirror ${withoutLogins(mirror)}: ${fault.message}`)
+        log.warning(`skipped the mirror ${withoutLogins(mirror)}: ${foreseen(fault).message}`)
       }
     throw error
   }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { TelecError } from '../system/errors.ts'
+import { foreseen, TelecError } from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import { count } from '../system/plural.ts'
@@ -82,8 +82,8 @@ async function markInterrupted(act: () => Promise<void>): Promise<void> {
   try {
     await act()
   } catch (error) {
-    if (!(error instanceof TelecError)) throw error
-    throw new TelecError(error.kind, error.message, { ...error, interrupted: true })
+    const fault = foreseen(error)
+    throw new TelecError(fault.kind, fault.message, { ...fault, interrupted: true })
   }
 }
 

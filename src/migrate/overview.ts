@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import compare from 'semver/functions/compare'
 import type { Detail } from '../state/migrations.ts'
-import { TelecError } from '../system/errors.ts'
+import { foreseen } from '../system/errors.ts'
 import { localTime } from '../system/local-time.ts'
 import type { World } from '../system/world.ts'
 import type { Migration } from './discover.ts'
@@ -67,8 +67,8 @@ export async function askChecks(
       const isTrue = await withMigration(world, surroundings, migration, (call) => call('check'))
       answers.push({ id, says: isTrue ? 'true' : 'false', error: null })
     } catch (error) {
-      if (!(error instanceof TelecError)) throw error
-      answers.push({ id, says: 'failed', error: error.because ?? error.message })
+      const { because, message } = foreseen(error)
+      answers.push({ id, says: 'failed', error: because ?? message })
     }
   }
   return answers

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { withoutTokens } from '../service/environment.ts'
-import { TelecError } from '../system/errors.ts'
+import { foreseen, TelecError } from '../system/errors.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
 import type { World } from '../system/world.ts'
 import type { Migration } from './discover.ts'
@@ -66,8 +66,8 @@ async function verifyOne(
       return verdict(differences.length > 0 ? 'the second migrate() changed something' : null, differences)
     })
   } catch (error) {
-    if (!(error instanceof TelecError)) throw error
-    return verdict([error.message, error.because].filter(Boolean).join('\n'))
+    const { message, because } = foreseen(error)
+    return verdict([message, because].filter(Boolean).join('\n'))
   }
 }
 

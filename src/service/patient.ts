@@ -1,5 +1,5 @@
 import type { Service } from '../config/service.ts'
-import { TelecError } from '../system/errors.ts'
+import { foreseen } from '../system/errors.ts'
 import type { ServiceManager } from './manager.ts'
 
 const ASK_AGAIN_MS = 200
@@ -30,7 +30,7 @@ export function patient(service: Service, manager: ServiceManager, absences = { 
       try {
         return await ask(deadline !== null)
       } catch (error) {
-        if (!(error instanceof TelecError) || error.kind !== 'later') throw error
+        if (foreseen(error).kind !== 'later') throw error
         if (deadline === null) {
           deadline = world.monotonic() + patienceMs
           absences.count += 1

@@ -64,13 +64,19 @@ export class TelecError extends Error {
   }
 }
 
+/** The same error, where telec foresees it; throws any other, which is a bug. */
+export function foreseen(error: unknown): TelecError {
+  if (error instanceof TelecError) return error
+  throw error
+}
+
 /** The result of `read`; null where it throws a TelecError. */
 export async function orNull<Value>(read: () => Value | Promise<Value>): Promise<Value | null> {
   try {
     return await read()
   } catch (error) {
-    if (error instanceof TelecError) return null
-    throw error
+    foreseen(error)
+    return null
   }
 }
 

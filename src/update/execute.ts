@@ -24,7 +24,7 @@ import {
   wasInterrupted,
   writeUpdateState,
 } from '../state/update-state.ts'
-import { EXIT, systemFault, TelecError } from '../system/errors.ts'
+import { EXIT, foreseen, systemFault, TelecError } from '../system/errors.ts'
 import { sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
 import { orWarn } from '../system/limit.ts'
@@ -178,9 +178,8 @@ async function enter(
   try {
     return await passGates(context, target, turn)
   } catch (error) {
-    if (!(error instanceof TelecError)) throw error
-    const reason = error.message
-    if (before.held?.reason === reason) throw new TelecError(error.kind, reason, { quiet: true })
+    const { kind, message: reason } = foreseen(error)
+    if (before.held?.reason === reason) throw new TelecError(kind, reason, { quiet: true })
     await writeUpdateState(context.paths, { ...before, held: { reason, at: isoTime(context.world) } })
     throw error
   }

@@ -22,7 +22,7 @@ import {
   wasInterrupted,
 } from '../state/update-state.ts'
 import { readWatchState, type WatchState } from '../state/watch-state.ts'
-import { orNull, TelecError } from '../system/errors.ts'
+import { foreseen, orNull } from '../system/errors.ts'
 import { isHeld } from '../system/lock.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import { afterHalt, verifyCheckout } from './checkout.ts'
@@ -106,8 +106,7 @@ async function checkoutProblem(service: Service, state: UpdateState | null) {
     await verifyCheckout(service, state)
     return null
   } catch (error) {
-    if (!(error instanceof TelecError)) throw error
-    const { message, hint = null } = error
+    const { message, hint = null } = foreseen(error)
     return { message, hint }
   }
 }

@@ -4,7 +4,7 @@ import { openService } from '../config/service.ts'
 import { UNNAMED } from '../config/services.ts'
 import { describeNewer } from '../state/newer.ts'
 import { needsRepair, problemOf } from '../state/watch-state.ts'
-import { type ErrorKind, TelecError } from '../system/errors.ts'
+import { type ErrorKind, foreseen } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import { collectOverview, type Overview } from './collect.ts'
 import { cut, relative, table } from './text.ts'
@@ -25,8 +25,7 @@ export async function collectServices(
       try {
         return await collectOverview(await openService(world, paths))
       } catch (error) {
-        if (!(error instanceof TelecError)) throw error
-        const { kind, message, because = null, hint = null } = error
+        const { kind, message, because = null, hint = null } = foreseen(error)
         return { name: paths.name, error: { kind, message, because, hint } }
       }
     }),

@@ -11,7 +11,7 @@ import { verifyLaunchd } from '../../service/installable.ts'
 import { type Other, otherServices, verifyNothingShared, verifyUnitsSayWhich } from '../../service/others.ts'
 import { isSystemdBooted } from '../../service/systemd/systemctl.ts'
 import { readUpdateState } from '../../state/update-state.ts'
-import { TelecError } from '../../system/errors.ts'
+import { foreseen, TelecError } from '../../system/errors.ts'
 import { readText, writeDurably } from '../../system/files.ts'
 import { acquireLock } from '../../system/lock.ts'
 import type { World } from '../../system/world.ts'
@@ -102,9 +102,9 @@ function parsed(world: World, paths: Paths, text: string): Config {
   try {
     return parseConfig(world, paths.config, text, paths.scope)
   } catch (error) {
-    if (!(error instanceof TelecError)) throw error
+    const { because } = foreseen(error)
     throw new TelecError('config', 'the flags make an invalid configuration', {
-      ...(error.because === undefined ? {} : { because: error.because }),
+      ...(because === undefined ? {} : { because }),
       hint: 'correct the flags, nothing was written: telec init --help',
       cause: error,
     })

@@ -4,7 +4,7 @@ import { asAsked } from '../../config/services.ts'
 import { readSignal } from '../../state/signal.ts'
 import { readStatus } from '../../state/status.ts'
 import { PERMITS, type Permit, readUpdateState } from '../../state/update-state.ts'
-import { TelecError } from '../../system/errors.ts'
+import { foreseen } from '../../system/errors.ts'
 import { acquireLock, isHeld } from '../../system/lock.ts'
 import { count } from '../../system/plural.ts'
 import type { UpdateOptions } from '../../update/execute.ts'
@@ -85,7 +85,7 @@ async function updateByHand(service: Service, askedFor: () => Promise<UpdateOpti
     try {
       return await runUpdate(service, asked)
     } catch (error) {
-      if (!(error instanceof TelecError && error.isBusy)) throw error
+      if (!foreseen(error).isBusy) throw error
       await service.world.sleep(LOCK_INTERVAL_MS)
     }
   }
@@ -99,8 +99,8 @@ async function pollFirst({ world, paths }: Service): Promise<void> {
     verifyFollowed(decision)
   } catch (error) {
     const isPending = readSignal(paths) !== null || readUpdateState(paths)?.update
-    if (!(error instanceof TelecError) || !isPending) throw error
-    world.log.warning(`the poll failed: ${error.message}; the pending update continues`)
+    if (!isPending) throw error
+    world.log.warning(`the poll failed: ${foreseen(error).message}; the pending update continues`)
   }
 }
 

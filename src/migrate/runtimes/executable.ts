@@ -1,5 +1,5 @@
 import { NOT_FOUND, searched } from '../../service/programs-found.ts'
-import { TelecError } from '../../system/errors.ts'
+import { foreseen } from '../../system/errors.ts'
 import { namesOf } from '../../system/groups.ts'
 import { loadLaunch } from '../../system/launch.ts'
 import { type RunResult, run } from '../../system/process.ts'
@@ -13,8 +13,7 @@ export const executableRuntime: Runtime = (migration, { cwd, env, onLine }) => (
     const bounds = { timeoutMs: CALL_TIMEOUT_MS, maxOutput: MOST_OUTPUT, leftovers: 'end' } as const
     const result = await run(migration.path, [name], { cwd, env, onLine, loadLaunch, ...bounds }).catch(
       (error: unknown) => {
-        if (!(error instanceof TelecError)) throw error
-        throw callFailure(migration, name, `it did not start: ${error.because}`, '')
+        throw callFailure(migration, name, `it did not start: ${foreseen(error).because}`, '')
       },
     )
     const fault = faultIn(result, name)

@@ -2,7 +2,7 @@ import type { Supervised } from '../../service/find.ts'
 import type { ServiceManager, ServiceState } from '../../service/manager.ts'
 import { type PatientManager, patient } from '../../service/patient.ts'
 import { type Restart, restartOf } from '../../state/update-state.ts'
-import { TelecError } from '../../system/errors.ts'
+import { foreseen } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import type { StepContext } from '../context.ts'
 import { nameOf, notWell, staysUp, untilAllUp } from './stays-up.ts'
@@ -116,9 +116,9 @@ async function ordered(manager: ServiceManager, order: 'start' | 'restart'): Pro
   try {
     await manager[order]()
   } catch (error) {
-    if (!(error instanceof TelecError) || error.kind !== 'halted') throw error
-    if ((await manager.inspect()).activity !== 'failed') throw error
-    throw notWell(`${manager.service} does not start`, error.because ?? error.message)
+    const { kind, because, message } = foreseen(error)
+    if (kind !== 'halted' || (await manager.inspect()).activity !== 'failed') throw error
+    throw notWell(`${manager.service} does not start`, because ?? message)
   }
 }
 
