@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { fromJson } from '../system/schemas.ts'
 import type { RedisClient } from './ioredis.ts'
 import { ANNOUNCEMENTS_KEY } from './keys.ts'
 import { type Entries, Id } from './replies.ts'
@@ -44,6 +45,5 @@ const EventSchema = v.object({
 
 /** What an entry announces, which telec does not trust; null where it is no announcement. */
 export function parseAnnouncement({ fields }: Entry): v.InferOutput<typeof EventSchema>['properties'] | null {
-  const result = v.safeParse(v.pipe(v.string(), v.parseJson(), EventSchema), fields.get('event'))
-  return result.success ? result.output.properties : null
+  return fromJson(EventSchema, fields.get('event'))?.properties ?? null
 }

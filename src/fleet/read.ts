@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { fromJson } from '../system/schemas.ts'
 import { isoOfSeconds } from '../system/world.ts'
 import { REFUSAL } from './decoder.ts'
 import type { RedisClient } from './ioredis.ts'
@@ -78,6 +79,5 @@ function refusedOnly(error: unknown): null {
 }
 
 export function parseStatus(reply: unknown): FleetStatus | null {
-  const result = v.safeParse(v.pipe(v.string(), v.parseJson(), FleetStatusSchema), reply)
-  return result.success ? result.output : null
+  return fromJson(FleetStatusSchema, reply)
 }

@@ -9,6 +9,7 @@ import { readInstalled } from '../state/installed.ts'
 import type { Account } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText, readText } from '../system/files.ts'
+import { fromJson } from '../system/schemas.ts'
 import { noSuchFile, verifyPrivate, wrongPath } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { tryCommand } from './commands.ts'
@@ -167,8 +168,8 @@ export async function serviceEnvironment(service: Service): Promise<Record<strin
     // systemctl show quotes values, JSON does not.
     const argv = ['busctl', `--${config.service?.scope}`, '--json=short', 'get-property', BUS, objectOf(unit)]
     const { stdout, stderr } = await tryCommand(world, [...argv, `${BUS}.Service`, property])
-    const answer = v.safeParse(v.pipe(v.string(), v.parseJson(), v.object({ data: shape })), stdout)
-    if (answer.success) return answer.output.data as v.InferOutput<Shape>
+    const answer = fromJson(v.object({ data: shape }), stdout)
+    if (answer) return answer.data as v.InferOutput<Shape>
     throw new TelecError('later', `systemd does not say the environment of ${unit}`, {
       because: stderr.trim() || 'busctl prints no value',
       hint: `ask it: systemctl --${config.service?.scope} show ${unit} --property=${property}`,

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import * as v from 'valibot'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
 import { readPlainText, remove, writeJson } from '../system/files.ts'
+import { fromJson } from '../system/schemas.ts'
 import { VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
 
@@ -25,10 +26,8 @@ function asker({ program }: World): string {
 
 /** The newer telec that the last `telec doctor` of this user found. A cache: a file that is invalid counts as none. */
 export function readNewer(world: World): Newer | null {
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), NewerSchema), cached(world))
-  if (!parsed.success || parsed.output.asked_by !== asker(world)) return null
-  const { version, command } = parsed.output
-  return { version, command }
+  const newer = fromJson(NewerSchema, cached(world))
+  return newer?.asked_by === asker(world) ? { version: newer.version, command: newer.command } : null
 }
 
 function cached(world: World): string {

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
 import { readText, writeJson } from '../system/files.ts'
-import { TimeSchema } from '../system/schemas.ts'
+import { fromJson, TimeSchema } from '../system/schemas.ts'
 
 const PageSchema = v.object({
   etag: v.nullable(v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/))),
@@ -21,8 +21,8 @@ export type ReleasesCache = v.InferOutput<typeof CacheSchema>
 
 /** An empty cache for another URL, and for a file that cannot be understood: a cache is no state. */
 export function readReleases(paths: Paths, url: string): ReleasesCache {
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), CacheSchema), readText(paths.releases) ?? '')
-  return parsed.success && parsed.output.url === url ? parsed.output : { url, pages: [], wait: null }
+  const cache = fromJson(CacheSchema, readText(paths.releases))
+  return cache?.url === url ? cache : { url, pages: [], wait: null }
 }
 
 export function writeReleases(paths: Paths, cache: ReleasesCache): Promise<void> {

@@ -14,3 +14,12 @@ export const NumberSchema = v.pipe(v.number(), v.finite())
 
 /** One process: 0 and below mean whole groups (kill(2)). */
 export const PidSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
+
+/** The data in a JSON text; null where it is no JSON, or has another shape. */
+export function fromJson<Schema extends v.GenericSchema>(
+  schema: Schema,
+  text: unknown,
+): v.InferOutput<Schema> | null {
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text)
+  return parsed.success ? parsed.output : null
+}

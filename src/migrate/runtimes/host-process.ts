@@ -5,7 +5,7 @@ import type { TelecError } from '../../system/errors.ts'
 import { type Leftover, namesOf, signalIfThere } from '../../system/groups.ts'
 import { collectLines } from '../../system/lines.ts'
 import { LEFTOVERS_MS, start } from '../../system/process.ts'
-import { NumberSchema } from '../../system/schemas.ts'
+import { fromJson, NumberSchema } from '../../system/schemas.ts'
 import { callFailure } from '../failure.ts'
 import { ANSWERS_FD, type Answer, LOADER_FD, REQUESTS_FD, type TimeLimit } from './protocol.ts'
 import {
@@ -116,21 +116,16 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
   }
 }
 
-const AnswerSchema = v.pipe(
-  v.string(),
-  v.parseJson(),
-  v.union([
-    v.object({ value: v.boolean(), unfinished: v.array(v.string()) }),
-    v.object({ error: v.string(), at: v.nullable(v.picklist(['check', 'migrate'])) }),
-    v.object({ timeout: NumberSchema }),
-  ]),
-)
+const AnswerSchema = v.union([
+  v.object({ value: v.boolean(), unfinished: v.array(v.string()) }),
+  v.object({ error: v.string(), at: v.nullable(v.picklist(['check', 'migrate'])) }),
+  v.object({ timeout: NumberSchema }),
+])
 
 /** A migration can write to the host's descriptor, so any text may come. */
 export function readAnswer(line: string): Answer | TimeLimit {
-  const answer = v.safeParse(AnswerSchema, line)
-  if (answer.success) return answer.output
-  return { error: `it wrote to file descriptor ${ANSWERS_FD}, which is not its own`, at: null }
+  const foreign = { error: `it wrote to file descriptor ${ANSWERS_FD}, which is not its own`, at: null }
+  return fromJson(AnswerSchema, line) ?? foreign
 }
 
 function eachLine(stream: Readable, onLine: (line: string) => void): void {
