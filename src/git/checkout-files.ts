@@ -3,7 +3,6 @@ import {
   copyFileSync,
   cpSync,
   existsSync,
-  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -13,7 +12,7 @@ import {
 } from 'node:fs'
 import { join, relative } from 'node:path'
 import { kindOf, systemErrorCode, TelecError } from '../system/errors.ts'
-import { writeDurably } from '../system/files.ts'
+import { lstat, writeDurably } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import type { Repository } from './repository.ts'
 
@@ -47,7 +46,7 @@ export function removeTree(repository: Repository, ...paths: readonly string[]):
 
 /** Copies a file that may be missing. */
 export function copyFile(repository: Repository, path: string, to: string): void {
-  if (exists(path)) changeFiles(repository, () => copyFileSync(path, to))
+  if (lstat(path)) changeFiles(repository, () => copyFileSync(path, to))
 }
 
 /** telec moves files of the checkout here, into a folder per target, kind or repair: by one rename. */
@@ -57,7 +56,7 @@ export function backupFolder({ gitDir }: Repository, name: string): string {
 
 /** Moves files and folders that may be missing into a backup folder. After a kill each is in one of both places, whole. */
 export function moveToBackup(repository: Repository, paths: readonly string[], folder: string): void {
-  const present = paths.filter(exists)
+  const present = paths.filter(lstat)
   if (present.length === 0) return
   changeFiles(repository, () => {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -80,7 +79,7 @@ function move(path: string, to: string): void {
 function backupPath({ workTree }: Repository, path: string, folder: string): string {
   const name = relative(workTree, path).replaceAll('%', '%25').replaceAll('/', '%2F')
   let to = join(folder, name)
-  for (let number = 1; exists(to); number++) to = join(folder, `${name}.${number}`)
+  for (let number = 1; lstat(to); number++) to = join(folder, `${name}.${number}`)
   return to
 }
 
@@ -93,7 +92,7 @@ export async function replaceFile(
 ): Promise<void> {
   changeFiles(repository, () => mkdirSync(folder, { recursive: true, mode: 0o700 }))
   copyFile(repository, path, backupPath(repository, path, folder))
-  await writeDurably(path, text, { mode: lstatSync(path, { throwIfNoEntry: false })?.mode ?? 0o644 })
+  await writeDurably(path, text, { mode: lstat(path)?.mode ?? 0o644 })
 }
 
 /** Reports where a file or folder will be, and moves it there. */
@@ -107,10 +106,6 @@ export async function moveAway(
   const to = printableName(backupPath(repository, path, folder))
   await report(`${to}, moved from ${printableName(path)}`)
   moveToBackup(repository, [path], folder)
-}
-
-function exists(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
 /** The plain files below a folder with such names; no link is followed, and the folder may be missing. */

@@ -1,10 +1,10 @@
-import { lstatSync, renameSync } from 'node:fs'
+import { renameSync } from 'node:fs'
 import { constants } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
 import { foreseen, TelecError } from '../system/errors.ts'
-import { readPlainText } from '../system/files.ts'
+import { lstat, readPlainText } from '../system/files.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { freeSpace, LEAST_FREE, mebibytes } from '../system/space.ts'
 import { changeFiles, copyFile, filesBelow, removeFiles, removeTree } from './checkout-files.ts'
@@ -179,10 +179,7 @@ export function doesNotFit({ commonDir }: Repository, sender: string, because: s
 /** Removes the files of gits that were killed during a fetch, which git keeps for weeks (git-gc(1)). */
 export async function removeStaleObjects(repository: Repository): Promise<void> {
   const { world } = repository
-  const isStale = (path: string) => {
-    const writtenMs = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs
-    return writtenMs !== undefined && world.now() - writtenMs > STALE_MS
-  }
+  const isStale = (path: string) => world.now() - (lstat(path)?.mtimeMs ?? world.now()) > STALE_MS
   removeFiles(repository, unfinishedFiles(repository).filter(isStale))
   removeTree(repository, join(repository.commonDir, REFETCH_FOLDER))
 }
@@ -194,5 +191,5 @@ function unfinishedFiles({ commonDir }: Repository): string[] {
 
 /** 0 for a missing file: another program may have removed it. */
 export function sizeOf(path: string): number {
-  return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0
+  return lstat(path)?.size ?? 0
 }

@@ -1,6 +1,7 @@
-import { lstatSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemErrorCode, TelecError } from '../system/errors.ts'
+import { lstat } from '../system/files.ts'
 import { explain } from './causes.ts'
 import { git, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
@@ -68,7 +69,7 @@ function haveExcess({ commonDir }: Repository): boolean {
   if (packs.length > MOST_PACKS) return true
   // git never joins the packs of unreachable or promised objects with others.
   const joined = packs.filter((name) => !isMarked(name, 'mtimes', 'promisor'))
-  const sizes = joined.map((name) => lstatSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0)
+  const sizes = joined.map((name) => lstat(join(folder, name))?.size ?? 0)
   const [largest = 0, ...others] = sizes.sort((one, other) => other - one)
   const excess = others.filter((size) => size < BIG_PACK_BYTES).reduce((sum, size) => sum + size, 0)
   return excess > Math.max(largest / 2, LEAST_EXCESS_BYTES)

@@ -1,6 +1,7 @@
-import { existsSync, lstatSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
+import { existsSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { systemErrorCode } from '../system/errors.ts'
+import { lstat } from '../system/files.ts'
 import { gitHash, sha256 } from '../system/hash.ts'
 import { localChanges } from './local-changes.ts'
 import type { Repository } from './repository.ts'
@@ -66,7 +67,7 @@ export function suspects({ gitDir, workTree }: Repository, idBytes: number): str
 }
 
 function hasStat(file: string, mode: number, size: number, mtimeMs: number): boolean {
-  const stat = lstatSync(file, { throwIfNoEntry: false })
+  const stat = lstat(file)
   if (!stat) return false
   const isSameTime = Math.abs(stat.mtimeMs - mtimeMs) < 0.001 // a float has no nanoseconds
   return modeOf(stat) === mode && stat.size % 2 ** 32 === size && isSameTime
@@ -109,7 +110,7 @@ export function unchangedSince<State extends FileState>(
 
 function stateOf({ workTree }: Repository, path: string): FileState {
   const file = join(workTree, path)
-  const stat = lstatSync(file, { throwIfNoEntry: false })
+  const stat = lstat(file)
   const mode = stat ? modeOf(stat) : 0
   const content = mode === 0 ? '' : stat?.isSymbolicLink() ? readlinkSync(file) : readFileSync(file)
   return { path, mode, sha256: sha256(content) }

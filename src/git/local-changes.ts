@@ -1,5 +1,6 @@
-import { existsSync, lstatSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { lstat } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import type { Change } from './changes.ts'
 import { moveAway, removeFiles } from './checkout-files.ts'
@@ -67,7 +68,7 @@ export function untrackedInTheWay(
     after !== null && after.mode !== SUBMODULE && !isInSubmodule(path)
   for (const { path } of changes.filter(isWritten))
     for (const name of [...foldersOf(path).slice(1), path]) {
-      const stat = lstatSync(join(workTree, name), { throwIfNoEntry: false })
+      const stat = lstat(join(workTree, name))
       if (!stat) break
       const isFolder = stat.isDirectory()
       if (isFolder && name !== path) continue

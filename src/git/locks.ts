@@ -1,6 +1,7 @@
-import { lstatSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { processesAtWork } from '../system/at-work.ts'
+import { lstat } from '../system/files.ts'
 import { filesBelow, removeFiles } from './checkout-files.ts'
 import type { Repository } from './repository.ts'
 
@@ -25,7 +26,7 @@ export async function removeStaleLocks(repository: Repository, sinceMs: number |
 function staleLocks(repository: Repository, sinceMs: number | null): string[] {
   const bootMs = repository.world.bootedAt()
   return locksOf(repository).filter((path) => {
-    const madeMs = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs
+    const madeMs = lstat(path)?.mtimeMs
     if (madeMs === undefined) return false
     return madeMs < bootMs - COARSE_MS || (sinceMs !== null && madeMs >= sinceMs - COARSE_MS)
   })

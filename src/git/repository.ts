@@ -1,8 +1,8 @@
-import { lstatSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { type Account, accountOf } from '../system/account.ts'
 import { TelecError } from '../system/errors.ts'
-import { readPlainText } from '../system/files.ts'
+import { lstat, readPlainText } from '../system/files.ts'
 import { verifyPrivate, wrongPath } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 
@@ -60,7 +60,7 @@ const ROOT: Account = { uid: 0, gid: 0, name: 'root', home: '/root' }
  * user could replace the checkout by a folder of a third one.
  */
 export function checkoutOwner(checkout: string): Account {
-  const git = lstatSync(join(checkout, '.git'), { throwIfNoEntry: false })
+  const git = lstat(join(checkout, '.git'))
   if (!git)
     throw new TelecError('config', `deployment.checkout is ${checkout}, which is not a git work tree`, {
       hint: `clone the service there, as the user for telec: git clone URL ${checkout}`,

@@ -1,8 +1,7 @@
-import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
-import { readJson } from '../system/files.ts'
+import { lstat, readJson } from '../system/files.ts'
 import { stateFile } from './file.ts'
 
 /** telec uninstall removes these paths, from any folder. */
@@ -34,7 +33,7 @@ export function writeInstalled(paths: Paths, installed: Installed): Promise<void
 /** telec 0.1 kept it in the home, which belonged to root then; from another user's home telec takes no paths to remove. */
 function readOld({ home, installed }: Paths): Installed | null {
   const path = join(home, 'installed.json')
-  if (path === installed || lstatSync(home, { throwIfNoEntry: false })?.uid !== 0) return null
+  if (path === installed || lstat(home)?.uid !== 0) return null
   return readJson(
     path,
     InstalledSchema,

@@ -160,6 +160,11 @@ export function removeFolderIfEmpty(path: string): void {
   attempt(path, ['ENOTEMPTY', 'EEXIST', 'ENOENT'], () => fs.rmdirSync(path))
 }
 
+/** What is at a path, be it a link that leads nowhere; undefined: nothing. */
+export function lstat(path: string): fs.Stats | undefined {
+  return fs.lstatSync(path, { throwIfNoEntry: false })
+}
+
 /** When a file was last written or touched; null where it is missing. */
 export function modifiedAt(path: string): Date | null {
   return fs.statSync(path, { throwIfNoEntry: false })?.mtime ?? null
@@ -219,7 +224,7 @@ export function syncFolder(folder: string): void {
 
 /** Throws for a symbolic link, through which telec would write to another file. */
 function plainFileAt(path: string): fs.Stats | undefined {
-  const stat = fs.lstatSync(path, { throwIfNoEntry: false })
+  const stat = lstat(path)
   if (stat?.isSymbolicLink())
     throw new TelecError('halted', `${path} is a symbolic link; telec does not write through links`, {
       hint: `replace it by a plain file: ls -l ${path} shows where it points`,

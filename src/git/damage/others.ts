@@ -1,5 +1,6 @@
-import { lstatSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { lstat } from '../../system/files.ts'
 import { printableName } from '../../system/log.ts'
 import { count } from '../../system/plural.ts'
 import { openOperation } from '../checkout.ts'
@@ -56,7 +57,7 @@ export async function checkOwners({ repository }: CheckContext): Promise<Damage[
   ])
   const places = new Set([...tracked.flatMap(foldersOf).map((folder) => join(workTree, folder)), ...own])
   const foreign = [...places].filter((path) => {
-    const stat = lstatSync(path, { throwIfNoEntry: false })
+    const stat = lstat(path)
     return stat !== undefined && stat.uid !== uid && (stat.mode & 0o022) === 0 // a writable one is shared on purpose
   })
   if (foreign.length === 0) return []

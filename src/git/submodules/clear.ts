@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { TelecError } from '../../system/errors.ts'
+import { lstat } from '../../system/files.ts'
 import { printableName } from '../../system/log.ts'
 import { count } from '../../system/plural.ts'
 import { changesBetween } from '../changes.ts'
@@ -124,7 +125,7 @@ async function changesBelow(
   // A repository in the work tree would be removed too.
   if (own.gitDir === join(own.workTree, '.git') || !(await hasCommit(own, 'HEAD'))) return null
   const changed = [...(await localChanges(own)).keys()].map((path) => join(own.workTree, path))
-  const modified = changed.filter((path) => lstatSync(path, { throwIfNoEntry: false }))
+  const modified = changed.filter((path) => lstat(path))
   let isClean = modified.length === 0 && (await git(own, ['ls-files', '--others'])) === ''
   for (const nested of await submodulesOf(own, 'HEAD')) {
     if (placeOf(own, nested) === 'empty') continue

@@ -1,6 +1,6 @@
-import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { existsSync, readdirSync, realpathSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import { readPlainText } from '../../system/files.ts'
+import { lstat, readPlainText } from '../../system/files.ts'
 import { filesBelow } from '../checkout-files.ts'
 import { answerOf, git } from '../git.ts'
 import { foldersOf } from '../names.ts'
@@ -115,10 +115,6 @@ export function hasBranches({ gitDir }: Repository): boolean {
   const packed = readPlainText(join(gitDir, 'packed-refs')) ?? ''
   const loose = filesBelow(join(gitDir, 'refs'), /./).map((path) => ` ${relative(gitDir, path)}`)
   return [packed, ...loose].some((names) => / refs\/(heads\/|stash|telec\/)/.test(names))
-}
-
-function lstat(path: string) {
-  return lstatSync(path, { throwIfNoEntry: false })
 }
 
 function isSame(one: string, other: string): boolean {
