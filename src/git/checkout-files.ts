@@ -1,15 +1,4 @@
-import {
-  closeSync,
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  rmSync,
-} from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { kindOf, systemErrorCode, TelecError } from '../system/errors.ts'
 import { lstat, writeDurably } from '../system/files.ts'
@@ -114,15 +103,4 @@ export function filesBelow(folder: string, name: RegExp, recursive = true): stri
   return readdirSync(folder, { recursive, withFileTypes: true })
     .filter((entry) => entry.isFile() && name.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
-}
-
-/** The first bytes of a file. */
-export function startOf(path: string, bytes: number): Buffer {
-  const start = Buffer.alloc(bytes)
-  const fd = openSync(path, 'r')
-  try {
-    return start.subarray(0, readSync(fd, start))
-  } finally {
-    closeSync(fd)
-  }
 }

@@ -1,7 +1,6 @@
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { systemErrorCode, TelecError } from '../system/errors.ts'
-import { lstat } from '../system/files.ts'
+import { TelecError } from '../system/errors.ts'
+import { listFolder, lstat } from '../system/files.ts'
 import { explain } from './causes.ts'
 import { git, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
@@ -55,14 +54,14 @@ export function hasGarbage(repository: Repository): boolean {
 /** An estimate by 16 of the 256 folders: hashes spread evenly. */
 function countLoose({ commonDir }: Repository): number {
   const folders = Array.from({ length: 16 }, (_, index) => index.toString(16).padStart(2, '0'))
-  const counts = folders.map((name) => namesIn(join(commonDir, 'objects', name)).length)
+  const counts = folders.map((name) => listFolder(join(commonDir, 'objects', name)).length)
   return counts.reduce((sum, count) => sum + count, 0) * 16
 }
 
 /** Whether packs are too many, or all but the largest too large: packs share no deltas. */
 function haveExcess({ commonDir }: Repository): boolean {
   const folder = join(commonDir, 'objects/pack')
-  const names = new Set(namesIn(folder))
+  const names = new Set(listFolder(folder))
   const isMarked = (name: string, ...marks: readonly string[]) =>
     marks.some((mark) => names.has(name.replace(/pack$/, mark)))
   const packs = [...names].filter((name) => name.endsWith('.pack') && !isMarked(name, 'keep'))
@@ -73,16 +72,6 @@ function haveExcess({ commonDir }: Repository): boolean {
   const [largest = 0, ...others] = sizes.sort((one, other) => other - one)
   const excess = others.filter((size) => size < BIG_PACK_BYTES).reduce((sum, size) => sum + size, 0)
   return excess > Math.max(largest / 2, LEAST_EXCESS_BYTES)
-}
-
-/** None in a missing folder: git removes empty ones. */
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return []
-    throw error
-  }
 }
 
 /** By a setting of the checkout, the user or the computer; the last one is telec's own. */

@@ -1,11 +1,11 @@
-import { type Dirent, readdirSync, statSync } from 'node:fs'
+import { type Dirent, statSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import compare from 'semver/functions/compare'
 import parse from 'semver/functions/parse'
 import { LINK } from '../git/content.ts'
 import type { Committed } from '../git/tree.ts'
-import { kindOf, systemErrorCode, TelecError } from '../system/errors.ts'
-import { mayAccess } from '../system/files.ts'
+import { TelecError } from '../system/errors.ts'
+import { listEntries, mayAccess } from '../system/files.ts'
 
 export type Language = 'node' | 'python' | 'executable'
 
@@ -133,9 +133,9 @@ function migrationOf(
 
 /** The entries on the disk, also those that git does not know. */
 export function foundOnDisk(folder: string): Found[] {
-  return list(folder).flatMap((version): Found[] => {
+  return listEntries(folder).flatMap((version): Found[] => {
     const kind = entryKind(folder, version)
-    const files = kind === 'folder' ? list(join(folder, version.name)) : []
+    const files = kind === 'folder' ? listEntries(join(folder, version.name)) : []
     const below = files.map((file) => ({
       name: `${version.name}/${file.name}`,
       kind: entryKind(join(folder, version.name), file),
@@ -166,18 +166,4 @@ function kindAt(path: string): Found['kind'] {
 function entryKind(folder: string, entry: Dirent): Found['kind'] {
   if (entry.isDirectory()) return 'folder'
   return entry.isFile() && languageOf(entry.name) ? 'file' : kindAt(join(folder, entry.name))
-}
-
-function list(folder: string): Dirent[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true })
-  } catch (error) {
-    const code = systemErrorCode(error)
-    if (code === 'ENOENT' || code === 'ENOTDIR') return []
-    throw new TelecError(kindOf(error), `cannot list ${folder}`, {
-      because: (error as Error).message,
-      hint: `check who owns it and its mode: ls -ld ${folder}`,
-      cause: error,
-    })
-  }
 }

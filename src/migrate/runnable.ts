@@ -1,7 +1,7 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { searched } from '../service/programs-found.ts'
-import { mayAccess } from '../system/files.ts'
+import { mayAccess, readBeginning } from '../system/files.ts'
 import type { Migration } from './discover.ts'
 import { migrationFailure } from './failure.ts'
 
@@ -26,7 +26,7 @@ const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf'
 function faultOfExecutable(path: string, env: NodeJS.ProcessEnv, checkout: string): string | null {
   if (!mayAccess(path, 'run'))
     return `its file is not executable here: chmod +x ${path}, or mount its disk without noexec`
-  const start = startOf(path)
+  const start = readBeginning(path, FIRST_LINE, 'latin1') ?? ''
   if (start.startsWith(`${BYTE_ORDER_MARK}#!`))
     return 'a byte order mark precedes its #!: save it without one'
   if (!start.startsWith('#!'))
@@ -48,16 +48,6 @@ function programOfEnv(rest: string): string | null {
   const [, program = null] =
     /^-S[ \t]*(?:(?!PATH=)\w+=[^\s"'\\$]*[ \t]+)*([\w./+][\w./+-]*)(?:[ \t]|$)/.exec(rest) ?? []
   return program
-}
-
-function startOf(path: string): string {
-  const fd = openSync(path, 'r')
-  try {
-    const bytes = Buffer.alloc(FIRST_LINE)
-    return bytes.toString('latin1', 0, readSync(fd, bytes))
-  } finally {
-    closeSync(fd)
-  }
 }
 
 /** Whether the program exists at its path, or in PATH. */

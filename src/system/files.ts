@@ -13,10 +13,10 @@ export function readText(path: string): string | null {
   return readOpen(path, (fd) => fs.readFileSync(fd, 'utf8')) // EISDIR of a folder
 }
 
-/** The first bytes of a text file; null where it is missing. Throws as `readText` does. */
-export function readBeginning(path: string, bytes: number): string | null {
+/** The first bytes of a file; null where it is missing. Throws as `readText` does. */
+export function readBeginning(path: string, bytes: number, as: 'utf8' | 'latin1' = 'utf8'): string | null {
   const buffer = Buffer.alloc(bytes)
-  return readOpen(path, (fd) => buffer.toString('utf8', 0, fs.readSync(fd, buffer)))
+  return readOpen(path, (fd) => buffer.toString(as, 0, fs.readSync(fd, buffer)))
 }
 
 function readOpen(path: string, read: (fd: number) => string): string | null {
@@ -44,9 +44,14 @@ export function mayAccess(path: string, how: keyof typeof ACCESS): boolean {
   }
 }
 
-/** The names in a folder; none where it is missing. Throws a TelecError where it is unreadable. */
+/** The entries of a folder; none where it is missing. Throws a TelecError where it is unreadable. */
+export function listEntries(path: string): fs.Dirent[] {
+  return attemptToRead(path, () => fs.readdirSync(path, { withFileTypes: true })) ?? []
+}
+
+/** Their names. */
 export function listFolder(path: string): string[] {
-  return attemptToRead(path, () => fs.readdirSync(path)) ?? []
+  return listEntries(path).map(({ name }) => name)
 }
 
 function attemptToRead<Read>(path: string, read: () => Read): Read | null {

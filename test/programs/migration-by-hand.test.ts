@@ -257,7 +257,7 @@ describe('a script', () => {
     expectFailure(await look(computer, 'status'), 1, [`migration ${SECOND} cannot be read`, 'EACCES'])
     chmodSync(join(computer.checkout, 'migrations/v1.1.0'), 0o000)
     const folder = join(computer.checkout, 'migrations/v1.1.0')
-    expectFailure(await look(computer, '--dry-run'), 1, [`cannot list ${folder}`, 'EACCES'])
+    expectFailure(await look(computer, '--dry-run'), 1, [`cannot read ${folder}`, 'EACCES'])
   })
 
   test('that is a folder, or a link to one, is badly named, and nothing is run', async () => {

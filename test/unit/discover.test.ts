@@ -228,5 +228,5 @@ test('a folder that cannot be listed is an error, not an empty one', () => {
   onTestFinished(() => rmSync(folder, { recursive: true }))
   expect(foundOnDisk(join(folder, 'none'))).toEqual([])
   writeFileSync(join(folder, 'file'), '')
-  expect(() => foundOnDisk(`${folder}/${'x'.repeat(300)}`)).toThrow(/cannot list/)
+  expect(() => foundOnDisk(`${folder}/${'x'.repeat(300)}`)).toThrow(/cannot read/)
 })

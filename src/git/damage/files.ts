@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { readPlainText } from '../../system/files.ts'
+import { readBeginning, readPlainText } from '../../system/files.ts'
 import { printableName } from '../../system/log.ts'
 import { withoutLogins } from '../../system/logins.ts'
 import { count } from '../../system/plural.ts'
 import { explain } from '../causes.ts'
-import { filesBelow, moveToBackup, startOf } from '../checkout-files.ts'
+import { filesBelow, moveToBackup } from '../checkout-files.ts'
 import { askGit, git, tryGit } from '../git.ts'
 import { indexDamage } from '../index-file.ts'
 import { keepIndex } from '../local-changes.ts'
@@ -140,7 +140,7 @@ export async function checkCaches(context: CheckContext): Promise<Damage[]> {
   const caches = ['info', 'pack'].flatMap((name) => filesBelow(join(commonDir, 'objects', name), /./))
   return [...readdirSync(gitDir).map((name) => join(gitDir, name)), ...caches].flatMap((path) => {
     const start = CACHES.find(([name]) => name.test(basename(path)))?.[1]
-    if (!start || start.test(startOf(path, 64).toString('latin1'))) return []
+    if (!start || start.test(readBeginning(path, 64, 'latin1') ?? '')) return []
     const chain = join(dirname(path), 'commit-graph-chain') // the list of the graph's files
     const repair = movesAway(context, 'moves it away; git recreates it', [path, chain])
     return [{ what: `${path} is broken`, repair }]

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import type { Target } from '../../channel/target.ts'
 import type { Config } from '../../config/schema.ts'
 import { TelecError } from '../../system/errors.ts'
-import { readPlainText } from '../../system/files.ts'
+import { readBeginning, readPlainText } from '../../system/files.ts'
 import { withoutLogins } from '../../system/logins.ts'
 import { count } from '../../system/plural.ts'
 import { explain } from '../causes.ts'
 import { hasCommit } from '../checkout.ts'
-import { backupFolder, filesBelow, moveToBackup, replaceFile, startOf } from '../checkout-files.ts'
+import { backupFolder, filesBelow, moveToBackup, replaceFile } from '../checkout-files.ts'
 import { fetchAllAgain } from '../fetch.ts'
 import { git, gitError, gitInShell, tryGit } from '../git.ts'
 import { keepCommit } from '../refs.ts'
@@ -105,12 +105,12 @@ function isCutPack(path: string): boolean {
   const isIndex = path.endsWith('.idx')
   const [other, start, least] = isIndex ? ['pack', '\u00fftOc', 1_072] : ['idx', 'PACK', 32]
   if (!existsSync(path.replace(/(pack|idx)$/, String(other)))) return true
-  return startOf(path, 4).toString('latin1') !== start || statSync(path).size < Number(least)
+  return readBeginning(path, 4, 'latin1') !== start || statSync(path).size < Number(least)
 }
 
 /** Whether the first bytes of a loose object are not those of a zlib stream (RFC 1950). */
 function isNoObject(path: string): boolean {
-  const [method = 0, flags = 0] = startOf(path, 2)
+  const [method = 0, flags = 0] = Buffer.from(readBeginning(path, 2, 'latin1') ?? '', 'latin1')
   return (method & 0x0f) !== 8 || (method * 256 + flags) % 31 !== 0
 }
 
