@@ -1,8 +1,8 @@
-import { realpathSync } from 'node:fs'
 import { createSync } from '../system/disks.ts'
 import { TelecError } from '../system/errors.ts'
 import { mayAccess, readBeginning } from '../system/files.ts'
 import { withoutLogins } from '../system/logins.ts'
+import { leadsInto } from '../system/places.ts'
 import { rotateLog } from '../system/rotate.ts'
 import { verifySecret } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
@@ -63,16 +63,8 @@ function loginIn({ deployment: { remote, mirrors, api_url }, redis }: Config): s
 /** A commit must not change the remote, the keys that may sign, or a command. */
 function verifyOutside(paths: Paths, checkout: string): void {
   for (const path of [paths.config, paths.home])
-    if (isWithin(path, checkout))
+    if (leadsInto(path, checkout))
       throw new TelecError('config', `${path} lies in the checkout, where a commit can change it`, {
         hint: 'move it out of the checkout, and set TELEC_HOME to its folder',
       })
-}
-
-function isWithin(path: string, folder: string): boolean {
-  try {
-    return `${realpathSync(path)}/`.startsWith(`${realpathSync(folder)}/`)
-  } catch {
-    return false // one of them does not exist
-  }
 }

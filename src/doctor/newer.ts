@@ -1,4 +1,3 @@
-import { existsSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import gt from 'semver/functions/gt'
 import valid from 'semver/functions/valid'
@@ -6,6 +5,7 @@ import type { Service } from '../config/service.ts'
 import { describeNewer, type Newer, recordNewer } from '../state/newer.ts'
 import { orNull } from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
+import { leadsInto } from '../system/places.ts'
 import { COMMIT, VERSION } from '../system/version.ts'
 import type { World } from '../system/world.ts'
 import type { Checks } from './check.ts'
@@ -16,8 +16,7 @@ export const TELEC_CHECKS: Checks = { telec }
 async function telec({ world, config }: Service): Promise<string> {
   const own = `${VERSION} (${COMMIT.slice(0, 12)})`
   const { checkout } = config.deployment
-  const isInCheckout = existsSync(checkout) && world.program.path.startsWith(`${realpathSync(checkout)}/`)
-  const newer = isInCheckout ? undefined : await findNewer(world)
+  const newer = leadsInto(world.program.path, checkout) ? undefined : await findNewer(world)
   if (newer !== undefined) await recordNewer(world, newer)
   return newer ? `${own}; ${describeNewer(newer)}` : own
 }

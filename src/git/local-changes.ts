@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { lstat } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
+import { isWithin } from '../system/places.ts'
 import type { Change } from './changes.ts'
 import { moveAway, removeFiles } from './checkout-files.ts'
 import { diskStates, SUBMODULE } from './content.ts'
@@ -63,7 +64,7 @@ export function untrackedInTheWay(
   const found = new Set<string>()
   const links = changes.filter(({ before }) => before?.mode === SUBMODULE).map(({ path }) => path)
   // The submodule step clears these.
-  const isInSubmodule = (path: string) => links.some((link) => path === link || path.startsWith(`${link}/`))
+  const isInSubmodule = (path: string) => isWithin(path, ...links)
   const isWritten = ({ path, after }: Change) =>
     after !== null && after.mode !== SUBMODULE && !isInSubmodule(path)
   for (const { path } of changes.filter(isWritten))

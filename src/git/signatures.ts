@@ -1,4 +1,4 @@
-import { realpathSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
@@ -6,6 +6,7 @@ import { TelecError } from '../system/errors.ts'
 import { isFile, mayAccess } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { printable } from '../system/log.ts'
+import { leadsInto } from '../system/places.ts'
 import { count } from '../system/plural.ts'
 import type { RunResult } from '../system/process.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
@@ -96,7 +97,7 @@ export function verifyTrustFiles(repository: Repository, deployment: Deployment)
 function verifyTrustFile(key: string, path: string, { workTree, world }: Repository): void {
   const wrong = (what: string, hint: string) => wrongPath(key, path, what, hint)
   if (!isFile(path)) throw wrong('is no file', 'write the keys of the allowed signers there')
-  if (`${realpathSync(path)}/`.startsWith(`${realpathSync(workTree)}/`))
+  if (leadsInto(path, workTree))
     throw wrong('lies in the checkout', 'keep it elsewhere: a commit could change it')
   if (!mayAccess(path, 'read'))
     throw wrong(`${world.user()} may not read`, `chmod a+r ${path}: the keys in it are public`)

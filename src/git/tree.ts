@@ -1,5 +1,6 @@
 import { existsSync, realpathSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { realPath } from '../system/places.ts'
 import type { Change, TreeEntry } from './changes.ts'
 import { diskStates, LINK, SUBMODULE } from './content.ts'
 import { answerOf, git } from './git.ts'
@@ -21,7 +22,7 @@ export async function committedBelow(
   folder: string,
 ): Promise<Committed> {
   const root = realpathSync(repository.workTree)
-  const below = relative(root, existsSync(folder) ? realpathSync(folder) : folder)
+  const below = relative(root, realPath(folder) ?? folder)
   const parts = below.split('/')
   for (let length = 1; length <= parts.length && below !== ''; length += 1) {
     const place = parts.slice(0, length).join('/')

@@ -1,7 +1,8 @@
 import * as fs from 'node:fs'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { withoutTokens } from '../service/environment.ts'
 import { foreseen, TelecError } from '../system/errors.ts'
+import { isWithin } from '../system/places.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
 import type { World } from '../system/world.ts'
 import type { Migration } from './discover.ts'
@@ -185,8 +186,4 @@ function copyLink(copying: Copying, path: string, to: string, above: readonly st
       hint: 'remove the link: verify copies the targets of links',
     })
   copyEntry(copying, stat, target, to, stat.isDirectory() ? [...above, target] : above)
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
 }

@@ -1,8 +1,8 @@
-import { realpathSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import type { Scope } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
 import { checkoutOwner } from '../git/repository.ts'
+import { realPath } from '../system/places.ts'
 import type { World } from '../system/world.ts'
 import { unitEnvironment } from './environment.ts'
 import { planLaunchd } from './launchd/plan.ts'
@@ -54,12 +54,4 @@ export function stableNode({ program, env }: World, follow = realPath): string {
   const found = (env.PATH ?? '').split(':').map((folder) => join(folder, 'node'))
   const lasting = found.filter((path) => isAbsolute(path) && !PASSING.test(path))
   return [...links, ...lasting].find((path) => follow(path) === follow(node)) ?? node
-}
-
-function realPath(path: string): string | null {
-  try {
-    return realpathSync(path)
-  } catch {
-    return null
-  }
 }

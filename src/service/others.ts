@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Paths, pathsOfHome, type Scope } from '../config/paths.ts'
 import type { Config } from '../config/schema.ts'
@@ -7,6 +7,7 @@ import { listServices, ownerInsteadOfRoot, shownName } from '../config/services.
 import { readInstalled } from '../state/installed.ts'
 import { orNull, TelecError } from '../system/errors.ts'
 import { listFolder, readPlainText, readText } from '../system/files.ts'
+import { isSamePlace } from '../system/places.ts'
 import { weakPlace } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { launchdFolder } from './launchd/manager.ts'
@@ -24,7 +25,7 @@ export interface Other {
 /** Those whose configuration can be read. */
 export async function otherServices(world: World, own: Paths): Promise<Other[]> {
   const homes = new Set([...listServices(world).map(({ home }) => home), ...installedHomes(world)])
-  const others = [...homes].filter((home) => !isSame(home, own.home)).map(pathsOfHome)
+  const others = [...homes].filter((home) => !isSamePlace(home, own.home)).map(pathsOfHome)
   // Root owns the configurations of the system scope, and does not read those of users.
   const readable = others.filter(
     (paths) => paths.scope === 'system' || ownerInsteadOfRoot(world, paths) === null,
@@ -43,7 +44,7 @@ export function verifyNothingShared(
 ): void {
   const { checkout } = config.deployment
   for (const other of others) {
-    if (isSame(checkout, other.config.deployment.checkout))
+    if (isSamePlace(checkout, other.config.deployment.checkout))
       throw new TelecError(
         'config',
         `${checkout} is the checkout of another service: ${whose(other.paths)}`,
@@ -75,7 +76,7 @@ export function verifyUnitsOwn({ home }: Paths, files: readonly string[]): void 
 /** The home in a unit of telec's, if it is another one that is still configured. */
 export function foreignHome(path: string, own: string): string | null {
   const home = homeOf(path)
-  return home !== null && !isSame(home, own) && existsSync(pathsOfHome(home).config) ? home : null
+  return home !== null && !isSamePlace(home, own) && existsSync(pathsOfHome(home).config) ? home : null
 }
 
 /** Whether systemd's units of this name belong to another home. */
@@ -124,9 +125,4 @@ function whose({ home, config }: Paths): string {
 /** The configured units of a service, as `name` has them and as no other unit is called. */
 function unitsOf({ service }: Config): { name: string; unit: string }[] {
   return (service?.names ?? []).map((name) => ({ name, unit: `${service?.scope} ${unitName(name)}` }))
-}
-
-function isSame(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((path) => (existsSync(path) ? realpathSync(path) : path))
-  return a === b
 }

@@ -2,6 +2,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { accountOf } from './account.ts'
 import { systemErrorCode } from './errors.ts'
 import { printableName } from './log.ts'
+import { isWithin } from './places.ts'
 import type { World } from './world.ts'
 
 /** A process of any user, and the user's name. */
@@ -29,7 +30,7 @@ function look(pid: string, isMeant: IsMeant, folders: readonly string[]): AtWork
     const args = read(pid, 'cmdline').split('\0')
     const { uid } = lstatSync(`/proc/${pid}`)
     if (args[0] === '' || !isMeant(name, args)) return [] // a process without arguments has exited
-    if (!placesOf(pid, uid, args).some((path) => path === null || isBelow(path, folders))) return []
+    if (!placesOf(pid, uid, args).some((path) => path === null || isWithin(path, ...folders))) return []
     return [{ pid: Number(pid), name: printableName(name), user: accountOf(uid)?.name ?? `uid ${uid}` }]
   } catch {
     return [] // it has exited, or is hidden from other users
@@ -58,11 +59,7 @@ async function listOpenFiles(world: World, isMeant: IsMeant, folders: readonly s
   return stdout.split(/^p/m).flatMap((entry) => {
     const field = (letter: string) => new RegExp(`^${letter}(.*)$`, 'm').exec(entry)?.[1] ?? ''
     const name = field('c')
-    if (!isBelow(field('n'), folders) || !isMeant(name, [])) return []
+    if (!isWithin(field('n'), ...folders) || !isMeant(name, [])) return []
     return [{ pid: Number.parseInt(entry, 10), name: printableName(name), user: field('L') }]
   })
-}
-
-function isBelow(path: string, folders: readonly string[]): boolean {
-  return folders.some((folder) => path === folder || path.startsWith(`${folder}/`))
 }

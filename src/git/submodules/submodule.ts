@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, realpathSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { lstat, readPlainText } from '../../system/files.ts'
+import { isSamePlace } from '../../system/places.ts'
 import { filesBelow } from '../checkout-files.ts'
 import { answerOf, git } from '../git.ts'
 import { foldersOf } from '../names.ts'
@@ -85,7 +86,7 @@ export function placeOf(parent: Repository, { name, path }: Submodule): Place {
     return existsSync(join(dotGit, 'HEAD')) ? 'its work tree' : 'something else'
   const [, gitDir] = /^gitdir: (.+)\n?$/.exec(readPlainText(dotGit) ?? '') ?? []
   const own = join(parent.gitDir, 'modules', name)
-  const isOwn = gitDir !== undefined && existsSync(own) && isSame(resolve(folder, gitDir), own)
+  const isOwn = gitDir !== undefined && existsSync(own) && isSamePlace(resolve(folder, gitDir), own)
   if (isOwn) return 'its work tree'
   return readdirSync(folder).length === 0 ? 'empty' : 'something else'
 }
@@ -115,8 +116,4 @@ export function hasBranches({ gitDir }: Repository): boolean {
   const packed = readPlainText(join(gitDir, 'packed-refs')) ?? ''
   const loose = filesBelow(join(gitDir, 'refs'), /./).map((path) => ` ${relative(gitDir, path)}`)
   return [packed, ...loose].some((names) => / refs\/(heads\/|stash|telec\/)/.test(names))
-}
-
-function isSame(one: string, other: string): boolean {
-  return existsSync(one) && realpathSync(one) === realpathSync(other)
 }

@@ -1,4 +1,3 @@
-import { realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import launchdContract from '../../../units/launchd/contract.plist'
 import launchdListen from '../../../units/launchd/telec-listen.plist'
@@ -8,6 +7,7 @@ import launchdWatch from '../../../units/launchd/telec-watch.plist'
 import { logFolder, type Paths, type Scope } from '../../config/paths.ts'
 import { outerHome } from '../../config/services.ts'
 import { sha256 } from '../../system/hash.ts'
+import { realPath } from '../../system/places.ts'
 import type { World } from '../../system/world.ts'
 import { rootUnits } from '../by-root.ts'
 import type { ManagerCommand } from '../commands.ts'
@@ -85,7 +85,7 @@ function launchdPlists(values: UnitValues): PlannedFile[] {
       LABEL: label,
       WATCH: escapeXml(`${bin}/telec-watch`),
       UPDATE: escapeXml(`${bin}/telec-update`),
-      WAKE: escapeXml(realPath(paths.wake)),
+      WAKE: escapeXml(withoutLinks(paths.wake)),
       LOGS: escapeXml(logFolder(paths, world.home)),
       RUNS_AS: owner
         ? `  <!-- The owner of the checkout: telec acts for nobody else. -->\n  <key>UserName</key>\n  <string>${escapeXml(owner.name)}</string>\n`
@@ -106,7 +106,7 @@ function launchdPlists(values: UnitValues): PlannedFile[] {
     ...rootUnits(values).map(({ name, unit, request }) =>
       fill(name, launchdRestart, pollMs, {
         JOB: escapeXml(`system/${unit}`),
-        REQUEST: escapeXml(realPath(request)),
+        REQUEST: escapeXml(withoutLinks(request)),
       }),
     ),
   ]
@@ -121,12 +121,8 @@ export function contractJob(label: string, command: readonly string[]): string {
 }
 
 /** Without links, as far as the path exists: launchd's events have the real path. */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    return join(realPath(dirname(path)), basename(path))
-  }
+function withoutLinks(path: string): string {
+  return realPath(path) ?? join(withoutLinks(dirname(path)), basename(path))
 }
 
 /** The label of one of telec's jobs: of a named service `telec-watch.NAME`. */
