@@ -5,7 +5,7 @@ import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import { missingCommit } from './causes.ts'
-import { answerOf, askGit, git, gitError, tryGit } from './git.ts'
+import { answerOf, askGit, git, gitError, gitLines, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** The commit of HEAD. Throws where there is none (an empty or a broken repository). */
@@ -106,8 +106,7 @@ export async function commitsBetween(
   most = 10,
 ): Promise<string[]> {
   const format = ['--oneline', '--no-decorate', '--no-show-signature'] // the last could run another program
-  const output = await git(repository, ['log', ...format, `-${most}`, `${from}..${to}`])
-  return output.split('\n').filter(Boolean)
+  return gitLines(repository, ['log', ...format, `-${most}`, `${from}..${to}`])
 }
 
 /** Subjects of the commits between two versions, newest first, and how many more there are. */

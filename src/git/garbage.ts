@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { TelecError } from '../system/errors.ts'
 import { listFolder, lstat } from '../system/files.ts'
 import { explain } from './causes.ts'
-import { git, tryGit } from './git.ts'
+import { gitLines, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** Each loose object, of commits and stashes made here, takes a whole block of the disk; git's own gc.auto is 6,700. */
@@ -76,7 +76,7 @@ function haveExcess({ commonDir }: Repository): boolean {
 
 /** By a setting of the checkout, the user or the computer; the last one is telec's own. */
 async function isTurnedOff(repository: Repository): Promise<boolean> {
-  const lines = (await git(repository, ['config', '--get-regexp', '^(gc|maintenance)\\.auto$'])).split('\n')
+  const lines = await gitLines(repository, ['config', '--get-regexp', '^(gc|maintenance)\\.auto$'])
   const settingOf = (name: string) => lines.filter((line) => line.startsWith(`${name} `)).at(-2)
   const isOff = (line: string | undefined) => /^\S+ (0|false|no|off)$/i.test(line ?? '')
   return isOff(settingOf('gc.auto')) || isOff(settingOf('maintenance.auto'))

@@ -105,6 +105,12 @@ export async function git(
   throw gitError(repository, args, result)
 }
 
+/** The lines that git prints; with `-z` the texts between NULs. Throws as `git` does. */
+export async function gitLines(repository: Repository, args: readonly string[], env = {}): Promise<string[]> {
+  const output = await git(repository, args, { env })
+  return output.split(args.includes('-z') ? '\0' : '\n').filter(Boolean)
+}
+
 /** Runs git for a yes or no, exit code 0 or 1. Throws on any other end. */
 export async function askGit(
   repository: Repository,
@@ -195,7 +201,7 @@ async function accessRefused(
 /** Throws `config` where the checkout has no remote of this name: a retry would not help. */
 async function verifyRemoteIsKnown(repository: Repository, remote: string): Promise<void> {
   if (/[:/]/.test(remote)) return
-  const known = (await git(repository, ['remote'])).split('\n').filter(Boolean)
+  const known = await gitLines(repository, ['remote'])
   if (known.includes(remote)) return
   throw new TelecError('config', `the checkout has no remote named ${remote} (deployment.remote)`, {
     because: `git remote in ${repository.workTree} lists: ${known.join(', ') || 'none'}`,

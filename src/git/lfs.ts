@@ -5,7 +5,7 @@ import { count } from '../system/plural.ts'
 import { mebibytes } from '../system/space.ts'
 import { filesBelow, removeFiles } from './checkout-files.ts'
 import { doesNotFit, roomIn, sizeOf } from './fetch.ts'
-import { askGit, git, gitError, tryGit } from './git.ts'
+import { askGit, git, gitError, gitLines, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
 const TIMEOUT_MS = 30 * 60_000
@@ -66,7 +66,7 @@ async function fetchFiles(
   const before = new Map(stored().map((path) => [path, sizeOf(path)]))
   // A tree of these files alone, since git-lfs takes paths as patterns, which cannot match every name.
   const list = ['ls-tree', '-z', '--full-tree', commit, '--', ...files.map(({ path }) => `:(literal)${path}`)]
-  const entries = (await git(repository, list)).split('\0').filter(Boolean)
+  const entries = await gitLines(repository, list)
   const input = entries.map((entry, index) => `${entry.slice(0, entry.indexOf('\t'))}\t${index}\0`).join('')
   const tree = (await git(repository, ['mktree', '-z'], { input })).trim()
   const args = ['lfs', 'fetch', '--include=', '--exclude=', remote, tree]

@@ -6,7 +6,7 @@ import { isWithin } from '../system/places.ts'
 import type { Change } from './changes.ts'
 import { moveAway, removeFiles } from './checkout-files.ts'
 import { diskStates, SUBMODULE } from './content.ts'
-import { git, tryGit } from './git.ts'
+import { git, gitLines, tryGit } from './git.ts'
 import { type Fold, foldersOf } from './names.ts'
 import { keepCommit } from './refs.ts'
 import type { Repository } from './repository.ts'
@@ -14,8 +14,7 @@ import type { Repository } from './repository.ts'
 /** Tracked files that differ from HEAD, in the index or on the disk: path and the two letters of git-status(1). */
 export async function localChanges(repository: Repository): Promise<Map<string, string>> {
   const which = ['--no-renames', '--untracked-files=no', '--ignore-submodules=all']
-  const output = await git(repository, ['status', '--porcelain=v1', '-z', ...which])
-  const entries = output.split('\0').filter(Boolean)
+  const entries = await gitLines(repository, ['status', '--porcelain=v1', '-z', ...which])
   return new Map(entries.map((entry) => [entry.slice(3), entry.slice(0, 2)]))
 }
 

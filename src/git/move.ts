@@ -8,7 +8,7 @@ import { localCause, notAllowed } from './causes.ts'
 import { type Change, changesBetween, type Staged, stagedOver } from './changes.ts'
 import { currentBranch, headId, syncCheckout } from './checkout.ts'
 import { diskStates, SUBMODULE } from './content.ts'
-import { git, gitError, tryGit } from './git.ts'
+import { git, gitError, gitLines, tryGit } from './git.ts'
 import { keepAll, untrackedInTheWay } from './local-changes.ts'
 import { foldersOf, foldOf } from './names.ts'
 import type { Repository } from './repository.ts'
@@ -156,7 +156,7 @@ async function progressOf(repository: Repository, from: string, to: string): Pro
   ].filter((path) => !clones.some((clone) => path.startsWith(clone)))
   // git leaves out of this list the files that a sparse checkout leaves out.
   const deleted = ['diff-files', '-z', '--name-only', '--ignore-submodules=all', '--diff-filter=D']
-  const missing = new Set((await git(repository, deleted)).split('\0'))
+  const missing = new Set(await gitLines(repository, deleted))
   const staged = await stagedOver(repository, from, changes)
   const isBegun = ({ path, before }: Change) => {
     if (stateOf(path) === 'nothing') return before !== null && missing.has(path)
@@ -185,7 +185,7 @@ function nearestExisting(path: string): string {
 /** Throws where files have a mark that hides their changes from git status (git-update-index(1)). */
 async function verifyNoneIsHidden(repository: Repository, changed: readonly string[]): Promise<void> {
   const marks = new Map<string, string>()
-  for (const entry of (await git(repository, ['ls-files', '-z', '-v'])).split('\0'))
+  for (const entry of await gitLines(repository, ['ls-files', '-z', '-v']))
     if (/^[a-zS]/.test(entry))
       marks.set(entry.slice(2), /^s/i.test(entry) ? 'skip-worktree' : 'assume-unchanged')
   const hidden = changed.filter((path) => marks.has(path))

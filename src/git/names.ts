@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { readPlainText } from '../system/files.ts'
-import { git } from './git.ts'
+import { gitLines } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** Maps the names of one file on a disk to one string. */
@@ -19,8 +19,7 @@ export async function collisions(
   paths: readonly string[],
   fold: Fold,
 ): Promise<string[]> {
-  const listed = await git(repository, ['ls-tree', '-r', '-z', '--name-only', commit])
-  const files = listed.split('\0').filter(Boolean)
+  const files = await gitLines(repository, ['ls-tree', '-r', '-z', '--name-only', commit])
   const wanted = new Set(paths)
   const first = new Map<string, string>()
   const found = new Set<string>()

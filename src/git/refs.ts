@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import { readPlainText } from '../system/files.ts'
 import { filesBelow } from './checkout-files.ts'
-import { git, tryGit } from './git.ts'
+import { git, gitLines, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
 // telec's own refs: the fetched ones, under refs/telec/kept/, and commits that git would else forget.
@@ -70,8 +70,8 @@ export function shouldTrim({ commonDir }: Repository): boolean {
 /** Deletes telec's own refs that nothing needs; `inUse`: the versions that this computer may still deploy. */
 export async function trimRefs(repository: Repository, inUse: readonly Target[]): Promise<void> {
   const format = '--format=%(refname) %(objectname) %(creatordate:unix)'
-  const listed = await git(repository, ['for-each-ref', '--sort=-creatordate', format, 'refs/telec/'])
-  const refs = listed.split('\n').flatMap((line) => {
+  const listed = await gitLines(repository, ['for-each-ref', '--sort=-creatordate', format, 'refs/telec/'])
+  const refs = listed.flatMap((line) => {
     const [name = '', commit = '', seconds] = line.split(' ')
     const [, kind] = OWN.exec(name) ?? []
     return kind ? [{ name, kind, commit, atMs: Number(seconds) * 1000 }] : []

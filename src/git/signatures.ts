@@ -12,7 +12,7 @@ import type { RunResult } from '../system/process.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
 import { verifyPrivate, wrongPath } from '../system/trust.ts'
 import { isoOfSeconds, type World } from '../system/world.ts'
-import { git, gitError, tryGit } from './git.ts'
+import { git, gitError, gitLines, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 
@@ -173,11 +173,10 @@ async function verifyCommits(
   commits: readonly string[],
   otherwise: readonly string[],
 ): Promise<void> {
-  const list = async (which: readonly string[]) => {
+  const list = (which: readonly string[]) => {
     const format = '--format=%H%x00%G?%x00%ct%x00%<(100,trunc)%s' // a subject has no maximum
     const args = [...trust.settings, 'log', format, '--no-show-signature', ...which, '--']
-    const output = await git(repository, args, { env: trust.env })
-    return output.split('\n').filter(Boolean)
+    return gitLines(repository, args, trust.env)
   }
   const between = await list(commits)
   const lines = between.length > 0 ? between : await list(otherwise)

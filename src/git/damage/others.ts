@@ -4,7 +4,7 @@ import { lstat } from '../../system/files.ts'
 import { printableName } from '../../system/log.ts'
 import { count } from '../../system/plural.ts'
 import { openOperation } from '../checkout.ts'
-import { git } from '../git.ts'
+import { gitLines } from '../git.ts'
 import { gitsAtWork, locksOf } from '../locks.ts'
 import { foldersOf } from '../names.ts'
 import { type CheckContext, type Damage, movesAway } from './damage.ts'
@@ -25,7 +25,7 @@ export async function checkOperations({ repository }: CheckContext): Promise<Dam
   const open = openOperation(repository)
   const hint = `finish it, or: git -C ${workTree} ${open?.abort}`
   if (open) return [{ what: `${open.name} is unfinished in ${workTree}`, hint }]
-  const unmerged = (await git(repository, ['ls-files', '--unmerged', '-z'])).split('\0').filter(Boolean)
+  const unmerged = await gitLines(repository, ['ls-files', '--unmerged', '-z'])
   const paths = [...new Set(unmerged.map((line) => line.replace(/^[^\t]*\t/, '')))]
   if (paths.length === 0) return []
   return [
@@ -47,7 +47,7 @@ export async function checkOwners({ repository }: CheckContext): Promise<Damage[
   const { workTree, commonDir, gitDir, world } = repository
   const uid = world.uid
   if (uid === 0) return []
-  const tracked = (await git(repository, ['ls-files', '-z'])).split('\0').filter(Boolean)
+  const tracked = await gitLines(repository, ['ls-files', '-z'])
   // git replaces a file, which needs a writable folder; it appends to a log.
   const own = [gitDir, commonDir].flatMap((folder) => [
     folder,

@@ -1,7 +1,7 @@
 import { TelecError } from '../../system/errors.ts'
 import { hasCommit } from '../checkout.ts'
 import { fetchWithin } from '../fetch.ts'
-import { type GitOptions, git, gitError, gitRemote, remoteUrl, tryGit } from '../git.ts'
+import { type GitOptions, gitError, gitLines, gitRemote, remoteUrl, tryGit } from '../git.ts'
 import type { Repository } from '../repository.ts'
 import type { Submodule, SubmoduleUpdate } from './submodule.ts'
 
@@ -53,7 +53,7 @@ export async function bringCommit(
   own: Repository,
   { commit, path }: Submodule,
 ): Promise<string> {
-  const remotes = (await git(own, ['remote'])).split('\n').filter(Boolean)
+  const remotes = await gitLines(own, ['remote'])
   const remote = remotes.find((name) => name === 'origin') ?? remotes[0] ?? 'origin'
   if (await hasCommit(own, commit)) return remote
   const alone = ['--no-recurse-submodules', '--no-write-fetch-head', '--no-auto-maintenance', '--refmap=']

@@ -3,7 +3,7 @@ import { join, relative, resolve } from 'node:path'
 import { lstat, readPlainText } from '../../system/files.ts'
 import { isSamePlace } from '../../system/places.ts'
 import { filesBelow } from '../checkout-files.ts'
-import { answerOf, git } from '../git.ts'
+import { answerOf, gitLines } from '../git.ts'
 import { foldersOf } from '../names.ts'
 import type { Repository } from '../repository.ts'
 
@@ -52,8 +52,7 @@ export async function submodulesOf(repository: Repository, commit: string): Prom
   if (modules.length === 0) return []
   const paths = modules.map(({ path }) => `:(literal)${path}`)
   const links = new Map<string, string>()
-  const tree = await git(repository, ['ls-tree', '-z', '--full-tree', commit, '--', ...paths])
-  for (const entry of tree.split('\0')) {
+  for (const entry of await gitLines(repository, ['ls-tree', '-z', '--full-tree', commit, '--', ...paths])) {
     const [, link = '', path = ''] = /^160000 commit ([0-9a-f]+)\t(.+)$/s.exec(entry) ?? []
     if (link) links.set(path, link)
   }
