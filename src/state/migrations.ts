@@ -1,10 +1,10 @@
-import { appendFileSync, closeSync, fdatasyncSync, openSync, truncateSync } from 'node:fs'
+import { appendFileSync, fdatasyncSync, truncateSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { VersionSchema } from '../channel/target.ts'
 import type { Paths } from '../config/paths.ts'
 import { TelecError } from '../system/errors.ts'
-import { readJson, readText, remove, syncFolder, writeFailure, writeJson } from '../system/files.ts'
+import { readJson, readText, remove, syncFolder, withOpen, writeFailure, writeJson } from '../system/files.ts'
 import { NumberSchema } from '../system/schemas.ts'
 
 /** The version of migration_state.json that this telec writes; a file without the key is of version 1. */
@@ -101,13 +101,10 @@ export async function openRecorder(paths: Paths, record: MigrationRecord) {
     /** Records one; durable when it returns. */
     add({ id, boot, ...detail }: Entry): void {
       try {
-        const fd = openSync(journal, 'a', 0o600)
-        try {
+        withOpen(journal, 'a', (fd) => {
           appendFileSync(fd, `${JSON.stringify({ id, boot, ...detail })}\n`)
           fdatasyncSync(fd)
-        } finally {
-          closeSync(fd)
-        }
+        })
         if (!hasJournal) syncFolder(dirname(journal))
         hasJournal = true
       } catch (error) {

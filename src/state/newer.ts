@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { systemErrorCode, TelecError } from '../system/errors.ts'
+import { orNull, systemErrorCode, TelecError } from '../system/errors.ts'
 import { readPlainText, remove, writeJson } from '../system/files.ts'
 import { fromJson } from '../system/schemas.ts'
 import { VERSION } from '../system/version.ts'
@@ -25,18 +25,10 @@ function asker({ program }: World): string {
 }
 
 /** The newer telec that the last `telec doctor` of this user found. A cache: a file that is invalid counts as none. */
-export function readNewer(world: World): Newer | null {
-  const newer = fromJson(NewerSchema, cached(world))
+export async function readNewer(world: World): Promise<Newer | null> {
+  const text = await orNull(() => readPlainText(fileOf(world))) // HOME may be another user's
+  const newer = fromJson(NewerSchema, text)
   return newer?.asked_by === asker(world) ? { version: newer.version, command: newer.command } : null
-}
-
-function cached(world: World): string {
-  try {
-    return readPlainText(fileOf(world)) ?? ''
-  } catch (error) {
-    if (error instanceof TelecError) return '' // HOME may be another user's
-    throw error
-  }
 }
 
 /** Without a writable home folder nothing is recorded. */

@@ -21,15 +21,23 @@ export function readBeginning(path: string, bytes: number, as: 'utf8' | 'latin1'
 
 function readOpen(path: string, read: (fd: number) => string): string | null {
   return attemptToRead(path, () => {
-    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK) // a pipe would block until it has a writer
-    try {
+    const flags = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK // a pipe would block until it has a writer
+    return withOpen(path, flags, (fd) => {
       const stat = fs.fstatSync(fd)
       if (!stat.isFile() && !stat.isDirectory()) throw new Error('it is a pipe or a device, and no file')
       return read(fd)
-    } finally {
-      fs.closeSync(fd)
-    }
+    })
   })
+}
+
+/** Opens a file, acts on it and closes it again. Throws as Node does. */
+export function withOpen<Result>(path: string, flags: string | number, act: (fd: number) => Result): Result {
+  const fd = fs.openSync(path, flags, FILE_MODE)
+  try {
+    return act(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
 }
 
 const ACCESS = { read: fs.constants.R_OK, write: fs.constants.W_OK, run: fs.constants.X_OK } as const
@@ -165,7 +173,7 @@ export function removeFolderIfEmpty(path: string): void {
   attempt(path, ['ENOTEMPTY', 'EEXIST', 'ENOENT'], () => fs.rmdirSync(path))
 }
 
-/** What is at a path, be it a link that leads nowhere; undefined: nothing. */
+/** The entry at a path, also a link that leads nowhere; undefined where it is missing. */
 export function lstat(path: string): fs.Stats | undefined {
   return fs.lstatSync(path, { throwIfNoEntry: false })
 }
@@ -184,7 +192,7 @@ export async function touch(path: string, nowMs: number): Promise<void> {
 export function touchOrCreate(path: string, nowMs: number): void {
   attempt(path, [], () => {
     if (fs.existsSync(path)) fs.utimesSync(path, nowMs / 1000, nowMs / 1000)
-    else fs.closeSync(fs.openSync(path, 'a', FILE_MODE))
+    else withOpen(path, 'a', () => undefined)
   })
 }
 
@@ -219,12 +227,7 @@ export function sweepTemporaryFiles(own: readonly string[], nowMs?: number): voi
 
 /** A rename or removal in the folder is durable only after this (fsync(2)). */
 export function syncFolder(folder: string): void {
-  const fd = fs.openSync(folder, 'r')
-  try {
-    fs.fsyncSync(fd)
-  } finally {
-    fs.closeSync(fd)
-  }
+  withOpen(folder, 'r', fs.fsyncSync)
 }
 
 /** Throws for a symbolic link, through which telec would write to another file. */

@@ -50,7 +50,7 @@ export async function collectOverview(service: Service) {
     name: paths.name,
     scope: paths.scope,
     computer: config.computer,
-    telec: { version: VERSION, commit: COMMIT, newer: readNewer(world) },
+    telec: { version: VERSION, commit: COMMIT, newer: await readNewer(world) },
     channel,
     follows: follows[channel],
     deployed,

@@ -148,12 +148,12 @@ export const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
     const offers = [{ name: 'refs/tags/v9.0.0', commit: target.commit }]
     return [parsed, decide(parsed.deployment, offers, { deployed: head('x', '1.0.0'), seen, now: NOW_MS })]
   },
-  newer: (text) => {
+  newer: async (text) => {
     mkdirSync(join(folder, '.cache/telec'), { recursive: true })
     return [
       parseNpm(text),
       parseApt(text),
-      inFile('.cache/telec/newer.json', text, () => readNewer(saying(''))),
+      await inFile('.cache/telec/newer.json', text, () => readNewer(saying(''))),
     ]
   },
   words: (text) => [
