@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { type Document, isMap, isScalar, Lexer, LineCounter, Parser, parseDocument, visit } from 'yaml'
+import { Composer, type Document, isMap, isScalar, Lexer, LineCounter, Parser, visit } from 'yaml'
 import { TelecError } from '../system/errors.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { similarTo } from '../system/similar.ts'
@@ -10,10 +10,14 @@ import { type Config, ConfigSchema } from './schema.ts'
 
 /** Parses a configuration. Throws `config` with every fault and its line. @param path names the file in messages. */
 export function parseConfig(world: World, path: string, text: string, scope: Scope = 'user'): Config {
-  verifySize(path, text)
+  if (Buffer.byteLength(text) > MOST_BYTES)
+    throw faulty(path, [[1, `the file is larger than ${MOST_BYTES / 1024} KiB`]])
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
+  const documents = new Composer().compose(tokensOf(path, text, lines), true, text.length)
+  const document = documents.next().value as Document.Parsed // of an empty text, too
+  const second = documents.next().value
   const faults = syntaxFaults(document, lines)
+  if (second) faults.push([lines.linePos(second.range[0]).line, 'a second document begins; remove the ---'])
   if (faults.length > 0) throw faulty(path, faults)
   const result = v.safeParse(ConfigSchema, toData(path, document))
   if (!result.success)
@@ -43,16 +47,15 @@ export const MOST_BYTES = 64 * 1024
 /** A configuration nests 4 deep. yaml recurses, and a deep text would end the program. */
 const MOST_LEVELS = 64
 
-function verifySize(path: string, text: string): void {
-  if (Buffer.byteLength(text) > MOST_BYTES)
-    throw faulty(path, [[1, `the file is larger than ${MOST_BYTES / 1024} KiB`]])
-  const parser = new Parser()
+function* tokensOf(path: string, text: string, lines: LineCounter) {
+  const parser = new Parser(lines.addNewLine)
+  lines.addNewLine(0)
   for (const lexeme of new Lexer().lex(text)) {
-    Array.from(parser.next(lexeme))
-    const line = () => text.slice(0, parser.offset).split('\n').length
+    yield* parser.next(lexeme)
     if (parser.stack.length > MOST_LEVELS)
-      throw faulty(path, [[line(), `values nest more than ${MOST_LEVELS} deep`]])
+      throw faulty(path, [[lines.linePos(parser.offset).line, `values nest more than ${MOST_LEVELS} deep`]])
   }
+  yield* parser.end()
 }
 
 function syntaxFaults(document: Document.Parsed, lines: LineCounter): Fault[] {
