@@ -19,7 +19,12 @@ export function readBeginning(path: string, bytes: number, as: 'utf8' | 'latin1'
   return readOpen(path, (fd) => buffer.toString(as, 0, fs.readSync(fd, buffer)))
 }
 
-function readOpen(path: string, read: (fd: number) => string): string | null {
+/** The bytes of a file; none where it is missing. Throws as `readText` does. */
+export function readBytes(path: string): Buffer {
+  return readOpen(path, (fd) => fs.readFileSync(fd)) ?? Buffer.alloc(0)
+}
+
+function readOpen<Content>(path: string, read: (fd: number) => Content): Content | null {
   return attemptToRead(path, () => {
     const flags = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK // a pipe would block until it has a writer
     return withOpen(path, flags, (fd) => {

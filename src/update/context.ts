@@ -8,8 +8,8 @@ import type { WriteOptions } from '../system/files.ts'
 /** What an update works on; made once per run. */
 export interface UpdateContext extends Service {
   readonly repository: Repository
-  /** telec's own code when this program started; see `programText`. */
-  readonly programsAtStart: { readonly own: string | null; readonly frontDoor: string | null }
+  /** telec's own code when this program started; see `programBytes`. */
+  readonly programsAtStart: { readonly own: Buffer; readonly frontDoor: Buffer }
   readonly sinks: readonly StatusSink[]
 }
 

@@ -11,7 +11,7 @@ import { readPosition, writePosition } from '../state/redis.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
 import { orWarn, within } from '../system/limit.ts'
 import { start } from '../system/process.ts'
-import { programText, type World } from '../system/world.ts'
+import { programBytes, type World } from '../system/world.ts'
 
 /** Redis answers after this time, also without an announcement. */
 const BLOCK_MS = 30_000
@@ -89,11 +89,11 @@ async function settingsOf(world: World, paths: Paths): Promise<Settings> {
 
 /** Whether settings and program are the same as at the start. */
 function unchanged(world: World, paths: Paths, settings: Settings): () => Promise<boolean> {
-  const program = programText(world)
+  const program = programBytes(world)
   const text = JSON.stringify(settings)
   return async () => {
     try {
-      return program === programText(world) && text === JSON.stringify(await settingsOf(world, paths))
+      return program.equals(programBytes(world)) && text === JSON.stringify(await settingsOf(world, paths))
     } catch (error) {
       if (error instanceof TelecError) return true // the user is editing the configuration
       throw error

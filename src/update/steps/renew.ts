@@ -1,5 +1,5 @@
 import { TelecError } from '../../system/errors.ts'
-import { frontDoor, programText, type World } from '../../system/world.ts'
+import { frontDoor, programBytes, type World } from '../../system/world.ts'
 import type { StepContext } from '../context.ts'
 
 const INSTALL_TIMEOUT_MS = 2 * 60_000
@@ -7,18 +7,18 @@ const INSTALL_TIMEOUT_MS = 2 * 60_000
 /** Where the update brought a new telec, that one resumes here (exit code 42), and updates its units. */
 export async function renew(context: StepContext): Promise<string> {
   const { world, interrupted, programsAtStart } = context
-  const now = programText(world)
-  if (now === null)
+  const now = programBytes(world)
+  if (now.length === 0)
     throw new TelecError('halted', `the update removed telec itself: ${world.program.path}`, {
       hint: 'build it in deployment.install, or run telec from outside the checkout; then: telec-update --retry',
     })
-  if (now !== programsAtStart.own) {
+  if (!now.equals(programsAtStart.own)) {
     await context.writeDown()
     throw new TelecError('restart', 'the update brought a new telec, which resumes it', {
       hint: 'wait: the caller or the next poll starts it',
     })
   }
-  const isNew = interrupted || programText(world, frontDoor(world)) !== programsAtStart.frontDoor
+  const isNew = interrupted || !programBytes(world, frontDoor(world)).equals(programsAtStart.frontDoor)
   return isNew ? refreshUnits(world) : 'telec did not change'
 }
 
