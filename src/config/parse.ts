@@ -14,7 +14,7 @@ export function parseConfig(world: World, path: string, text: string, scope: Sco
     throw faulty(path, [[1, `the file is larger than ${MOST_BYTES / 1024} KiB`]])
   const lines = new LineCounter()
   const documents = new Composer().compose(tokensOf(path, text, lines), true, text.length)
-  const document = documents.next().value as Document.Parsed // of an empty text, too
+  const document = documents.next().value as Document.Parsed // an empty text is one, too
   const second = documents.next().value
   const faults = syntaxFaults(document, lines)
   if (second) faults.push([lines.linePos(second.range[0]).line, 'a second document begins; remove the ---'])

@@ -19,7 +19,7 @@ export function readBeginning(path: string, bytes: number, as: 'utf8' | 'latin1'
   return readOpen(path, (fd) => buffer.toString(as, 0, fs.readSync(fd, buffer)))
 }
 
-/** The bytes of a file; none where it is missing. Throws as `readText` does. */
+/** A file's bytes, to compare, which takes less than text or a hash; none where it is missing. Throws as `readText` does. */
 export function readBytes(path: string): Buffer {
   return readOpen(path, (fd) => fs.readFileSync(fd)) ?? Buffer.alloc(0)
 }

@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs'
 import { homedir, hostname, uptime, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { systemErrorCode } from './errors.ts'
-import { readBytes, readText } from './files.ts'
+import { readText } from './files.ts'
 import { createLog, type Log, printable, printableDocument } from './log.ts'
 import { createNotifier } from './notify.ts'
 import { type Run, run } from './process.ts'
@@ -89,11 +89,6 @@ function userName(): string {
   } catch {
     return `uid ${process.getuid?.()}` // in a container a user may have no name
   }
-}
-
-/** One of telec's programs as it is on disk now, to compare: text or a hash would take longer. */
-export function programBytes({ program }: World, path = program.path): Buffer {
-  return readBytes(path)
 }
 
 /** The path of the program `telec`. */

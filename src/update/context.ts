@@ -8,7 +8,7 @@ import type { WriteOptions } from '../system/files.ts'
 /** What an update works on; made once per run. */
 export interface UpdateContext extends Service {
   readonly repository: Repository
-  /** telec's own code when this program started; see `programBytes`. */
+  /** telec's own code when this program started. */
   readonly programsAtStart: { readonly own: Buffer; readonly frontDoor: Buffer }
   readonly sinks: readonly StatusSink[]
 }

@@ -25,12 +25,12 @@ import {
   writeUpdateState,
 } from '../state/update-state.ts'
 import { EXIT, foreseen, systemFault, TelecError } from '../system/errors.ts'
-import { sweepTemporaryFiles } from '../system/files.ts'
+import { readBytes, sweepTemporaryFiles } from '../system/files.ts'
 import { guardGroups } from '../system/groups.ts'
 import { orWarn } from '../system/limit.ts'
 import { localTime } from '../system/local-time.ts'
 import { acquireLock, type Lock } from '../system/lock.ts'
-import { frontDoor, isoTime, programBytes } from '../system/world.ts'
+import { frontDoor, isoTime } from '../system/world.ts'
 import { adopt } from './adopt.ts'
 import type { UpdateContext } from './context.ts'
 import { bug, completeReports, finish, halt } from './finish.ts'
@@ -62,7 +62,7 @@ export async function update(service: Service, options: UpdateOptions): Promise<
     const own = [paths.updateState, paths.migrationState, paths.status, paths.history]
     sweepTemporaryFiles(own, world.now())
     await clearLocks(repository, lock, readUpdateState(paths)?.update ?? null)
-    const programsAtStart = { own: programBytes(world), frontDoor: programBytes(world, frontDoor(world)) }
+    const programsAtStart = { own: readBytes(world.program.path), frontDoor: readBytes(frontDoor(world)) }
     const context = { ...service, repository, programsAtStart, sinks }
     const stateNow = async () => readUpdateState(paths) ?? (await adopt(service, repository))
     if (options.rollback) await beginRollback(context, await stateNow(), options.permits, options.rollback)

@@ -9,9 +9,10 @@ import { ANNOUNCEMENTS_KEY, COMPUTERS_KEY } from '../fleet/keys.ts'
 import { Count, Entries, Streams } from '../fleet/replies.ts'
 import { readPosition, writePosition } from '../state/redis.ts'
 import { EXIT, TelecError } from '../system/errors.ts'
+import { readBytes } from '../system/files.ts'
 import { orWarn, within } from '../system/limit.ts'
 import { start } from '../system/process.ts'
-import { programBytes, type World } from '../system/world.ts'
+import type { World } from '../system/world.ts'
 
 /** Redis answers after this time, also without an announcement. */
 const BLOCK_MS = 30_000
@@ -89,11 +90,12 @@ async function settingsOf(world: World, paths: Paths): Promise<Settings> {
 
 /** Whether settings and program are the same as at the start. */
 function unchanged(world: World, paths: Paths, settings: Settings): () => Promise<boolean> {
-  const program = programBytes(world)
+  const { path } = world.program
+  const program = readBytes(path)
   const text = JSON.stringify(settings)
   return async () => {
     try {
-      return program.equals(programBytes(world)) && text === JSON.stringify(await settingsOf(world, paths))
+      return program.equals(readBytes(path)) && text === JSON.stringify(await settingsOf(world, paths))
     } catch (error) {
       if (error instanceof TelecError) return true // the user is editing the configuration
       throw error

@@ -1,5 +1,6 @@
 import { TelecError } from '../../system/errors.ts'
-import { frontDoor, programBytes, type World } from '../../system/world.ts'
+import { readBytes } from '../../system/files.ts'
+import { frontDoor, type World } from '../../system/world.ts'
 import type { StepContext } from '../context.ts'
 
 const INSTALL_TIMEOUT_MS = 2 * 60_000
@@ -7,7 +8,7 @@ const INSTALL_TIMEOUT_MS = 2 * 60_000
 /** Where the update brought a new telec, that one resumes here (exit code 42), and updates its units. */
 export async function renew(context: StepContext): Promise<string> {
   const { world, interrupted, programsAtStart } = context
-  const now = programBytes(world)
+  const now = readBytes(world.program.path)
   if (now.length === 0)
     throw new TelecError('halted', `the update removed telec itself: ${world.program.path}`, {
       hint: 'build it in deployment.install, or run telec from outside the checkout; then: telec-update --retry',
@@ -18,7 +19,7 @@ export async function renew(context: StepContext): Promise<string> {
       hint: 'wait: the caller or the next poll starts it',
     })
   }
-  const isNew = interrupted || !programBytes(world, frontDoor(world)).equals(programsAtStart.frontDoor)
+  const isNew = interrupted || !readBytes(frontDoor(world)).equals(programsAtStart.frontDoor)
   return isNew ? refreshUnits(world) : 'telec did not change'
 }
 
