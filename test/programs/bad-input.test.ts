@@ -112,6 +112,12 @@ describe('the configuration', () => {
       1,
       ['the file is larger than 64 KiB'],
     ],
+    [
+      'of two documents',
+      'deployment:\n  checkout: /srv/web\n---\nservice: {}\n',
+      3,
+      ['a second document begins'],
+    ],
     ['that nests without end', `deployment:\n${'{'.repeat(60_000)}`, 2, ['nest more than 64 deep']],
     ['that is wrong on each line', '@\n'.repeat(30_000), 1, []],
   ])('%s', async (_, text, line, parts) => {
