@@ -3,7 +3,7 @@ import { constants } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
-import { foreseen, TelecError } from '../system/errors.ts'
+import { foreseen, RETRY, TelecError } from '../system/errors.ts'
 import { lstat, readPlainText } from '../system/files.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { freeSpace, LEAST_FREE, mebibytes } from '../system/space.ts'
@@ -54,7 +54,8 @@ async function fromFirst(
   { world: { log } }: Repository,
   { remote, mirrors }: Deployment,
   fetch: (source: string) => Promise<unknown>,
-  mayHelp = ({ kind }: TelecError) => kind === 'later',
+  // Not where the remote itself no longer has the target: a mirror may be behind.
+  mayHelp = ({ kind, retryCommand }: TelecError) => kind === 'later' && retryCommand === RETRY,
 ): Promise<string> {
   try {
     await fetch(remote)

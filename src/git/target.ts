@@ -84,7 +84,7 @@ async function filesOf(
   return found
 }
 
-/** Throws `halted` where the fetched ref no longer has the target's commit. */
+/** Throws `later` where the fetched ref no longer has the target's commit. */
 export async function verifyFetched(repository: Repository, target: Target): Promise<void> {
   const fetched = await keptCommit(repository, target.ref)
   if (fetched === target.commit) return
@@ -94,9 +94,9 @@ export async function verifyFetched(repository: Repository, target: Target): Pro
   throw noLongerAvailable(target, `the remote has ${fetched.slice(0, 12)} there now`)
 }
 
-/** The remote removed or replaced the target since a poll. */
+/** The remote removed or replaced the target since a poll, or something else answered in its place. */
 export function noLongerAvailable({ commit, ref }: Target, because: string): TelecError {
-  return new TelecError('halted', `${commit.slice(0, 12)} is no longer available at ${ref}`, {
+  return new TelecError('later', `${commit.slice(0, 12)} is no longer available at ${ref}`, {
     because,
     hint: 'wait for the next poll; if this computer is pinned to it, run telec unpin',
     retryCommand: 'telec-watch',

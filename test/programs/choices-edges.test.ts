@@ -31,7 +31,7 @@ describe('telec pin to a version that the remote has lost meanwhile', () => {
     const one = await publish(computer, '1.1.0')
     expect(await telec(computer, 'pin', one)).toMatchObject({ code: 0 })
     await takeAway(computer, first)
-    expectFailure(await watchAndUpdate(computer), 1, ['is no longer available', 'telec unpin'])
+    expectFailure(await watchAndUpdate(computer), 75, ['is no longer available', 'telec unpin'])
     expect(await headOf(computer)).toBe(first)
     expect(halted(computer)).toMatchObject({ step: 'fetch', hint: expect.stringContaining('telec unpin') })
 

@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Computer, markerMigration, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
 import { expectFailure } from '../helpers/messages.ts'
+import { requireTool } from '../helpers/missing-tool.ts'
 import { DIST, execute, succeed } from '../helpers/programs.ts'
 import { readTree } from '../helpers/tree.ts'
 import { watchAndUpdate } from '../helpers/update.ts'
@@ -145,11 +146,11 @@ describe('a signal', () => {
   const signal = { channel: 'alpha', from, detected_at: '2020-01-01T00:00:00.000Z', source: 'somebody' }
   const target = { version: null, ref: 'refs/heads/main', commit }
   test.each<[string, object, number, string]>([
-    ['for a commit that the remote has not', { ...signal, target }, 1, 'is no longer available'],
+    ['for a commit that the remote has not', { ...signal, target }, 75, 'is no longer available'],
     [
       'for a ref that it has not',
       { ...signal, target: { ...target, ref: 'refs/heads/no' } },
-      1,
+      75,
       'is no longer available at refs/heads/no',
     ],
     ['for a path', { ...signal, target: { ...target, ref: '../../etc' } }, 1, 'target.ref'],
@@ -164,6 +165,21 @@ describe('a signal', () => {
     expectFailure(await computer.telec('telec-update'), code, [part])
     expect(readTree(computer.checkout)).toEqual(files)
     expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(head)
+  })
+
+  test('whose target the remote lacked for a while, as behind a captive portal, is retried', async () => {
+    const computer = await freshComputer()
+    const pushed = await computer.push(version('1.1.0'))
+    expect((await computer.telec('telec-watch')).code).toBe(0)
+    const rename = (...names: string[]) => succeed('git', ['-C', computer.remote, 'branch', '-m', ...names])
+    await rename('main', 'away')
+    expectFailure(await computer.telec('telec-update'), 75, ['is no longer available at refs/heads/main'])
+    await rename('away', 'main')
+    requireTool('faketime', 'faketime')
+    const { env } = computer
+    const ended = await execute('faketime', ['-f', '+1m', join(DIST, 'telec-update')], { env })
+    expect(ended, ended.stderr).toMatchObject({ code: 42 })
+    expect(await computer.gitInCheckout('rev-parse', 'HEAD')).toBe(pushed)
   })
 
   test('that waited for a month is as good as a new one', async () => {

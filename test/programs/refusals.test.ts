@@ -136,7 +136,7 @@ describe('a tag that moved', () => {
     expect((await computer.telec('telec-watch')).code).toBe(0)
     const before = await deployed(computer)
     await moveTag(computer, 'v1.2.0')
-    expectFailure(await computer.telec('telec-update'), 1, ['no longer available'])
+    expectFailure(await computer.telec('telec-update'), 75, ['no longer available'])
     expect(await deployed(computer)).toBe(before)
   })
 })
