@@ -1,4 +1,6 @@
+import { nameOf } from '../../channel/target.ts'
 import { createSyncFor } from '../../config/service.ts'
+import { headId } from '../../git/checkout.ts'
 import { commandEnvironment } from '../../service/environment.ts'
 import { runShell, shellFailure } from '../../service/shell.ts'
 import { TelecError } from '../../system/errors.ts'
@@ -10,9 +12,22 @@ import type { StepContext } from '../context.ts'
 /** Runs the install command in the checkout, and logs its output. */
 export async function install(context: StepContext): Promise<string> {
   const { install: command } = context.config.deployment
-  if (command) return noteChanges(context, () => runInstall(context, command))
-  context.remember({ changed: [] })
-  return 'no install command is configured'
+  if (!command) context.remember({ changed: [] })
+  const note = command
+    ? await noteChanges(context, () => runInstall(context, command))
+    : 'no install command is configured'
+  await verifyHead(context)
+  return note
+}
+
+/** Throws where a restart would start another commit than the target. */
+async function verifyHead({ repository, update: { target } }: StepContext): Promise<void> {
+  const head = await headId(repository)
+  if (head === target.commit) return
+  throw new TelecError('halted', `HEAD moved to ${head.slice(0, 12)} during the update`, {
+    because: `the target is ${nameOf(target)}; a migration or the install command moved HEAD`,
+    hint: `see which: git -C ${repository.workTree} reflog; let none of them move it, then: telec-update --retry`,
+  })
 }
 
 async function runInstall(context: StepContext, command: string): Promise<string> {
