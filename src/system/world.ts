@@ -44,7 +44,7 @@ export function realWorld(programName: string): World {
   delete process.env.NOTIFY_SOCKET // install commands and migrations must not write to systemd
   return {
     env: process.env,
-    cwd: process.cwd(),
+    cwd: currentFolder(),
     home: homedir(),
     hostname: hostname(),
     platform: process.platform,
@@ -81,6 +81,14 @@ export function withoutReader<Stream extends NodeJS.WriteStream>(stream: Stream)
 
 function ignoreClosedPipe(error: unknown): void {
   if (systemErrorCode(error) !== 'EPIPE') throw error
+}
+
+function currentFolder(): string {
+  try {
+    return process.cwd()
+  } catch {
+    return process.env.PWD ?? '/' // it was removed, perhaps by an update
+  }
 }
 
 function userName(): string {

@@ -5,7 +5,7 @@ import { parseShown } from '../../src/service/environment.ts'
 import { firstWord } from '../../src/service/programs-found.ts'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
-import { succeed } from '../helpers/programs.ts'
+import { DIST, succeed } from '../helpers/programs.ts'
 import { halted, watchAndUpdate } from '../helpers/update.ts'
 
 const UNITS = [
@@ -207,3 +207,12 @@ describe('a program that only the shell of a user finds', () => {
     expect(firstWord(command)).toBe(word)
   })
 })
+
+test.each([['telec-watch'], ['telec-update', '--dry-run'], ['telec', 'status'], ['telec-migrate', 'plan']])(
+  '%s %s works in a folder that was removed',
+  async (program, ...args) => {
+    const { home, env } = await freshComputer()
+    const removed = ['mkdir "$0" && cd "$0" && rmdir "$0" && exec "$@"', join(home, 'removed')]
+    await succeed('/bin/sh', ['-c', ...removed, join(DIST, program), ...args], { env })
+  },
+)
