@@ -14,6 +14,8 @@ export type DefineCommand = (world: World, exitWith: (code: number) => void) => 
 export async function main(program: string, work: (world: World) => Promise<number>): Promise<void> {
   const world = realWorld(program)
   handleSignals(world)
+  // Thrown in an event, as where standard output is on a full disk.
+  process.on('uncaughtException', (error) => process.exit(explain(world, systemFault(error) ?? error)))
   try {
     process.exitCode = await work(world)
   } catch (error) {

@@ -73,14 +73,14 @@ export function realWorld(programName: string): World {
   }
 }
 
-/** The reader of the output may close it (`| head`): that must not end the work. */
+/** The reader of the output may close it (`| head`), and a log may be on a full disk: neither must end the work. */
 export function withoutReader<Stream extends NodeJS.WriteStream>(stream: Stream): Stream {
   if (!stream.listeners('error').includes(ignoreClosedPipe)) stream.on('error', ignoreClosedPipe)
   return stream
 }
 
-function ignoreClosedPipe(error: unknown): void {
-  if (systemErrorCode(error) !== 'EPIPE') throw error
+function ignoreClosedPipe(this: NodeJS.WriteStream, error: unknown): void {
+  if (this !== process.stderr && systemErrorCode(error) !== 'EPIPE') throw error
 }
 
 function currentFolder(): string {

@@ -5,7 +5,8 @@ import { parseShown } from '../../src/service/environment.ts'
 import { firstWord } from '../../src/service/programs-found.ts'
 import { type Computer, version } from '../helpers/computer.ts'
 import { freshComputer } from '../helpers/fresh-computer.ts'
-import { DIST, succeed } from '../helpers/programs.ts'
+import { expectFailure } from '../helpers/messages.ts'
+import { DIST, execute, succeed } from '../helpers/programs.ts'
 import { halted, watchAndUpdate } from '../helpers/update.ts'
 
 const UNITS = [
@@ -216,3 +217,13 @@ test.each([['telec-watch'], ['telec-update', '--dry-run'], ['telec', 'status'], 
     await succeed('/bin/sh', ['-c', ...removed, join(DIST, program), ...args], { env })
   },
 )
+
+test('a log on a full disk does not end the work, and output there fails with its reason', async () => {
+  const { push, telec, env } = await freshComputer()
+  await push(version('1.1.0'))
+  expect(await telec('telec-watch')).toMatchObject({ code: 0 })
+  const writing = (stream: number, ...command: string[]) =>
+    execute('/bin/sh', ['-c', `exec "$@" ${stream}>/dev/full`, 'sh', ...command], { env })
+  expect(await writing(2, join(DIST, 'telec-update'))).toMatchObject({ code: 42 })
+  expectFailure(await writing(1, join(DIST, 'telec'), 'status'), 75, ['ENOSPC'])
+})
