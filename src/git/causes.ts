@@ -124,7 +124,7 @@ const CAUSES: readonly Cause[] = [
   },
   {
     words:
-      /unable to (read|unpack)|object file .* is empty|loose object .* is corrupt|bad (\w+ )?object|broken link|missing (blob|tree|commit|object)|invalid object|did not send all necessary objects|unresolved deltas|packfile .* (index|cannot|claims)|inflate|does not match index|Could not read [0-9a-f]{40}|object [0-9a-f]{40,64} (cannot be read|is missing)/,
+      /unable to (read|unpack)|object file .* is empty|loose object .* is corrupt|bad (\w+ )?object|broken link|(?<!remote )missing (blob|tree|commit|object)|invalid object|did not send all necessary objects|unresolved deltas|packfile .* (index|cannot|claims)|inflate|does not match index|Could not read [0-9a-f]{40}|object [0-9a-f]{40,64} (cannot be read|is missing)/,
     ...damaged,
     lacksObjects: true,
   },

@@ -194,6 +194,14 @@ describe('files in git LFS', () => {
     expect(stored(computer)).toEqual([])
   })
 
+  test('that a remote on this computer lacks are retried', async () => {
+    const computer = await freshComputer()
+    await computer.gitInCheckout('lfs', 'install', '--local')
+    await computer.gitInCheckout('remote', 'set-url', 'origin', `file://${computer.remote}`)
+    await computer.push({ ...version('1.1.0'), ...ATTRIBUTES, 'a.bin': pointerTo('one') })
+    expectFailure(await watchAndUpdate(computer), 75, ['git lfs failed', 'remote missing object'])
+  })
+
   test('that a user leaves out are neither counted nor fetched', async () => {
     const left = pointer(idNumber(7), 10n ** 18n)
     const { computer, server } = await withLargeFiles({ 'a.bin': left })
