@@ -34,7 +34,7 @@ import { frontDoor, isoTime } from '../system/world.ts'
 import { adopt } from './adopt.ts'
 import type { UpdateContext } from './context.ts'
 import { bug, completeReports, finish, halt } from './finish.ts'
-import { nextTarget, releaseRolledBack, underWay } from './next-target.ts'
+import { nextTarget, releaseRolledBack } from './next-target.ts'
 import { openSinks, reportStatus } from './report.ts'
 import { mayRetryNow } from './retry.ts'
 import { beginRollback, type RollbackOptions } from './rollback.ts'
@@ -108,7 +108,6 @@ async function clearLocks(repository: Repository, lock: Lock, update: Update | n
 
 /** Forgets an update whose signal was taken back, and completes the reports of the last one. */
 async function finishRun(context: UpdateContext, state: UpdateState): Promise<void> {
-  if (underWay(state)) return
   if (state.update || state.halted)
     await writeUpdateState(context.paths, { ...state, update: null, halted: null, held: null })
   await completeReports(context, state)

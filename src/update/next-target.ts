@@ -1,15 +1,13 @@
 import { ruleOf } from '../channel/choices.ts'
 import { nameOf, type Target } from '../channel/target.ts'
-import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { readChoices } from '../state/choices.ts'
 import { readPause } from '../state/pause.ts'
-import { readSignal, removeSignal, type Signal, writeSignal } from '../state/signal.ts'
+import { readSignal, removeSignal, writeSignal } from '../state/signal.ts'
 import {
   isRolledBack,
   isUnderWay,
   rollbackUnderWay,
-  type Update,
   type UpdateState,
   writeUpdateState,
 } from '../state/update-state.ts'
@@ -22,12 +20,10 @@ export async function nextTarget(context: UpdateContext, state: UpdateState): Pr
   const rollback = rollbackUnderWay(state)
   if (rollback) return rollback.target
   verifyNotPaused(context)
-  return (await signalled(context, state)) ?? onChannel(context.config, underWay(state))
-}
-
-/** An update that has to end, also without a signal. */
-export function underWay({ update }: UpdateState): Update | null {
-  return update && isUnderWay(update) ? update : null
+  const { update } = state
+  // Also of another channel: the checkout has moved.
+  const underWay = update && isUnderWay(update) ? update.target : null
+  return (await signalled(context, state)) ?? underWay
 }
 
 /** Signals again the version that was rolled back last. */
@@ -53,8 +49,9 @@ async function signalled(
   { world, config, paths }: UpdateContext,
   state: UpdateState,
 ): Promise<Target | null> {
-  const target = onChannel(config, readSignal(paths))
-  if (target === null) return null
+  const signal = readSignal(paths)
+  if (signal?.channel !== config.deployment.channel) return null
+  const { target } = signal
   const choices = readChoices(paths)
   const isBack = choices.pin?.commit !== target.commit && isRolledBack(state, target)
   const back = `was rolled back${state.update?.rollback ? '' : ': telec-update --retry takes it'}`
@@ -63,9 +60,4 @@ async function signalled(
   await removeSignal(paths, target.commit)
   world.log.notice(`skipped: ${nameOf(target)} ${rule}`)
   return null
-}
-
-/** The target of a signal or a journal; null where this computer follows another channel by now. */
-function onChannel({ deployment }: Config, request: Signal | Update | null): Target | null {
-  return request?.channel === deployment.channel ? request.target : null
 }

@@ -105,13 +105,14 @@ export async function poll(service: Service, options: PollOptions): Promise<Poll
 /** Whether telec-update would act on the signal now. A halted target waits for its retry. */
 export function isUpdatePending({ world, config, paths }: Service): boolean {
   const pending = readSignal(paths)
-  if (pending?.channel !== config.deployment.channel) return false // a poll replaces another channel's signal
+  if (pending === null) return false
   const state = readUpdateState(paths)
   const { halted = null, update = null } = state ?? {}
+  const isBegun = isUnderWayTo(update, pending.target.commit)
+  if (pending.channel !== config.deployment.channel && !isBegun) return false // a poll replaces its signal
   const isRollback = state !== null && rollbackUnderWay(state) !== null
   if (!isRollback && readPause(paths, world.now()) !== null) return false
-  if (!isUnderWayTo(update, pending.target.commit) && windowOpensAt(config, world.now()) !== null)
-    return false
+  if (!isBegun && windowOpensAt(config, world.now()) !== null) return false
   return halted?.target.commit !== pending.target.commit || mayRetryNow(halted, world.now(), config.computer)
 }
 

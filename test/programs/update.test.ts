@@ -215,6 +215,16 @@ describe('an update that failed', () => {
   })
 })
 
+test('an update that has moved the checkout ends, also on another channel by then', async () => {
+  const computer = await freshComputer({ initArgs: COUNTING })
+  const pushed = await computer.push(version('1.1.0'))
+  expect(await watchAndUpdate(computer)).toMatchObject({ code: 1 })
+  computer.writeConfig(`deployment:\n  checkout: ${computer.checkout}\n  channel: beta\n`)
+  expectFailure(await watchAndUpdate(computer), 1, ['halted since'])
+  expect(await computer.telec('telec-update', ['--retry'])).toMatchObject({ code: 42 })
+  expect(computer.state('update_state.json')).toMatchObject({ deployed: { commit: pushed }, halted: null })
+})
+
 test('a second telec-update exits with 75 and names the first, which continues undisturbed', async () => {
   const computer = await freshComputer({ initArgs: ['--install', 'cat begun > /dev/null; cat go'] })
   for (const name of ['begun', 'go']) await succeed('mkfifo', [join(computer.checkout, name)])
