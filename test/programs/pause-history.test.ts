@@ -77,9 +77,11 @@ describe('telec pause', () => {
 
   test('takes a time', async () => {
     const computer = await freshComputer()
-    const ended = await computer.telec('telec', ['pause', '--for', 'ever'])
-    expect(ended.code).toBe(2)
-    expect(ended.stderr).toContain('It takes a time such as 90s, 5m or 2h.')
+    for (const time of ['ever', '999999999d']) {
+      const ended = await computer.telec('telec', ['pause', '--for', time])
+      expect(ended.code).toBe(2)
+      expect(ended.stderr).toContain('It takes a time of at most 3650d, such as 90s, 5m or 2h.')
+    }
     expect(computer.state('pause.json')).toBeNull()
   })
 

@@ -148,7 +148,13 @@ export function readDeployed(paths: Paths): UpdateState {
   })
 }
 
-const parseTime = parser('a time such as 90s, 5m or 2h', (text) => parseDuration(text) || null)
+/** Dates end long before numbers do. */
+const LONGEST_PAUSE = '3650d'
+
+const parseTime = parser(`a time of at most ${LONGEST_PAUSE}, such as 90s, 5m or 2h`, (text) => {
+  const ms = parseDuration(text) ?? 0
+  return ms <= (parseDuration(LONGEST_PAUSE) ?? 0) && ms > 0 ? ms : null
+})
 
 export const pauseCommand: DefineCommand = (world) =>
   serviceCommand('pause', 'pause updates until telec resume; polls continue')
