@@ -128,6 +128,11 @@ export function noConfiguration(world: World, paths: Paths): TelecError {
   // With a home, or --user, the user does not ask for the services of the computer.
   const names = isSystem || !world.env.TELEC_HOME ? [null, ...namesIn(SYSTEM_HOME)] : []
   const ofOthers = names.map((name) => pathsOf(SYSTEM_HOME, name)).filter(closedTo)
+  const ofUser = ofOthers.find(({ home }) => wayTo(home).at(-1)?.uid === world.uid)
+  if (ofUser)
+    return new TelecError('config', `${world.user()} may not read ${closedTo(ofUser)}`, {
+      hint: `let this user read it: ${commandFor(ofUser, 'telec install')}`,
+    })
   const [meant] = ofOthers.filter(({ config }) => config === paths.config)
   const owners = (meant ? [meant] : ofOthers).map(
     ({ home }) => accountOf(wayTo(home).at(-1)?.uid ?? 0)?.name ?? 'OWNER',
