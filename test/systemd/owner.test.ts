@@ -179,6 +179,35 @@ mkdir -p /root/app/.git && chown -R web /root/app`)
     await subscriber.deployed(commit)
   })
 
+  test('by hand root is told that the poll failed, and how to see why', async () => {
+    const remote = (what: string) => asWeb(`git -C ${WEB.checkout} remote ${what}`)
+    const { stdout: url } = await remote('get-url origin')
+    await subscriber.systemctl('stop telec-watch.timer')
+    await remote('set-url origin /missing.git')
+    const byHand = await subscriber.box.sh('/opt/telec/telec update', { allowFailure: true })
+    await remote(`set-url origin ${url}`)
+    expect(byHand.code).toBe(75)
+    expect(byHand.stderr).toContain('exit code 75; to see why: sudo -u web telec watch\n')
+    await asWeb('/opt/telec/telec watch')
+    await subscriber.systemctl('start telec-watch.timer')
+  })
+
+  test('an owner who may not read the configuration is told how root changes that', async () => {
+    await sh('chmod 600 /etc/telec/config.yml')
+    const unread = await subscriber.box.sh('/opt/telec/telec status', {
+      user: WEB.name,
+      allowFailure: true,
+    })
+    expect(unread).toMatchObject({
+      code: 78,
+      stderr: `telec: web may not read /etc/telec/config.yml
+  what to do: let this user read it: sudo telec install
+`,
+    })
+    await subscriber.telec('telec install')
+    expect(await sh('stat --format="%U %G %a" /etc/telec/config.yml')).toBe('root web 640')
+  })
+
   test('an update handed over from inside the service ends, also where it was done at once', async () => {
     const inside = (command: string) =>
       subscriber.box.sh(

@@ -1,9 +1,11 @@
+import type { Paths } from '../../config/paths.ts'
 import type { Service } from '../../config/service.ts'
-import { locateOfAnybody, ownerInsteadOfRoot } from '../../config/services.ts'
+import { commandFor, locateOfAnybody, ownerInsteadOfRoot } from '../../config/services.ts'
 import { findService } from '../../service/find.ts'
 import { handOver, isInsideService } from '../../service/systemd/hand-over.ts'
-import { ownUnit, systemctl } from '../../service/systemd/systemctl.ts'
+import { ownUnit, showUnit, systemctl } from '../../service/systemd/systemctl.ts'
 import { takeRequest, writeRequest } from '../../state/request.ts'
+import { EXIT } from '../../system/errors.ts'
 import { isoTime, type World } from '../../system/world.ts'
 import { type UpdateOptions, update } from '../../update/execute.ts'
 
@@ -40,6 +42,18 @@ export async function runUnitInstead(world: World, polls: boolean): Promise<numb
   const paths = locateOfAnybody(world)
   const owner = ownerInsteadOfRoot(world, paths)
   if (owner === null || paths.scope !== 'system' || world.platform === 'darwin') return null
-  if (polls) await systemctl(world, 'system', ['start', ownUnit(paths, 'telec-watch.service')], true)
-  return handOver({ world, paths }, 'system', `telec runs as ${owner} here`)
+  const polled = polls ? await runWatcher(world, paths, owner) : EXIT.done
+  return (await handOver({ world, paths }, 'system', `telec runs as ${owner} here`)) || polled
+}
+
+/** @returns the exit code of a poll. */
+async function runWatcher(world: World, paths: Paths, owner: string): Promise<number> {
+  const unit = ownUnit(paths, 'telec-watch.service')
+  await systemctl(world, 'system', ['start', unit], true)
+  const { ExecMainStatus: code } = await showUnit(world, 'system', unit, ['ExecMainStatus'])
+  if (code !== '0')
+    world.log.warning(
+      `the poll failed with exit code ${code}; to see why: sudo -u ${owner} ${commandFor(paths, 'telec watch')}`,
+    )
+  return Number(code)
 }
