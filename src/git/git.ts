@@ -24,6 +24,7 @@ const CONFIG = [
   'http.followRedirects=initial',
   'credential.interactive=false',
   'advice.detachedHead=false',
+  'i18n.logOutputEncoding=UTF-8', // telec reads subjects and the names of signers
 ].flatMap((setting) => ['-c', setting])
 
 /** A checkout must not fetch large files, which would come without a limit: this is no URL for git-lfs. */

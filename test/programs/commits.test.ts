@@ -47,6 +47,14 @@ test('control characters are shown as text, and a long subject is cut', async ()
   expect(commits).toEqual({ subjects: [`${'x'.repeat(98)}..`, '\\u001b[31mred\\u202e'], more: 0 })
 })
 
+test('are read as UTF-8, also where git shows its log in another encoding', async () => {
+  const computer = await freshComputer()
+  await computer.gitInCheckout('config', 'i18n.logOutputEncoding', 'ISO-8859-1')
+  await pushed(computer, 'Grüße')
+  expect((await watchAndUpdate(computer)).code).toBe(42)
+  expect((await json(computer, 'status')).commits.subjects).toEqual(['Grüße'])
+})
+
 test('on_status and the fleet get them with the end of an update, and with its halt', async () => {
   const redis = await startRedis()
   const computer = await freshComputer()
