@@ -31,21 +31,20 @@ export async function finish(context: UpdateContext, before: UpdateState, update
   const { from, target, rollback, started_at } = update
   const at = isoTime(world)
   const last_migration = lastRecorded(readMigrationRecord(paths))
-  const how = rollback ? 'rolled back' : 'updated'
-  const seconds = (Math.max(0, world.now() - Date.parse(started_at)) / 1000).toFixed(1)
-  world.log.notice(`${how}: ${shortName(target)} is deployed (${seconds} s)`)
-  world.log.outcome(`${how} from ${nameOf(from)} to ${nameOf(target)}`)
-  // Synced with the state file below.
-  await reportStatus(context, before, update, { status: 'updated', step: 'done' }, { folder: 'synced later' })
-  await remember(context, update, null)
   const state = {
     ...firstState({ ...target, last_migration }, at),
     previous: previousOnce(before, update),
     rolled_back: rollback && { targets: rollback.held, at },
     last: update,
   }
-  // Durable with the removal; after a power cut before it this end runs again.
+  // Before anything says so: the disk may be full. Durable with the removal; after a power cut before it this end runs again.
   await writeUpdateState(paths, state, { folder: 'synced later' })
+  const how = rollback ? 'rolled back' : 'updated'
+  const seconds = (Math.max(0, world.now() - Date.parse(started_at)) / 1000).toFixed(1)
+  world.log.notice(`${how}: ${shortName(target)} is deployed (${seconds} s)`)
+  world.log.outcome(`${how} from ${nameOf(from)} to ${nameOf(target)}`)
+  await reportStatus(context, before, update, { status: 'updated', step: 'done' }, { folder: 'synced later' })
+  await remember(context, update, null)
   await removeSignal(paths, target.commit)
 }
 

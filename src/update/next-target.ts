@@ -32,7 +32,9 @@ export async function releaseRolledBack(context: UpdateContext, state: UpdateSta
   const target = state.rolled_back?.targets.at(-1)
   if (!target || state.update) return
   if (readSignal(paths) === null) await writeSignal(context, state.deployed, target, 'telec-update --retry')
-  await writeUpdateState(paths, { ...state, rolled_back: null })
+  // A pin or a hold keeps this update from it, and not the next one.
+  if (ruleOf(readChoices(paths), target) === null)
+    await writeUpdateState(paths, { ...state, rolled_back: null })
 }
 
 function verifyNotPaused({ world, paths }: Service): void {

@@ -192,6 +192,8 @@ describe('a disk that takes nothing more:', () => {
       codes.push(ended.code)
       expectDesigned(ended, [42, 75], `with ${pages} pages: ${ended.stderr}`)
       expectReadable(computer, `with ${pages} pages`)
+      const { deployed } = computer.state('update_state.json') ?? {}
+      if (ended.stderr.includes('1.1.0 is deployed')) expect(deployed).toMatchObject({ commit })
       rmSync(filler)
       const again = await computer.telec('telec-update', ['--retry'])
       expect([0, 42], again.stderr).toContain(again.code)

@@ -260,6 +260,17 @@ describe('telec pin', () => {
     expect(await headOf(computer)).toBe(one)
   })
 
+  test('keeps --retry from the version rolled back from, also after its end', async () => {
+    const computer = await freshComputer({ initArgs: BETA })
+    await deployedInTurn(computer, '1.1.0')
+    expect((await telec(computer, 'rollback')).code).toBe(42)
+    expect((await telec(computer, 'pin', '1.0.0')).code).toBe(0)
+    const ended = await telec(computer, 'update', '--retry')
+    expect(ended, ended.stderr).toMatchObject({ code: 0, stderr: expect.stringContaining('skipped: 1.1.0') })
+    expect((await telec(computer, 'unpin')).code).toBe(0)
+    await stays(computer)
+  })
+
   test('is refused for what the remote does not have, and for a held version', async () => {
     const computer = await freshComputer()
     await computer.gitInCheckout('checkout', '--quiet', '-b', 'mine')
