@@ -17,6 +17,7 @@ const UNIT = 'the name of a systemd unit (teleclaude.service) or a launchd label
 const UNITS = `${UNIT}, or a list of them, each once`
 const unit = v.pipe(
   argument(UNIT),
+  v.check((name) => !name.includes('/'), UNIT),
   v.check((name) => !/@(\.[a-z]+)?$/.test(name), 'an instance of this template, such as web@1.service'),
 )
 

@@ -235,6 +235,12 @@ describe('each fault is named with its line, its key, what it got and what it ta
       ['service', '"web.service"', 'group of keys'],
     ],
     [
+      'a path instead of a unit',
+      `${LEAST}service:\n  name: ../web.service\n`,
+      4,
+      ['service.name', '"../web.service"', 'the name of a systemd unit'],
+    ],
+    [
       'a template without an instance',
       `${LEAST}service:\n  name: web@.service\n`,
       4,
