@@ -2,7 +2,7 @@ import type { Service } from '../config/service.ts'
 import { listRemote } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
 import { timerEnvironment } from '../service/environment.ts'
-import { foreseen, orNull, TelecError } from '../system/errors.ts'
+import { foreseen, gitAt, orNull, TelecError } from '../system/errors.ts'
 
 type Env = NodeJS.ProcessEnv
 
@@ -69,7 +69,7 @@ function difference(variable: string, timer: Env): string {
 function hintFor(variable: string, { workTree }: Repository): string | null {
   if (/_proxy$/i.test(variable)) return 'set the proxy for git: git config --global http.proxy URL'
   if (variable === 'GIT_SSH_COMMAND')
-    return `set it for git: git -C ${workTree} config core.sshCommand "$GIT_SSH_COMMAND"`
+    return `set it for git: ${gitAt(workTree)} config core.sshCommand "$GIT_SSH_COMMAND"`
   if (/^SSL_CERT_/.test(variable)) return 'set them for git: git config --global http.sslCAInfo FILE'
   if (variable === 'PATH')
     return 'add the folder of the credential helper to deployment.path, then: telec install'

@@ -14,7 +14,7 @@ import { readSignal } from '../state/signal.ts'
 import { readStatus } from '../state/status.ts'
 import { readUpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { localTime } from '../system/local-time.ts'
 import { isLocked } from '../system/lock.ts'
 import { verifyFree } from '../system/space.ts'
@@ -52,7 +52,7 @@ async function home({ world, paths }: Service): Promise<string> {
   const { mode } = statSync(paths.home)
   if (mode & 0o077)
     throw new TelecError('config', `${paths.home} is open to others (mode ${(mode & 0o777).toString(8)})`, {
-      hint: `chmod 700 ${paths.home}`,
+      hint: `chmod 700 ${shellWord(paths.home)}`,
     })
   const isBusy = isLocked(world, paths.lock) // needs flock(1), which may be missing
   return `${paths.home}${isBusy ? ', another telec is at work' : ''}`

@@ -9,7 +9,7 @@ import type { ServiceManager } from '../service/manager.ts'
 import { systemdManager } from '../service/systemd/manager.ts'
 import { DROP_IN_SETTINGS } from '../service/systemd/plan.ts'
 import { showUnit } from '../service/systemd/systemctl.ts'
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { readText, remove, writeDurably } from '../system/files.ts'
 import type { World } from '../system/world.ts'
 
@@ -34,7 +34,7 @@ export async function verifyRestarts(world: World, scope: Scope, unit: string): 
   if (restarts && !has42('RestartPreventExitStatus')) return 'restarts after exit code 42'
   throw new TelecError('config', `systemd does not restart ${unit} after exit code 42`, {
     because: CONTRACT.map((key) => `${key}=${shown[key]}`).join(' '),
-    hint: `run telec install, and remove later drop-ins that override its own: systemctl --${scope} cat ${unit}`,
+    hint: `run telec install, and remove later drop-ins that override its own: systemctl --${scope} cat ${shellWord(unit)}`,
   })
 }
 

@@ -16,7 +16,7 @@ import { ownUnit, parseTimespan, showUnit } from '../service/systemd/systemctl.t
 import { type Installed, readInstalled } from '../state/installed.ts'
 import { readRedisState } from '../state/redis.ts'
 import { needsRepair, readWatchState } from '../state/watch-state.ts'
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { modifiedAt, readText } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { count } from '../system/plural.ts'
@@ -89,7 +89,8 @@ async function runs(service: Service): Promise<string> {
   const failures = await failedUnits(service)
   const [failure] = failures
   if (failure === undefined) return 'the last run of each unit succeeded'
-  const again = by.manager === 'launchd' ? 'telec watch' : `systemctl --${by.scope} start ${failure.unit}`
+  const again =
+    by.manager === 'launchd' ? 'telec watch' : `systemctl --${by.scope} start ${shellWord(failure.unit)}`
   throw new TelecError('halted', failures.map(describeFailure).join('; '), {
     because: failure.lines.join('\n'),
     hint: `fix the cause, and start it again: ${again}`,
@@ -181,7 +182,7 @@ async function serviceUnit(
     const [state, verb] = known === 'masked' ? ['masked', 'unmask'] : ['stopped', 'start']
     throw new TelecError('halted', `${unit} is ${state} (${name})`, {
       because: `an update does not start it${lastExit ? `; it ended with ${lastExit}` : ''}`,
-      hint: name === 'systemd' ? `${systemctl} ${verb} ${unit}` : 'start it',
+      hint: name === 'systemd' ? `${systemctl} ${verb} ${shellWord(unit)}` : 'start it',
     })
   }
   if (name === 'systemd') await verifyStartsAtBoot(service.world, scope, unit, systemctl)
@@ -201,7 +202,7 @@ async function verifyStartsAtBoot(
   const { UnitFileState, ...starters } = await showUnit(world, scope, unit, properties)
   if (UnitFileState !== 'disabled' || Object.values(starters).join('') !== '') return
   throw new TelecError('config', `${unit} is disabled: it does not start at boot`, {
-    hint: `${systemctl} enable ${unit}`,
+    hint: `${systemctl} enable ${shellWord(unit)}`,
   })
 }
 

@@ -1,3 +1,5 @@
+import { gitAt, shellWord } from '../system/errors.ts'
+
 /** The remote that was asked, and the user who asked it: for messages. */
 interface Asked {
   readonly remote: string
@@ -26,7 +28,8 @@ function beforeLogin(words: RegExp): RegExp {
   return new RegExp(`(?:${words.source})[\\s\\S]*(?:${LOGIN.source})`, 'm')
 }
 
-const byHand = ({ workTree, remote, user }: Asked) => `as ${user}: git -C ${workTree} ls-remote ${remote}`
+const byHand = ({ workTree, remote, user }: Asked) =>
+  `as ${user}: ${gitAt(workTree)} ls-remote ${shellWord(remote)}`
 
 /** Over ssh, in the words of OpenSSH 8 to 10 and of forges; the first match counts. */
 const SSH: readonly Row[] = [
@@ -81,7 +84,7 @@ const SSH: readonly Row[] = [
       /Repository not found|could not be found or you don't have permission|project you were looking for could not be found|does not appear to be a git repository|[Cc]annot find repository|repository does not exist|DENIED by|access denied|not authorized to|Permission to \S+ denied to|SAML SSO|account (?:is|has been) (?:suspended|blocked)/,
     message: (host) => `${host} has no such repository, or hides it from this key`,
     hint: ({ workTree, remote }, host) =>
-      `check the URL (git -C ${workTree} remote get-url ${remote}), and allow the key to read it at ${host}: ${GUIDE}`,
+      `check the URL (${gitAt(workTree)} remote get-url ${shellWord(remote)}), and allow the key to read it at ${host}: ${GUIDE}`,
   },
 ]
 
@@ -107,7 +110,7 @@ const HTTP: readonly Row[] = [
       /no alternative certificate subject name matches|certificate subject name.* does not match|subjectAltName does not match|does not match target host name|BADCERT_CN_MISMATCH/,
     message: (host) => `the certificate of ${host} is for another name`,
     hint: ({ workTree, remote }) =>
-      `use the name in the certificate: git -C ${workTree} remote set-url ${remote} URL`,
+      `use the name in the certificate: ${gitAt(workTree)} remote set-url ${shellWord(remote)} URL`,
   },
   {
     words:
@@ -147,7 +150,7 @@ const HTTP: readonly Row[] = [
     words: /^fatal: repository '.*' not found|returned error: 404/m,
     message: (host) => `${host} has no such repository, or hides it from this login (404)`,
     hint: (asked, host) =>
-      `check the URL: git -C ${asked.workTree} remote get-url ${asked.remote}; if it is right, ${newLogin(asked, host)}`,
+      `check the URL: ${gitAt(asked.workTree)} remote get-url ${shellWord(asked.remote)}; if it is right, ${newLogin(asked, host)}`,
   },
 ]
 

@@ -1,4 +1,4 @@
-import { TelecError } from '../system/errors.ts'
+import { gitAt, shellWord, TelecError } from '../system/errors.ts'
 import { withoutLogins } from '../system/logins.ts'
 import type { RunResult } from '../system/process.ts'
 import { diskFull, freeSpace } from '../system/space.ts'
@@ -49,7 +49,7 @@ const denied: Cause = {
   message: (where) => `git is not allowed to write in ${where}`,
   hint: ({ workTree, world }) => {
     const user = world.user()
-    return `give it to one user: sudo chown -R ${user} ${workTree}; to list files of other users: find ${workTree} ! -user ${user}`
+    return `give it to one user: sudo chown -R ${user} ${shellWord(workTree)}; to list files of other users: find ${shellWord(workTree)} ! -user ${user}`
   },
 }
 /** The git of macOS is a stub until Apple's tools are installed; an upgrade of macOS removes them. */
@@ -120,7 +120,7 @@ const CAUSES: readonly Cause[] = [
     kind: 'halted',
     message: (where) => `two refs conflict in ${where}`,
     hint: ({ workTree }) =>
-      `remove refs that the remote no longer has: git -C ${workTree} remote prune origin`,
+      `remove refs that the remote no longer has: ${gitAt(workTree)} remote prune origin`,
   },
   {
     words:

@@ -1,6 +1,6 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { kindOf, systemErrorCode, TelecError } from '../system/errors.ts'
+import { kindOf, shellWord, systemErrorCode, TelecError } from '../system/errors.ts'
 import { lstat, writeDurably } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import type { Repository } from './repository.ts'
@@ -13,7 +13,7 @@ export function changeFiles({ workTree }: Repository, change: () => void): void 
     if (!systemErrorCode(error)) throw error
     throw new TelecError(kindOf(error), `files of ${workTree} cannot be moved or removed`, {
       because: (error as Error).message,
-      hint: `check their owner: ls -l ${workTree}`,
+      hint: `check their owner: ls -l ${shellWord(workTree)}`,
       interrupted: true,
     })
   }

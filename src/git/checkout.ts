@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { syncPlaces } from '../system/disks.ts'
-import { TelecError } from '../system/errors.ts'
+import { gitAt, TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import { missingCommit } from './causes.ts'
@@ -13,7 +13,7 @@ export async function headCommit(repository: Repository): Promise<string> {
   const result = await askGit(repository, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'])
   if (result.code === 0) return result.stdout.trim()
   throw new TelecError('config', `deployment.checkout is ${repository.workTree}, which has no commit`, {
-    hint: `check out the branch of the service: git -C ${repository.workTree} pull`,
+    hint: `check out the branch of the service: ${gitAt(repository.workTree)} pull`,
   })
 }
 

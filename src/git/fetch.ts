@@ -3,7 +3,7 @@ import { constants } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
-import { foreseen, RETRY, TelecError } from '../system/errors.ts'
+import { foreseen, RETRY, shellWord, TelecError } from '../system/errors.ts'
 import { lstat, readPlainText } from '../system/files.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { freeSpace, LEAST_FREE, mebibytes } from '../system/space.ts'
@@ -173,7 +173,7 @@ export async function fetchWithin<Result>(
 export function doesNotFit({ commonDir }: Repository, sender: string, because: string): TelecError {
   return new TelecError('later', `the fetch from ${sender} does not fit on the disk`, {
     because,
-    hint: `free some space: df -h ${commonDir}`,
+    hint: `free some space: df -h ${shellWord(commonDir)}`,
   })
 }
 

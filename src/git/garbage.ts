@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { TelecError } from '../system/errors.ts'
+import { gitAt, TelecError } from '../system/errors.ts'
 import { listFolder, lstat } from '../system/files.ts'
 import { explain } from './causes.ts'
 import { gitLines, tryGit } from './git.ts'
@@ -37,7 +37,7 @@ export async function collectGarbage(repository: Repository): Promise<boolean> {
     const result = await tryGit(repository, [...BOUNDS, ...command, '--quiet'], { timeoutMs })
     if (result.code === 0) return
     throw new TelecError('later', explain(result), {
-      hint: `run it by hand: git -C ${repository.workTree} gc`,
+      hint: `run it by hand: ${gitAt(repository.workTree)} gc`,
     })
   }
   // git gc --auto does the same for many loose objects, but counts only those of one folder.

@@ -1,4 +1,4 @@
-import { TelecError } from '../system/errors.ts'
+import { gitAt, shellWord, TelecError } from '../system/errors.ts'
 import type { RunOptions, RunResult } from '../system/process.ts'
 import type { World } from '../system/world.ts'
 import { accessFault, withoutDebugLines } from './access.ts'
@@ -142,7 +142,7 @@ export function gitError(
   const passes = effect !== 'halted' || result.code === null
   return new TelecError(passes ? 'later' : 'halted', `git ${args[0]} failed in ${repository.workTree}`, {
     because: explain(result),
-    hint: `check the repository: git -C ${repository.workTree} status`,
+    hint: `check the repository: ${gitAt(repository.workTree)} status`,
     interrupted: effect === 'interrupted' || result.code === null, // a killed git may leave locks
   })
 }
@@ -172,7 +172,7 @@ export async function gitRemote(
   }
   throw new TelecError('later', `the remote ${remote} is out of reach`, {
     because: explain(result),
-    hint: `try it by hand: git -C ${repository.workTree} ls-remote ${remote}`,
+    hint: `try it by hand: ${gitAt(repository.workTree)} ls-remote ${shellWord(remote)}`,
     interrupted: result.code === null,
   })
 }
@@ -206,7 +206,7 @@ async function verifyRemoteIsKnown(repository: Repository, remote: string): Prom
   if (known.includes(remote)) return
   throw new TelecError('config', `the checkout has no remote named ${remote} (deployment.remote)`, {
     because: `git remote in ${repository.workTree} lists: ${known.join(', ') || 'none'}`,
-    hint: `add it (git -C ${repository.workTree} remote add ${remote} URL), or set deployment.remote`,
+    hint: `add it (${gitAt(repository.workTree)} remote add ${shellWord(remote)} URL), or set deployment.remote`,
   })
 }
 

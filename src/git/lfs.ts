@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { TelecError } from '../system/errors.ts'
+import { gitAt, TelecError } from '../system/errors.ts'
 import { count } from '../system/plural.ts'
 import { mebibytes } from '../system/space.ts'
 import { filesBelow, removeFiles } from './checkout-files.ts'
@@ -77,7 +77,7 @@ async function fetchFiles(
   removeFiles(repository, written)
   throw new TelecError('later', `the git LFS of ${remote} sends more than its pointers say`, {
     because: `a file of at most ${most} bytes is larger`,
-    hint: `check the server: git -C ${repository.workTree} lfs env`,
+    hint: `check the server: ${gitAt(repository.workTree)} lfs env`,
   })
 }
 
@@ -93,7 +93,7 @@ async function largeFileSettings(repository: Repository): Promise<{ storage: str
   if (setting('git config filter\\.lfs\\.process') === '')
     throw missing(
       'git does not use git-lfs for this user',
-      `git -C ${repository.workTree} lfs install --skip-repo`,
+      `${gitAt(repository.workTree)} lfs install --skip-repo`,
     )
   return {
     storage: setting('LfsStorageDir') || join(repository.commonDir, 'lfs'),

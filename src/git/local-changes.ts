@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { gitAt } from '../system/errors.ts'
 import { lstat } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import { isWithin } from '../system/places.ts'
@@ -150,7 +151,7 @@ export async function keepAll(
   report: (kept: string) => Promise<void>,
 ): Promise<void> {
   const { workTree } = repository
-  const restore = `to restore them: git -C ${workTree} cherry-pick --no-commit`
+  const restore = `to restore them: ${gitAt(workTree)} cherry-pick --no-commit`
   const files = paths.filter((path) => !isRepository(path))
   if (files.length > 0) {
     const ref = await keepPaths(repository, files, kind)

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { foreseen, TelecError } from '../system/errors.ts'
+import { foreseen, gitAt, TelecError } from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
 import { printableName } from '../system/log.ts'
 import { count } from '../system/plural.ts'
@@ -194,6 +194,6 @@ async function verifyNoneIsHidden(repository: Repository, changed: readonly stri
   const message = `the update would overwrite ${count(hidden.length, 'file')} whose changes are hidden from git`
   throw new TelecError('halted', message, {
     because: hidden.map((path) => `${printableName(path)} (${marks.get(path)})`).join('\n'),
-    hint: `remove the mark: git -C ${repository.workTree} update-index ${options} -- PATH; then: telec-update --retry, or --stash to stash the changes`,
+    hint: `remove the mark: ${gitAt(repository.workTree)} update-index ${options} -- PATH; then: telec-update --retry, or --stash to stash the changes`,
   })
 }

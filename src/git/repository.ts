@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { type Account, accountOf } from '../system/account.ts'
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { lstat, readPlainText } from '../system/files.ts'
 import { verifyPrivate, wrongPath } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
@@ -18,7 +18,7 @@ export interface Repository {
 /** Finds the repository of a checkout without a git. Throws a TelecError of kind `config`. */
 export function locateRepository(world: World, checkout: string): Repository {
   const wrong = (what: string, hint: string) => wrongPath('deployment.checkout', checkout, what, hint)
-  const elsewhere = `mount its disk, set deployment.checkout to its new place, or clone it: git clone URL ${checkout}`
+  const elsewhere = `mount its disk, set deployment.checkout to its new place, or clone it: git clone URL ${shellWord(checkout)}`
   const statOf = (path: string) => {
     try {
       return statSync(path, { throwIfNoEntry: false })
@@ -63,7 +63,7 @@ export function checkoutOwner(checkout: string): Account {
   const git = lstat(join(checkout, '.git'))
   if (!git)
     throw new TelecError('config', `deployment.checkout is ${checkout}, which is not a git work tree`, {
-      hint: `clone the service there, as the user for telec: git clone URL ${checkout}`,
+      hint: `clone the service there, as the user for telec: git clone URL ${shellWord(checkout)}`,
     })
   const { uid } = git // git's configuration can name commands: its owner runs them
   verifyInPlace(checkout, uid)
@@ -75,7 +75,7 @@ export function checkoutOwner(checkout: string): Account {
     `deployment.checkout is ${checkout}, and its owner, uid ${uid}, is no user`,
     {
       because: 'telec runs as the owner of the checkout',
-      hint: `create the user (useradd --uid ${uid} NAME), or give the checkout to another one: chown -R USER ${checkout}`,
+      hint: `create the user (useradd --uid ${uid} NAME), or give the checkout to another one: chown -R USER ${shellWord(checkout)}`,
     },
   )
 }

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import type { Config } from '../config/schema.ts'
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { isFile, mayAccess } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
 import { printable } from '../system/log.ts'
@@ -100,7 +100,7 @@ function verifyTrustFile(key: string, path: string, { workTree, world }: Reposit
   if (leadsInto(path, workTree))
     throw wrong('lies in the checkout', 'keep it elsewhere: a commit could change it')
   if (!mayAccess(path, 'read'))
-    throw wrong(`${world.user()} may not read`, `chmod a+r ${path}: the keys in it are public`)
+    throw wrong(`${world.user()} may not read`, `chmod a+r ${shellWord(path)}: the keys in it are public`)
   verifyPrivate(path, false, world.uid, key)
 }
 
@@ -110,7 +110,7 @@ async function importKeys(world: World, gnupgHome: string, keyring: string): Pro
   if (result.code === 0) return
   throw new TelecError('config', `deployment.keyring is ${keyring}, which gpg cannot import`, {
     because: result.stderr.trim(),
-    hint: `write the public keys there: gpg --export KEY >${keyring}`,
+    hint: `write the public keys there: gpg --export KEY >${shellWord(keyring)}`,
   })
 }
 

@@ -5,7 +5,7 @@ import type { Service } from '../config/service.ts'
 import type { Repository } from '../git/repository.ts'
 import { type Committed, committedBelow, differenceOf, differingFiles } from '../git/tree.ts'
 import { type MigrationRecord, readMigrationRecord } from '../state/migrations.ts'
-import { TelecError } from '../system/errors.ts'
+import { gitAt, shellWord, TelecError } from '../system/errors.ts'
 import type { World } from '../system/world.ts'
 import {
   type Discovered,
@@ -112,7 +112,7 @@ export async function verifyAsCommitted({ config }: Service, plan: MigrationPlan
   throw new TelecError('halted', `${file} differs from the commit`, {
     because: lines.join('\n').trim(),
     ...(migration ? { migration: migration.id } : {}),
-    hint: `restore it: git -C ${committed.repository.workTree} checkout -- ${first}; or run yours: telec-migrate --worktree`,
+    hint: `restore it: ${gitAt(committed.repository.workTree)} checkout -- ${shellWord(first)}; or run yours: telec-migrate --worktree`,
   })
 }
 

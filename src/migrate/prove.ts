@@ -1,7 +1,7 @@
 import * as fs from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { withoutTokens } from '../service/environment.ts'
-import { foreseen, TelecError } from '../system/errors.ts'
+import { foreseen, shellWord, TelecError } from '../system/errors.ts'
 import { isWithin } from '../system/places.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
 import type { World } from '../system/world.ts'
@@ -128,7 +128,7 @@ function copyFolderTo(from: string, to: string, except: string): void {
   try {
     if (!fs.statSync(from, { throwIfNoEntry: false })?.isDirectory())
       throw new TelecError('usage', `there is no folder ${from}`, {
-        hint: `check the path: ls -l ${dirname(from)}`,
+        hint: `check the path: ls -l ${shellWord(dirname(from))}`,
       })
     const root = fs.realpathSync(from)
     copyFolder({ root, to, except: fs.realpathSync(except) }, root, to, [])
@@ -136,7 +136,7 @@ function copyFolderTo(from: string, to: string, except: string): void {
     if (error instanceof TelecError) throw error
     throw new TelecError('halted', `cannot copy ${from}`, {
       because: (error as Error).message,
-      hint: `check who may read it, and the free space: ls -l ${from}; df -h ${dirname(to)}`,
+      hint: `check who may read it, and the free space: ls -l ${shellWord(from)}; df -h ${shellWord(dirname(to))}`,
       cause: error,
     })
   }

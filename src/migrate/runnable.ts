@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { searched } from '../service/programs-found.ts'
+import { shellWord } from '../system/errors.ts'
 import { mayAccess, readBeginning } from '../system/files.ts'
 import type { Migration } from './discover.ts'
 import { migrationFailure } from './failure.ts'
@@ -25,7 +26,7 @@ const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf'
 
 function faultOfExecutable(path: string, env: NodeJS.ProcessEnv, checkout: string): string | null {
   if (!mayAccess(path, 'run'))
-    return `its file is not executable here: chmod +x ${path}, or mount its disk without noexec`
+    return `its file is not executable here: chmod +x ${shellWord(path)}, or mount its disk without noexec`
   const start = readBeginning(path, FIRST_LINE, 'latin1') ?? ''
   if (start.startsWith(`${BYTE_ORDER_MARK}#!`))
     return 'a byte order mark precedes its #!: save it without one'

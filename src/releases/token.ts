@@ -1,5 +1,5 @@
 import type { Service } from '../config/service.ts'
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { readText } from '../system/files.ts'
 import { noSuchFile, verifyPrivate, verifySecret, wrongPath } from '../system/trust.ts'
 import type { Forge } from './forges.ts'
@@ -35,7 +35,12 @@ function readTokenFile(path: string): Token {
   const setting = 'deployment.token_file'
   if (text === undefined) throw noSuchFile(setting, 'write the token there: install -m 600 /dev/stdin FILE')
   if (text === '')
-    throw wrongPath(setting, path, 'holds no token', `write it there: install -m 600 /dev/stdin ${path}`)
+    throw wrongPath(
+      setting,
+      path,
+      'holds no token',
+      `write it there: install -m 600 /dev/stdin ${shellWord(path)}`,
+    )
   verifyPrivate(path, false, undefined, setting)
   verifySecret(`${setting} is`, path, false)
   return { value: verified(text, path), source: path }

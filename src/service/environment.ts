@@ -7,7 +7,7 @@ import { UNNAMED } from '../config/services.ts'
 import { checkoutOwner } from '../git/repository.ts'
 import { readInstalled } from '../state/installed.ts'
 import type { Account } from '../system/account.ts'
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { readPlainText, readText } from '../system/files.ts'
 import { fromJson } from '../system/schemas.ts'
 import { noSuchFile, verifyPrivate, wrongPath } from '../system/trust.ts'
@@ -172,7 +172,7 @@ export async function serviceEnvironment(service: Service): Promise<Record<strin
     if (answer) return answer.data as v.InferOutput<Shape>
     throw new TelecError('later', `systemd does not say the environment of ${unit}`, {
       because: stderr.trim() || 'busctl prints no value',
-      hint: `ask it: systemctl --${config.service?.scope} show ${unit} --property=${property}`,
+      hint: `ask it: systemctl --${config.service?.scope} show ${shellWord(unit)} --property=${property}`,
     })
   }
   const set = await get('Environment', v.array(v.string()))

@@ -6,7 +6,7 @@ import type { Service } from '../config/service.ts'
 import { checkoutOwner, locateRepository } from '../git/repository.ts'
 import { readInstalled } from '../state/installed.ts'
 import type { Account } from '../system/account.ts'
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { weakPlace } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
 import { tryCommand } from './commands.ts'
@@ -79,7 +79,7 @@ function verifyHomeOfOwner(own: Paths, owner: Account, others: readonly Other[])
   if (weak)
     throw invalid(
       `${weak.path} belongs to uid ${weak.uid}, who could replace its content`,
-      `sudo chown root ${weak.path}`,
+      `sudo chown root ${shellWord(weak.path)}`,
     )
 }
 
@@ -113,7 +113,7 @@ function verifyFolders({ folders, owner }: InstallPlan): void {
     if (!owner || uid === undefined || [0, owner.uid].includes(uid)) continue
     throw invalid(
       `${folder} belongs to uid ${uid}, and the checkout to ${owner.name}, as whom telec runs`,
-      `sudo chown -R ${owner.name} ${folder}, if that user may have its content`,
+      `sudo chown -R ${owner.name} ${shellWord(folder)}, if that user may have its content`,
     )
   }
 }

@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.ts'
 import { loadConfig, type Service } from '../config/service.ts'
 import { listServices, ownerInsteadOfRoot, shownName } from '../config/services.ts'
 import { readInstalled } from '../state/installed.ts'
-import { orNull, TelecError } from '../system/errors.ts'
+import { orNull, shellWord, TelecError } from '../system/errors.ts'
 import { listFolder, readPlainText, readText } from '../system/files.ts'
 import { isSamePlace } from '../system/places.ts'
 import { weakPlace } from '../system/trust.ts'
@@ -68,7 +68,7 @@ export function verifyUnitsOwn({ home }: Paths, files: readonly string[]): void 
     if (other === null) continue
     const paths = pathsOfHome(other)
     throw new TelecError('config', `${path} belongs to another service: ${whose(paths)}`, {
-      hint: `give this one a name: telec init --name NAME; or remove that one: TELEC_HOME=${other} telec uninstall ${shownName(paths)}`,
+      hint: `give this one a name: telec init --name NAME; or remove that one: TELEC_HOME=${shellWord(other)} telec uninstall ${shownName(paths)}`,
     })
   }
 }

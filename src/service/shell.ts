@@ -1,4 +1,4 @@
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { loadLaunch } from '../system/launch.ts'
 import type { RunOptions } from '../system/process.ts'
 import type { World } from '../system/world.ts'
@@ -28,6 +28,6 @@ export function shellFailure(
 ): TelecError {
   return new TelecError('halted', `${name} ${how}: ${command}`, {
     because: missing ? `${stdout.trim()}\n${missing.searched}` : stdout,
-    hint: `${missing?.hint ?? `run it by hand: cd ${checkout} && ${command}`}; then: telec-update --retry`,
+    hint: `${missing?.hint ?? `run it by hand: cd ${shellWord(checkout)} && ${command}`}; then: telec-update --retry`,
   })
 }

@@ -1,6 +1,7 @@
 import type * as v from 'valibot'
 import type { Paths, StateFile } from '../config/paths.ts'
 import type { Service } from '../config/service.ts'
+import { shellWord } from '../system/errors.ts'
 import { readJson, remove, touch, type WriteOptions, writeInPlace, writeJson } from '../system/files.ts'
 
 /** quiet.sh relies on these: a write makes the next poll a full one. */
@@ -18,7 +19,7 @@ export function stateFile<Schema extends v.GenericSchema>(
       readJson(
         path,
         schema,
-        hint.replaceAll('FILE', () => path),
+        hint.replaceAll('FILE', () => shellWord(path)),
       ),
     async write(paths: Paths, data: v.InferOutput<Schema>, options?: WriteOptions): Promise<void> {
       if (ASKED_BY_POLLS.has(name)) await forgetQuiet(paths)

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
+import { shellWord } from '../system/errors.ts'
 import { lstat, readJson } from '../system/files.ts'
 import { stateFile } from './file.ts'
 
@@ -37,6 +38,6 @@ function readOld({ home, installed }: Paths): Installed | null {
   return readJson(
     path,
     InstalledSchema,
-    HINT.replaceAll('FILE', () => path),
+    HINT.replaceAll('FILE', () => shellWord(path)),
   )
 }

@@ -1,5 +1,5 @@
 import { type Stats, statSync } from 'node:fs'
-import { TelecError } from './errors.ts'
+import { shellWord, TelecError } from './errors.ts'
 import { readText } from './files.ts'
 import type { World } from './world.ts'
 
@@ -34,7 +34,7 @@ export async function syncPlaces(world: World, places: readonly string[], paths 
   if (fault === null) return
   throw new TelecError('later', `cannot sync the disk of ${places.join(', ')}`, {
     because: fault,
-    hint: `check the disk for errors: dmesg; df -h ${places.join(' ')}`,
+    hint: `check the disk for errors: dmesg; df -h ${places.map(shellWord).join(' ')}`,
     interrupted: true,
   })
 }

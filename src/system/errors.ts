@@ -105,3 +105,13 @@ export function systemFault(error: unknown): TelecError | null {
     cause: error,
   })
 }
+
+/** A text as one word of a POSIX shell (XCU 2.2, Quoting), for a command in a hint; a plain one stays as it is. Pure. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}
+
+/** The beginning of a git command in a hint. Pure. */
+export function gitAt(folder: string): string {
+  return `git -C ${shellWord(folder)}`
+}

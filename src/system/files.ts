@@ -1,7 +1,7 @@
 import * as fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import * as v from 'valibot'
-import { kindOf, systemErrorCode, TelecError } from './errors.ts'
+import { kindOf, shellWord, systemErrorCode, TelecError } from './errors.ts'
 import { printableJson } from './log.ts'
 import { diskFull } from './space.ts'
 
@@ -74,7 +74,7 @@ function attemptToRead<Read>(path: string, read: () => Read): Read | null {
     if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return null
     throw new TelecError(kindOf(error), `cannot read ${path}`, {
       because: (error as Error).message,
-      hint: `check who owns it and its mode: ls -ld ${path}`,
+      hint: `check who owns it and its mode: ls -ld ${shellWord(path)}`,
       cause: error,
     })
   }
@@ -240,7 +240,7 @@ function plainFileAt(path: string): fs.Stats | undefined {
   const stat = lstat(path)
   if (stat?.isSymbolicLink())
     throw new TelecError('halted', `${path} is a symbolic link; telec does not write through links`, {
-      hint: `replace it by a plain file: ls -l ${path} shows where it points`,
+      hint: `replace it by a plain file: ls -l ${shellWord(path)} shows where it points`,
     })
   return stat
 }
@@ -253,7 +253,7 @@ export function writeFailure(path: string, error: unknown): TelecError {
   const full = systemErrorCode(error) === 'ENOSPC' ? diskFull(folder, { said }) : null
   return new TelecError(kindOf(error), `cannot write ${path}`, {
     because: full?.because ?? said,
-    hint: full?.hint ?? `check the folder: ls -ld ${folder}`,
+    hint: full?.hint ?? `check the folder: ls -ld ${shellWord(folder)}`,
     cause: error,
   })
 }

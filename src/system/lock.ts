@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
-import { systemErrorCode, TelecError } from './errors.ts'
+import { shellWord, systemErrorCode, TelecError } from './errors.ts'
 import { readPlainText, writeFailure } from './files.ts'
 import { signalIfThere } from './groups.ts'
 import { localTime } from './local-time.ts'
@@ -99,7 +99,7 @@ function openAndLock(world: World, path: string): number {
     because: error?.message ?? (signal ? `flock exited with ${signal}` : stderr.trim()),
     hint: error
       ? 'install flock(1), which is in the package util-linux'
-      : `check the file and its disk: ls -l ${path}; df ${path}`,
+      : `check the file and its disk: ls -l ${shellWord(path)}; df ${shellWord(path)}`,
   })
 }
 

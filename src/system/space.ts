@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs'
-import { TelecError } from './errors.ts'
+import { shellWord, TelecError } from './errors.ts'
 
 /** With less, git or the install command would fill the disk half-way; a fetch leaves this much free. */
 export const LEAST_FREE = { bytes: 64 * 2 ** 20, files: 1_000 }
@@ -21,7 +21,7 @@ export function diskFull(
   const needed = `${mebibytes(LEAST_FREE.bytes)} and ${LEAST_FREE.files} files`
   return new TelecError('later', `the disk of ${folder} is full`, {
     because: [said ?? [], `free: ${free}; an update needs ${needed}`].flat().join('\n'),
-    hint: `free some space: df -h ${folder}; df -i ${folder}`,
+    hint: `free some space: df -h ${shellWord(folder)}; df -i ${shellWord(folder)}`,
     ...details,
   })
 }

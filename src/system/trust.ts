@@ -1,6 +1,6 @@
 import { lstatSync, readlinkSync, statSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
-import { systemErrorCode, TelecError } from './errors.ts'
+import { shellWord, systemErrorCode, TelecError } from './errors.ts'
 
 // Who may write to and read from a path: all checks of owners and modes are here.
 
@@ -79,8 +79,8 @@ export function verifyPrivate(path: string, isShared: boolean, uid = OWN, settin
   throw new TelecError('config', `${what}${where}`, {
     because: 'a user who can write there decides which programs telec runs',
     hint: isOthers
-      ? `move it to where every folder belongs to root${uid === 0 ? '' : ` or to uid ${uid}`}; this one does not: ls -ld ${weak.path}`
-      : `chmod ${isShared ? 'o-w' : 'go-w'} ${weak.path}`,
+      ? `move it to where every folder belongs to root${uid === 0 ? '' : ` or to uid ${uid}`}; this one does not: ls -ld ${shellWord(weak.path)}`
+      : `chmod ${isShared ? 'o-w' : 'go-w'} ${shellWord(weak.path)}`,
   })
 }
 
@@ -88,7 +88,7 @@ export function verifyPrivate(path: string, isShared: boolean, uid = OWN, settin
 export function verifySecret(what: string, path: string, isShared: boolean): void {
   if (statSync(path).mode & (isShared ? 0o007 : 0o077))
     throw new TelecError('config', `${what} ${path}, which others may read`, {
-      hint: `chmod ${isShared ? 'o=' : '600'} ${path}`,
+      hint: `chmod ${isShared ? 'o=' : '600'} ${shellWord(path)}`,
     })
 }
 

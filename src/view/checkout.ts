@@ -13,7 +13,7 @@ import {
   type UpdateState,
   wasInterrupted,
 } from '../state/update-state.ts'
-import { orNull, TelecError } from '../system/errors.ts'
+import { gitAt, orNull, shellWord, TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
 
 /** Throws where the checkout is missing, or where HEAD is neither deployed nor moved by an update: a restart would start it. */
@@ -34,7 +34,7 @@ export async function verifyCheckout(
     `HEAD of ${workTree} is at ${head.slice(0, 12)}, not at the deployed commit`,
     {
       because: `${nameOf(deployed)} is deployed; a restart now starts ${head.slice(0, 12)}`,
-      hint: `see who moved it: git -C ${workTree} reflog; put it back: git -C ${workTree} checkout ${place}`,
+      hint: `see who moved it: ${gitAt(workTree)} reflog; put it back: ${gitAt(workTree)} checkout ${shellWord(place)}`,
     },
   )
 }

@@ -12,7 +12,7 @@ import { readChoices, writeChoices } from '../state/choices.ts'
 import { readSignal } from '../state/signal.ts'
 import { asTarget, hasMoved, readUpdateState, type UpdateState } from '../state/update-state.ts'
 import { readWatchState } from '../state/watch-state.ts'
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { acquireLock } from '../system/lock.ts'
 import { isoTime } from '../system/world.ts'
 import { adopt } from '../update/adopt.ts'
@@ -114,7 +114,7 @@ async function fetchNamed(
   if (!isTagged && branch === null)
     throw new TelecError('halted', `the remote does not have ${nameOf(target)}`, {
       because: `it is no release, and no commit of ${deployment.branch}`,
-      hint: `push it, or choose another one: git ls-remote ${deployment.remote}`,
+      hint: `push it, or choose another one: git ls-remote ${shellWord(deployment.remote)}`,
     })
   const isByBranch = branch !== null && (deployment.channel === 'alpha' || !isTagged)
   const fetched = isByBranch ? { ...target, ref: branch } : target
@@ -140,7 +140,7 @@ function unknown({ config }: Service, text: string, releases: readonly Target[])
   const newest = releases.slice(0, MOST_NAMED).map(nameOf)
   return new TelecError('halted', `neither this computer nor the remote knows ${text}`, {
     because: newest.length > 0 ? `its newest releases are\n${newest.join('\n')}` : 'it has no release',
-    hint: `push it; name a commit of ${branch} by its digits: git ls-remote ${remote}`,
+    hint: `push it; name a commit of ${branch} by its digits: git ls-remote ${shellWord(remote)}`,
   })
 }
 

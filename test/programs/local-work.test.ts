@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Computer, version } from '../helpers/computer.ts'
@@ -225,4 +225,18 @@ test('staged changes, and a repository of its own, are kept by --stash, too', as
   const [, place = ''] = /^stashed: (\S+telec-aside\S+), moved from /m.exec(ended.stderr) ?? []
   expect(readFileSync(join(place, 'work'), 'utf8')).toBe('hours of it\n')
   expect(readFileSync(join(computer.checkout, 'data'), 'utf8')).toBe('theirs\n')
+})
+
+test('the commands of a halt can be pasted, with any path of the checkout', async () => {
+  const moved = await computerWithFiles()
+  const computer = { ...moved, checkout: join(moved.folder, "ada's $HOME; web") }
+  renameSync(moved.checkout, computer.checkout)
+  computer.writeConfig(`deployment:\n  checkout: ${JSON.stringify(computer.checkout)}\n`)
+  write(computer, 'a.txt', 'mine\n')
+  await computer.push({ 'a.txt': 'theirs\n' })
+  const { stderr } = await watchAndUpdate(computer)
+  const [, restore = 'false'] = /restore them: (git -C .* restore -- )PATH;/.exec(stderr) ?? []
+  await succeed('sh', ['-c', `${restore} a.txt`])
+  expect((await computer.telec('telec-update', ['--retry'])).code).toBe(42)
+  expect(readFileSync(join(computer.checkout, 'a.txt'), 'utf8')).toBe('theirs\n')
 })

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { gitAt, shellWord } from '../../system/errors.ts'
 import { readBeginning, readPlainText } from '../../system/files.ts'
 import { printableName } from '../../system/log.ts'
 import { withoutLogins } from '../../system/logins.ts'
@@ -36,7 +37,7 @@ export async function checkConfig(context: CheckContext): Promise<Damage[]> {
   }
   const what = `${path} is ${stateOf(text)}`
   const fresh = newConfig(context.repository)
-  const byHand = `git -C ${workTree} init && git -C ${workTree} remote add origin URL`
+  const byHand = `${gitAt(workTree)} init && ${gitAt(workTree)} remote add origin URL`
   if (fresh === null) return [{ what, hint: `write it again: ${byHand}` }]
   const plan = `writes it again, with the remote of the clone: ${withoutLogins(fresh.url)}`
   return [{ what, repair: replaces(context, plan, path, fresh.text) }]
@@ -67,7 +68,7 @@ export async function checkHead(context: CheckContext): Promise<Damage[]> {
   if (text !== null && POINTER.test(text)) return []
   const what = `${path} is ${stateOf(text)}`
   if (recorded === null)
-    return [{ what, hint: `write the name of its branch: echo 'ref: refs/heads/BRANCH' >${path}` }]
+    return [{ what, hint: `write the name of its branch: echo 'ref: refs/heads/BRANCH' >${shellWord(path)}` }]
   const { commit, branch } = recorded
   const value = branch === null ? null : plainRef(repository, `refs/heads/${branch}`)
   const head = branch !== null && [null, commit].includes(value) ? `ref: refs/heads/${branch}` : commit
@@ -108,7 +109,7 @@ function isFolder(path: string): boolean {
 
 export async function checkLists(context: CheckContext): Promise<Damage[]> {
   const { commonDir, workTree } = context.repository
-  const fetch = `git -C ${workTree} fetch --tags ${withoutLogins(context.deployment.remote)}`
+  const fetch = `${gitAt(workTree)} fetch --tags ${shellWord(withoutLogins(context.deployment.remote))}`
   return LISTS.flatMap(([name, isGood]) => {
     const path = join(commonDir, name)
     const lines = linesOf(path)

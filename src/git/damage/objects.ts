@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Target } from '../../channel/target.ts'
 import type { Config } from '../../config/schema.ts'
-import { TelecError } from '../../system/errors.ts'
+import { shellWord, TelecError } from '../../system/errors.ts'
 import { readBeginning, readPlainText } from '../../system/files.ts'
 import { withoutLogins } from '../../system/logins.ts'
 import { count } from '../../system/plural.ts'
@@ -48,7 +48,7 @@ export async function checkObjects(context: CheckContext): Promise<Damage[]> {
           if ((await tryGit(repository, head)).code === 0) return
           throw new TelecError('halted', `${remote} lacks objects of HEAD`, {
             because: 'a commit of HEAD was made here, or removed there',
-            hint: `clone it again beside it (git clone URL ${repository.workTree}.new), and move untracked files over`,
+            hint: `clone it again beside it (git clone URL ${shellWord(`${repository.workTree}.new`)}), and move untracked files over`,
           })
         },
       },

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { gitAt, shellWord } from '../../system/errors.ts'
 import { lstat } from '../../system/files.ts'
 import { printableName } from '../../system/log.ts'
 import { count } from '../../system/plural.ts'
@@ -23,7 +24,7 @@ export async function checkLocks(context: CheckContext): Promise<Damage[]> {
 export async function checkOperations({ repository }: CheckContext): Promise<Damage[]> {
   const { workTree } = repository
   const open = openOperation(repository)
-  const hint = `finish it, or: git -C ${workTree} ${open?.abort}`
+  const hint = `finish it, or: ${gitAt(workTree)} ${open?.abort}`
   if (open) return [{ what: `${open.name} is unfinished in ${workTree}`, hint }]
   const unmerged = await gitLines(repository, ['ls-files', '--unmerged', '-z'])
   const paths = [...new Set(unmerged.map((line) => line.replace(/^[^\t]*\t/, '')))]
@@ -31,7 +32,7 @@ export async function checkOperations({ repository }: CheckContext): Promise<Dam
   return [
     {
       what: `${count(paths.length, 'unmerged file')}: ${someOf(paths)}`,
-      hint: `resolve and commit the conflicts, or restore the committed files: git -C ${workTree} checkout HEAD -- PATH`,
+      hint: `resolve and commit the conflicts, or restore the committed files: ${gitAt(workTree)} checkout HEAD -- PATH`,
     },
   ]
 }
@@ -66,7 +67,7 @@ export async function checkOwners({ repository }: CheckContext): Promise<Damage[
     {
       what: `other users than ${name} own ${count(foreign.length, 'path')} of ${workTree}`,
       because: someOf(foreign.map((path) => relative(workTree, path) || '.')),
-      hint: `sudo chown -R ${name} ${workTree}`,
+      hint: `sudo chown -R ${name} ${shellWord(workTree)}`,
     },
   ]
 }

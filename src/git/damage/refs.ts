@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { gitAt } from '../../system/errors.ts'
 import { readPlainText } from '../../system/files.ts'
 import { explain, localCause, REPAIR_HINT } from '../causes.ts'
 import { hasCommit } from '../checkout.ts'
@@ -53,7 +54,7 @@ async function brokenRef(context: CheckContext, ref: string, isHead: boolean): P
   if (!first || /^refs\/(telec|remotes)\//.test(ref)) {
     const plan = 'moves it away; a fetch restores it if the remote has it'
     if (existsSync(path)) return [{ what, repair: movesAway(context, plan, [path]) }]
-    const hint = `check out the branch of the service: git -C ${repository.workTree} checkout BRANCH`
+    const hint = `check out the branch of the service: ${gitAt(repository.workTree)} checkout BRANCH`
     return isHead ? [{ what, hint }] : []
   }
   const other = found.find(([commit]) => commit !== first[0])?.[0] // perhaps a user's commit

@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { TelecError } from '../../system/errors.ts'
+import { gitAt, TelecError } from '../../system/errors.ts'
 import { lstat } from '../../system/files.ts'
 import { printableName } from '../../system/log.ts'
 import { count } from '../../system/plural.ts'
@@ -171,7 +171,7 @@ function wouldOverwrite({ workTree }: Repository, paths: readonly string[]): Tel
   const message = `the update would overwrite ${count(paths.length, 'local file')} in submodules`
   return new TelecError('halted', message, {
     because: paths.join('\n'),
-    hint: `commit and push them, or move them away (git -C ${workTree} submodule foreach git status); or stash them: telec-update --stash`,
+    hint: `commit and push them, or move them away (${gitAt(workTree)} submodule foreach git status); or stash them: telec-update --stash`,
     retryCommand: 'telec-update --stash',
   })
 }

@@ -1,4 +1,4 @@
-import { TelecError } from '../../system/errors.ts'
+import { gitAt, TelecError } from '../../system/errors.ts'
 import { hasCommit } from '../checkout.ts'
 import { fetchWithin } from '../fetch.ts'
 import { type GitOptions, gitError, gitLines, gitRemote, remoteUrl, tryGit } from '../git.ts'
@@ -75,7 +75,7 @@ function missingAtRemote({ workTree }: Repository, path: string, because: string
   const message = `the remote of the submodule ${path} lacks the commit of the target`
   return new TelecError('later', message, {
     because,
-    hint: `push the commit there; to see it: git -C ${workTree} submodule status`,
+    hint: `push the commit there; to see it: ${gitAt(workTree)} submodule status`,
     interrupted: true,
   })
 }

@@ -1,5 +1,5 @@
 import type { Scope } from '../../config/paths.ts'
-import { foreseen, TelecError } from '../../system/errors.ts'
+import { foreseen, shellWord, TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import { askRoot, type RootUnit, type RootUnitState, terminate } from '../by-root.ts'
 import type { ServiceManager, ServiceState } from '../manager.ts'
@@ -108,7 +108,7 @@ async function reloadIfChanged(world: World, scope: Scope, unit: string): Promis
     world.log.notice(`${unit} has changed on the disk: systemd reloaded it`)
   } catch (error) {
     if (foreseen(error).kind !== 'halted') throw error
-    const how = `sudo systemctl daemon-reload; sudo systemctl restart ${unit}`
+    const how = `sudo systemctl daemon-reload; sudo systemctl restart ${shellWord(unit)}`
     world.log.warning(`${unit} has changed on the disk, and telec is not allowed to reload it: ${how}`)
   }
 }

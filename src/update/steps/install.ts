@@ -3,7 +3,7 @@ import { createSyncFor } from '../../config/service.ts'
 import { headId } from '../../git/checkout.ts'
 import { commandEnvironment } from '../../service/environment.ts'
 import { runShell, shellFailure } from '../../service/shell.ts'
-import { TelecError } from '../../system/errors.ts'
+import { gitAt, TelecError } from '../../system/errors.ts'
 import { namesOf } from '../../system/groups.ts'
 import { diskFull } from '../../system/space.ts'
 import { noteChanges } from '../changed-files.ts'
@@ -26,7 +26,7 @@ async function verifyHead({ repository, update: { target } }: StepContext): Prom
   if (head === target.commit) return
   throw new TelecError('halted', `HEAD moved to ${head.slice(0, 12)} during the update`, {
     because: `the target is ${nameOf(target)}; a migration or the install command moved HEAD`,
-    hint: `see which: git -C ${repository.workTree} reflog; let none of them move it, then: telec-update --retry`,
+    hint: `see which: ${gitAt(repository.workTree)} reflog; let none of them move it, then: telec-update --retry`,
   })
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isSparse, treeHas } from '../../git/checkout.ts'
 import { migrationsFolder, planMigrations, verifyVersionIsKnown } from '../../migrate/plan.ts'
 import { runPlan } from '../../migrate/run.ts'
-import { TelecError } from '../../system/errors.ts'
+import { gitAt, shellWord, TelecError } from '../../system/errors.ts'
 import type { StepContext } from '../context.ts'
 
 /** Runs the target's migrations, while the service still runs the old code. */
@@ -44,7 +44,7 @@ async function verifyMigrationsAreHere({ config, repository, update }: StepConte
     'halted',
     `the target has migrations, and this sparse checkout excludes ${migrations}/`,
     {
-      hint: `include them: git -C ${repository.workTree} sparse-checkout add ${migrations}; then: telec-update --retry`,
+      hint: `include them: ${gitAt(repository.workTree)} sparse-checkout add ${shellWord(migrations)}; then: telec-update --retry`,
     },
   )
 }

@@ -3,7 +3,7 @@ import { verifyGit } from '../../git/git.ts'
 import { indexDamage } from '../../git/index-file.ts'
 import { gitsAtWork, locksInTheWay } from '../../git/locks.ts'
 import { commandEnvironment } from '../../service/environment.ts'
-import { TelecError } from '../../system/errors.ts'
+import { gitAt, shellWord, TelecError } from '../../system/errors.ts'
 import { verifyFree } from '../../system/space.ts'
 import type { StepContext } from '../context.ts'
 
@@ -20,7 +20,7 @@ export async function preflight(context: StepContext): Promise<string> {
   const open = openOperation(repository)
   if (open !== null)
     throw new TelecError('halted', `${open.name} is in progress in ${repository.workTree}`, {
-      hint: `finish it, or abort it: git -C ${repository.workTree} ${open.abort}; then: telec-update --retry`,
+      hint: `finish it, or abort it: ${gitAt(repository.workTree)} ${open.abort}; then: telec-update --retry`,
     })
   const damage = indexDamage(repository) // with it every file could look removed
   if (damage !== null)
@@ -52,11 +52,12 @@ async function waitForOtherGit({ world, config, repository }: StepContext): Prom
     if (locks.length === 0) return
     await world.sleep(100)
     if (world.monotonic() <= deadline) continue
-    const [lock] = locks
+    const [lock = ''] = locks
     const gits = await gitsAtWork(repository)
     throw new TelecError('later', `another git is at work in ${config.deployment.checkout}`, {
       because: `${lock} exists; ${gits.join('; ') || 'no git runs there on this computer'}`,
-      hint: gits.length > 0 ? 'wait until it exits' : `remove the lock, if no git runs: rm ${lock}`,
+      hint:
+        gits.length > 0 ? 'wait until it exits' : `remove the lock, if no git runs: rm ${shellWord(lock)}`,
     })
   }
 }

@@ -16,7 +16,7 @@ import { verifySignatures } from '../../git/signatures.ts'
 import { declaredBy } from '../../git/target.ts'
 import { readChoices } from '../../state/choices.ts'
 import { isEnded, wasInterrupted } from '../../state/update-state.ts'
-import { TelecError } from '../../system/errors.ts'
+import { gitAt, TelecError } from '../../system/errors.ts'
 import { together } from '../../system/limit.ts'
 import { printableName } from '../../system/log.ts'
 import { count } from '../../system/plural.ts'
@@ -65,7 +65,7 @@ async function verifyFastForward({ config, repository, update }: StepContext): P
       `${config.deployment.branch} was rewritten: the update is not a fast-forward`,
       {
         because: `the new head ${head} does not descend from ${old}, which is deployed`,
-        hint: `look at both: git -C ${repository.workTree} log --oneline --graph ${old} ${head}; to take it: telec-update --accept-rewrite`,
+        hint: `look at both: ${gitAt(repository.workTree)} log --oneline --graph ${old} ${head}; to take it: telec-update --accept-rewrite`,
         retryCommand: 'telec-update --accept-rewrite',
       },
     )
@@ -79,7 +79,7 @@ async function verifyRelease({ repository, paths, update }: StepContext): Promis
   if (relation === 'unrelated' && !permits.includes('rewrite'))
     throw new TelecError('halted', `${nameOf(target)} has no history in common with ${nameOf(from)}`, {
       because: 'it is of another project, or the history was rewritten',
-      hint: `look at it: git -C ${repository.workTree} log ${target.commit.slice(0, 12)}; to take it: telec-update --accept-rewrite`,
+      hint: `look at it: ${gitAt(repository.workTree)} log ${target.commit.slice(0, 12)}; to take it: telec-update --accept-rewrite`,
       retryCommand: 'telec-update --accept-rewrite',
     })
   const isOlder =
@@ -101,7 +101,7 @@ async function verifyNoLocalCommits({ repository, update }: StepContext, head: s
   const commits = await commitsBetween(repository, target.commit, head)
   throw new TelecError('halted', 'the checkout has commits of its own', {
     because: commits.join('\n'),
-    hint: `push them, or move them to a branch: git -C ${repository.workTree} branch mine && git -C ${repository.workTree} reset --keep ${from.commit.slice(0, 12)}`,
+    hint: `push them, or move them to a branch: ${gitAt(repository.workTree)} branch mine && ${gitAt(repository.workTree)} reset --keep ${from.commit.slice(0, 12)}`,
   })
 }
 
@@ -129,7 +129,7 @@ async function verifyNothingInTheWay(context: StepContext, head: string): Promis
   if (paths.length > 0 && !update.permits.includes('stash'))
     throw new TelecError('halted', `the update would overwrite ${count(paths.length, 'local file')}`, {
       because: paths.join('\n'),
-      hint: `commit them, move them away, or restore them: git -C ${repository.workTree} restore -- PATH; or stash them: telec-update --stash`,
+      hint: `commit them, move them away, or restore them: ${gitAt(repository.workTree)} restore -- PATH; or stash them: telec-update --stash`,
       retryCommand: 'telec-update --stash',
     })
   if (paths.length > 0) {
@@ -148,7 +148,7 @@ function verifyNoConflicts({ workTree }: Repository, local: ReadonlyMap<string, 
   if (paths.length === 0) return
   throw new TelecError('halted', `${count(paths.length, 'file')} with merge conflicts`, {
     because: paths.join('\n'),
-    hint: `resolve them (git -C ${workTree} add PATH), or abort (git -C ${workTree} status says how); then: telec-update --retry`,
+    hint: `resolve them (${gitAt(workTree)} add PATH), or abort (${gitAt(workTree)} status says how); then: telec-update --retry`,
   })
 }
 
