@@ -66,12 +66,12 @@ async function obstaclesBelow(
   const found: Obstacle[] = []
   for (const submodule of await submodulesOf(repository, from)) {
     const next = sameIn(after, submodule)
-    if (!next) found.push(...(await removedSubmodule(update, repository, submodule)))
-    else if (next.commit !== submodule.commit && placeOf(repository, next) === 'its work tree') {
-      const own = repositoryOf(repository, next)
+    if (!next) found.push(...(await removedSubmodule(update, submodule)))
+    else if (next.commit !== submodule.commit && placeOf(next) === 'its work tree') {
+      const own = repositoryOf(next)
       if (!(await hasCommit(own, 'HEAD'))) continue // git cannot use it: a later step clones it again
       // A new URL is used later, when its .gitmodules is checked out.
-      if (update.remote !== null && next.url === submodule.url) await bringCommit(update, own, next)
+      if (update.remote !== null && next.url === submodule.url) await bringCommit(update, next)
       found.push(...(await obstaclesIn(update, own, next.commit)))
     }
   }
@@ -95,20 +95,16 @@ async function obstaclesIn(update: SubmoduleUpdate, own: Repository, commit: str
 }
 
 /** The work tree of a submodule that the new commit lacks: removed where it is clean, else moved away. */
-async function removedSubmodule(
-  update: SubmoduleUpdate,
-  parent: Repository,
-  submodule: Submodule,
-): Promise<Obstacle[]> {
+async function removedSubmodule(update: SubmoduleUpdate, submodule: Submodule): Promise<Obstacle[]> {
   const { checkout } = update
-  const place = placeOf(parent, submodule)
+  const place = placeOf(submodule)
   if (place === 'empty' || place === 'behind a link') return []
-  const folder = join(parent.workTree, submodule.path)
+  const folder = join(submodule.parent.workTree, submodule.path)
   const moveFolder = () => moveOut(update, folder)
   // A folder may have the target's own files already: the move itself checks the others.
   if (place === 'something else' && update.interrupted && lstatSync(folder).isDirectory()) return []
   if (place === 'something else') return [{ paths: [], clear: moveFolder }]
-  const changes = await changesBelow(parent, submodule)
+  const changes = await changesBelow(submodule)
   // .git last: after a kill it tells that the folder is the submodule's.
   const names = readdirSync(folder).filter((name) => name !== '.git')
   const remove = async () => removeTree(checkout, ...names.map((name) => join(folder, name)), folder)
@@ -117,19 +113,16 @@ async function removedSubmodule(
 }
 
 /** Existing files with local changes in a submodule and those below it. `isClean`: no untracked ones either; null: git cannot tell. */
-async function changesBelow(
-  parent: Repository,
-  submodule: Submodule,
-): Promise<{ modified: string[]; isClean: boolean } | null> {
-  const own = repositoryOf(parent, submodule)
+async function changesBelow(submodule: Submodule): Promise<{ modified: string[]; isClean: boolean } | null> {
+  const own = repositoryOf(submodule)
   // A repository in the work tree would be removed too.
   if (own.gitDir === join(own.workTree, '.git') || !(await hasCommit(own, 'HEAD'))) return null
   const changed = [...(await localChanges(own)).keys()].map((path) => join(own.workTree, path))
   const modified = changed.filter((path) => lstat(path))
   let isClean = modified.length === 0 && (await git(own, ['ls-files', '--others'])) === ''
   for (const nested of await submodulesOf(own, 'HEAD')) {
-    if (placeOf(own, nested) === 'empty') continue
-    const more = placeOf(own, nested) === 'its work tree' ? await changesBelow(own, nested) : null
+    if (placeOf(nested) === 'empty') continue
+    const more = placeOf(nested) === 'its work tree' ? await changesBelow(nested) : null
     if (!more) return null
     modified.push(...more.modified)
     isClean &&= more.isClean
@@ -138,18 +131,14 @@ async function changesBelow(
 }
 
 /** Makes room for a clone: at the submodule's path, and in .git/modules where the repository has no HEAD. */
-export async function clearPlace(
-  update: SubmoduleUpdate,
-  parent: Repository,
-  submodule: Submodule,
-): Promise<void> {
+export async function clearPlace(update: SubmoduleUpdate, submodule: Submodule): Promise<void> {
   const { checkout } = update
-  const own = repositoryOf(parent, submodule)
+  const own = repositoryOf(submodule)
   if (existsSync(own.gitDir) && !(await hasCommit(own, 'HEAD'))) {
     if (hasBranches(own)) await moveOut(update, own.gitDir)
     else removeTree(checkout, own.gitDir)
   }
-  if (placeOf(parent, submodule) !== 'something else') return
+  if (placeOf(submodule) !== 'something else') return
   const { workTree } = own
   const isFolder = lstatSync(workTree).isDirectory()
   // Its .git names a missing repository.

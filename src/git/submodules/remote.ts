@@ -3,7 +3,7 @@ import { hasCommit } from '../checkout.ts'
 import { fetchWithin } from '../fetch.ts'
 import { type GitOptions, gitError, gitLines, gitRemote, remoteUrl, tryGit } from '../git.ts'
 import type { Repository } from '../repository.ts'
-import type { Submodule, SubmoduleUpdate } from './submodule.ts'
+import { repositoryOf, type Submodule, type SubmoduleUpdate } from './submodule.ts'
 
 /** Enough for a clone. */
 const TIMEOUT_MS = 15 * 60_000
@@ -18,15 +18,11 @@ export function runSubmodule(
 }
 
 /** Clones a missing submodule, if it is active, without its files: some may be in git LFS. */
-export function cloneMissing(
-  update: SubmoduleUpdate,
-  repository: Repository,
-  { name, path }: Submodule,
-): Promise<void> {
+export function cloneMissing(update: SubmoduleUpdate, { parent, name, path }: Submodule): Promise<void> {
   const noCheckout = ['-c', `submodule.${name}.update=!true`] // git-submodule(1), custom command
   const clone = [...noCheckout, 'submodule', '--quiet', 'update', '--', `:(literal)${path}`]
-  return fetchWithin(repository, `the remote of the submodule ${path}`, (limits) =>
-    run(update, repository, clone, limits),
+  return fetchWithin(parent, `the remote of the submodule ${path}`, (limits) =>
+    run(update, parent, clone, limits),
   )
 }
 
@@ -48,11 +44,9 @@ async function run(
  * Fetches the commit of a submodule where it is missing: by its id, or from older servers by all branches and tags. Returns
  * the submodule's remote.
  */
-export async function bringCommit(
-  update: SubmoduleUpdate,
-  own: Repository,
-  { commit, path }: Submodule,
-): Promise<string> {
+export async function bringCommit(update: SubmoduleUpdate, submodule: Submodule): Promise<string> {
+  const { commit, path } = submodule
+  const own = repositoryOf(submodule)
   const remotes = await gitLines(own, ['remote'])
   const remote = remotes.find((name) => name === 'origin') ?? remotes[0] ?? 'origin'
   if (await hasCommit(own, commit)) return remote

@@ -23,6 +23,7 @@ export interface SubmoduleUpdate {
 
 /** An entry of a commit's .gitmodules. */
 export interface Submodule {
+  readonly parent: Repository
   readonly name: string
   readonly path: string
   /** As in .gitmodules, perhaps relative. */
@@ -47,7 +48,7 @@ export async function submodulesOf(repository: Repository, commit: string): Prom
     const [, name] = /^submodule\.(.+)\.path$/s.exec(key) ?? []
     // git refuses such a name too: its folder would be outside of .git/modules.
     if (name === undefined || name.split(/[/\\]/).includes('..')) return []
-    return [{ name, path, url: settings.get(`submodule.${name}.url`) ?? '' }]
+    return [{ parent: repository, name, path, url: settings.get(`submodule.${name}.url`) ?? '' }]
   })
   if (modules.length === 0) return []
   const paths = modules.map(({ path }) => `:(literal)${path}`)
@@ -70,7 +71,7 @@ export function sameIn(submodules: readonly Submodule[], { name, path }: Submodu
 /** The thing at a submodule's path. `behind a link`: a folder above it is a link, and telec would change files elsewhere. */
 export type Place = 'empty' | 'its work tree' | 'something else' | 'behind a link'
 
-export function placeOf(parent: Repository, { name, path }: Submodule): Place {
+export function placeOf({ parent, name, path }: Submodule): Place {
   for (const above of foldersOf(path).filter(Boolean)) {
     const stat = lstat(join(parent.workTree, above))
     if (!stat) return 'empty'
@@ -91,7 +92,7 @@ export function placeOf(parent: Repository, { name, path }: Submodule): Place {
 }
 
 /** The repository of a submodule. */
-export function repositoryOf(parent: Repository, { name, path }: Submodule): Repository {
+export function repositoryOf({ parent, name, path }: Submodule): Repository {
   const workTree = join(parent.workTree, path)
   const dotGit = join(workTree, '.git')
   // It is in the work tree where git before 1.7.8 made it, or a user made a clone a submodule.

@@ -41,26 +41,25 @@ export async function updateSubmodules(
   const lastOf = (submodule: Submodule) => before && sameIn(before, submodule)
   const isHalfWay = (submodule: Submodule) =>
     before !== null && lastOf(submodule)?.commit !== submodule.commit
-  const isDone = async (submodule: Submodule) => !isHalfWay(submodule) && (await isAt(repository, submodule))
-  const isCloned = (submodule: Submodule) => placeOf(repository, submodule) === 'its work tree'
+  const isDone = async (submodule: Submodule) => !isHalfWay(submodule) && (await isAt(submodule))
+  const isCloned = (submodule: Submodule) => placeOf(submodule) === 'its work tree'
 
   // First: a submodule without a repository makes each git submodule fail.
-  for (const submodule of submodules)
-    if (!(await isDone(submodule))) await clearPlace(update, repository, submodule)
+  for (const submodule of submodules) if (!(await isDone(submodule))) await clearPlace(update, submodule)
   if (update.remote !== null) await runSubmodule(update, repository, 'sync')
   const missing = submodules.filter((submodule) => !isCloned(submodule))
   for (const submodule of submodules.filter(isCloned)) await updateOne(submodule)
   if (missing.length === 0 || update.remote === null) return
   await runSubmodule(update, repository, 'init')
   for (const submodule of missing) {
-    await cloneMissing(update, repository, submodule)
+    await cloneMissing(update, submodule)
     if (isCloned(submodule)) await updateOne(submodule)
   }
 
   async function updateOne(submodule: Submodule): Promise<void> {
-    const own = repositoryOf(repository, submodule)
+    const own = repositoryOf(submodule)
     const last = lastOf(submodule)
-    const hasMoved = (await isDone(submodule)) || (await move(update, own, submodule, last))
+    const hasMoved = (await isDone(submodule)) || (await move(update, submodule, last))
     if (!hasMoved || !hasSubmodules(own)) return
     const below = last ? await submodulesOf(own, last.commit) : []
     await updateSubmodules(update, own, submodule.commit, isHalfWay(submodule) ? below : null)
@@ -68,22 +67,22 @@ export async function updateSubmodules(
 }
 
 /** Whether a submodule is at its commit, by its index and HEAD. */
-async function isAt(parent: Repository, submodule: Submodule): Promise<boolean> {
-  const own = repositoryOf(parent, submodule)
-  const isCheckedOut = placeOf(parent, submodule) === 'its work tree' && existsSync(indexOf(own))
+async function isAt(submodule: Submodule): Promise<boolean> {
+  const own = repositoryOf(submodule)
+  const isCheckedOut = placeOf(submodule) === 'its work tree' && existsSync(indexOf(own))
   return isCheckedOut && (await headOf(own)) === submodule.commit
 }
 
 /** Moves a submodule to its commit. @returns false where the commit is missing and must not be fetched */
 async function move(
   update: SubmoduleUpdate,
-  own: Repository,
   submodule: Submodule,
   last: Submodule | null | undefined,
 ): Promise<boolean> {
   const { commit } = submodule
+  const own = repositoryOf(submodule)
   if (update.remote !== null) {
-    const remote = await bringCommit(update, own, submodule)
+    const remote = await bringCommit(update, submodule)
     if (await hasLargeFiles(own, commit)) await fetchLargeFiles(own, remote, commit)
   } else if (!(await hasCommit(own, commit))) return false
   const head = await headOf(own)
