@@ -31,22 +31,21 @@ export function openRedis(redis: RedisConfig, connectTimeoutMs: number): RedisCl
   return connectTo(accessTo(redis), connectTimeoutMs, connectTimeoutMs)
 }
 
-/** Works over a connection of its own; `timeoutMs` limits both together. */
-export async function withRedis<Value>(
+/** Works over a connection; a time limit holds for both together. */
+export type AskRedis = <Value>(work: (client: RedisClient) => Promise<Value>) => Promise<Value>
+
+/** Works over a connection of its own. */
+export function withRedis<Value>(
   redis: RedisConfig,
   timeoutMs: number,
   work: (client: RedisClient) => Promise<Value>,
 ): Promise<Value> {
-  const client = openRedis(redis, timeoutMs)
-  const working = client.ready().then(() => work(client))
-  return within(working, timeoutMs).finally(() => client.close())
+  const { ask, close } = keepRedis(redis, timeoutMs)
+  return ask(work).finally(close)
 }
 
-/** Works over a connection. */
-export type AskRedis = <Value>(work: (client: RedisClient) => Promise<Value>) => Promise<Value>
-
-/** As `withRedis`, over one connection for all calls, which is opened again after a fault. */
-export function keepRedis(redis: RedisConfig, timeoutMs: number): AskRedis {
+/** One connection for all calls, which is opened again after a fault. */
+export function keepRedis(redis: RedisConfig, timeoutMs: number): { ask: AskRedis; close(): void } {
   let kept: RedisClient | null = null
   const once: AskRedis = async (work) => {
     const client = kept ?? openRedis(redis, timeoutMs)
@@ -60,12 +59,15 @@ export function keepRedis(redis: RedisConfig, timeoutMs: number): AskRedis {
       throw error
     }
   }
-  return (work) => {
-    const wasOpen = kept !== null
-    return once(work).catch((error) => {
-      if (wasOpen) return once(work)
-      throw error
-    })
+  return {
+    ask(work) {
+      const wasOpen = kept !== null
+      return once(work).catch((error) => {
+        if (wasOpen) return once(work) // the server may have restarted
+        throw error
+      })
+    },
+    close: () => kept?.close(),
   }
 }
 

@@ -6,7 +6,7 @@ import { within } from '../system/limit.ts'
 import { count } from '../system/plural.ts'
 import { isoTime } from '../system/world.ts'
 import { type Announcement, announce } from './announcements.ts'
-import { describeFault, openRedis, withRedis } from './client.ts'
+import { describeFault, keepRedis, withRedis } from './client.ts'
 import type { RedisClient } from './ioredis.ts'
 import { COMPUTERS_KEY, statusKey } from './keys.ts'
 import { Count, Ok } from './replies.ts'
@@ -83,36 +83,23 @@ async function recordHeartbeat(
  */
 export function redisSink(service: Service, redis: RedisConfig): StatusSink {
   const { world, paths } = service
-  let client: RedisClient | null = null
+  const connection = keepRedis(redis, BUDGET_MS)
   const waiting: StatusRecord[] = []
   let latest: StatusRecord | null = null
   let failure: string | null = null
   let sending = Promise.resolve()
   let isBusy = false
 
-  /** @returns why not all were sent; null where they were. */
-  const send = async (): Promise<string | null> => {
-    try {
-      if (client === null) {
-        client = openRedis(redis, BUDGET_MS)
-        await client.ready()
-      }
-      for (let next = waiting[0]; next; next = waiting[0]) {
-        await sendStatus(client, next, world.now())
-        waiting.shift()
-      }
-      return null
-    } catch (error) {
-      client?.close()
-      client = null
-      return describeFault(error)
+  const send = async () => {
+    for (let next = waiting[0]; next; next = waiting[0]) {
+      const record = next
+      await connection.ask((client) => sendStatus(client, record, world.now()))
+      waiting.shift()
     }
   }
   const flush = async () => {
     isBusy = true
-    const wasOpen = client !== null
-    failure = await send()
-    if (failure !== null && wasOpen) failure = await send() // the server may have restarted
+    failure = await send().then(() => null, describeFault)
     isBusy = false
   }
   return {
@@ -124,7 +111,7 @@ export function redisSink(service: Service, redis: RedisConfig): StatusSink {
     async close() {
       if (latest === null) return
       const late = await within(sending, BUDGET_MS).then(() => null, describeFault)
-      client?.close()
+      connection.close()
       await recordHeartbeat(service, readRedisState(paths), latest, late ?? failure)
     },
   }

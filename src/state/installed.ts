@@ -1,8 +1,7 @@
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Paths } from '../config/paths.ts'
-import { shellWord } from '../system/errors.ts'
-import { lstat, readJson } from '../system/files.ts'
+import { lstat } from '../system/files.ts'
 import { stateFile } from './file.ts'
 
 /** telec uninstall removes these paths, from any folder. */
@@ -20,8 +19,11 @@ const InstalledSchema = v.object({
 /** The files that `telec install` wrote, which telec finds here even after the configuration has changed. */
 export type Installed = v.InferOutput<typeof InstalledSchema>
 
-const HINT = 'move it away and install again: mv FILE FILE.broken; telec install'
-const { read, write } = stateFile('installed', InstalledSchema, HINT)
+const { read, write } = stateFile(
+  'installed',
+  InstalledSchema,
+  'move it away and install again: mv FILE FILE.broken; telec install',
+)
 
 export function readInstalled(paths: Paths): Installed | null {
   return read(paths) ?? readOld(paths)
@@ -32,12 +34,8 @@ export function writeInstalled(paths: Paths, installed: Installed): Promise<void
 }
 
 /** telec 0.1 kept it in the home, which belonged to root then; from another user's home telec takes no paths to remove. */
-function readOld({ home, installed }: Paths): Installed | null {
-  const path = join(home, 'installed.json')
-  if (path === installed || lstat(home)?.uid !== 0) return null
-  return readJson(
-    path,
-    InstalledSchema,
-    HINT.replaceAll('FILE', () => shellWord(path)),
-  )
+function readOld(paths: Paths): Installed | null {
+  const path = join(paths.home, 'installed.json')
+  const isOld = path !== paths.installed && lstat(paths.home)?.uid === 0
+  return isOld ? read({ ...paths, installed: path }) : null
 }

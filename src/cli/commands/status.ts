@@ -65,7 +65,7 @@ async function fleetView(
   isKept: boolean,
 ): Promise<() => Promise<View>> {
   const redis = await redisOf(world, services)
-  const ask = isKept ? keepRedis(redis, REDIS_TIMEOUT_MS) : askOnce(redis)
+  const ask = isKept ? keepRedis(redis, REDIS_TIMEOUT_MS).ask : askOnce(redis)
   return async () => {
     const data = await fleetOf(world, ask)
     return { data, text: showFleet(data, world.now()) }
