@@ -8,7 +8,7 @@ import { lstat, readPlainText } from '../system/files.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { freeSpace, LEAST_FREE, mebibytes } from '../system/space.ts'
 import { changeFiles, copyFile, filesBelow, removeFiles, removeTree } from './checkout-files.ts'
-import { type GitOptions, git, gitError, gitRemote, tryGit } from './git.ts'
+import { type GitOptions, git, gitRemote, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 import { noLongerAvailable, verifyFetched } from './target.ts'
@@ -84,10 +84,9 @@ export async function fetchMissing(
   const config = readPlainText(join(repository.commonDir, 'config')) ?? ''
   if (!/^\s*promisor\s*=/im.test(config)) return
   const args = ['diff-tree', '-r', '--shortstat', '--no-renames', from, commit, '--'] // needs all of them
-  await fetchWithin(repository, `the remote ${remote}`, async (limits) => {
-    const result = await tryGit(repository, args, { timeoutMs, limits })
-    if (result.code !== 0) throw gitError(repository, args, result, 'later')
-  })
+  await fetchWithin(repository, `the remote ${remote}`, (limits) =>
+    git(repository, args, { timeoutMs, limits, effect: 'later' }),
+  )
 }
 
 function fetchArguments(source: string, ...refspecs: readonly string[]): string[] {

@@ -95,15 +95,15 @@ export function gitInShell(repository: Repository, args: readonly string[], time
   return [...variables, ...limit, 'git', ...folders, ...CONFIG, ...args]
 }
 
-/** Runs git and returns its standard output. Throws `halted` where it fails. */
+/** Runs git and returns its standard output. Throws where it fails, see `gitError`. */
 export async function git(
   repository: Repository,
   args: readonly string[],
-  options: GitOptions = {},
+  { effect, ...options }: GitOptions & { readonly effect?: Effect } = {},
 ): Promise<string> {
   const result = await tryGit(repository, args, options)
   if (result.code === 0) return result.stdout
-  throw gitError(repository, args, result)
+  throw gitError(repository, args, result, effect)
 }
 
 /** The lines that git prints; with `-z` the texts between NULs. Throws as `git` does. */
@@ -130,12 +130,15 @@ export async function answerOf(repository: Repository, args: readonly string[]):
   return result.code === 0 ? result.stdout : null
 }
 
-/** The error for a failed git, by its cause. `interrupted`: git left something half-done. */
+/** The kind of the error for a failed git; `interrupted`: git left something half-done. */
+type Effect = 'halted' | 'later' | 'interrupted'
+
+/** The error for a failed git, by its cause. */
 export function gitError(
   repository: Repository,
   args: readonly string[],
   result: RunResult,
-  effect: 'halted' | 'later' | 'interrupted' = 'halted',
+  effect: Effect = 'halted',
 ): TelecError {
   const cause = localCause(repository, result, effect === 'interrupted')
   if (cause) return cause

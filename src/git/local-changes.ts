@@ -8,7 +8,7 @@ import type { Change } from './changes.ts'
 import { moveAway, removeFiles } from './checkout-files.ts'
 import { diskStates, SUBMODULE } from './content.ts'
 import { git, gitLines, tryGit } from './git.ts'
-import { type Fold, foldersOf } from './names.ts'
+import { foldersOf, foldOf } from './names.ts'
 import { keepCommit } from './refs.ts'
 import type { Repository } from './repository.ts'
 
@@ -32,10 +32,9 @@ export async function inTheWay(
   repository: Repository,
   local: ReadonlyMap<string, string>,
   changes: readonly Change[],
-  fold: Fold,
 ): Promise<InTheWay> {
-  const touched = [...local.keys()].filter(isTouchedBy(changes, fold))
-  const untracked = untrackedInTheWay(repository, changes, fold)
+  const touched = [...local.keys()].filter(isTouchedBy(repository, changes))
+  const untracked = untrackedInTheWay(repository, changes)
   const isStaged = (path: string) => local.get(path)?.startsWith(' ') === false
   const compared = new Set([...touched.filter((path) => !isStaged(path)), ...untracked])
   const states = await diskStates(
@@ -48,18 +47,17 @@ export async function inTheWay(
 }
 
 /** Whether a move over these changes touches a path: as the same file, a folder of its name, or a file with the name of its folder. */
-export function isTouchedBy(changes: readonly Change[], fold: Fold): (path: string) => boolean {
+export function isTouchedBy(repository: Repository, changes: readonly Change[]): (path: string) => boolean {
+  const fold = foldOf(repository)
   const files = new Set(changes.map(({ path }) => fold(path)))
   const folders = new Set(changes.flatMap(({ path }) => foldersOf(path)).map(fold))
   return (path) => folders.has(fold(path)) || [path, ...foldersOf(path)].some((name) => files.has(fold(name)))
 }
 
 /** Untracked files where the commits have something new. */
-export function untrackedInTheWay(
-  { workTree }: Repository,
-  changes: readonly Change[],
-  fold: Fold,
-): string[] {
+export function untrackedInTheWay(repository: Repository, changes: readonly Change[]): string[] {
+  const { workTree } = repository
+  const fold = foldOf(repository)
   const tracked = new Set(changes.filter(({ before }) => before).map(({ path }) => fold(path)))
   const found = new Set<string>()
   const links = changes.filter(({ before }) => before?.mode === SUBMODULE).map(({ path }) => path)

@@ -10,7 +10,7 @@ import { currentBranch, headId, syncCheckout } from './checkout.ts'
 import { diskStates, SUBMODULE } from './content.ts'
 import { git, gitError, gitLines, tryGit } from './git.ts'
 import { keepAll, untrackedInTheWay } from './local-changes.ts'
-import { foldersOf, foldOf } from './names.ts'
+import { foldersOf } from './names.ts'
 import type { Repository } from './repository.ts'
 
 interface Move {
@@ -96,8 +96,7 @@ async function moveHead(
   const isOnBranch = branch !== null && (await currentBranch(repository)) === branch
   const where = isOnBranch ? ['HEAD'] : ['--no-deref', 'HEAD']
   const args = ['update-ref', '-m', `telec: moving to ${commit}`, ...where, commit, head]
-  const result = await tryGit(repository, args)
-  if (result.code !== 0) throw gitError(repository, args, result, 'interrupted')
+  await git(repository, args, { effect: 'interrupted' })
 }
 
 async function moveFiles(repository: Repository, from: string, to: string): Promise<void> {
@@ -145,7 +144,7 @@ async function rewrite(repository: Repository, { from, to, changes }: Progress):
 async function progressOf(repository: Repository, from: string, to: string): Promise<Progress> {
   const changes = await changesBetween(repository, from, to)
   const states = await diskStates(repository, changes)
-  const untracked = untrackedInTheWay(repository, changes, foldOf(repository) ?? ((name) => name))
+  const untracked = untrackedInTheWay(repository, changes)
   const stateOf = (path: string) => states.get(path) ?? 'other'
   const isCloned = ({ path, after }: Change) =>
     after?.mode === SUBMODULE && existsSync(join(repository.workTree, path, '.git'))

@@ -3,13 +3,14 @@ import { readPlainText } from '../system/files.ts'
 import { gitLines } from './git.ts'
 import type { Repository } from './repository.ts'
 
-/** Maps the names of one file on a disk to one string. */
-export type Fold = (name: string) => string
+/** Whether the disk is case-insensitive, by git's core.ignoreCase. */
+export function isCaseless({ commonDir }: Repository): boolean {
+  return /^\s*ignorecase\s*=\s*true\s*$/im.test(readPlainText(join(commonDir, 'config')) ?? '')
+}
 
-/** The fold of a case-insensitive disk, by git's core.ignoreCase; null on other disks. */
-export function foldOf({ commonDir }: Repository): Fold | null {
-  const isCaseless = /^\s*ignorecase\s*=\s*true\s*$/im.test(readPlainText(join(commonDir, 'config')) ?? '')
-  return isCaseless ? (name) => name.normalize('NFC').toLowerCase() : null
+/** Maps the names of one file on the disk to one string. */
+export function foldOf(repository: Repository): (name: string) => string {
+  return isCaseless(repository) ? (name) => name.normalize('NFC').toLowerCase() : (name) => name
 }
 
 /** The paths that the disk takes for another file of the commit, or for a folder of one. */
@@ -17,8 +18,8 @@ export async function collisions(
   repository: Repository,
   commit: string,
   paths: readonly string[],
-  fold: Fold,
 ): Promise<string[]> {
+  const fold = foldOf(repository)
   const files = await gitLines(repository, ['ls-tree', '-r', '-z', '--name-only', commit])
   const wanted = new Set(paths)
   const first = new Map<string, string>()

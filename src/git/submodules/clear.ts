@@ -85,7 +85,7 @@ async function obstaclesIn(update: SubmoduleUpdate, own: Repository, commit: str
   if (update.interrupted) return below // its files may be half-way: the move itself checks them
   const local = await localChanges(own)
   const found = isHere
-    ? await inTheWay(own, local, await changesBetween(own, 'HEAD', commit), (name) => name)
+    ? await inTheWay(own, local, await changesBetween(own, 'HEAD', commit))
     : { modified: [...local.keys()], untracked: [], isStaged: true }
   const paths = [...found.modified, ...found.untracked].map((name) =>
     nameOf(update, join(own.workTree, name)),

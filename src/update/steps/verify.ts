@@ -9,7 +9,7 @@ import { unchangedSince } from '../../git/index-file.ts'
 import { fetchLargeFiles } from '../../git/lfs.ts'
 import { inTheWay, isTouchedBy, localChanges, stashPaths } from '../../git/local-changes.ts'
 import { isHalfWay, verifyWritable } from '../../git/move.ts'
-import { collisions, type Fold, foldOf } from '../../git/names.ts'
+import { collisions, isCaseless } from '../../git/names.ts'
 import { keepCommit } from '../../git/refs.ts'
 import type { Repository } from '../../git/repository.ts'
 import { verifySignatures } from '../../git/signatures.ts'
@@ -118,12 +118,10 @@ async function verifyNothingInTheWay(context: StepContext, head: string): Promis
   const local = new Map([...differing].filter(([path]) => !installed.some((one) => one.path === path)))
   context.remember({ local: [...local.keys()] })
   await verifyWritable(repository, changes)
-  const fold = foldOf(repository)
-  if (fold) await verifyNamesApart(repository, update.target, changes, fold)
-  const asItIs = fold ?? ((name: string) => name)
-  const found = await inTheWay(repository, local, changes, asItIs)
+  if (isCaseless(repository)) await verifyNamesApart(repository, update.target, changes)
+  const found = await inTheWay(repository, local, changes)
   const paths = [...found.modified, ...found.untracked].map(printableName)
-  const isTouched = isTouchedBy(changes, asItIs)
+  const isTouched = isTouchedBy(repository, changes)
   const kept = [...local.keys()].filter((path) => !isTouched(path)).map(printableName)
   const remarks = [`${count(changes.length, 'file')} to change`]
   if (paths.length > 0 && !update.permits.includes('stash'))
@@ -157,10 +155,9 @@ async function verifyNamesApart(
   repository: Repository,
   target: Target,
   changes: readonly Change[],
-  fold: Fold,
 ): Promise<void> {
   const touched = changes.map(({ path }) => path)
-  const pairs = await collisions(repository, target.commit, touched, fold)
+  const pairs = await collisions(repository, target.commit, touched)
   if (pairs.length === 0) return
   const disk = `the disk of ${repository.workTree}`
   throw new TelecError('halted', `${disk} cannot tell files of ${nameOf(target)} apart`, {
