@@ -3,10 +3,10 @@ import compare from 'semver/functions/compare'
 import type { Detail } from '../state/migrations.ts'
 import { foreseen } from '../system/errors.ts'
 import { localTime } from '../system/local-time.ts'
-import type { World } from '../system/world.ts'
 import type { Migration } from './discover.ts'
 import type { MigrationPlan } from './plan.ts'
-import { hashOf, type Surroundings, withMigration } from './run.ts'
+import { hashOf, withMigration } from './run.ts'
+import type { Surroundings } from './runtimes/runtime.ts'
 
 /** `gone`: recorded, but no longer in the checkout. `before`: telec was set up at that version or a newer one. */
 export type State = 'applied' | 'pending' | 'late' | 'gone' | 'before' | 'later'
@@ -56,7 +56,6 @@ export interface Answer {
 
 /** Asks the `check()` of each migration, also after a failure; runs nothing else. */
 export async function askChecks(
-  world: World,
   migrations: readonly Migration[],
   surroundings: Surroundings,
 ): Promise<Answer[]> {
@@ -64,7 +63,7 @@ export async function askChecks(
   for (const migration of migrations) {
     const { id } = migration
     try {
-      const isTrue = await withMigration(world, surroundings, migration, (call) => call('check'))
+      const isTrue = await withMigration(surroundings, migration, (call) => call('check'))
       answers.push({ id, says: isTrue ? 'true' : 'false', error: null })
     } catch (error) {
       const { because, message } = foreseen(error)
@@ -76,7 +75,6 @@ export async function askChecks(
 
 /** The same rows, compared with the `check()` of each migration that is applied or pending. */
 export async function askForDrift(
-  world: World,
   rows: readonly Row[],
   { migrations }: MigrationPlan,
   surroundings: Surroundings,
@@ -84,9 +82,7 @@ export async function askForDrift(
   const isAsked = ({ state }: Row) => state !== 'before' && state !== 'later'
   const ids = new Set(rows.filter(isAsked).map(({ id }) => id))
   const asked = migrations.filter(({ id }) => ids.has(id))
-  const answers = new Map(
-    (await askChecks(world, asked, surroundings)).map((answer) => [answer.id, answer] as const),
-  )
+  const answers = new Map((await askChecks(asked, surroundings)).map((answer) => [answer.id, answer]))
   return rows.map((row) => ({ ...row, ...driftOf(row, answers.get(row.id)) }))
 }
 

@@ -6,7 +6,7 @@ import { isWithin } from '../system/places.ts'
 import { inTemporaryFolder } from '../system/temporary.ts'
 import type { World } from '../system/world.ts'
 import type { Migration } from './discover.ts'
-import { hashOf, withMigration } from './run.ts'
+import { hashOf, variablesOf, withMigration } from './run.ts'
 
 export interface Verdict {
   readonly id: string
@@ -46,17 +46,13 @@ async function verifyOne(
 ): Promise<Verdict> {
   const { id } = migration
   const verdict = (fault: string | null, differences: readonly string[] = []) => ({ id, fault, differences })
-  const surroundings = {
-    ...copies,
-    code: copies.checkout,
-    env: withoutTokens(world.env),
-    python: 'python3',
-    from: null,
-    to: migration.version,
-  }
+  const { home, checkout } = copies
+  const variables = variablesOf(home, checkout, { from: null, to: migration.version })
+  const env = { ...withoutTokens(world.env), ...variables }
+  const surroundings = { world, checkout, code: checkout, env, python: 'python3' }
   try {
     hashOf(migration) // where the file is unreadable, its error is clearer than the runtime's
-    return await withMigration(world, surroundings, migration, async (call) => {
+    return await withMigration(surroundings, migration, async (call) => {
       await call('check')
       if (!(await call('migrate'))) return verdict('migrate() returned false')
       if (!(await call('check'))) return verdict('check() is false after migrate()')

@@ -9,35 +9,31 @@ import { openRecorder } from '../state/migrations.ts'
 import { kindOf } from '../system/errors.ts'
 import { sha256 } from '../system/hash.ts'
 import { VERSION } from '../system/version.ts'
-import { isoTime, type World } from '../system/world.ts'
+import { isoTime } from '../system/world.ts'
 import type { Language, Migration } from './discover.ts'
 import { migrationFailure } from './failure.ts'
 import { type MigrationPlan, type Planned, verifyAsCommitted } from './plan.ts'
 import { verifyRunnable } from './runnable.ts'
 import { executableRuntime } from './runtimes/executable.ts'
 import { nodeRuntime, pythonRuntime } from './runtimes/hosts.ts'
-import type { Call, Runtime } from './runtimes/runtime.ts'
+import { type Call, logLine, type Runtime, type Surroundings } from './runtimes/runtime.ts'
 
 export interface Versions {
   readonly from: string | null
   readonly to: string | null
 }
 
-/** The folders, the environment and the interpreter of migrations. */
-export interface Surroundings extends Versions {
-  readonly home: string
-  readonly checkout: string
-  /** The folder with their files: the checkout, or a copy of it. */
-  readonly code: string
-  readonly env: NodeJS.ProcessEnv
-  readonly python: string
+export async function surroundingsOf(service: Service, versions: Versions): Promise<Surroundings> {
+  const { world, config, paths } = service
+  const { checkout } = config.deployment
+  const command = await commandEnvironment(service, await serviceEnvironment(service))
+  const env = { ...command, ...variablesOf(paths.home, checkout, versions) }
+  return { world, checkout, code: checkout, env, python: pythonOf(config) }
 }
 
-export async function surroundingsOf(service: Service, versions: Versions): Promise<Surroundings> {
-  const { config, paths } = service
-  const { checkout } = config.deployment
-  const env = await commandEnvironment(service, await serviceEnvironment(service))
-  return { home: paths.home, checkout, code: checkout, env, python: pythonOf(config), ...versions }
+/** The variables of a migration beside those of the service. */
+export function variablesOf(home: string, checkout: string, { from, to }: Versions) {
+  return { TELEC_HOME: home, TELEC_CHECKOUT: checkout, TELEC_FROM: from ?? '', TELEC_TO: to ?? '' }
 }
 
 /** The interpreter of `deployment.python`, which may be a virtual environment. */
@@ -66,7 +62,7 @@ export async function runPlan(
   const surroundings = await surroundingsOf(service, versions)
   const hashes = pending.map(hashOf)
   for (const migration of pending) verifyRunnable(migration, surroundings)
-  await runBefore(service, environmentIn(surroundings), pending)
+  await runBefore(service, surroundings.env, pending)
   const counts = { run: 0, satisfied: 0 }
   const recorder = await openRecorder(paths, record)
   const sync = createSyncFor(service)
@@ -77,7 +73,7 @@ export async function runPlan(
       world.log.debug(`migrate: ${id} begins`)
       world.log.progress(`migrating ${index + 1} of ${pending.length}: ${id}`)
       const startedMs = world.monotonic()
-      const how = await withMigration(world, surroundings, migration, (call) => apply(migration, call))
+      const how = await withMigration(surroundings, migration, (call) => apply(migration, call))
       if (migration.again && how === 'satisfied') continue
       if (migration.again)
         world.log.notice(`migrate: ${id} was recorded, and its effect was lost: it ran again`)
@@ -118,7 +114,7 @@ async function runBefore(
     env,
     timeoutMs,
     input: JSON.stringify(pending.map(({ id, path, late }) => ({ id, path, late }))),
-    onLine: (line) => world.log.info(`  | ${line}`),
+    onLine: logLine(world),
   })
   if (result.code !== 0) throw shellFailure('the before_migrate command', command, checkout, result)
 }
@@ -142,25 +138,13 @@ const RUNTIMES: Readonly<Record<Language, Runtime>> = {
 
 /** Prepares a migration for `use`, in its own process, which has ended with all its leftovers when this resolves. */
 export async function withMigration<Result>(
-  world: World,
   surroundings: Surroundings,
   migration: Migration,
   use: (call: Call) => Promise<Result>,
 ): Promise<Result> {
   verifyRunnable(migration, surroundings)
-  const { call, close } = RUNTIMES[migration.language](migration, {
-    world,
-    cwd: surroundings.checkout,
-    code: surroundings.code,
-    python: surroundings.python,
-    env: environmentIn(surroundings),
-    onLine: (line) => world.log.info(`  | ${line}`),
-  })
+  const { call, close } = RUNTIMES[migration.language](migration, surroundings)
   return use(call).finally(close)
-}
-
-function environmentIn({ env, home, checkout, from, to }: Surroundings): NodeJS.ProcessEnv {
-  return { ...env, TELEC_HOME: home, TELEC_CHECKOUT: checkout, TELEC_FROM: from ?? '', TELEC_TO: to ?? '' }
 }
 
 /** SHA-256 of a migration's file, in hex. */

@@ -5,12 +5,10 @@ import { shellWord } from '../system/errors.ts'
 import { mayAccess, readBeginning } from '../system/files.ts'
 import type { Migration } from './discover.ts'
 import { migrationFailure } from './failure.ts'
+import type { Surroundings } from './runtimes/runtime.ts'
 
 /** Throws `halted` where the migration's file or interpreter cannot start: the system would say only ENOENT. */
-export function verifyRunnable(
-  migration: Migration,
-  { checkout, env, python }: { checkout: string; env: NodeJS.ProcessEnv; python: string },
-): void {
+export function verifyRunnable(migration: Migration, { checkout, env, python }: Surroundings): void {
   const fault =
     migration.language === 'executable'
       ? faultOfExecutable(migration.path, env, checkout)

@@ -63,7 +63,7 @@ async function askOfCopy(
   target: Target,
   changed: readonly string[],
 ): Promise<Answer[]> {
-  const { world, config } = service
+  const { config } = service
   return inTemporaryFolder('rehearsal', async (code) => {
     await exportWithMigrations(repository, target.commit, migrationsFolder(config), code)
     linkUnknown(repository, code, [...changed, config.deployment.migrations])
@@ -72,7 +72,7 @@ async function askOfCopy(
     const bounds = { from: null, to: target.version, deployed: deployed.version }
     const plan = await planMigrations(copy, bounds, 'worktree')
     const versions = { from: deployed.version, to: target.version }
-    return await askChecks(world, plan.pending, { ...(await surroundingsOf(service, versions)), code })
+    return await askChecks(plan.pending, { ...(await surroundingsOf(service, versions)), code })
   })
 }
 

@@ -5,17 +5,16 @@ import { loadLaunch } from '../../system/launch.ts'
 import { type RunResult, run } from '../../system/process.ts'
 import { callFailure } from '../failure.ts'
 import type { FunctionName } from './protocol.ts'
-import { CALL_TIMEOUT_MS, MOST_OUTPUT, PRINTED_TOO_MUCH, type Runtime } from './runtime.ts'
+import { CALL_TIMEOUT_MS, logLine, MOST_OUTPUT, PRINTED_TOO_MUCH, type Runtime } from './runtime.ts'
 
 /** Any executable file: `FILE check` exits with 0 (applied) or 1 (not yet), `FILE migrate` with 0 (done). */
-export const executableRuntime: Runtime = (migration, { cwd, env, onLine }) => ({
+export const executableRuntime: Runtime = (migration, { world, checkout, env }) => ({
   async call(name) {
     const bounds = { timeoutMs: CALL_TIMEOUT_MS, maxOutput: MOST_OUTPUT, leftovers: 'end' } as const
-    const result = await run(migration.path, [name], { cwd, env, onLine, loadLaunch, ...bounds }).catch(
-      (error: unknown) => {
-        throw callFailure(migration, name, `it did not start: ${foreseen(error).because}`, '')
-      },
-    )
+    const options = { cwd: checkout, env, onLine: logLine(world), loadLaunch, ...bounds }
+    const result = await run(migration.path, [name], options).catch((error: unknown) => {
+      throw callFailure(migration, name, `it did not start: ${foreseen(error).because}`, '')
+    })
     const fault = faultIn(result, name)
     const where = result.code === NOT_FOUND ? `\n${searched(env)}` : ''
     if (fault !== null) throw callFailure(migration, name, `${fault}${where}`, result.stdout)

@@ -10,10 +10,11 @@ import { callFailure } from '../failure.ts'
 import { ANSWERS_FD, type Answer, LOADER_FD, REQUESTS_FD, type TimeLimit } from './protocol.ts'
 import {
   CALL_TIMEOUT_MS,
+  logLine,
   MOST_OUTPUT,
   PRINTED_TOO_MUCH,
   type Runtime,
-  type RuntimeOptions,
+  type Surroundings,
 } from './runtime.ts'
 
 /** A program that calls functions of the migration in its last argument; see protocol.ts. */
@@ -29,11 +30,11 @@ interface HostProgram {
 }
 
 /** Runs each migration in its own process. */
-export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram): Runtime {
-  return (migration, options) => {
-    const { cwd, env, onLine } = options
-    const program = programOf(options)
-    const output = collectLines(onLine)
+export function hostRuntime(programOf: (surroundings: Surroundings) => HostProgram): Runtime {
+  return (migration, surroundings) => {
+    const { world, checkout, env } = surroundings
+    const program = programOf(surroundings)
+    const output = collectLines(logLine(world))
     let printed = 0
     let breakOff: (error: string) => void = () => undefined
     const broken = new Promise<{ error: string }>((resolve) => {
@@ -41,7 +42,7 @@ export function hostRuntime(programOf: (options: RuntimeOptions) => HostProgram)
     })
     const { command } = program
     const host = start(command, [...program.args, migration.path], {
-      cwd,
+      cwd: checkout,
       env,
       stdio: Array(program.loader ? 6 : 5).fill('pipe'),
       isMarked: true,

@@ -67,9 +67,7 @@ export const planCommand: DefineCommand = (world, exitWith) =>
     .action(async ({ check, json, ...wanted }: Options) => {
       const { service, plan, versions } = await planByHand(world, wanted)
       if (check) await verifyAsCommitted(service, plan)
-      const answers = check
-        ? await askChecks(world, plan.pending, await surroundingsOf(service, versions))
-        : []
+      const answers = check ? await askChecks(plan.pending, await surroundingsOf(service, versions)) : []
       world.out(json ? { ...planAsData(plan), ...(check ? { answers } : {}) } : planAsText(plan, answers))
       if (answers.some(({ says }) => says === 'failed')) exitWith(EXIT.halted)
     })

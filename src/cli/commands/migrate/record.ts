@@ -25,7 +25,7 @@ export const statusCommand: DefineCommand = (world, exitWith) =>
       let rows = migrationRows(plan)
       if (check) {
         const surroundings = await surroundingsOf(service, { from: deployed, to: deployed })
-        rows = await askForDrift(world, rows, plan, surroundings)
+        rows = await askForDrift(rows, plan, surroundings)
       }
       world.out(json ? rows : showRows(rows))
       if (rows.some(({ drift }) => drift !== null)) exitWith(EXIT.halted)
