@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.ts'
+import type { Deployment } from '../config/deployment.ts'
 import { localTime } from '../system/local-time.ts'
 import { type Choices, ruleOf } from './choices.ts'
 import { malformedTags, type Ref, type Release, releasesIn, targetOf } from './releases.ts'
@@ -33,7 +33,7 @@ export type Decision = {
 )
 
 export type ChannelConfig = Pick<
-  Config['deployment'],
+  Deployment,
   'channel' | 'branch' | 'pinned_minor' | 'prereleases' | 'min_age'
 >
 

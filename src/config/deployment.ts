@@ -157,7 +157,7 @@ const Keys = v.strictObject({
   ),
 })
 
-type Deployment = v.InferOutput<typeof Keys>
+export type Deployment = v.InferOutput<typeof Keys>
 
 /** A rule across keys. @param key the one that an error names. */
 function rule(key: keyof Deployment, takes: string, isMet: (deployment: Deployment) => boolean) {
@@ -165,7 +165,7 @@ function rule(key: keyof Deployment, takes: string, isMet: (deployment: Deployme
 }
 
 /** `deployment:` of the configuration. */
-export const Deployment = v.pipe(
+export const DeploymentSchema = v.pipe(
   Keys,
   rule(
     'pinned_minor',

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { Deployment } from './deployment.ts'
+import { type Deployment, DeploymentSchema } from './deployment.ts'
 import { parseRedisUrl, REDIS_URL_FORMS } from './redis-url.ts'
 import { about, argument, choice, commandLine, duration, flag, optional, path } from './values.ts'
 
@@ -144,7 +144,7 @@ export const ConfigSchema = v.pipe(
       'The name of this computer. Default: its host name.',
       v.pipe(v.string(COMPUTER), v.regex(COMPUTER_NAME, COMPUTER)),
     ),
-    deployment: about('What to deploy, where, and when.', Deployment),
+    deployment: about('What to deploy, where, and when.', DeploymentSchema),
     service: v.optional(Service),
     redis: optional('Redis, for a view of all computers, and for updates within seconds.', RedisGroup),
     fleet: optional('How computers that share a Redis take turns.', Fleet),
@@ -170,4 +170,4 @@ export interface Config extends v.InferOutput<typeof ConfigSchema> {
 export type ServiceConfig = NonNullable<Config['service']>
 export type OnStatus = NonNullable<Config['on_status']>
 export type RedisConfig = NonNullable<Config['redis']>
-export type Channel = Config['deployment']['channel']
+export type Channel = Deployment['channel']

@@ -2,7 +2,7 @@ import { renameSync } from 'node:fs'
 import { constants } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Target } from '../channel/target.ts'
-import type { Config } from '../config/schema.ts'
+import type { Deployment } from '../config/deployment.ts'
 import { foreseen, RETRY, shellWord, TelecError } from '../system/errors.ts'
 import { lstat, readPlainText } from '../system/files.ts'
 import { withoutLogins } from '../system/logins.ts'
@@ -13,7 +13,6 @@ import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
 import { noLongerAvailable, verifyFetched } from './target.ts'
 
-type Deployment = Config['deployment']
 type Limits = NonNullable<GitOptions['limits']>
 
 /** No git takes this long between two writes. */

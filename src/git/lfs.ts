@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { gitAt, TelecError } from '../system/errors.ts'
 import { count } from '../system/plural.ts'
 import { mebibytes } from '../system/space.ts'
+import { entriesOf } from './changes.ts'
 import { filesBelow, removeFiles } from './checkout-files.ts'
 import { doesNotFit, roomIn, sizeOf } from './fetch.ts'
-import { askGit, git, gitError, gitLines, tryGit } from './git.ts'
+import { askGit, git, gitError, tryGit } from './git.ts'
 import type { Repository } from './repository.ts'
 
 const TIMEOUT_MS = 30 * 60_000
@@ -65,9 +66,9 @@ async function fetchFiles(
     ['objects', 'incomplete', 'tmp'].flatMap((name) => filesBelow(join(storage, name), /./))
   const before = new Map(stored().map((path) => [path, sizeOf(path)]))
   // A tree of these files alone, since git-lfs takes paths as patterns, which cannot match every name.
-  const list = ['ls-tree', '-z', '--full-tree', commit, '--', ...files.map(({ path }) => `:(literal)${path}`)]
-  const entries = await gitLines(repository, list)
-  const input = entries.map((entry, index) => `${entry.slice(0, entry.indexOf('\t'))}\t${index}\0`).join('')
+  const paths = files.map(({ path }) => `:(literal)${path}`)
+  const entries = [...(await entriesOf(repository, commit, paths)).values()]
+  const input = entries.map(({ mode, id }, index) => `${mode} blob ${id}\t${index}\0`).join('')
   const tree = (await git(repository, ['mktree', '-z'], { input })).trim()
   const args = ['lfs', 'fetch', '--include=', '--exclude=', remote, tree]
   const result = await tryGit(repository, args, { timeoutMs: TIMEOUT_MS, limits: { f: most / 512 + 1 } })

@@ -1,13 +1,11 @@
 import type { Ref } from '../channel/releases.ts'
-import type { Config } from '../config/schema.ts'
+import type { Deployment } from '../config/deployment.ts'
 import { withoutLogins } from '../system/logins.ts'
 import { type GitOptions, gitInShell, gitRemote } from './git.ts'
 import type { Repository } from './repository.ts'
 
 /** The memory of git for the list of a server: enough for a million refs. */
 export const MEMORY_KIB = 1024 * 1024
-
-type Deployment = Config['deployment']
 
 /** The output of git ls-remote for the channel. `shellOutput`: output and command of the shell of a poll, with a dot between. */
 export async function listRemote(

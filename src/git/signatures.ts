@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
-import type { Config } from '../config/schema.ts'
+import type { Deployment } from '../config/deployment.ts'
 import { shellWord, TelecError } from '../system/errors.ts'
 import { isFile, mayAccess } from '../system/files.ts'
 import { localTime } from '../system/local-time.ts'
@@ -15,8 +15,6 @@ import { isoOfSeconds, type World } from '../system/world.ts'
 import { git, gitError, gitLines, tryGit } from './git.ts'
 import { keptRef } from './refs.ts'
 import type { Repository } from './repository.ts'
-
-type Deployment = Config['deployment']
 
 /** Bad commits that a message names. */
 const NAMED = 5

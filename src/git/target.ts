@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Target } from '../channel/target.ts'
 import { VERSION_FILES, versionIn } from '../channel/versions.ts'
-import type { Config } from '../config/schema.ts'
+import type { Deployment } from '../config/deployment.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
 import { areBehind, currentBranch, headCommit } from './checkout.ts'
@@ -10,7 +10,7 @@ import { keptCommit } from './refs.ts'
 import type { Repository } from './repository.ts'
 
 /** HEAD as a target: the deployed version of a computer that has no record yet. */
-export async function headTarget(repository: Repository, deployment: Config['deployment']): Promise<Target> {
+export async function headTarget(repository: Repository, deployment: Deployment): Promise<Target> {
   const commit = await headCommit(repository)
   const branch = await currentBranch(repository)
   const names = versionFiles(deployment.version_file)

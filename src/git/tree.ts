@@ -1,8 +1,7 @@
 import { existsSync, realpathSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { realPath } from '../system/places.ts'
-import type { Change, TreeEntry } from './changes.ts'
-import { diskStates, LINK, SUBMODULE } from './content.ts'
+import { type Change, diskStates, entriesOf, LINK, SUBMODULE, type TreeEntry } from './changes.ts'
 import { answerOf, git } from './git.ts'
 import { locateRepository, type Repository } from './repository.ts'
 
@@ -82,10 +81,7 @@ function isOutside(path: string): boolean {
 
 async function list(repository: Repository, commit: string, path: string): Promise<Map<string, TreeEntry>> {
   if (isOutside(path)) return new Map()
-  const where = path === '' ? [] : [path]
-  const output = await git(repository, ['ls-tree', '-r', '-z', '--full-tree', commit, '--', ...where])
-  const entries = output.matchAll(/(\d+) \w+ (\w+)\t([^\0]*)\0/g)
-  return new Map([...entries].map(([, mode = '', id = '', name = '']) => [name, { mode, id }]))
+  return entriesOf(repository, commit, path === '' ? [] : [path])
 }
 
 /** Writes all files of a commit into an empty folder; the index and the work tree do not change. */

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import type { Config } from '../config/schema.ts'
+import type { Deployment } from '../config/deployment.ts'
 
 /** A kind of server that knows which tags are releases: its API, and how that answers. */
 export interface Forge {
@@ -80,7 +80,7 @@ const gitea: Forge = {
 }
 
 /** By the values of `deployment.releases`. */
-export const FORGES: Readonly<Record<Exclude<Config['deployment']['releases'], 'tags'>, Forge>> = {
+export const FORGES: Readonly<Record<Exclude<Deployment['releases'], 'tags'>, Forge>> = {
   github,
   gitlab,
   gitea,

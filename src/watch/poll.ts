@@ -2,6 +2,7 @@ import { type Decision, decide, newerReleases } from '../channel/decide.ts'
 import { type Ref, releasesIn } from '../channel/releases.ts'
 import { remember } from '../channel/sightings.ts'
 import { nameOf, type Target } from '../channel/target.ts'
+import type { Deployment } from '../config/deployment.ts'
 import type { Config } from '../config/schema.ts'
 import type { Service } from '../config/service.ts'
 import { asAsked } from '../config/services.ts'
@@ -172,7 +173,7 @@ function withHalt(decision: Decision, halted: UpdateState['halted']): Decision {
   return { ...decision, considered }
 }
 
-function refsToRecord(deployment: Config['deployment'], refs: readonly Ref[], deployed: Target) {
+function refsToRecord(deployment: Deployment, refs: readonly Ref[], deployed: Target) {
   if (deployment.channel === 'alpha') return refs.map(({ name, commit }) => ({ ref: name, commit }))
   return newerReleases(deployment, releasesIn(refs), deployed).toReversed()
 }

@@ -1,6 +1,6 @@
 import type { Ref } from '../channel/releases.ts'
 import type { Target } from '../channel/target.ts'
-import type { Config } from '../config/schema.ts'
+import type { Deployment } from '../config/deployment.ts'
 import type { Service } from '../config/service.ts'
 import { areBehind } from '../git/checkout.ts'
 import { defaultBranch, listRemote, parseRefs } from '../git/remote-refs.ts'
@@ -44,7 +44,7 @@ export async function readRefs(service: Service, repository: Repository, known: 
 /** The default branch, for a message about a missing branch. A remote that does not name it is no error. */
 export async function defaultIfMissing(
   repository: Repository,
-  deployment: Config['deployment'],
+  deployment: Deployment,
   refs: readonly Ref[],
 ): Promise<string | null> {
   if (deployment.channel !== 'alpha' || refs.length > 0) return null

@@ -1,4 +1,4 @@
-import type { Config } from '../../config/schema.ts'
+import type { Deployment } from '../../config/deployment.ts'
 import { lastHead, type UpdateState } from '../../state/update-state.ts'
 import { moveToBackup, replaceFile } from '../checkout-files.ts'
 import type { Repository } from '../repository.ts'
@@ -6,7 +6,7 @@ import type { Repository } from '../repository.ts'
 /** The input of each check. */
 export interface CheckContext {
   readonly repository: Repository
-  readonly deployment: Config['deployment']
+  readonly deployment: Deployment
   /** The commit and branch of HEAD by telec's record; null where there is none. */
   readonly recorded: { readonly commit: string; readonly branch: string | null } | null
   /** Reads each object: minutes in a large repository. */

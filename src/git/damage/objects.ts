@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Target } from '../../channel/target.ts'
-import type { Config } from '../../config/schema.ts'
+import type { Deployment } from '../../config/deployment.ts'
 import { shellWord, TelecError } from '../../system/errors.ts'
 import { readBeginning, readPlainText } from '../../system/files.ts'
 import { withoutLogins } from '../../system/logins.ts'
@@ -59,7 +59,7 @@ export async function checkObjects(context: CheckContext): Promise<Damage[]> {
 /** The same for an update: fetches the history of its target, and of the deployed commit if the remote still has it. */
 export async function refetchObjects(
   repository: Repository,
-  deployment: Config['deployment'],
+  deployment: Deployment,
   target: Target,
   deployed: Target,
 ): Promise<void> {

@@ -2,8 +2,9 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { lstat, readPlainText } from '../../system/files.ts'
 import { isSamePlace } from '../../system/places.ts'
+import { entriesOf, SUBMODULE } from '../changes.ts'
 import { filesBelow } from '../checkout-files.ts'
-import { answerOf, gitLines } from '../git.ts'
+import { answerOf } from '../git.ts'
 import { foldersOf } from '../names.ts'
 import type { Repository } from '../repository.ts'
 
@@ -52,14 +53,10 @@ export async function submodulesOf(repository: Repository, commit: string): Prom
   })
   if (modules.length === 0) return []
   const paths = modules.map(({ path }) => `:(literal)${path}`)
-  const links = new Map<string, string>()
-  for (const entry of await gitLines(repository, ['ls-tree', '-z', '--full-tree', commit, '--', ...paths])) {
-    const [, link = '', path = ''] = /^160000 commit ([0-9a-f]+)\t(.+)$/s.exec(entry) ?? []
-    if (link) links.set(path, link)
-  }
+  const entries = await entriesOf(repository, commit, paths)
   return modules.flatMap((module) => {
-    const link = links.get(module.path)
-    return link === undefined ? [] : [{ ...module, commit: link }]
+    const entry = entries.get(module.path)
+    return entry?.mode === SUBMODULE ? [{ ...module, commit: entry.id }] : []
   })
 }
 
