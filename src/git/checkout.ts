@@ -69,13 +69,9 @@ async function mergeBase(repository: Repository, one: string, other: string): Pr
   throw gitError(repository, command, result)
 }
 
-/** Whether each of these is `descendant` or one of its ancestors. False where git cannot tell. */
-export async function areBehind(
-  repository: Repository,
-  commits: readonly string[],
-  descendant: string,
-): Promise<boolean> {
-  const others = ['rev-list', '--max-count=1', ...commits, '--not', descendant, '--']
+/** As `isAncestor`; false where git cannot tell. */
+export async function isBehind(repository: Repository, commit: string, descendant: string): Promise<boolean> {
+  const others = ['rev-list', '--max-count=1', commit, '--not', descendant, '--']
   const result = await tryGit(repository, others)
   return result.code === 0 && result.stdout === ''
 }

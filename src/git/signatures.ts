@@ -44,7 +44,7 @@ export async function verifySignatures(
   verifyTrustFiles(repository, deployment)
   await inTemporaryFolder('gnupg', async (gnupgHome) => {
     const trust = prepareTrust(deployment, gnupgHome)
-    if (trust.keyring) await importKeys(repository.world, gnupgHome, trust.keyring)
+    if (deployment.keyring) await importKeys(repository.world, gnupgHome, deployment.keyring)
     if (deployment.verify === 'signed-tag') return verifyTag(repository, trust, target)
     const tip = ['-1', target.commit]
     const range = [`${from}..${target.commit}`]
@@ -58,12 +58,11 @@ interface Trust {
   readonly settings: readonly string[]
   /** Without grafts, which could give signed commits another history (gitrepository-layout(5)). */
   readonly env: Readonly<Record<string, string>>
-  readonly keyring: string | undefined
 }
 
-/** @param gnupgHome an empty folder, for the keys of `keyring` alone. */
+/** @param gnupgHome an empty folder, for the keys of `deployment.keyring` alone. */
 function prepareTrust(deployment: Deployment, gnupgHome: string): Trust {
-  const { allowed_signers = '/dev/null', revoked_signers = '/dev/null', keyring } = deployment
+  const { allowed_signers = '/dev/null', revoked_signers = '/dev/null' } = deployment
   // Each key in the keyring is trusted: an unattended computer has no web of trust.
   writeFileSync(join(gnupgHome, 'gpg.conf'), 'trust-model always\nno-auto-key-retrieve\nno-autostart\n')
   // Every setting through which the repository's configuration could choose the checker or the keys.
@@ -80,7 +79,6 @@ function prepareTrust(deployment: Deployment, gnupgHome: string): Trust {
   return {
     settings: ['--no-replace-objects', ...settings],
     env: { GNUPGHOME: gnupgHome, GIT_GRAFT_FILE: '/dev/null' },
-    keyring,
   }
 }
 

@@ -4,7 +4,7 @@ import { VERSION_FILES, versionIn } from '../channel/versions.ts'
 import type { Deployment } from '../config/deployment.ts'
 import { TelecError } from '../system/errors.ts'
 import { readPlainText } from '../system/files.ts'
-import { areBehind, currentBranch, headCommit } from './checkout.ts'
+import { currentBranch, headCommit, isBehind } from './checkout.ts'
 import { askGit } from './git.ts'
 import { keptCommit } from './refs.ts'
 import type { Repository } from './repository.ts'
@@ -90,7 +90,7 @@ export async function verifyFetched(repository: Repository, target: Target): Pro
   if (fetched === target.commit) return
   // A branch may have newer commits; a tag may not.
   const isOnBranch = target.ref.startsWith('refs/heads/')
-  if (isOnBranch && (await areBehind(repository, [target.commit], fetched))) return
+  if (isOnBranch && (await isBehind(repository, target.commit, fetched))) return
   throw noLongerAvailable(target, `the remote has ${fetched.slice(0, 12)} there now`)
 }
 

@@ -15,11 +15,10 @@ const RedisStateSchema = v.object({
 
 export type RedisState = v.InferOutput<typeof RedisStateSchema>
 
-export const NO_REDIS_YET: RedisState = { sent: null, reached_at: null, failures: 0, last_failure: null }
-
 const { read, write } = stateFile('redis', RedisStateSchema)
 
-export const readRedisState = (paths: Paths): RedisState => read(paths) ?? NO_REDIS_YET
+export const readRedisState = (paths: Paths): RedisState =>
+  read(paths) ?? { sent: null, reached_at: null, failures: 0, last_failure: null }
 export const writeRedisState = write
 
 const PositionSchema = v.object({

@@ -3,7 +3,7 @@ import { distinct, isCalled, type Name, parseName, ruleOf, shortName } from '../
 import { releasesIn, targetOf } from '../channel/releases.ts'
 import { nameOf, type Target } from '../channel/target.ts'
 import type { Service } from '../config/service.ts'
-import { areBehind, commitsStarting } from '../git/checkout.ts'
+import { commitsStarting, isBehind } from '../git/checkout.ts'
 import { fetchTarget } from '../git/fetch.ts'
 import { listRemote, parseRefs } from '../git/remote-refs.ts'
 import { locateRepository, type Repository } from '../git/repository.ts'
@@ -63,7 +63,7 @@ async function isOlder(
   // On a branch the order of commits counts: a newer commit may declare a lower version.
   if (config.deployment.channel !== 'alpha' && pin.version !== null && base.version !== null)
     if (compare(pin.version, base.version) < 0) return true
-  return areBehind(repository, [pin.commit], base.commit)
+  return isBehind(repository, pin.commit, base.commit)
 }
 
 /** The target that a text names, by version or commit: one that this computer knows, else one of the remote. */
@@ -110,7 +110,7 @@ async function fetchNamed(
   if (found.length === 0) throw unknown(service, text, releases)
   const target = theOnly(found, text)
   const isTagged = releases.some(({ commit }) => commit === target.commit)
-  const branch = head && (await areBehind(repository, [target.commit], head.commit)) ? head.ref : null
+  const branch = head && (await isBehind(repository, target.commit, head.commit)) ? head.ref : null
   if (!isTagged && branch === null)
     throw new TelecError('halted', `the remote does not have ${nameOf(target)}`, {
       because: `it is no release, and no commit of ${deployment.branch}`,

@@ -2,7 +2,7 @@ import type { Ref } from '../channel/releases.ts'
 import type { Target } from '../channel/target.ts'
 import type { Deployment } from '../config/deployment.ts'
 import type { Service } from '../config/service.ts'
-import { areBehind } from '../git/checkout.ts'
+import { isBehind } from '../git/checkout.ts'
 import { defaultBranch, listRemote, parseRefs } from '../git/remote-refs.ts'
 import type { Repository } from '../git/repository.ts'
 import { type Published, publishedReleases } from '../releases/published.ts'
@@ -99,5 +99,5 @@ async function hasDeployed(repository: Repository, refs: readonly Ref[], deploye
   const ref = refs.find(({ name }) => name === deployed.ref)
   if (deployed.ref.startsWith('refs/tags/')) return ref?.commit === deployed.commit
   if (!ref || ref.commit === deployed.commit) return true
-  return !(await areBehind(repository, [ref.commit], deployed.commit))
+  return !(await isBehind(repository, ref.commit, deployed.commit))
 }

@@ -28,17 +28,12 @@ interface Obstacle {
 }
 
 /**
- * Before a repository moves: clears the work trees of submodules that the new commit lacks, which git would not remove, and
+ * Before the checkout moves: clears the work trees of submodules that the new commit lacks, which git would not remove, and
  * files in the way of those that move. Local changes are kept. Throws `halted` before it touches anything where local
  * changes are in the way.
  */
-export async function clearWay(
-  update: SubmoduleUpdate,
-  repository: Repository,
-  from: string,
-  to: string,
-): Promise<void> {
-  await clear(update, await obstaclesBelow(update, repository, from, to))
+export async function clearWay(update: SubmoduleUpdate, from: string): Promise<void> {
+  await clear(update, await obstaclesBelow(update, update.checkout, from, update.target))
 }
 
 /** Does the same before a submodule moves. */

@@ -85,7 +85,7 @@ function submodulesFor(
   const move: SubmoduleUpdate = { ...how, checkout: repository }
   return {
     async clearWay() {
-      if (areFollowed) await clearWay(move, repository, from, how.target)
+      if (areFollowed) await clearWay(move, from)
     },
     /** @returns what came of it, for the step's note. */
     async follow() {
