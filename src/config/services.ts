@@ -1,7 +1,7 @@
 import { existsSync, lstatSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { accountOf } from '../system/account.ts'
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { mayAccess } from '../system/files.ts'
 import { verifyPrivate, wayTo } from '../system/trust.ts'
 import type { World } from '../system/world.ts'
@@ -112,7 +112,7 @@ export function own(world: World, paths: Paths): Paths {
 /** The same command, for its user; root installs units. */
 function asUser({ program }: World, user: string, more: readonly string[] = []): string {
   const isOfRoot = /^(un)?install$/.test(program.args.find((word) => !word.startsWith('-')) ?? '')
-  return `sudo ${isOfRoot ? '' : `-u ${user} `}${[program.name, ...program.args, ...more].join(' ')}`
+  return `sudo ${isOfRoot ? '' : `-u ${shellWord(user)} `}${[program.name, ...program.args, ...more].map(shellWord).join(' ')}`
 }
 
 /** A file of a service that this user may not read. */

@@ -38,7 +38,7 @@ const SSH: readonly Row[] = [
       /(?:HOST IDENTIFICATION HAS CHANGED|REVOKED HOST KEY)[\s\S]*?Host key for (\S+) |Host key for (?:\S+) (?:has changed|was revoked)/,
     message: (host) => `the host key of ${host} has changed, or was revoked`,
     hint: (asked, host, found) =>
-      `ask the owner of ${host} whether it has a new key; only then remove the old one (ssh-keygen -R '${found || host}') and accept the new one, ${byHand(asked)}`,
+      `ask the owner of ${host} whether it has a new key; only then remove the old one (ssh-keygen -R ${shellWord(found || host)}) and accept the new one, ${byHand(asked)}`,
   },
   {
     words: /Host key verification failed|No \S+ host key is known for/,
@@ -49,7 +49,7 @@ const SSH: readonly Row[] = [
     words: beforeLogin(/Load key "(.+)": (?!.*passphrase)/),
     message: (_, key) => `ssh cannot use the key ${key}`,
     hint: ({ user }, _, key) =>
-      `check it: ls -l '${key}'; it must be a private key with mode 600 that ${user} owns`,
+      `check it: ls -l ${shellWord(key)}; it must be a private key with mode 600 that ${user} owns`,
   },
   {
     words: beforeLogin(/Identity file (.+) not accessible/),
@@ -67,12 +67,13 @@ const SSH: readonly Row[] = [
     ),
     message: (_, key) => `the key ${key || 'of the remote'} has a passphrase, which telec cannot type`,
     hint: (_, __, key) =>
-      `create a deploy key without a passphrase (${GUIDE}), or remove the passphrase: ssh-keygen -p -f '${key || 'KEY'}'`,
+      `create a deploy key without a passphrase (${GUIDE}), or remove the passphrase: ssh-keygen -p -f ${shellWord(key || 'KEY')}`,
   },
   {
     words: beforeLogin(/Offering public key: (.+?) (?:RSA|DSA|ECDSA|ED25519)\S* SHA256:\S+/),
     message: (host, key) => `${host} refuses the key ${key}`,
-    hint: (_, __, key) => `add it there as a deploy key: cat '${key}.pub'; or use another key: ${GUIDE}`,
+    hint: (_, __, key) =>
+      `add it there as a deploy key: cat ${shellWord(`${key}.pub`)}; or use another key: ${GUIDE}`,
   },
   {
     words: LOGIN,
@@ -89,7 +90,7 @@ const SSH: readonly Row[] = [
 ]
 
 const newLogin = (_: Asked, host: string) =>
-  `store a token with read access in a credential helper: "A token" in ${GUIDE}; to see the login in use: printf 'protocol=https\\nhost=${host}\\n' | git credential fill`
+  `store a token with read access in a credential helper: "A token" in ${GUIDE}; to see the login in use: printf ${shellWord(`protocol=https\\nhost=${host}\\n`)} | git credential fill`
 
 /** Over http, in the words of git 2.30 to 2.50 and of libcurl with OpenSSL, GnuTLS and Apple's; the first match counts. */
 const HTTP: readonly Row[] = [
@@ -123,7 +124,7 @@ const HTTP: readonly Row[] = [
       /self[- ]signed certificate|SSL certificate problem|server certificate verification failed|certificate verification failed|certificate is NOT trusted|SSL peer certificate|BADCERT_NOT_TRUSTED/,
     message: (host) => `this computer does not trust the certificate of ${host}`,
     hint: ({ user }, host) =>
-      `trust it, as ${user}: git config --global http.https://${host}/.sslCAInfo FILE ("A certificate of your own" in ${GUIDE})`,
+      `trust it, as ${user}: git config --global ${shellWord(`http.https://${host}/.sslCAInfo`)} FILE ("A certificate of your own" in ${GUIDE})`,
   },
   {
     words: /HTTP code 407|response 407|returned error: 407/,

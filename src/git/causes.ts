@@ -48,8 +48,8 @@ const denied: Cause = {
   kind: 'halted',
   message: (where) => `git is not allowed to write in ${where}`,
   hint: ({ workTree, world }) => {
-    const user = world.user()
-    return `give it to one user: sudo chown -R ${user} ${shellWord(workTree)}; to list files of other users: find ${shellWord(workTree)} ! -user ${user}`
+    const [user, tree] = [world.user(), workTree].map(shellWord)
+    return `give it to one user: sudo chown -R ${user} ${tree}; to list files of other users: find ${tree} ! -user ${user}`
   },
 }
 /** The git of macOS is a stub until Apple's tools are installed; an upgrade of macOS removes them. */

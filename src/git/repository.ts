@@ -36,7 +36,7 @@ export function locateRepository(world: World, checkout: string): Repository {
     throw wrong(
       `belongs to another user (${owner?.name ?? `uid ${entry.uid}, telec runs as ${world.uid}`})`,
       owner
-        ? `run telec as its owner: sudo -u ${owner.name} …`
+        ? `run telec as its owner: sudo -u ${shellWord(owner.name)} …`
         : 'run telec as its owner; in system scope update the units for a new owner: sudo telec install',
     )
   }

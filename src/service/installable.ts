@@ -113,7 +113,7 @@ function verifyFolders({ folders, owner }: InstallPlan): void {
     if (!owner || uid === undefined || [0, owner.uid].includes(uid)) continue
     throw invalid(
       `${folder} belongs to uid ${uid}, and the checkout to ${owner.name}, as whom telec runs`,
-      `sudo chown -R ${owner.name} ${shellWord(folder)}, if that user may have its content`,
+      `sudo chown -R ${shellWord(owner.name)} ${shellWord(folder)}, if that user may have its content`,
     )
   }
 }
@@ -195,5 +195,5 @@ export async function verifyLinger(world: World): Promise<string> {
 }
 
 function lingerCommand(world: World): string {
-  return `sudo loginctl enable-linger ${world.user()}`
+  return `sudo loginctl enable-linger ${shellWord(world.user())}`
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { TelecError } from './errors.ts'
+import { shellWord, TelecError } from './errors.ts'
 
 export type HttpAnswer = Awaited<ReturnType<typeof httpGet>>
 
@@ -17,7 +17,7 @@ export async function httpGet(
   const unreachable = (because: string) =>
     new TelecError('later', `${url.origin} is out of reach`, {
       because: `${url.origin}: ${because}`, // telec status shows only this
-      hint: `try it by hand: curl -sSI ${url.origin}${url.pathname}`,
+      hint: `try it by hand: curl -sSI ${shellWord(`${url.origin}${url.pathname}`)}`,
     })
   const signal = AbortSignal.timeout(leftMs)
   try {

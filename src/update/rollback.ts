@@ -17,7 +17,7 @@ import {
   type UpdateState,
   writeUpdateState,
 } from '../state/update-state.ts'
-import { TelecError } from '../system/errors.ts'
+import { shellWord, TelecError } from '../system/errors.ts'
 import { count } from '../system/plural.ts'
 import { isoTime } from '../system/world.ts'
 import type { UpdateContext } from './context.ts'
@@ -111,7 +111,7 @@ export function verifyMigrations({ target, migrations }: RollbackPlan, { force, 
   const what = `${count(migrations.length, 'migration')} ran since ${nameOf(target)} was deployed`
   throw new TelecError('halted', `${what}; a rollback does not undo them`, {
     because: migrations.join('\n'),
-    hint: `roll back all the same, if ${nameOf(target)} works with their changes: telec-update rollback ${to === null ? '' : `--to ${to} `}--force`,
+    hint: `roll back all the same, if ${nameOf(target)} works with their changes: telec-update rollback ${to === null ? '' : `--to ${shellWord(to)} `}--force`,
   })
 }
 

@@ -192,5 +192,6 @@ test('telec status --fleet --html writes it', async () => {
   )
   expect(readFileSync(file, 'utf8')).toContain('<th scope="row">studio</th>')
   expect(statSync(file).mode & 0o777).toBe(0o644)
-  expectFailure(await computer.telec('telec', ['status', '--html', file]), 2, ['--fleet'])
+  expectFailure(await computer.telec('telec', ['status', '--html', file]), 2, [`--fleet --html ${file}\n`])
+  expectFailure(await computer.telec('telec', ['status', '--html', `${file} b`]), 2, [`--html '${file} b'\n`])
 })

@@ -69,6 +69,12 @@ describe('messages of git and ssh, and their causes', () => {
     ],
   ])('over https: %s', (said, message) => expect(http(said)?.message).toMatch(message))
 
+  test('the commands in hints can be pasted for any key', () => {
+    const refused = (key: string) => ssh(`debug1: Offering public key: ${key} ${KEY}${DENIED}`)?.hint
+    expect(refused('/home/web/.ssh/web')).toContain('cat /home/web/.ssh/web.pub;')
+    expect(refused("/home/ann's $HOME/key")).toContain("cat '/home/ann'\\''s $HOME/key.pub';")
+  })
+
   test.each([
     'ssh: connect to host git.example.com port 22: Connection refused\n',
     'Warning: Identity file /x not accessible: No such file or directory.\nssh: Could not resolve hostname git.example.com\n',

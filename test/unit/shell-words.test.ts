@@ -11,6 +11,10 @@ test.each([
   ['/srv/my web', "'/srv/my web'"],
   ["/srv/ada's", "'/srv/ada'\\''s'"],
   ['/srv/$HOME;rm', "'/srv/$HOME;rm'"],
+  ['~/web', "'~/web'"],
+  ['#1001', "'#1001'"],
+  ['a\\x2db.service', "'a\\x2db.service'"],
+  ['/srv/büro', "'/srv/büro'"],
 ])('%s', (text, word) => {
   expect(shellWord(text)).toBe(word)
 })

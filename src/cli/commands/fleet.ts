@@ -6,7 +6,7 @@ import { locate, locateAll } from '../../config/services.ts'
 import { announce } from '../../fleet/announcements.ts'
 import { redisFault, redisOf, withRedis } from '../../fleet/client.ts'
 import { computersIn, type Forgotten, forget } from '../../fleet/forget.ts'
-import { TelecError } from '../../system/errors.ts'
+import { shellWord, TelecError } from '../../system/errors.ts'
 import { similarTo } from '../../system/similar.ts'
 import type { World } from '../../system/world.ts'
 import { isSilent } from '../../view/fleet.ts'
@@ -44,7 +44,7 @@ Examples:
         const found = await forget(client, computer)
         if (found === null) throw unknown(computer, await computersIn(client))
         return found
-      }).catch(redisFault('Redis is out of reach', `try again: telec fleet forget ${computer}`))
+      }).catch(redisFault('Redis is out of reach', `try again: telec fleet forget ${shellWord(computer)}`))
       const { heard_at } = forgotten
       const reports = heard_at !== null && !isSilent({ ...forgotten, heard_at, status: null }, world.now())
       if (json) return world.out({ ...forgotten, reports })

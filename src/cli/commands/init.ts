@@ -11,7 +11,7 @@ import { verifyLaunchd } from '../../service/installable.ts'
 import { type Other, otherServices, verifyNothingShared, verifyUnitsSayWhich } from '../../service/others.ts'
 import { isSystemdBooted } from '../../service/systemd/systemctl.ts'
 import { readUpdateState } from '../../state/update-state.ts'
-import { foreseen, TelecError } from '../../system/errors.ts'
+import { foreseen, shellWord, TelecError } from '../../system/errors.ts'
 import { readText, writeDurably } from '../../system/files.ts'
 import { acquireLock } from '../../system/lock.ts'
 import type { World } from '../../system/world.ts'
@@ -57,7 +57,7 @@ Examples:
     .action(async (options: Options) => {
       if (options.system && world.uid !== 0)
         throw new TelecError('usage', 'only root configures services in the system scope', {
-          hint: `run it as root: sudo ${[world.program.name, ...world.program.args].join(' ')}`,
+          hint: `run it as root: sudo ${[world.program.name, ...world.program.args].map(shellWord).join(' ')}`,
         })
       const paths = locateAny(world)
       verifyNotConfigured(paths)

@@ -11,7 +11,7 @@ import { OF_ROOT, planInstall } from '../../service/installation.ts'
 import type { InstallPlan } from '../../service/plan.ts'
 import { COMMANDS, verifyProgram } from '../../service/programs-found.ts'
 import { readInstalled } from '../../state/installed.ts'
-import { TelecError } from '../../system/errors.ts'
+import { shellWord, TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import { JSON_OPTION, serviceCommand } from '../command-line.ts'
 import { type DefineCommand, warn } from '../main.ts'
@@ -50,7 +50,7 @@ Examples:
       const done = await install(service, plan)
       if (!options.json) for (const line of done) world.out(`${line}\n`)
       if (plan.manager === 'systemd' && !options.refresh) await tryWatcher(service, plan.scope)
-      const as = plan.owner && plan.owner.uid !== world.uid ? `sudo -u ${plan.owner.name} ` : ''
+      const as = plan.owner && plan.owner.uid !== world.uid ? `sudo -u ${shellWord(plan.owner.name)} ` : ''
       const end = `telec is installed${done.length === 0 ? ', and up to date' : ''}: ${as}telec status\n`
       world.out(options.json ? { scope: plan.scope, owner: plan.owner?.name ?? null, done } : end)
       if (plan.owner?.uid === 0) world.log.warning(OF_ROOT)
@@ -108,6 +108,6 @@ function planAsData({ manager, scope, files, start }: InstallPlan) {
 
 function planAsText({ files, start }: InstallPlan): string {
   const texts = files.map(({ path, text }) => `# ${path}\n${text}\n`)
-  const commands = start.map(({ argv }) => `$ ${argv.join(' ')}\n`)
+  const commands = start.map(({ argv }) => `$ ${argv.map(shellWord).join(' ')}\n`)
   return [...texts, ...commands].join('')
 }

@@ -5,7 +5,7 @@ import { findService } from '../../service/find.ts'
 import { handOver, isInsideService } from '../../service/systemd/hand-over.ts'
 import { ownUnit, showUnit, systemctl } from '../../service/systemd/systemctl.ts'
 import { takeRequest, writeRequest } from '../../state/request.ts'
-import { EXIT } from '../../system/errors.ts'
+import { EXIT, shellWord } from '../../system/errors.ts'
 import { isoTime, type World } from '../../system/world.ts'
 import { type UpdateOptions, update } from '../../update/execute.ts'
 
@@ -53,7 +53,7 @@ async function runWatcher(world: World, paths: Paths, owner: string): Promise<nu
   const { ExecMainStatus: code } = await showUnit(world, 'system', unit, ['ExecMainStatus'])
   if (code !== '0')
     world.log.warning(
-      `the poll failed with exit code ${code}; to see why: sudo -u ${owner} ${commandFor(paths, 'telec watch')}`,
+      `the poll failed with exit code ${code}; to see why: sudo -u ${shellWord(owner)} ${commandFor(paths, 'telec watch')}`,
     )
   return Number(code)
 }

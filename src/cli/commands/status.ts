@@ -5,7 +5,7 @@ import { openService } from '../../config/service.ts'
 import { asAsked, locateAll } from '../../config/services.ts'
 import { type AskRedis, keepRedis, redisFault, redisOf, withRedis } from '../../fleet/client.ts'
 import { type Fleet, readFleet } from '../../fleet/read.ts'
-import { EXIT, TelecError } from '../../system/errors.ts'
+import { EXIT, shellWord, TelecError } from '../../system/errors.ts'
 import { writeDurably } from '../../system/files.ts'
 import { printableDocument } from '../../system/log.ts'
 import type { World } from '../../system/world.ts'
@@ -80,7 +80,7 @@ async function writePage(
 ): Promise<void> {
   if (!isFleet)
     throw new TelecError('usage', '--html needs --fleet', {
-      hint: `add it: telec status --fleet --html ${file}`,
+      hint: `add it: telec status --fleet --html ${shellWord(file)}`,
     })
   const page = fleetPage(await fleetOf(world, askOnce(await redisOf(world, services))), world.now())
   await writeDurably(file, page, { mode: 0o644 }) // web servers run as other users

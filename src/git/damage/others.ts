@@ -67,7 +67,7 @@ export async function checkOwners({ repository }: CheckContext): Promise<Damage[
     {
       what: `other users than ${name} own ${count(foreign.length, 'path')} of ${workTree}`,
       because: someOf(foreign.map((path) => relative(workTree, path) || '.')),
-      hint: `sudo chown -R ${name} ${shellWord(workTree)}`,
+      hint: `sudo chown -R ${shellWord(name)} ${shellWord(workTree)}`,
     },
   ]
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Scope } from '../../config/paths.ts'
-import { TelecError } from '../../system/errors.ts'
+import { shellWord, TelecError } from '../../system/errors.ts'
 import type { World } from '../../system/world.ts'
 import { askRoot, type RootUnit, type RootUnitState, terminate } from '../by-root.ts'
 import { runCommand } from '../commands.ts'
@@ -46,7 +46,7 @@ export function launchdManager(
   const launchctl = (args: readonly string[], target: string, againAfter: readonly number[] = []) => {
     const argv = ['launchctl', ...args, target]
     const command = { argv, againAfter, timeoutMs: ANSWERS_WITHIN_MS }
-    return runCommand(world, command, `look at the job: launchctl print ${domains[0]}/${label}`)
+    return runCommand(world, command, `look at the job: launchctl print ${domains[0]}/${shellWord(label)}`)
   }
 
   /** The job, where it is loaded: of two the one that runs. Throws `later` where launchd does not answer. */

@@ -3,7 +3,7 @@ import { locate } from '../../../config/services.ts'
 import { askForDrift, migrationRows, showRows } from '../../../migrate/overview.ts'
 import { hashOf, surroundingsOf } from '../../../migrate/run.ts'
 import { writeMigrationRecord } from '../../../state/migrations.ts'
-import { EXIT, TelecError } from '../../../system/errors.ts'
+import { EXIT, shellWord, TelecError } from '../../../system/errors.ts'
 import { acquireLock } from '../../../system/lock.ts'
 import { VERSION } from '../../../system/version.ts'
 import { isoTime } from '../../../system/world.ts'
@@ -45,11 +45,11 @@ export const markCommand: DefineCommand = (world) =>
     .action(async (id: string, { applied, pending, yes, json }: Options) => {
       if (applied === pending)
         throw new TelecError('usage', 'mark takes one of --applied and --pending', {
-          hint: `give one: telec-migrate mark ${id} --applied --yes`,
+          hint: `give one: telec-migrate mark ${shellWord(id)} --applied --yes`,
         })
       if (!yes)
         throw new TelecError('usage', `telec-migrate mark changes the record without running ${id}`, {
-          hint: `confirm it: telec-migrate mark ${id} ${applied ? '--applied' : '--pending'} --yes`,
+          hint: `confirm it: telec-migrate mark ${shellWord(id)} ${applied ? '--applied' : '--pending'} --yes`,
         })
       acquireLock(world, locate(world).lock) // until this program ends
       const { service, plan } = await planByHand(world, {})
