@@ -13,7 +13,11 @@ export function parseConfig(world: World, path: string, text: string, scope: Sco
   if (Buffer.byteLength(text) > MOST_BYTES)
     throw faulty(path, [[1, `the file is larger than ${MOST_BYTES / 1024} KiB`]])
   const lines = new LineCounter()
-  const documents = new Composer().compose(tokensOf(path, text, lines), true, text.length)
+  const documents = new Composer({ logLevel: 'error' }).compose(
+    tokensOf(path, text, lines),
+    true,
+    text.length,
+  )
   const document = documents.next().value as Document.Parsed // an empty text is one, too
   const second = documents.next().value
   const faults = syntaxFaults(document, lines)
