@@ -142,9 +142,10 @@ export function start(
   }
   const ended = new Promise<Pick<RunResult, 'code' | 'signal'>>((resolve, reject) => {
     child.on('error', (cause) => {
-      const kind = kindOf(cause)
-      const hint = hintFor(command, kind === 'later' ? 'limits' : systemErrorCode(cause), cwd, env)
-      reject(new TelecError(kind, `cannot start ${command}`, { because: cause.message, hint, cause }))
+      const hint = hintFor(command, cause, cwd, env)
+      reject(
+        new TelecError(kindOf(cause), `cannot start ${command}`, { because: cause.message, hint, cause }),
+      )
     })
     child.on('exit', async (code, signal) => {
       const closed = new Promise((done) => child.on('close', done))
@@ -185,12 +186,13 @@ export function start(
 }
 
 /** What to do about a program that does not start. */
-function hintFor(command: string, fault: string | undefined, cwd: string, env: NodeJS.ProcessEnv): string {
+function hintFor(command: string, cause: Error, cwd: string, { PATH }: NodeJS.ProcessEnv): string {
   if (!existsSync(cwd)) return `mount or restore the folder ${cwd}: it is missing`
   const install = command === 'git' ? INSTALL_GIT : `install ${command}`
-  if (fault === 'ENOENT') return `${install}, or add its folder to deployment.path; PATH=${env.PATH}`
-  if (fault === 'limits') return 'check the limits of processes, files and memory: ulimit -a'
-  return `let this user execute ${command} (chmod +x), and enter ${cwd}; PATH=${env.PATH}`
+  if (systemErrorCode(cause) === 'ENOENT')
+    return `${install}, or add its folder to deployment.path; PATH=${PATH}`
+  if (kindOf(cause) === 'later') return 'check the limits of processes, files and memory: ulimit -a'
+  return `let this user execute ${command} (chmod +x), and enter ${cwd}; PATH=${PATH}`
 }
 
 /** Acts when `count` stands still for a moment, or after a maximum time. @returns how to cancel. */

@@ -153,7 +153,7 @@ const LONGEST_PAUSE = '3650d'
 
 const parseTime = parser(`a time of at most ${LONGEST_PAUSE}, such as 90s, 5m or 2h`, (text) => {
   const ms = parseDuration(text) ?? 0
-  return ms <= (parseDuration(LONGEST_PAUSE) ?? 0) && ms > 0 ? ms : null
+  return ms > 0 && ms <= (parseDuration(LONGEST_PAUSE) ?? 0) ? ms : null
 })
 
 export const pauseCommand: DefineCommand = (world) =>
